@@ -1,0 +1,1 @@
+"""Deep symbolic optimisation."""

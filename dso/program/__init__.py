@@ -1,0 +1,1 @@
+"""What was written: programs as arrays, and one program as people read it."""

@@ -1,0 +1,85 @@
+"""ProgramBatch: many programs as padded arrays, the form in which they cross every stage.
+
+Shape letters, the same everywhere: B programs, T positions of the padded traversal, L tokens of the
+library, K constant slots of a program, N rows of data, D input variables, H hidden units,
+O observation features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dso.native import _core
+
+PAD = -1
+"""Fills `tokens` behind a program's end; no token has this index."""
+
+Rows = slice | np.ndarray | list[int]
+
+
+@dataclass(frozen=True)
+class ProgramBatch:
+    """B programs in prefix order.
+
+    Attributes
+    ----------
+    tokens : (B, T) int16
+        Library indices, `PAD` behind each program's end.
+    lengths : (B,) int32
+        Tokens of each program.
+    constants : (B, K) float64
+        Slot k belongs to the k-th token of the row that carries a fitted number, in prefix order;
+        unused slots are NaN. K is 0 where no row has one.
+    """
+
+    tokens: np.ndarray
+    lengths: np.ndarray
+    constants: np.ndarray
+
+    @staticmethod
+    def from_arrays(tokens: np.ndarray, lengths: np.ndarray) -> ProgramBatch:
+        """Wrap token arrays of programs that have no fitted numbers (yet)."""
+        return ProgramBatch(tokens, lengths, np.empty((len(tokens), 0)))
+
+    @staticmethod
+    def from_rows(rows: Sequence[Sequence[int]]) -> ProgramBatch:
+        """Pad sequences of library indices into a batch."""
+        lengths = np.array([len(row) for row in rows], dtype=np.int32)
+        tokens = np.full((len(rows), int(lengths.max(initial=1))), PAD, dtype=np.int16)
+        for i, row in enumerate(rows):
+            tokens[i, : len(row)] = row
+        return ProgramBatch.from_arrays(tokens, lengths)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, rows: Rows) -> ProgramBatch:
+        """Select programs by slice, mask or index array."""
+        return ProgramBatch(self.tokens[rows], self.lengths[rows], self.constants[rows])
+
+    def row(self, i: int) -> np.ndarray:
+        """Return the tokens of program `i` without padding."""
+        return self.tokens[i, : self.lengths[i]]
+
+    def keys(self) -> np.ndarray:
+        """Return a 64-bit identity of each token sequence, (B,) uint64."""
+        return _core.hash_programs(np.ascontiguousarray(self.tokens), self.lengths)
+
+    @staticmethod
+    def concatenate(batches: Sequence[ProgramBatch]) -> ProgramBatch:
+        """Stack batches of different widths."""
+        width = max(batch.tokens.shape[1] for batch in batches)
+        n_slots = max(batch.constants.shape[1] for batch in batches)
+        return ProgramBatch(
+            np.concatenate([_widen(batch.tokens, width, PAD) for batch in batches]),
+            np.concatenate([batch.lengths for batch in batches]),
+            np.concatenate([_widen(batch.constants, n_slots, np.nan) for batch in batches]),
+        )
+
+
+def _widen(array: np.ndarray, width: int, fill: float) -> np.ndarray:
+    missing = width - array.shape[1]
+    return np.pad(array, ((0, 0), (0, missing)), constant_values=fill) if missing else array
