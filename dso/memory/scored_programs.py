@@ -1,4 +1,4 @@
-"""ScoredPrograms: programs with reward and complexity, and the one order in which they are ranked."""
+"""ScoredPrograms: programs with reward and complexity, in the one order of rank."""
 
 from __future__ import annotations
 

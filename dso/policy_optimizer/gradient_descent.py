@@ -6,6 +6,7 @@ costs more than a short run.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -76,10 +77,10 @@ class GradientDescent:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the moments of every parameter."""
-        return {"rule": self.rule, "states": [dict(state) for state in self.states]}
+        return {"rule": self.rule, "states": copy.deepcopy(self.states)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the moments."""
         if state["rule"] != self.rule:
             raise ValueError(f"the state belongs to {state['rule']!r}, not to {self.rule!r}")
-        self.states = [dict(one) for one in state["states"]]
+        self.states = copy.deepcopy(state["states"])
