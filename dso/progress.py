@@ -28,7 +28,7 @@ class Display(ABC):
     def __init__(self, n_samples: int, max_seconds: float | None = None) -> None:
         self.n_samples = n_samples
         self.max_seconds = max_seconds
-        self._last = -math.inf
+        self._next_update = 0.0
         self._expression = (0, "")
 
     def update(self, standing: Standing, expression: Callable[[], str]) -> None:
@@ -40,12 +40,12 @@ class Display(ABC):
         expression : callable
             Returns the best program as text; asked only when it is shown and has changed.
         """
-        if time.monotonic() - self._last < self._interval(standing):
+        if time.monotonic() < self._next_update:
             return
         if standing.best_iteration != self._expression[0]:
             self._expression = (standing.best_iteration, expression())
         self._show(standing, self._expression[1])
-        self._last = time.monotonic()
+        self._next_update = time.monotonic() + self._interval(standing)
 
     def close(self) -> None:
         """Leave the output in order."""
@@ -74,6 +74,7 @@ class QuietDisplay(Display):
 
     def __init__(self) -> None:
         super().__init__(n_samples=0)
+        self._next_update = math.inf
 
     def _interval(self, standing: Standing) -> float:
         return math.inf
@@ -128,11 +129,14 @@ class LiveDisplay(Display):
         panel.add_column(style="bold")
         panel.add_column()
         panel.add_row(
-            "samples", f"{standing.n_samples:,} of {self.n_samples:,}  ({self._rate(standing):,.0f}/s)"
+            "samples",
+            f"{standing.n_samples:,} of {self.n_samples:,}  ({self._rate(standing):,.0f}/s)",
         )
         panel.add_row("", ProgressBar(total=self.n_samples, completed=standing.n_samples, width=40))
         panel.add_row("time left", format_seconds(self._seconds_left(standing)))
-        panel.add_row("best reward", f"{standing.r_best:.6f}  (iteration {standing.best_iteration})")
+        panel.add_row(
+            "best reward", f"{standing.r_best:.6f}  (iteration {standing.best_iteration})"
+        )
         # Text, since a token's name may look like markup.
         panel.add_row("expression", Text(expression))
         return panel
