@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,7 +13,24 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-class Display(ABC):
+class Display:
+    """Show nothing; what a quiet run has."""
+
+    def update(self, standing: Standing, expression: Callable[[], str]) -> None:
+        """Show the standing if it is time to.
+
+        Parameters
+        ----------
+        standing : Standing
+        expression : callable
+            Returns the best program as text; asked only when it is shown and has changed.
+        """
+
+    def close(self, standing: Standing, expression: Callable[[], str]) -> None:
+        """Show the last standing and leave the output in order."""
+
+
+class PacedDisplay(Display, ABC):
     """Show the standing of a run now and then.
 
     Parameters
@@ -32,23 +48,19 @@ class Display(ABC):
         self._expression = (0, "")
 
     def update(self, standing: Standing, expression: Callable[[], str]) -> None:
-        """Show the standing if it is time to.
+        """See `Display.update`."""
+        if time.monotonic() >= self._next_update:
+            self._refresh(standing, expression)
+            self._next_update = time.monotonic() + self._interval(standing)
 
-        Parameters
-        ----------
-        standing : Standing
-        expression : callable
-            Returns the best program as text; asked only when it is shown and has changed.
-        """
-        if time.monotonic() < self._next_update:
-            return
+    def close(self, standing: Standing, expression: Callable[[], str]) -> None:
+        """See `Display.close`."""
+        self._refresh(standing, expression)
+
+    def _refresh(self, standing: Standing, expression: Callable[[], str]) -> None:
         if standing.best_iteration != self._expression[0]:
             self._expression = (standing.best_iteration, expression())
         self._show(standing, self._expression[1])
-        self._next_update = time.monotonic() + self._interval(standing)
-
-    def close(self) -> None:
-        """Leave the output in order."""
 
     @abstractmethod
     def _interval(self, standing: Standing) -> float:
@@ -69,21 +81,7 @@ class Display(ABC):
         return max(left, 0.0)
 
 
-class QuietDisplay(Display):
-    """Show nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(n_samples=0)
-        self._next_update = math.inf
-
-    def _interval(self, standing: Standing) -> float:
-        return math.inf
-
-    def _show(self, standing: Standing, expression: str) -> None:
-        raise AssertionError("a quiet display shows nothing")
-
-
-class PlainDisplay(Display):
+class PlainDisplay(PacedDisplay):
     """Print a line now and then; the lines thin out as the run gets longer."""
 
     def __init__(self, stream: TextIO, n_samples: int, max_seconds: float | None = None) -> None:
@@ -102,7 +100,7 @@ class PlainDisplay(Display):
         self.stream.flush()
 
 
-class LiveDisplay(Display):
+class LiveDisplay(PacedDisplay):
     """Redraw a panel in a terminal four times a second."""
 
     def __init__(self, stream: TextIO, n_samples: int, max_seconds: float | None = None) -> None:
@@ -141,7 +139,9 @@ class LiveDisplay(Display):
         panel.add_row("expression", Text(expression))
         return panel
 
-    def close(self) -> None:
+    def close(self, standing: Standing, expression: Callable[[], str]) -> None:
+        """Show the last standing and give the terminal back."""
+        super().close(standing, expression)
         self._live.stop()
 
 
@@ -160,7 +160,7 @@ def make_display(
 ) -> Display:
     """Choose the display that fits the stream."""
     if not verbose:
-        return QuietDisplay()
+        return Display()
     if stream.isatty():
         return LiveDisplay(stream, n_samples, max_seconds)
     return PlainDisplay(stream, n_samples, max_seconds)

@@ -48,6 +48,8 @@ class Trainer:
     is_success : callable, optional
         Tells of the best program, a batch of one row, whether the task is solved; called only when
         there is a new one. Without it no program is a success.
+    masking_report : callable, optional
+        Returns the table of which prior masked what, for runs that meet too many dead ends.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Trainer:
         hof: int = 100,
         save_pareto_front: bool = True,
         is_success: Callable[[ProgramBatch], bool] | None = None,
+        masking_report: Callable[[], str] = str,
     ) -> None:
         self.policy = policy
         self.evaluator = evaluator
@@ -75,6 +78,7 @@ class Trainer:
         self.batch_size = batch_size
         self.seed = seed
         self.is_success = is_success
+        self.masking_report = masking_report
         self.hall_of_fame = HallOfFame(hof) if hof else None
         self.pareto_front = ParetoFront() if save_pareto_front else None
         self.stats = TrainStats(library.names)
@@ -101,7 +105,7 @@ class Trainer:
         self._remember(batch, scores)
         row = self.stats.row(batch, scores, kept)
         self.standing = self._advanced(len(batch), start)
-        self.dead_ends.update(batch.withdrawn, len(batch), self.policy.masking_report)
+        self.dead_ends.update(batch.withdrawn, len(batch), self.masking_report)
         return self._log_row(row, baseline, time.perf_counter() - start)
 
     def _sample(self) -> Batch:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dso.progress import LiveDisplay, PlainDisplay, QuietDisplay, format_seconds, make_display
+from dso.progress import Display, LiveDisplay, PlainDisplay, format_seconds, make_display
 from dso.stopping import Standing
 
 STANDING = Standing(iteration=3, n_samples=3000, seconds=1.5, r_best=0.25, best_iteration=2)
@@ -48,11 +48,19 @@ def test_the_expression_is_asked_for_only_when_it_changed(monkeypatch):
     assert len(asked) == 2
 
 
+def test_the_last_standing_is_shown_at_the_end():
+    stream = io.StringIO()
+    display = PlainDisplay(stream, n_samples=9000)
+    display.update(STANDING, lambda: "x1")
+    display.close(replace(STANDING, iteration=4, best_iteration=4), lambda: "x1**2")
+    assert stream.getvalue().endswith("x1**2\n")
+
+
 def test_a_panel_shows_samples_reward_and_the_expression_verbatim():
     stream = Terminal()
     display = LiveDisplay(stream, n_samples=9000)
     display.update(STANDING, lambda: "x1 + [bold]")
-    display.close()
+    display.close(STANDING, lambda: "x1 + [bold]")
     for part in ("3,000 of 9,000", "2,000/s", "0.250000", "3 s", "x1 + [bold]"):
         assert part in stream.getvalue()
 
@@ -60,11 +68,12 @@ def test_a_panel_shows_samples_reward_and_the_expression_verbatim():
 def test_the_display_fits_the_stream():
     assert type(make_display(io.StringIO(), 10)) is PlainDisplay
     terminal = make_display(Terminal(), 10)
-    terminal.close()
+    terminal.close(STANDING, lambda: "x1")
     assert type(terminal) is LiveDisplay
     quiet = make_display(io.StringIO(), 10, verbose=False)
-    assert type(quiet) is QuietDisplay
+    assert type(quiet) is Display
     quiet.update(STANDING, lambda: pytest.fail("asked"))
+    quiet.close(STANDING, lambda: pytest.fail("asked"))
 
 
 @pytest.mark.parametrize(
