@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from dso.errors import UserError
-from dso.library import Library, TokenNotFoundError
+from dso.library import Library
 from dso.native import _core
 from dso.prior.length import LengthConstraint
-from dso.prior.poly import PolyConstraint
 from dso.prior.prior import Constraint, Prior
-from dso.prior.state_checker import StateCheckerConstraint
 from dso.program.program_batch import ProgramBatch
 
 logger = logging.getLogger("dso")
@@ -96,71 +93,3 @@ class JointPrior:
                 violated = rules.violations(programs.tokens, programs.lengths) >= 0
                 counted[name] = counted.get(name, False) | violated
         return counted
-
-
-def make_joint_prior(
-    section: Mapping[str, object],
-    library: Library,
-    registry: Mapping[str, type[Prior]],
-    *,
-    max_length: int,
-    **facts: object,
-) -> JointPrior:
-    """Build the priors that a config section turns on.
-
-    Parameters
-    ----------
-    section : mapping
-        Prior name to its parameters, or to a list of parameters for several instances; each has an
-        ``on`` switch, off by default. Keys that are no mapping or list are settings, not priors.
-    library : Library
-    registry : mapping
-        Built-in priors by name.
-    max_length : int
-    **facts
-        What a prior may ask for by argument name beside its own parameters, e.g. `input_ranges`.
-    """
-    priors: list[Prior] = []
-    skipped: list[str] = []
-    for name, value in section.items():
-        if not isinstance(value, Mapping | Sequence) or isinstance(value, str):
-            continue
-        for parameters in [value] if isinstance(value, Mapping) else value:
-            arguments = dict(parameters)
-            if not arguments.pop("on", False):
-                skipped.append(f"{name}: Prior disabled.")
-                continue
-            prior = _make_prior(name, arguments, library, registry, facts)
-            if isinstance(prior, str):
-                skipped.append(f"{name}: {prior}")
-            else:
-                priors.append(prior)
-    if library.poly_token is not None:
-        priors.append(PolyConstraint(library))
-    if len(library.state_checker_tokens):
-        priors.append(StateCheckerConstraint(library))
-    return JointPrior(library, priors, max_length=max_length, skipped=skipped)
-
-
-def _make_prior(
-    name: str,
-    arguments: dict[str, object],
-    library: Library,
-    registry: Mapping[str, type[Prior]],
-    facts: Mapping[str, object],
-) -> Prior | str:
-    """Return the prior, or why it is skipped."""
-    if name == "language_model":
-        raise UserError("prior.language_model is not available in this version; set 'on' to false.")
-    if name not in registry:
-        raise UserError(f"prior.{name} is not available in this version; set 'on' to false.")
-    wanted = inspect.signature(registry[name]).parameters
-    try:
-        prior = registry[name](
-            library, **arguments, **{k: v for k, v in facts.items() if k in wanted}
-        )
-    except TokenNotFoundError:
-        return "Uses Tokens not in the Library."
-    except TypeError as error:
-        raise UserError(f"prior.{name}: {error}.") from None
-    return prior.validate() or prior

@@ -16,9 +16,7 @@ class LengthConstraint(Constraint):
         At least one is given.
     """
 
-    def __init__(
-        self, library: Library, min_: int | None = None, max_: int | None = None
-    ) -> None:
+    def __init__(self, library: Library, min_: int | None = None, max_: int | None = None) -> None:
         super().__init__(library)
         if min_ is None and max_ is None:
             raise UserError("prior.length: give min_, max_ or both.")

@@ -22,9 +22,7 @@ class StateCheckerConstraint(Constraint):
                 other
                 for other, child in checkers.items()
                 if child.state_index < parent.state_index
-                or (
-                    child.state_index == parent.state_index and child.threshold >= parent.threshold
-                )
+                or (child.state_index == parent.state_index and child.threshold >= parent.threshold)
             ]
             later = [
                 other
