@@ -22,6 +22,7 @@ from dso.memory import complexity_measure
 from dso.policy_optimizer import Baseline, RiskFilter, policy_optimizer_class
 from dso.prior import JointPrior, make_joint_prior
 from dso.progress import make_display
+from dso.registry import import_object, is_reference
 from dso.reports import Reports, ResultFiles
 from dso.run_folder import IterationLog, RunFolder
 from dso.stopping import Standing, Stopping
@@ -283,7 +284,10 @@ def _n_cores(given: int | None) -> int:
 
 
 def _make_task(config: Config) -> Task:
-    task = make_task(**config.task.to_dict())
+    section = config.task.to_dict()
+    if not is_reference(section["task_type"]):
+        section.pop("validation_fraction", None)
+    task = make_task(**section)
     if config.training.const_optimizer not in (None, "dummy"):
         fitted = [
             name
@@ -322,7 +326,7 @@ def _make_prior(config: Config, task: Task) -> JointPrior:
 def _make_policy(
     config: Config, task: Task, prior: JointPrior, seed: int, n_threads: int
 ) -> Policy:
-    from dso.policy import StateManager, policy_class  # these need torch, which takes seconds
+    from dso.policy import StateManager  # needs torch, which takes seconds to import
 
     manager = config.state_manager.to_dict()
     del manager["type"]
@@ -330,7 +334,8 @@ def _make_policy(
     # These keys are read elsewhere.
     for name in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
         del section[name]
-    return policy_class(section.pop("policy_type"))(
+    del section["action_prob_lowerbound"]
+    return _policy_class(section.pop("policy_type"))(
         task.library,
         prior,
         state_manager=StateManager(**manager),
@@ -338,6 +343,16 @@ def _make_policy(
         n_threads=n_threads,
         **section,
     )
+
+
+def _policy_class(name: str) -> type[Policy]:
+    from dso.policy import POLICIES, Policy
+
+    where = "policy.policy_type"
+    found = import_object(name, where) if is_reference(name) else POLICIES[name]
+    if not (isinstance(found, type) and issubclass(found, Policy)):
+        raise UserError(f"{where}: {name!r} is no subclass of Policy.")
+    return found
 
 
 def _make_policy_optimizer(config: Config, policy: Policy) -> Any:
