@@ -26,8 +26,11 @@ class Display:
             Returns the best program as text; asked only when it is shown and has changed.
         """
 
-    def close(self, standing: Standing, expression: Callable[[], str]) -> None:
-        """Show the last standing and leave the output in order."""
+    def show(self, standing: Standing, expression: Callable[[], str]) -> None:
+        """Show the standing now."""
+
+    def close(self) -> None:
+        """Leave the output in order; a second call does nothing."""
 
 
 class PacedDisplay(Display, ABC):
@@ -50,14 +53,11 @@ class PacedDisplay(Display, ABC):
     def update(self, standing: Standing, expression: Callable[[], str]) -> None:
         """See `Display.update`."""
         if time.monotonic() >= self._next_update:
-            self._refresh(standing, expression)
+            self.show(standing, expression)
             self._next_update = time.monotonic() + self._interval(standing)
 
-    def close(self, standing: Standing, expression: Callable[[], str]) -> None:
-        """See `Display.close`."""
-        self._refresh(standing, expression)
-
-    def _refresh(self, standing: Standing, expression: Callable[[], str]) -> None:
+    def show(self, standing: Standing, expression: Callable[[], str]) -> None:
+        """See `Display.show`."""
         if standing.best_iteration != self._expression[0]:
             self._expression = (standing.best_iteration, expression())
         self._show(standing, self._expression[1])
@@ -110,12 +110,12 @@ class LiveDisplay(PacedDisplay):
         super().__init__(n_samples, max_seconds)
         # No refresh thread: it would compete with the run for the interpreter.
         self._live = Live(console=Console(file=stream), auto_refresh=False)
-        self._live.start()
 
     def _interval(self, standing: Standing) -> float:
         return 0.25
 
     def _show(self, standing: Standing, expression: str) -> None:
+        self._live.start()  # does nothing once started
         self._live.update(self._panel(standing, expression), refresh=True)
 
     def _panel(self, standing: Standing, expression: str) -> Table:
@@ -139,9 +139,8 @@ class LiveDisplay(PacedDisplay):
         panel.add_row("expression", Text(expression))
         return panel
 
-    def close(self, standing: Standing, expression: Callable[[], str]) -> None:
-        """Show the last standing and give the terminal back."""
-        super().close(standing, expression)
+    def close(self) -> None:
+        """Give the terminal back."""
         self._live.stop()
 
 
