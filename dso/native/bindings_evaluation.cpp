@@ -1,5 +1,311 @@
+// Execution, metrics and the reward cache as Python sees them.
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+
 #include "bindings.hpp"
+#include "cache.hpp"
+#include "metrics.hpp"
+#include "threads.hpp"
+#include "vector_math.hpp"
+#include "vm.hpp"
 
 namespace dso {
-void bind_evaluation(py::module_&) {}
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr size_t kProgramsPerChunk = 32;
+
+static Library make_library(const Array<int32_t>& arities, const Array<int32_t>& opcodes,
+                            const Array<int32_t>& operands, const Array<double>& values) {
+    const py::ssize_t n_tokens = arities.size();
+    if (opcodes.size() != n_tokens || operands.size() != n_tokens || values.size() != n_tokens)
+        throw std::invalid_argument("Library: four arrays of length L");
+    Library library;
+    for (py::ssize_t i = 0; i < n_tokens; ++i) {
+        const int32_t code = opcodes.data()[i];
+        if (code < static_cast<int32_t>(Op::python) || code >= static_cast<int32_t>(Op::count))
+            throw std::invalid_argument("Library: unknown opcode");
+        if (code >= 0 && kArity[code] != arities.data()[i])
+            throw std::invalid_argument("Library: arity and opcode disagree");
+        const auto op = static_cast<Op>(code);
+        if ((op == Op::input || op == Op::less) && operands.data()[i] < 0)
+            throw std::invalid_argument("Library: negative column");
+        library.arities.push_back(arities.data()[i]);
+        library.opcodes.push_back(op);
+        library.operands.push_back(operands.data()[i]);
+        library.values.push_back(values.data()[i]);
+    }
+    return library;
+}
+
+// Everything a call works on, checked.
+struct Job {
+    Job(const Library& library, const Array<int16_t>& tokens, const Array<int32_t>& lengths,
+        const Array<double>& constants, const Array<double>& X, bool is_protected, int n_threads)
+        : library(library),
+          programs(view_programs(tokens, lengths, constants)),
+          data(require_matrix(X).data(), X.shape(0), X.shape(1)),
+          is_protected(is_protected),
+          n_threads(std::max(1, n_threads)) {
+        check_programs(library, programs, data.n_columns());
+    }
+
+    // Calls body(machine, program) for every program, compiled; without the GIL.
+    template <class Body>
+    void for_each_program(Body body) const {
+        const py::gil_scoped_release release;
+        const auto chunk_of_programs = [&](size_t, size_t begin, size_t end) {
+            Machine machine(library, data, is_protected);
+            for (size_t p = begin; p < end; ++p) {
+                machine.compile(programs.row(p), programs.lengths[p], programs.slots(p),
+                                programs.n_constants);
+                body(machine, p);
+            }
+        };
+        parallel_for(programs.n_programs, n_threads, kProgramsPerChunk, chunk_of_programs);
+    }
+
+    static const Array<double>& require_matrix(const Array<double>& X) {
+        if (X.ndim() != 2) throw std::invalid_argument("X: (D, N)");
+        return X;
+    }
+
+    const Library& library;
+    const ProgramView programs;
+    const Columns data;
+    const bool is_protected;
+    const size_t n_threads;
+};
+
+struct Verdicts {
+    explicit Verdicts(size_t n) : cause(n), node(n) {}
+    void set(size_t p, const Verdict& verdict) {
+        cause.mutable_data()[p] = static_cast<uint8_t>(verdict.cause);
+        node.mutable_data()[p] = verdict.node;
+    }
+    py::array_t<uint8_t> cause;
+    py::array_t<int32_t> node;
+};
+
+// A row vector padded to whole lanes.
+static Buffer pad(const Array<double>* values, double otherwise, double padding, size_t n_rows) {
+    if (values && (values->ndim() != 1 || static_cast<size_t>(values->size()) != n_rows))
+        throw std::invalid_argument("y and weights: (N,) like the rows of X");
+    Buffer buffer(padded(n_rows));
+    for (size_t i = 0; i < padded(n_rows); ++i)
+        buffer.data()[i] = i >= n_rows ? padding : values ? values->data()[i] : otherwise;
+    return buffer;
+}
+
+static py::tuple execute(const Library& library, const Array<int16_t>& tokens,
+                         const Array<int32_t>& lengths, const Array<double>& constants,
+                         const Array<double>& X, bool is_protected, int n_threads) {
+    const Job job(library, tokens, lengths, constants, X, is_protected, n_threads);
+    const size_t n_rows = job.data.n_rows();
+    py::array_t<double> y({job.programs.n_programs, n_rows});
+    Verdicts verdicts(job.programs.n_programs);
+    double* out = y.mutable_data();
+    job.for_each_program([&](Machine& machine, size_t p) {
+        verdicts.set(p, machine.run(true, [&](size_t row, const double* prediction, size_t n) {
+            std::copy(prediction, prediction + std::min(n, n_rows - row), out + p * n_rows + row);
+        }));
+    });
+    return py::make_tuple(y, verdicts.cause, verdicts.node);
+}
+
+// The weighted mean over rows of what `tile_sum` adds up, per program; NaN for invalid ones.
+template <class TileSum>
+static py::tuple weighted_mean(const Job& job, Buffer& weights, TileSum tile_sum) {
+    py::array_t<double> mean(job.programs.n_programs);
+    Verdicts verdicts(job.programs.n_programs);
+    double total_weight = 0;
+    for (size_t i = 0; i < job.data.n_rows(); ++i) total_weight += weights.data()[i];
+    double* out = mean.mutable_data();
+    job.for_each_program([&](Machine& machine, size_t p) {
+        double total = 0;
+        const Verdict verdict =
+            machine.run(false, [&](size_t row, const double* prediction, size_t n) {
+                total += tile_sum(prediction, row, n);
+            });
+        verdicts.set(p, verdict);
+        out[p] = verdict.cause == Cause::valid ? total / total_weight : kNaN;
+    });
+    return py::make_tuple(mean, verdicts.cause, verdicts.node);
+}
+
+using OptionalArray = std::optional<Array<double>>;
+
+static const Array<double>* address(const OptionalArray& array) {
+    return array ? &*array : nullptr;
+}
+
+static py::tuple mean_squared_error(const Library& library, const Array<int16_t>& tokens,
+                                    const Array<int32_t>& lengths, const Array<double>& constants,
+                                    const Array<double>& X, const Array<double>& y,
+                                    const OptionalArray& weights, bool is_protected,
+                                    int n_threads) {
+    const Job job(library, tokens, lengths, constants, X, is_protected, n_threads);
+    Buffer target = pad(&y, 0, 0, job.data.n_rows());
+    Buffer weight = pad(address(weights), 1, 0, job.data.n_rows());
+    return weighted_mean(job, weight, [&](const double* prediction, size_t row, size_t n) {
+        return sum_squared_error(prediction, target.data() + row, weight.data() + row, n);
+    });
+}
+
+static py::tuple fraction_within(const Library& library, const Array<int16_t>& tokens,
+                                 const Array<int32_t>& lengths, const Array<double>& constants,
+                                 const Array<double>& X, const Array<double>& y, double relative,
+                                 double absolute, const OptionalArray& weights, bool is_protected,
+                                 int n_threads) {
+    const Job job(library, tokens, lengths, constants, X, is_protected, n_threads);
+    Buffer target = pad(&y, 0, 0, job.data.n_rows());
+    Buffer weight = pad(address(weights), 1, 0, job.data.n_rows());
+    Buffer tolerance(job.data.n_padded());
+    for (size_t i = 0; i < job.data.n_padded(); ++i)
+        tolerance.data()[i] = relative * std::fabs(target.data()[i]) + absolute;
+    return weighted_mean(job, weight, [&](const double* prediction, size_t row, size_t n) {
+        return sum_within(prediction, target.data() + row, tolerance.data() + row,
+                          weight.data() + row, n);
+    });
+}
+
+// For each row the first row with the same key.
+static py::array_t<int32_t> first_rows(const Array<uint64_t>& keys) {
+    py::array_t<int32_t> first(keys.size());
+    std::unordered_map<uint64_t, int32_t> seen;
+    seen.reserve(keys.size());
+    for (py::ssize_t i = 0; i < keys.size(); ++i)
+        first.mutable_data()[i] =
+            seen.try_emplace(keys.data()[i], static_cast<int32_t>(i)).first->second;
+    return first;
+}
+
+static py::tuple cache_lookup(RewardCache& cache, const Array<uint64_t>& keys) {
+    const py::ssize_t n = keys.size();
+    py::array_t<bool> found(n);
+    py::array_t<double> rewards(n);
+    Verdicts verdicts(n);
+    for (py::ssize_t i = 0; i < n; ++i) {
+        const CacheEntry* entry = cache.find(keys.data()[i]);
+        found.mutable_data()[i] = entry != nullptr;
+        rewards.mutable_data()[i] = entry ? entry->reward : kNaN;
+        verdicts.set(i, entry ? Verdict{static_cast<Cause>(entry->cause), entry->node} : Verdict{});
+    }
+    return py::make_tuple(found, rewards, verdicts.cause, verdicts.node);
+}
+
+static void require_length(const char* name, py::ssize_t given, py::ssize_t expected) {
+    if (given != expected)
+        throw std::invalid_argument(std::string(name) + ": one value per key is needed");
+}
+
+static void cache_insert(RewardCache& cache, const Array<uint64_t>& keys,
+                         const Array<double>& rewards, const Array<uint8_t>& cause,
+                         const Array<int32_t>& node, uint32_t iteration) {
+    require_length("rewards", rewards.size(), keys.size());
+    require_length("cause", cause.size(), keys.size());
+    require_length("node", node.size(), keys.size());
+    for (py::ssize_t i = 0; i < keys.size(); ++i)
+        cache.insert({keys.data()[i], rewards.data()[i], 0, 0, iteration,
+                      static_cast<int16_t>(node.data()[i]), cause.data()[i], true});
+}
+
+static void cache_count(RewardCache& cache, const Array<uint64_t>& keys,
+                        const Array<bool>& on_policy) {
+    require_length("on_policy", on_policy.size(), keys.size());
+    for (py::ssize_t i = 0; i < keys.size(); ++i)
+        if (CacheEntry* entry = cache.find(keys.data()[i]))
+            ++(on_policy.data()[i] ? entry->on_policy : entry->off_policy);
+}
+
+static py::tuple cache_counts(RewardCache& cache, const Array<uint64_t>& keys) {
+    py::array_t<int64_t> on(keys.size()), off(keys.size());
+    for (py::ssize_t i = 0; i < keys.size(); ++i) {
+        const CacheEntry* entry = cache.find(keys.data()[i]);
+        on.mutable_data()[i] = entry ? entry->on_policy : 0;
+        off.mutable_data()[i] = entry ? entry->off_policy : 0;
+    }
+    return py::make_tuple(on, off);
+}
+
+// All entries in the order of their keys, so that equal caches give equal bytes.
+static py::bytes cache_state(const RewardCache& cache) {
+    std::vector<CacheEntry> entries;
+    for (const CacheEntry& slot : cache.slots())
+        if (slot.used) entries.push_back(slot);
+    std::sort(entries.begin(), entries.end(),
+              [](const CacheEntry& a, const CacheEntry& b) { return a.key < b.key; });
+    return py::bytes(reinterpret_cast<const char*>(entries.data()),
+                     entries.size() * sizeof(CacheEntry));
+}
+
+static void cache_load(RewardCache& cache, const py::bytes& state) {
+    const std::string_view bytes = state;
+    if (bytes.size() % sizeof(CacheEntry))
+        throw std::invalid_argument("RewardCache: the state is cut off");
+    cache.clear();
+    for (size_t i = 0; i < bytes.size(); i += sizeof(CacheEntry)) {
+        CacheEntry entry;
+        std::memcpy(&entry, bytes.data() + i, sizeof entry);
+        cache.insert(entry);
+    }
+}
+
+static std::vector<std::tuple<std::string, int, int>> operator_table() {
+    return {
+#define X(name, arity) {#name, static_cast<int>(Op::op_##name), arity},
+        DSO_OPERATORS(X)
+#undef X
+    };
+}
+
+static void bind_execution(py::module_& m) {
+    py::class_<Library>(m, "Library", "What each token means to the virtual machine.")
+        .def(py::init(&make_library), py::arg("arities"), py::arg("opcodes"), py::arg("operands"),
+             py::arg("values"))
+        .def_property_readonly("n_inputs", &Library::n_inputs)
+        .def("__len__", [](const Library& library) { return library.arities.size(); });
+    m.def("operator_table", &operator_table, "List of (name, opcode, arity).");
+    m.attr("OP_PYTHON") = static_cast<int>(Op::python);
+    m.attr("OP_LESS") = static_cast<int>(Op::less);
+    m.attr("OP_INPUT") = static_cast<int>(Op::input);
+    m.attr("OP_LITERAL") = static_cast<int>(Op::literal);
+    m.attr("OP_CONSTANT") = static_cast<int>(Op::constant);
+    m.attr("OP_POLY") = static_cast<int>(Op::poly);
+    m.attr("VECTOR_MATH") = static_cast<bool>(DSO_VECTOR_MATH);
+    m.def("execute", &execute, py::arg("library"), py::arg("tokens"), py::arg("lengths"),
+          py::arg("constants"), py::arg("X"), py::arg("protected"), py::arg("n_threads") = 1,
+          "(B, T), (B,), (B, K), (D, N) -> values (B, N), cause (B,), node (B,).");
+    m.def("mean_squared_error", &mean_squared_error, py::arg("library"), py::arg("tokens"),
+          py::arg("lengths"), py::arg("constants"), py::arg("X"), py::arg("y"),
+          py::arg("weights") = py::none(), py::arg("protected") = false, py::arg("n_threads") = 1,
+          "Mean over rows of (prediction - y)^2 -> (B,), NaN where invalid; cause (B,), node (B,).");
+    m.def("fraction_within", &fraction_within, py::arg("library"), py::arg("tokens"),
+          py::arg("lengths"), py::arg("constants"), py::arg("X"), py::arg("y"),
+          py::arg("relative"), py::arg("absolute"), py::arg("weights") = py::none(),
+          py::arg("protected") = false, py::arg("n_threads") = 1,
+          "Share of rows with |prediction - y| < relative |y| + absolute; cause (B,), node (B,).");
+}
+
+void bind_evaluation(py::module_& m) {
+    bind_execution(m);
+    m.def("first_rows", &first_rows, py::arg("keys"),
+          "For each row the first row with the same key: (B,) uint64 -> (B,) int32.");
+    py::class_<RewardCache>(m, "RewardCache", "Key -> reward, cause, node, counters; bounded.")
+        .def(py::init<size_t>(), py::arg("max_bytes"))
+        .def("lookup", &cache_lookup, py::arg("keys"), "-> found, rewards, cause, node, each (B,).")
+        .def("insert", &cache_insert, py::arg("keys"), py::arg("rewards"), py::arg("cause"),
+             py::arg("node"), py::arg("iteration"))
+        .def("count", &cache_count, py::arg("keys"), py::arg("on_policy"),
+             "Count one more appearance of each key.")
+        .def("counts", &cache_counts, py::arg("keys"), "-> on-policy and off-policy, each (B,).")
+        .def("clear", &RewardCache::clear)
+        .def("__len__", &RewardCache::size)
+        .def_property_readonly("n_bytes", &RewardCache::n_bytes)
+        .def("state", &cache_state, "All entries as bytes, ordered by key.")
+        .def("load_state", &cache_load, py::arg("state"));
+}
+
 }  // namespace dso

@@ -1,0 +1,5 @@
+"""Programs to scores."""
+
+from dso.evaluation.evaluator import Evaluator, Scores
+
+__all__ = ["Evaluator", "Scores"]

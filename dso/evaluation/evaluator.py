@@ -1,0 +1,214 @@
+"""The one way from programs to rewards: look up what is known, score the rest, remember it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dso.errors import UserError
+from dso.library import Library
+from dso.native import _core
+from dso.program import Program, ProgramBatch
+from dso.program.execute import INVALID, VALID
+
+CACHE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the evaluator says of each program.
+
+    Attributes
+    ----------
+    rewards : (B,) float64
+        Never NaN or infinite.
+    cause : (B,) uint8
+        0 valid, 1 divide, 2 overflow, 3 invalid.
+    node : (B,) int32
+        Position of the failing token, -1 for valid programs.
+    operators : (B,) int16
+        The failing token itself, -1 for valid programs.
+    is_new : (B,) bool
+        Seen for the first time, the first time in this batch.
+    n_evaluated : int
+        How many programs the task rewarded.
+    constants : (B, K) float64
+        The numbers that the rewards belong to.
+    """
+
+    rewards: np.ndarray
+    cause: np.ndarray
+    node: np.ndarray
+    operators: np.ndarray
+    is_new: np.ndarray
+    n_evaluated: int
+    constants: np.ndarray
+
+
+class Verdicts(NamedTuple):
+    """Reward, cause and failing node, each (B,)."""
+
+    rewards: np.ndarray
+    cause: np.ndarray
+    node: np.ndarray
+
+
+class Evaluator:
+    """Scores programs under a task; the same program is scored once.
+
+    Parameters
+    ----------
+    task : Task
+        Its ``rewards(programs)``, if it has that, takes a whole batch; else its
+        ``reward_function(program)`` is called row by row. A `stochastic` task bypasses the cache.
+    library : Library
+    cache_bytes : int
+        Bound of the reward cache; the oldest iterations are forgotten first.
+    n_workers : int
+        Processes for a task that is rewarded row by row.
+    """
+
+    def __init__(
+        self, task: Any, library: Library, cache_bytes: int = CACHE_BYTES, n_workers: int = 1
+    ) -> None:
+        self.task = task
+        self.library = library
+        self.n_workers = n_workers
+        self._cache = _core.RewardCache(cache_bytes)
+
+    @property
+    def n_cached(self) -> int:
+        """Programs whose reward is remembered."""
+        return len(self._cache)
+
+    def evaluate(self, programs: ProgramBatch, iteration: int, on_policy: np.ndarray) -> Scores:
+        """Score a batch.
+
+        Parameters
+        ----------
+        programs : ProgramBatch
+        iteration : int
+            Tells the age of what is remembered.
+        on_policy : (B,) bool
+            Which of the counters a row belongs to.
+        """
+        if getattr(self.task, "stochastic", False):
+            verdicts = self._score(programs)
+            return self._scores(programs, verdicts, np.ones(len(programs), bool), len(programs))
+        keys = program_keys(programs)
+        found, *known = self._cache.lookup(keys)
+        first = _core.first_rows(keys)
+        is_new = ~found & (first == np.arange(len(keys)))
+        if is_new.any():
+            scored = self._score(programs[is_new])
+            self._cache.insert(keys[is_new], *scored, iteration)
+            place = np.cumsum(is_new) - 1
+            known = [
+                np.where(found, old, new[place[first]])
+                for old, new in zip(known, scored, strict=True)
+            ]
+        self._cache.count(keys, on_policy)
+        return self._scores(programs, Verdicts(*known), is_new, int(is_new.sum()))
+
+    def counts(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how often each key (B,) came from the policy and from elsewhere, as remembered."""
+        return self._cache.counts(keys)
+
+    def reward(self, program: Program) -> float:
+        """Return the reward of one program without counting it."""
+        batch = program.batch
+        found, rewards, *_ = self._cache.lookup(program_keys(batch))
+        return float(rewards[0] if found[0] else self._score(batch).rewards[0])
+
+    def test(self, program: Program) -> dict[str, Any]:
+        """Return the task's test results of one program."""
+        return self.task.evaluate(program)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._cache.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is remembered."""
+        return {"cache": self._cache.state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember what `state_dict` returned."""
+        self._cache.load_state(state["cache"])
+
+    def _scores(
+        self, programs: ProgramBatch, verdicts: Verdicts, is_new: np.ndarray, n_evaluated: int
+    ) -> Scores:
+        rows = np.arange(len(programs))
+        failing = programs.tokens[rows, np.maximum(verdicts.node, 0)]
+        operators = np.where(verdicts.node >= 0, failing, -1).astype(np.int16)
+        return Scores(*verdicts, operators, is_new, n_evaluated, programs.constants)
+
+    def _score(self, programs: ProgramBatch) -> Verdicts:
+        if hasattr(self.task, "rewards"):
+            answer = self.task.rewards(programs)
+            verdicts = Verdicts(answer.values, answer.cause, answer.node)
+        else:
+            verdicts = self._score_by_row(programs)
+        return self._without_nan(verdicts)
+
+    def _score_by_row(self, programs: ProgramBatch) -> Verdicts:
+        rows = [
+            Program(
+                self.library,
+                programs.row(b),
+                programs.constants[b],
+                protected=bool(getattr(self.task, "protected", False)),
+            )
+            for b in range(len(programs))
+        ]
+        if self.n_workers > 1 and len(rows) > 1:
+            from joblib import Parallel, delayed
+
+            answers = Parallel(n_jobs=self.n_workers)(
+                delayed(_reward_one)(self.task, row) for row in rows
+            )
+        else:
+            answers = [_reward_one(self.task, row) for row in rows]
+        n = len(rows)
+        rewards = np.fromiter(answers, dtype=np.float64, count=n)
+        return Verdicts(rewards, np.zeros(n, np.uint8), np.full(n, -1, np.int32))
+
+    def _without_nan(self, verdicts: Verdicts) -> Verdicts:
+        """Give programs whose reward is not finite the invalid reward of the task.
+
+        Where the task names none, it is the worst finite reward of the batch.
+        """
+        bad = ~np.isfinite(verdicts.rewards)
+        if not bad.any():
+            return verdicts
+        worst = getattr(self.task, "invalid_reward", None)
+        if worst is None or not np.isfinite(worst):
+            worst = verdicts.rewards[~bad].min() if not bad.all() else 0.0
+        cause = np.where(bad & (verdicts.cause == VALID), INVALID, verdicts.cause)
+        return Verdicts(
+            np.where(bad, worst, verdicts.rewards), cause.astype(np.uint8), verdicts.node
+        )
+
+
+def _reward_one(task: Any, program: Program) -> float:
+    reward = task.reward_function(program)
+    try:
+        return float(reward)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"reward_function of task {type(task).__name__!r} returned {reward!r}; "
+            "a number is needed."
+        ) from None
+
+
+def program_keys(programs: ProgramBatch) -> np.ndarray:
+    """Return a 64-bit identity (B,) of the tokens and of the numbers given with them."""
+    keys = programs.keys()
+    for k, slot in enumerate(programs.constants.T):
+        bits = np.ascontiguousarray(slot).view(np.uint64) + np.uint64(k)
+        mixed = (keys ^ bits) * np.uint64(0x9E3779B97F4A7C15)
+        keys = np.where(np.isnan(slot), keys, mixed ^ (mixed >> np.uint64(29)))
+    return keys

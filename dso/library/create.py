@@ -1,0 +1,126 @@
+"""From the names of a function set to tokens."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dso.errors import UserError, unknown
+from dso.library.functions import NAMES, OPERATORS
+from dso.library.tokens import (
+    HardCodedConstant,
+    PlaceholderConstant,
+    Polynomial,
+    StateChecker,
+    Token,
+)
+from dso.registry import import_object, is_reference
+
+WHERE = "task.function_set"
+
+
+def create_tokens(
+    n_input_var: int,
+    function_set: Sequence[str | float],
+    protected: bool = False,
+    decision_tree_threshold_set: Sequence[Any] | None = None,
+) -> list[Token]:
+    """Create the tokens of a library.
+
+    Parameters
+    ----------
+    n_input_var : int
+        Inputs x1, x2, ... come first.
+    function_set : sequence of str or float
+        Operator names or aliases, numbers, ``"const"``, ``"poly"``, and a user's own tokens as
+        ``"module:name"``.
+    protected : bool
+        Replace every operator that has a protected form by it.
+    decision_tree_threshold_set : sequence or None
+        Thresholds of StateChecker tokens: numbers for every input, or one sequence per input.
+
+    Raises
+    ------
+    UserError
+        For an unknown name, or thresholds that are not numbers.
+    """
+    inputs = [Token(None, f"x{i + 1}", 0, 1, input_var=i) for i in range(n_input_var)]
+    functions = [_create(item, protected) for item in function_set]
+    return inputs + functions + _create_checkers(n_input_var, decision_tree_threshold_set)
+
+
+def _create(item: str | float, protected: bool) -> Token:
+    if isinstance(item, Token):
+        return item
+    number = _number(item)
+    if number is not None:
+        return HardCodedConstant(number)
+    name = str(item).strip()
+    if name.lower() == "const":
+        return PlaceholderConstant()
+    if name.lower() == "poly":
+        return Polynomial()
+    if is_reference(name):
+        return _custom(import_object(name, WHERE), name)
+    if name.lower() not in NAMES:
+        raise unknown("token", item, [*OPERATORS, "const", "poly"], WHERE)
+    row = OPERATORS[NAMES[name.lower()]]
+    if protected and row.protected:
+        row = OPERATORS[row.protected]
+    return Token(row.numpy, row.shown, row.arity, row.complexity)
+
+
+def _number(item: str | float) -> float | None:
+    if isinstance(item, bool):
+        raise UserError(f"{WHERE}: {item!r} is neither a name nor a number.")
+    try:
+        number = float(item)
+    except ValueError:
+        return None
+    if number - number != 0:
+        raise UserError(f"{WHERE}: the number {item!r} is not finite.")
+    return number
+
+
+def _custom(found: object, reference: str) -> Token:
+    """Take a user's token as it is; wrap a user's function."""
+    if isinstance(found, Token):
+        return found
+    if not callable(found):
+        raise UserError(f"{WHERE}: {reference!r} is neither a Token nor a function.")
+    return Token(found, reference.rsplit(":", 1)[1], _arity(found, reference), 1)
+
+
+def _arity(function: Callable[..., Any], reference: str) -> int:
+    nin = getattr(function, "nin", None)  # numpy's ufuncs have no signature
+    if isinstance(nin, int):
+        return nin
+    parameters = inspect.signature(function).parameters.values()
+    required = [p for p in parameters if p.default is p.empty]
+    if any(p.kind in (p.VAR_POSITIONAL, p.KEYWORD_ONLY) for p in required):
+        raise UserError(
+            f"{WHERE}: the arity of {reference!r} cannot be told from its arguments; "
+            "give a dso.library.Token."
+        )
+    return len(required)
+
+
+def _create_checkers(n_input_var: int, thresholds: Sequence[Any] | None) -> list[Token]:
+    key = "task.decision_tree_threshold_set"
+    if not thresholds:
+        return []
+    nested = [isinstance(item, (list, tuple)) for item in thresholds]
+    if any(nested) and not all(nested):
+        raise UserError(f"{key}: {thresholds!r} mixes numbers and lists.")
+    per_input = list(thresholds) if all(nested) else [thresholds] * n_input_var
+    if len(per_input) != n_input_var:
+        raise UserError(
+            f"{key}: {len(per_input)} lists of thresholds for {n_input_var} inputs; "
+            "give one list per input."
+        )
+    for row in per_input:
+        for value in row:
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise UserError(f"{key}: {value!r} is not a number.")
+    return [StateChecker(i, value) for i, row in enumerate(per_input) for value in row]

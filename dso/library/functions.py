@@ -1,0 +1,285 @@
+"""THE operator table: every function that an expression can use, one row each.
+
+The virtual machine's half is `dso/native/ops.hpp`; a test keeps both equal. Protected rows bear the
+display name of the function they guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+INF = float("inf")
+EULER_GAMMA = 0.5772156649015328606
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A set of reals: from `low` to `high`, open where said, without the points in `excluded`."""
+
+    low: float = -INF
+    high: float = INF
+    open_low: bool = False
+    open_high: bool = False
+    excluded: tuple[float, ...] = ()
+
+    def covers(self, low: float, high: float) -> bool:
+        """Tell whether all of [low, high] lies inside, taking open ends for closed ones."""
+        inside = self.low <= low and high <= self.high
+        return inside and not any(low <= point <= high for point in self.excluded)
+
+
+REAL = Interval()
+NON_NEGATIVE = Interval(0.0)
+POSITIVE = Interval(0.0, open_low=True)
+NON_ZERO = Interval(excluded=(0.0,))
+UNIT = Interval(-1.0, 1.0)
+
+Inverse = tuple[str, ...]
+"""Operator and its operands, which solve y = f(a, b) for one argument: ``("sub", "y", "b")``."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name : str
+        Token name in function sets.
+    arity, complexity : int
+    formula : str
+        The value in terms of the arguments a and b.
+    numpy : callable
+        Vectorised definition; its identity also tells a built-in token from a user's.
+    sympy : callable
+        Called with the sympy module and one expression per argument.
+    aliases : tuple of str
+        Other accepted names (numpy's, PySR's).
+    domain : tuple of Interval
+        Per argument, where the value is finite and real. Empty stands for all reals.
+    range : Interval
+    inverse : tuple of Inverse or None
+        Per argument, how to solve for it; empty where no argument can be had.
+    protected : str or None
+        Row that replaces this one under ``protected: true``.
+    display : str
+        Name shown in expressions; `name` where empty.
+    """
+
+    name: str
+    arity: int
+    complexity: int
+    formula: str
+    numpy: Callable[..., Any]
+    sympy: Callable[..., Any]
+    aliases: tuple[str, ...] = ()
+    domain: tuple[Interval, ...] = ()
+    range: Interval = REAL
+    inverse: tuple[Inverse | None, ...] = ()
+    protected: str | None = None
+    display: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Name of the token in expressions."""
+        return self.display or self.name
+
+
+def square(a: np.ndarray) -> np.ndarray:
+    return a * a
+
+
+def cube(a: np.ndarray) -> np.ndarray:
+    return a * a * a
+
+
+def fourth_power(a: np.ndarray) -> np.ndarray:
+    return np.square(np.square(a))
+
+
+def inverse(a: np.ndarray) -> np.ndarray:
+    return np.divide(1.0, a)
+
+
+def logabs(a: np.ndarray) -> np.ndarray:
+    return np.log(np.abs(a))
+
+
+def expneg(a: np.ndarray) -> np.ndarray:
+    return np.exp(-np.asarray(a))
+
+
+def sigmoid(a: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(a))  # never overflows
+    return np.where(np.greater_equal(a, 0), 1.0, e) / (1.0 + e)
+
+
+def harmonic(a: np.ndarray) -> np.ndarray:
+    from scipy.special import digamma
+
+    return digamma(np.asarray(a) + 1.0) + EULER_GAMMA
+
+
+def protected_div(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(b) > 0.001, np.divide(a, b), 1.0)
+
+
+def protected_log(a: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(a) > 0.001, logabs(a), 0.0)
+
+
+def protected_exp(a: np.ndarray) -> np.ndarray:
+    return np.where(np.less(a, 100.0), np.exp(a), 0.0)
+
+
+def protected_sqrt(a: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.abs(a))
+
+
+def protected_n2(a: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(a) < 1e6, square(a), 0.0)
+
+
+def protected_n3(a: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(a) < 1e6, cube(a), 0.0)
+
+
+def protected_n4(a: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(a) < 1e6, fourth_power(a), 0.0)
+
+
+def protected_inv(a: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(a) > 0.001, inverse(a), 0.0)
+
+
+def protected_logabs(a: np.ndarray) -> np.ndarray:
+    return protected_log(a)
+
+
+def protected_expneg(a: np.ndarray) -> np.ndarray:
+    return np.where(np.greater(a, -100.0), expneg(a), 0.0)
+
+
+def protected_sigmoid(a: np.ndarray) -> np.ndarray:
+    return np.where(np.greater(a, -100.0), sigmoid(a), 1.0)
+
+
+def _power(exponent: int) -> Callable[..., Any]:
+    return lambda sp, a: sp.Pow(a, exponent)
+
+
+def _named(name: str) -> Callable[..., Any]:
+    return lambda sp, *arguments: getattr(sp, name)(*arguments)
+
+
+def _quotient(sp: Any, a: Any, b: Any) -> Any:
+    return sp.Mul(a, sp.Pow(b, -1))
+
+
+def _logabs(sp: Any, a: Any) -> Any:
+    return sp.log(sp.Abs(a))
+
+
+def _sigmoid(sp: Any, a: Any) -> Any:
+    return sp.Pow(sp.Add(1, sp.exp(sp.Mul(a, -1))), -1)
+
+
+_UNPROTECTED = (
+    Operator("add", 2, 1, "a + b", np.add, _named("Add"), ("+", "plus"),
+             inverse=(("sub", "y", "b"), ("sub", "y", "a"))),
+    Operator("sub", 2, 1, "a - b", np.subtract, lambda sp, a, b: sp.Add(a, sp.Mul(b, -1)),
+             ("-", "subtract"), inverse=(("add", "y", "b"), ("sub", "a", "y"))),
+    Operator("mul", 2, 1, "a b", np.multiply, _named("Mul"), ("*", "multiply", "mult"),
+             inverse=(("div", "y", "b"), ("div", "y", "a"))),
+    Operator("div", 2, 2, "a / b", np.divide, _quotient, ("/", "divide", "true_divide"),
+             domain=(REAL, NON_ZERO), inverse=(("mul", "y", "b"), ("div", "a", "y")),
+             protected="protected_div"),
+    Operator("sin", 1, 3, "sin a", np.sin, _named("sin"), range=UNIT,
+             inverse=(("arcsin", "y"),)),
+    Operator("cos", 1, 3, "cos a", np.cos, _named("cos"), range=UNIT,
+             inverse=(("arccos", "y"),)),
+    Operator("tan", 1, 4, "tan a", np.tan, _named("tan"), inverse=(("arctan", "y"),)),
+    Operator("exp", 1, 4, "e^a", np.exp, _named("exp"), range=POSITIVE,
+             inverse=(("log", "y"),), protected="protected_exp"),
+    Operator("log", 1, 4, "ln a", np.log, _named("log"), ("ln",), domain=(POSITIVE,),
+             inverse=(("exp", "y"),), protected="protected_log"),
+    Operator("sqrt", 1, 4, "square root of a", np.sqrt, _named("sqrt"), domain=(NON_NEGATIVE,),
+             range=NON_NEGATIVE, inverse=(("n2", "y"),), protected="protected_sqrt"),
+    Operator("n2", 1, 2, "a^2", square, _power(2), ("square",), range=NON_NEGATIVE,
+             inverse=(("sqrt", "y"),), protected="protected_n2"),
+    Operator("n3", 1, 3, "a^3", cube, _power(3), ("cube",), inverse=(("cbrt", "y"),),
+             protected="protected_n3"),
+    Operator("n4", 1, 3, "a^4", fourth_power, _power(4), range=NON_NEGATIVE,
+             protected="protected_n4"),
+    Operator("neg", 1, 1, "-a", np.negative, lambda sp, a: sp.Mul(a, -1), ("negative",),
+             inverse=(("neg", "y"),)),
+    Operator("abs", 1, 2, "|a|", np.abs, _named("Abs"), ("absolute", "fabs"), range=NON_NEGATIVE,
+             inverse=(("abs", "y"),)),
+    Operator("max", 2, 4, "larger of a and b", np.maximum, _named("Max"), ("maximum",)),
+    Operator("min", 2, 4, "smaller of a and b", np.minimum, _named("Min"), ("minimum",)),
+    Operator("tanh", 1, 4, "hyperbolic tangent of a", np.tanh, _named("tanh"), range=UNIT),
+    Operator("inv", 1, 2, "1 / a", inverse, _power(-1), ("reciprocal",), domain=(NON_ZERO,),
+             range=NON_ZERO, inverse=(("inv", "y"),), protected="protected_inv"),
+    Operator("logabs", 1, 4, "ln |a|", logabs, _logabs, domain=(NON_ZERO,),
+             inverse=(("exp", "y"),), protected="protected_logabs"),
+    Operator("expneg", 1, 4, "e^-a", expneg, lambda sp, a: sp.exp(sp.Mul(a, -1)), range=POSITIVE,
+             protected="protected_expneg"),
+    Operator("sigmoid", 1, 4, "1 / (1 + e^-a)", sigmoid, _sigmoid, ("logistic",),
+             range=Interval(0.0, 1.0), protected="protected_sigmoid"),
+    Operator("harmonic", 1, 4, "digamma(a + 1) + Euler's gamma", harmonic, _named("harmonic"),
+             domain=(Interval(-1.0, open_low=True),)),
+    Operator("pow", 2, 4, "a^b", np.power, _named("Pow"), ("^", "**", "power"),
+             domain=(NON_NEGATIVE, REAL)),
+    Operator("arcsin", 1, 4, "inverse sine of a", np.arcsin, _named("asin"), ("asin",),
+             domain=(UNIT,), range=Interval(-np.pi / 2, np.pi / 2), inverse=(("sin", "y"),)),
+    Operator("arccos", 1, 4, "inverse cosine of a", np.arccos, _named("acos"), ("acos",),
+             domain=(UNIT,), range=Interval(0.0, np.pi), inverse=(("cos", "y"),)),
+    Operator("arctan", 1, 4, "inverse tangent of a", np.arctan, _named("atan"), ("atan",),
+             range=Interval(-np.pi / 2, np.pi / 2), inverse=(("tan", "y"),)),
+    Operator("sinh", 1, 4, "hyperbolic sine of a", np.sinh, _named("sinh")),
+    Operator("cosh", 1, 4, "hyperbolic cosine of a", np.cosh, _named("cosh"),
+             range=Interval(1.0)),
+    Operator("cbrt", 1, 4, "real cube root of a", np.cbrt,
+             lambda sp, a: sp.Mul(sp.sign(a), sp.Pow(sp.Abs(a), sp.Rational(1, 3))),
+             inverse=(("n3", "y"),)),
+    Operator("sign", 1, 2, "-1, 0 or 1", np.sign, _named("sign"), range=UNIT),
+)  # fmt: skip
+
+_PROTECTED = (
+    Operator("protected_div", 2, 2, "a / b, 1 where |b| <= 0.001", protected_div, _quotient,
+             display="div"),
+    Operator("protected_log", 1, 4, "ln |a|, 0 where |a| <= 0.001", protected_log, _logabs,
+             display="log"),
+    Operator("protected_exp", 1, 4, "e^a, 0 where a >= 100", protected_exp, _named("exp"),
+             range=NON_NEGATIVE, display="exp"),
+    Operator("protected_sqrt", 1, 4, "square root of |a|", protected_sqrt,
+             lambda sp, a: sp.sqrt(sp.Abs(a)), range=NON_NEGATIVE, display="sqrt"),
+    Operator("protected_n2", 1, 2, "a^2, 0 where |a| >= 1e6", protected_n2, _power(2),
+             range=NON_NEGATIVE, display="n2"),
+    Operator("protected_n3", 1, 3, "a^3, 0 where |a| >= 1e6", protected_n3, _power(3),
+             display="n3"),
+    Operator("protected_n4", 1, 3, "a^4, 0 where |a| >= 1e6", protected_n4, _power(4),
+             range=NON_NEGATIVE, display="n4"),
+    Operator("protected_inv", 1, 2, "1 / a, 0 where |a| <= 0.001", protected_inv, _power(-1),
+             display="inv"),
+    Operator("protected_logabs", 1, 4, "ln |a|, 0 where |a| <= 0.001", protected_logabs, _logabs,
+             display="logabs"),
+    Operator("protected_expneg", 1, 4, "e^-a, 0 where a <= -100", protected_expneg,
+             lambda sp, a: sp.exp(sp.Mul(a, -1)), range=NON_NEGATIVE, display="expneg"),
+    Operator("protected_sigmoid", 1, 4, "1 / (1 + protected e^-a)", protected_sigmoid, _sigmoid,
+             range=Interval(0.0, 1.0), display="sigmoid"),
+)  # fmt: skip
+
+OPERATORS: dict[str, Operator] = {row.name: row for row in (*_UNPROTECTED, *_PROTECTED)}
+
+NAMES: dict[str, str] = {
+    **{alias: row.name for row in OPERATORS.values() for alias in row.aliases},
+    **{name: name for name in OPERATORS},
+}
+"""Every accepted name, aliases included, to the name of its row."""
+
+BY_FUNCTION: dict[Callable[..., Any], Operator] = {row.numpy: row for row in OPERATORS.values()}

@@ -1,0 +1,109 @@
+"""Tokens: the symbols that expressions are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dso.errors import UserError
+from dso.library.functions import BY_FUNCTION, Operator
+
+
+class Token:
+    """A symbol with its arity and its cost.
+
+    Parameters
+    ----------
+    function : callable or None
+        Vectorised over rows, one array per child; None for an input.
+    name : str
+        Shown in expressions, and looked up in text.
+    arity, complexity : int
+    input_var : int or None
+        Zero-based column, if the token is an input.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any] | None,
+        name: str,
+        arity: int,
+        complexity: int,
+        input_var: int | None = None,
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.arity = arity
+        self.complexity = complexity
+        self.input_var = input_var
+        if input_var is not None and (function is not None or arity != 0):
+            raise UserError(f"token {name!r}: an input has neither function nor children.")
+
+    @property
+    def operator(self) -> Operator | None:
+        """Row of the operator table behind the token; None for anything else."""
+        return BY_FUNCTION.get(self.function) if self.function is not None else None
+
+    def __call__(self, *arguments: np.ndarray) -> np.ndarray:
+        if self.function is None:
+            raise UserError(f"token {self.name!r} has no function to call.")
+        if len(arguments) != self.arity:
+            raise UserError(
+                f"token {self.name!r} takes {self.arity} arguments, {len(arguments)} were given."
+            )
+        return self.function(*arguments)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class HardCodedConstant(Token):
+    """A number of the function set; its name is the number."""
+
+    def __init__(self, value: float, name: str | None = None) -> None:
+        self.value = float(value)
+        super().__init__(self._get, name or repr(self.value), 0, 1)
+
+    def _get(self) -> np.ndarray:
+        return np.array([self.value])
+
+
+class PlaceholderConstant(Token):
+    """The token `const`: a number of the program, shown once it is known."""
+
+    def __init__(self, value: float | None = None) -> None:
+        self.value = None if value is None else float(value)
+        super().__init__(self._get, "const", 0, 1)
+
+    def _get(self) -> np.ndarray:
+        if self.value is None:
+            raise UserError("token 'const' has no value yet.")
+        return np.array([self.value])
+
+    def __repr__(self) -> str:
+        return self.name if self.value is None else repr(self.value)
+
+
+class Polynomial(Token):
+    """The token `poly`: a polynomial of all inputs, to be fitted to the data."""
+
+    def __init__(self) -> None:
+        super().__init__(None, "poly", 0, 1)
+
+
+class StateChecker(Token):
+    """The token ``x_i < t``: first child where it holds, second child elsewhere.
+
+    Parameters
+    ----------
+    state_index : int
+        Zero-based column that is compared.
+    threshold : float
+    """
+
+    def __init__(self, state_index: int, threshold: float) -> None:
+        self.state_index = state_index
+        self.threshold = float(threshold)
+        super().__init__(None, f"x{state_index + 1} < {threshold}", 2, 1)

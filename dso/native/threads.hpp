@@ -1,0 +1,41 @@
+// Run a loop over items on several threads.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace dso {
+
+// Calls body(worker, begin, end) for chunks of [0, n_items). Threads live for one call: nothing has
+// to survive a fork, and starting one costs microseconds against milliseconds of a batch.
+template <class Body>
+void parallel_for(size_t n_items, size_t n_threads, size_t chunk, Body body) {
+    const size_t n_chunks = (n_items + chunk - 1) / chunk;
+    n_threads = std::max<size_t>(1, std::min(n_threads, n_chunks));
+    if (n_threads == 1) {
+        if (n_items) body(size_t{0}, size_t{0}, n_items);
+        return;
+    }
+    std::atomic<size_t> next{0};
+    std::exception_ptr failure;
+    std::mutex failure_lock;
+    const auto work = [&](size_t worker) {
+        try {
+            for (size_t c; (c = next.fetch_add(1)) < n_chunks;)
+                body(worker, c * chunk, std::min(n_items, (c + 1) * chunk));
+        } catch (...) {
+            const std::lock_guard<std::mutex> guard(failure_lock);
+            failure = std::current_exception();
+        }
+    };
+    std::vector<std::thread> threads;
+    for (size_t worker = 1; worker < n_threads; ++worker) threads.emplace_back(work, worker);
+    work(0);
+    for (auto& thread : threads) thread.join();
+    if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace dso

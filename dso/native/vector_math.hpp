@@ -1,0 +1,144 @@
+// Arithmetic on eight rows at once, and the elementary functions of the operator table.
+//
+// Every function maps lanes to lanes, and rows are always padded to whole lanes, so a row's result
+// depends neither on its neighbours nor on where it stands. With glibc on x86-64 the functions
+// marked DSO_SIMD run in its vector library: gcc replaces the loop in `each` by one call. Elsewhere
+// (or built with DSO_NO_VECTOR_MATH) the same loops call the scalar library.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
+    __GNUC__ >= 12 && !defined(DSO_NO_VECTOR_MATH)
+#define DSO_VECTOR_MATH 1
+#else
+#define DSO_VECTOR_MATH 0
+#endif
+
+// Sanitizers run their own start-up code before a resolver may be called.
+#if DSO_VECTOR_MATH && !defined(__SANITIZE_ADDRESS__)
+#define DSO_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define DSO_CLONES
+#endif
+
+#if DSO_VECTOR_MATH
+#define DSO_SIMD __attribute__((simd("notinbranch")))
+extern "C" {
+DSO_SIMD double sin(double) noexcept;
+DSO_SIMD double cos(double) noexcept;
+DSO_SIMD double exp(double) noexcept;
+DSO_SIMD double log(double) noexcept;
+}
+#endif
+
+// Everything that passes lanes by value is inlined, so no calling convention is involved.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+#define DSO_INLINE inline __attribute__((always_inline))
+
+namespace dso {
+
+constexpr size_t kLanes = 8;
+typedef double Lanes __attribute__((vector_size(64)));
+typedef int64_t LaneBits __attribute__((vector_size(64)));
+
+inline size_t padded(size_t n_rows) { return (n_rows + kLanes - 1) / kLanes * kLanes; }
+
+DSO_INLINE Lanes load(const double* p) {
+    Lanes x;
+    std::memcpy(&x, p, sizeof x);
+    return x;
+}
+DSO_INLINE void store(double* p, const Lanes& x) { std::memcpy(p, &x, sizeof x); }
+
+DSO_INLINE LaneBits bits_of(const Lanes& x) { return (LaneBits)x; }
+DSO_INLINE Lanes from_bits(const LaneBits& x) { return (Lanes)x; }
+DSO_INLINE Lanes select(const LaneBits& mask, const Lanes& yes, const Lanes& no) {
+    return mask ? yes : no;
+}
+DSO_INLINE Lanes splat(double value) { return Lanes{} + value; }
+
+// The sign bit of a lane is set where its value is not finite. Integer arithmetic: an exponent of
+// all ones carries into the sign.
+DSO_INLINE LaneBits not_finite(const Lanes& x) {
+    return (bits_of(x) & 0x7ff0000000000000ll) + 0x0010000000000000ll;
+}
+DSO_INLINE bool any_sign(const LaneBits& x) {
+    int64_t joined = 0;
+    for (size_t j = 0; j < kLanes; ++j) joined |= x[j];
+    return joined < 0;
+}
+// Always in the same tree.
+DSO_INLINE double sum(const Lanes& x) {
+    return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
+}
+
+// The loop must stay a loop: gcc turns it into one call of the vector function, and would call the
+// scalar one eight times if it were unrolled first.
+template <class F>
+DSO_INLINE Lanes each(const Lanes& x, F f) {
+    alignas(64) double in[kLanes], out[kLanes];
+    store(in, x);
+#pragma GCC unroll 1
+    for (size_t j = 0; j < kLanes; ++j) out[j] = f(in[j]);
+    return load(out);
+}
+template <class F>
+DSO_INLINE Lanes each(const Lanes& x, const Lanes& y, F f) {
+    alignas(64) double in[kLanes], in2[kLanes], out[kLanes];
+    store(in, x);
+    store(in2, y);
+#pragma GCC unroll 1
+    for (size_t j = 0; j < kLanes; ++j) out[j] = f(in[j], in2[j]);
+    return load(out);
+}
+
+#define DSO_EACH(name)                                                                         \
+    DSO_INLINE Lanes v_##name(const Lanes& x) {                                                \
+        return each(x, [](double value) __attribute__((always_inline)) { return ::name(value); }); \
+    }
+DSO_EACH(sin)
+DSO_EACH(cos)
+DSO_EACH(tan)
+DSO_EACH(exp)
+DSO_EACH(log)
+DSO_EACH(sqrt)
+DSO_EACH(tanh)
+DSO_EACH(sinh)
+DSO_EACH(cosh)
+DSO_EACH(asin)
+DSO_EACH(acos)
+DSO_EACH(atan)
+DSO_EACH(cbrt)
+#undef DSO_EACH
+
+DSO_INLINE Lanes v_pow(const Lanes& x, const Lanes& y) {
+    return each(x, y, [](double a, double b) __attribute__((always_inline)) { return ::pow(a, b); });
+}
+DSO_INLINE Lanes v_abs(const Lanes& x) { return from_bits(bits_of(x) & INT64_MAX); }
+// NaN wins, as in numpy.
+DSO_INLINE Lanes v_max(const Lanes& x, const Lanes& y) { return select((x > y) | (x != x), x, y); }
+DSO_INLINE Lanes v_min(const Lanes& x, const Lanes& y) { return select((x < y) | (x != x), x, y); }
+DSO_INLINE Lanes v_sign(const Lanes& x) {
+    return select(x > 0, splat(1), select(x < 0, splat(-1), x));
+}
+// Both forms keep their accuracy where exp(-x) would overflow.
+DSO_INLINE Lanes v_sigmoid(const Lanes& x) {
+    const Lanes e = v_exp(-v_abs(x));
+    return select(x >= 0, splat(1), e) / (1 + e);
+}
+
+// Generalised harmonic number H(x) = digamma(x + 1) + Euler's gamma.
+//
+// For x > -1, H(x) = sum_{j=1..10} x / (j (j + x)) + [psi(x + 11) - psi(11)], and the bracket comes
+// from the expansion of psi(z + 1/2) in 1/z^2 with the factor x taken out, so that the result is
+// accurate to x = 0. Below, by reflection.
+double harmonic(double x);
+DSO_INLINE Lanes v_harmonic(const Lanes& x) {
+    return each(x, [](double value) { return harmonic(value); });
+}
+
+}  // namespace dso

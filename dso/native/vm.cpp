@@ -1,0 +1,304 @@
+#include "vm.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "metrics.hpp"
+#include "vector_math.hpp"
+
+namespace dso {
+
+int Library::n_inputs() const {
+    int32_t last = -1;
+    for (size_t i = 0; i < opcodes.size(); ++i)
+        if (opcodes[i] == Op::input || opcodes[i] == Op::less) last = std::max(last, operands[i]);
+    return last + 1;
+}
+
+Columns::Columns(const double* columns, size_t n_columns, size_t n_rows)
+    : buffer_(n_columns * padded(n_rows)),
+      data_(buffer_.data()),
+      n_rows_(n_rows),
+      stride_(padded(n_rows)) {
+    for (size_t d = 0; d < n_columns; ++d) {
+        const double* from = columns + d * n_rows;
+        double* to = data_ + d * stride_;
+        std::copy(from, from + n_rows, to);
+        std::fill(to + n_rows, to + stride_, n_rows ? from[0] : 0.0);
+        finite_.push_back(std::all_of(from, from + n_rows, [](double x) { return std::isfinite(x); }));
+    }
+}
+
+void check_programs(const Library& library, const ProgramView& programs, size_t n_columns) {
+    if (static_cast<size_t>(library.n_inputs()) > n_columns)
+        throw std::invalid_argument("the library reads " + std::to_string(library.n_inputs()) +
+                                    " input columns, the data have " + std::to_string(n_columns));
+    const auto n_tokens = static_cast<int32_t>(library.arities.size());
+    for (size_t b = 0; b < programs.n_programs; ++b) {
+        const auto refuse = [b](const char* why) {
+            throw std::invalid_argument("program " + std::to_string(b) + " " + why);
+        };
+        int64_t missing = 1;
+        for (int32_t t = 0; t < programs.lengths[b]; ++t) {
+            const int16_t token = programs.row(b)[t];
+            if (token < 0 || token >= n_tokens) refuse("has a token outside the library");
+            if (library.opcodes[token] == Op::python)
+                refuse("has a token that only Python can execute");
+            if (library.opcodes[token] == Op::poly) refuse("has a polynomial that is not fitted");
+            missing += library.arities[token] - 1;
+            if (missing == 0 && t + 1 < programs.lengths[b]) refuse("goes on after its end");
+        }
+        if (missing != 0) refuse("is not complete");
+    }
+}
+
+Machine::Machine(const Library& library, const Columns& data, bool is_protected)
+    : library_(library), data_(data), is_protected_(is_protected) {}
+
+int32_t Machine::take_register() {
+    if (free_.empty()) return n_registers_++;
+    const int32_t index = free_.back();
+    free_.pop_back();
+    return index;
+}
+
+// Append the instruction of a token whose operands are on the stack.
+int32_t Machine::emit(int16_t token, int32_t position, const double* constants,
+                      size_t n_constants) {
+    Instruction step{library_.opcodes[token], position, 0, 0, 0, library_.operands[token],
+                     library_.values[token]};
+    if (step.op == Op::input) {
+        if (!data_.is_finite(step.column)) {
+            step.target = step.a = step.column;
+            code_.push_back(step);
+        }
+        return step.column;
+    }
+    if (step.op == Op::constant) {
+        // A number that was never set stands at 1, where every fit starts.
+        const auto slot = static_cast<size_t>(next_constant_++);
+        step.value = slot < n_constants && !std::isnan(constants[slot]) ? constants[slot] : 1.0;
+    }
+    const int32_t arity = library_.arities[token];
+    if (arity == 2) step.b = pop();
+    if (arity >= 1) step.a = pop();
+    step.target = take_register();
+    if (arity == 2) release(step.b);
+    if (arity >= 1) release(step.a);
+    code_.push_back(step);
+    return ~step.target;
+}
+
+void Machine::compile(const int16_t* tokens, int32_t length, const double* constants,
+                      size_t n_constants) {
+    code_.clear();
+    operands_.clear();
+    free_.clear();
+    open_.clear();
+    n_registers_ = next_constant_ = 0;
+    for (int32_t t = 0; t < length; ++t) {
+        const int32_t arity = library_.arities[tokens[t]];
+        if (arity > 0) {
+            open_.push_back({tokens[t], t, arity});
+            continue;
+        }
+        operands_.push_back(emit(tokens[t], t, constants, n_constants));
+        while (!open_.empty() && --open_.back().missing == 0) {
+            const Open node = open_.back();
+            open_.pop_back();
+            operands_.push_back(emit(node.token, node.position, constants, n_constants));
+        }
+    }
+    result_ = operands_.back();
+    storage_.reserve(n_registers_ * kTile);
+    registers_ = storage_.data();
+}
+
+// Record why the column of instruction `index` is not usable.
+void Machine::fail(size_t index, size_t row, size_t n) {
+    const Instruction& step = code_[index];
+    const int32_t arity = kArity[static_cast<int32_t>(step.op)];
+    const int32_t target = step.op == Op::input ? step.target : ~step.target;
+    const double* result = source(target, row);
+    const double* a = arity >= 1 ? source(step.a, row) : result;
+    const double* b = arity == 2 ? source(step.b, row) : result;
+    Cause worst = Cause::invalid;
+    for (size_t i = 0; i < n; ++i)
+        if (!std::isfinite(result[i])) worst = std::min(worst, cause_of(step.op, a[i], b[i], result[i]));
+    if (static_cast<int32_t>(index) < first_failure_) {
+        first_failure_ = static_cast<int32_t>(index);
+        cause_ = worst;
+    } else {
+        cause_ = std::min(cause_, worst);
+    }
+}
+
+// out = f(a), and whether any value is not finite.
+template <class F>
+static DSO_INLINE bool map1(double* __restrict out, const double* __restrict a, size_t n, F f) {
+    LaneBits seen = {};
+    for (size_t i = 0; i < n; i += kLanes) {
+        const Lanes result = f(load(a + i));
+        store(out + i, result);
+        seen |= not_finite(result);
+    }
+    return any_sign(seen);
+}
+template <class F>
+static DSO_INLINE bool map2(double* __restrict out, const double* __restrict a,
+                            const double* __restrict b, size_t n, F f) {
+    LaneBits seen = {};
+    for (size_t i = 0; i < n; i += kLanes) {
+        const Lanes result = f(load(a + i), load(b + i));
+        store(out + i, result);
+        seen |= not_finite(result);
+    }
+    return any_sign(seen);
+}
+
+#define UNARY(op, expression)                                                                  \
+    case Op::op:                                                                               \
+        bad = map1(out, a, n, [](const Lanes& x) __attribute__((always_inline)) -> Lanes {     \
+            return expression;                                                                 \
+        });                                                                                    \
+        break;
+#define BINARY(op, expression)                                                                 \
+    case Op::op:                                                                               \
+        bad = map2(out, a, b, n,                                                               \
+                   [](const Lanes& x, const Lanes& y) __attribute__((always_inline)) -> Lanes { \
+                       return expression;                                                      \
+                   });                                                                         \
+        break;
+
+DSO_CLONES
+void Machine::run_tile(size_t row, size_t n, bool all_rows) {
+    const size_t n_steps = code_.size();
+    const size_t stop = all_rows ? n_steps : std::min<size_t>(n_steps, first_failure_ + 1);
+    for (size_t index = 0; index < stop; ++index) {
+        const Instruction& step = code_[index];
+        const double* a = source(step.a, row);
+        const double* b = source(step.b, row);
+        double* out = registers_ + step.target * kTile;
+        bool bad = false;
+        switch (step.op) {
+            BINARY(op_add, x + y)
+            BINARY(op_sub, x - y)
+            BINARY(op_mul, x * y)
+            BINARY(op_div, x / y)
+            BINARY(op_max, v_max(x, y))
+            BINARY(op_min, v_min(x, y))
+            BINARY(op_pow, v_pow(x, y))
+            BINARY(op_protected_div, select(v_abs(y) > 0.001, x / y, splat(1)))
+            UNARY(op_sin, v_sin(x))
+            UNARY(op_cos, v_cos(x))
+            UNARY(op_tan, v_tan(x))
+            UNARY(op_exp, v_exp(x))
+            UNARY(op_log, v_log(x))
+            UNARY(op_sqrt, v_sqrt(x))
+            UNARY(op_n2, x * x)
+            UNARY(op_n3, x * x * x)
+            UNARY(op_n4, (x * x) * (x * x))
+            UNARY(op_neg, -x)
+            UNARY(op_abs, v_abs(x))
+            UNARY(op_tanh, v_tanh(x))
+            UNARY(op_inv, 1 / x)
+            UNARY(op_logabs, v_log(v_abs(x)))
+            UNARY(op_expneg, v_exp(-x))
+            UNARY(op_sigmoid, v_sigmoid(x))
+            UNARY(op_harmonic, v_harmonic(x))
+            UNARY(op_arcsin, v_asin(x))
+            UNARY(op_arccos, v_acos(x))
+            UNARY(op_arctan, v_atan(x))
+            UNARY(op_sinh, v_sinh(x))
+            UNARY(op_cosh, v_cosh(x))
+            UNARY(op_cbrt, v_cbrt(x))
+            UNARY(op_sign, v_sign(x))
+            UNARY(op_protected_log, select(v_abs(x) > 0.001, v_log(v_abs(x)), splat(0)))
+            UNARY(op_protected_exp, select(x < 100, v_exp(x), splat(0)))
+            UNARY(op_protected_sqrt, v_sqrt(v_abs(x)))
+            UNARY(op_protected_n2, select(v_abs(x) < 1e6, x * x, splat(0)))
+            UNARY(op_protected_n3, select(v_abs(x) < 1e6, x * x * x, splat(0)))
+            UNARY(op_protected_n4, select(v_abs(x) < 1e6, (x * x) * (x * x), splat(0)))
+            UNARY(op_protected_inv, select(v_abs(x) > 0.001, 1 / x, splat(0)))
+            UNARY(op_protected_logabs, select(v_abs(x) > 0.001, v_log(v_abs(x)), splat(0)))
+            UNARY(op_protected_expneg, select(x > -100, v_exp(-x), splat(0)))
+            UNARY(op_protected_sigmoid, select(x > -100, v_sigmoid(x), splat(1)))
+            case Op::less: {
+                const double* checked = data_.column(step.column) + row;
+                LaneBits seen = {};
+                for (size_t i = 0; i < n; i += kLanes) {
+                    const Lanes chosen =
+                        select(load(checked + i) < step.value, load(a + i), load(b + i));
+                    store(out + i, chosen);
+                    seen |= not_finite(chosen);
+                }
+                bad = any_sign(seen);
+                break;
+            }
+            case Op::literal:
+            case Op::constant:
+                for (size_t i = 0; i < n; i += kLanes) store(out + i, splat(step.value));
+                bad = !std::isfinite(step.value);
+                break;
+            case Op::input:  // emitted only for a column with a value that is not finite
+                bad = true;
+                break;
+            default: break;  // check_programs has refused the rest
+        }
+        if (bad && (!is_protected_ || index + 1 == n_steps) &&
+            static_cast<int32_t>(index) <= first_failure_) {
+            fail(index, row, n);
+            if (!all_rows) return;
+        }
+    }
+}
+
+double harmonic(double x) {
+    constexpr double kEuler = 0.57721566490153286061;
+    if (std::isnan(x) || x == -std::numeric_limits<double>::infinity()) return std::nan("");
+    if (x <= -1) {
+        if (x == std::floor(x)) return std::numeric_limits<double>::infinity();  // a pole
+        const double angle = M_PI * (x - std::round(x));
+        return harmonic(-x) + 1 / x - M_PI / std::tan(angle);
+    }
+    if (x > 1e17) return std::log(x) + kEuler;
+    double total = 0;
+    for (int j = 10; j >= 1; --j) total += x / (j * (j + x));
+    // psi(z + 1/2) = log z + sum_k c_k z^(-2k); the difference from z = a, divided by x.
+    constexpr double a = 10.5, v = 1 / (a * a);
+    constexpr double c[] = {1. / 24, -7. / 960, 31. / 8064, -127. / 30720, 511. / 67584};
+    const double z = x + a, u = 1 / (z * z);
+    double slope = 0, u_power = 1, quotient = 0;  // quotient = (u^k - v^k) / (u - v)
+    for (const double coefficient : c) {
+        quotient = quotient * v + u_power;
+        slope += coefficient * quotient;
+        u_power *= u;
+    }
+    return total + std::log1p(x / a) - (x / z) * ((z + a) / z) * v * slope;
+}
+
+DSO_CLONES
+double sum_squared_error(const double* prediction, const double* y, const double* weights,
+                         size_t n) {
+    Lanes total = {};
+    for (size_t i = 0; i < n; i += kLanes) {
+        const Lanes error = load(prediction + i) - load(y + i);
+        total += load(weights + i) * (error * error);
+    }
+    return sum(total);
+}
+
+DSO_CLONES
+double sum_within(const double* prediction, const double* y, const double* tolerance,
+                  const double* weights, size_t n) {
+    Lanes total = {};
+    for (size_t i = 0; i < n; i += kLanes) {
+        const Lanes error = v_abs(load(prediction + i) - load(y + i));
+        total += select(error < load(tolerance + i), load(weights + i), splat(0));
+    }
+    return sum(total);
+}
+
+}  // namespace dso

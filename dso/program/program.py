@@ -1,0 +1,198 @@
+"""Program: one row of a batch, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from dso.errors import UserError
+from dso.library import Library, PlaceholderConstant, Token, TokenNotFoundError
+from dso.program.execute import CAUSES, VALID, execute
+from dso.program.program_batch import ProgramBatch
+from dso.program.symbolic import to_sympy
+
+
+class Scorer(Protocol):
+    """What a program asks for its own reward and test results."""
+
+    def reward(self, program: Program) -> float: ...
+
+    def test(self, program: Program) -> dict[str, Any]: ...
+
+
+class Program:
+    """One expression: a library and the indices of its tokens in prefix order.
+
+    Parameters
+    ----------
+    library : Library
+    tokens : sequence of int
+        Must be one complete expression.
+    constants : sequence of float
+        One number per `const` of the row, in prefix order; absent or NaN where not known.
+    protected : bool
+        Execution judges the result only.
+    scorer : Scorer or None
+        Answers `r` and `evaluate`; usually the evaluator of a run.
+
+    Attributes
+    ----------
+    invalid : bool
+        Whether the latest execution met a value that is not finite; False before the first.
+    error_type, error_node : str or None
+        Cause of it, and the token where it happened.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        tokens: Sequence[int] | np.ndarray,
+        constants: Sequence[float] | np.ndarray = (),
+        *,
+        protected: bool = False,
+        scorer: Scorer | None = None,
+    ) -> None:
+        self.library = library
+        self.tokens = np.asarray(tokens, dtype=np.int32)
+        self.constants = np.asarray(constants, dtype=np.float64)
+        self.protected = protected
+        self._scorer = scorer
+        self._check()
+        self.invalid = False
+        self.error_type: str | None = None
+        self.error_node: str | None = None
+
+    def _check(self) -> None:
+        if not np.isin(self.tokens, np.arange(self.library.L)).all():
+            raise UserError(f"a program has a token outside its library of {self.library.L}.")
+        n_open = 1 + np.cumsum(self.library.arities[self.tokens] - 1)
+        if not len(n_open) or n_open[-1] != 0 or (n_open[:-1] <= 0).any():
+            names = ",".join(self.library.names[token] for token in self.tokens)
+            raise UserError(f"{names!r} is not one complete expression in prefix order.")
+
+    @property
+    def batch(self) -> ProgramBatch:
+        """The program as a batch of one row."""
+        tokens = self.tokens[None].astype(np.int16)
+        lengths = np.array([len(self.tokens)], dtype=np.int32)
+        return ProgramBatch(tokens, lengths, self.constants[None])
+
+    @cached_property
+    def traversal(self) -> list[Token]:
+        """Tokens in prefix order; each `const` bears its number."""
+        numbers = iter(self.constants)
+        tokens = []
+        for index in self.tokens:
+            token = self.library.tokens[index]
+            if isinstance(token, PlaceholderConstant):
+                value = next(numbers, np.nan)
+                token = PlaceholderConstant(None if np.isnan(value) else value)
+            tokens.append(token)
+        return tokens
+
+    def execute(self, X: np.ndarray) -> np.ndarray:
+        """Return the predictions (N,) for rows `X` (N, D), whether or not they are finite."""
+        columns = np.ascontiguousarray(np.asarray(X, dtype=np.float64).T)
+        values, cause, node = execute(self.library, self.batch, columns, self.protected)
+        self.invalid = bool(cause[0] != VALID)
+        self.error_type = CAUSES[cause[0]] if self.invalid else None
+        self.error_node = self.library.names[self.tokens[node[0]]] if self.invalid else None
+        return values[0]
+
+    @property
+    def complexity(self) -> int:
+        """Sum of the complexities of the tokens."""
+        return int(self.library.complexities[self.tokens].sum())
+
+    @cached_property
+    def r(self) -> float:
+        """Reward under the scorer's task."""
+        return self._require_scorer("r").reward(self)
+
+    @cached_property
+    def evaluate(self) -> dict[str, Any]:
+        """Test results under the scorer's task."""
+        return self._require_scorer("evaluate").test(self)
+
+    def _require_scorer(self, attribute: str) -> Scorer:
+        if self._scorer is None:
+            raise UserError(f"Program.{attribute} needs a task: make the program with a scorer.")
+        return self._scorer
+
+    @cached_property
+    def sympy_expr(self) -> Any:
+        """The expression as a sympy object, in sympy's automatic normal form."""
+        return to_sympy(self.traversal)
+
+    def pretty(self) -> str:
+        """Return the expression drawn in two dimensions."""
+        from sympy import pretty
+
+        return pretty(self.sympy_expr)
+
+    def latex(self) -> str:
+        """Return the expression as LaTeX."""
+        from sympy import latex
+
+        return latex(self.sympy_expr)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __repr__(self) -> str:
+        return ",".join(map(repr, self.traversal))
+
+
+def from_tokens(
+    tokens: Sequence[int] | np.ndarray, library: Library, constants: Sequence[float] = ()
+) -> Program:
+    """Make a program from indices in prefix order."""
+    return Program(library, tokens, constants)
+
+
+def from_str_tokens(text: str | Iterable[str | float], library: Library) -> Program:
+    """Make a program from names and numbers in prefix order.
+
+    Parameters
+    ----------
+    text : str or iterable
+        ``"add,x1,1.5"`` or its parts. A number that is no token of the library becomes `const`
+        with this value.
+    library : Library
+
+    Raises
+    ------
+    UserError
+        For an unknown name, a number where the library has no `const`, or an incomplete
+        expression.
+    """
+    items = text.split(",") if isinstance(text, str) else text
+    tokens, constants = [], []
+    for item in (str(item).strip() for item in items):
+        token, value = _read(item, library)
+        tokens.append(token)
+        if token == library.const_token:
+            constants.append(value)
+    return Program(library, tokens, constants)
+
+
+def _read(item: str, library: Library) -> tuple[int, float]:
+    """Return the index of a token and, for `const`, its number (NaN: none given)."""
+    try:
+        return library.index(item), np.nan
+    except TokenNotFoundError:
+        try:
+            value = float(item)
+        except ValueError:
+            value = None
+        if value is None:
+            raise
+    literal = library.find_literal(value)
+    if literal is not None:
+        return literal, np.nan
+    if library.const_token is None:
+        raise UserError(f"the number {item} needs the token 'const', which the library lacks.")
+    return library.const_token, value

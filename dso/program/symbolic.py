@@ -1,0 +1,41 @@
+"""From tokens to sympy. Expressions are built from the operator table, never parsed from text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dso.library import HardCodedConstant, PlaceholderConstant, StateChecker, Token
+
+
+def to_sympy(traversal: Sequence[Token]) -> Any:
+    """Return the sympy expression of tokens in prefix order.
+
+    A `const` without a number becomes the symbol c1, c2, ...; a user's token without a row in the
+    operator table becomes an undefined function of its name.
+    """
+    import sympy
+
+    n_unknown = sum(isinstance(t, PlaceholderConstant) and t.value is None for t in traversal)
+    unknown = [sympy.Symbol(f"c{k + 1}") for k in range(n_unknown)]
+    stack: list[Any] = []
+    # From the right, operands are complete when their parent is met, the first child on top.
+    for token in reversed(traversal):
+        arguments = [stack.pop() for _ in range(token.arity)]
+        stack.append(_node(sympy, token, arguments, unknown))
+    return stack.pop()
+
+
+def _node(sympy: Any, token: Token, arguments: list[Any], unknown: list[Any]) -> Any:
+    if isinstance(token, PlaceholderConstant) and token.value is None:
+        return unknown.pop()  # the last one first
+    if isinstance(token, (HardCodedConstant, PlaceholderConstant)):
+        return sympy.Float(token.value)
+    if isinstance(token, StateChecker):
+        checked = sympy.Symbol(f"x{token.state_index + 1}")
+        return sympy.Piecewise((arguments[0], checked < token.threshold), (arguments[1], True))
+    if token.operator is not None:
+        return token.operator.sympy(sympy, *arguments)
+    if token.arity == 0:
+        return sympy.Symbol(token.name)
+    return sympy.Function(token.name)(*arguments)
