@@ -1,0 +1,206 @@
+"""Read formulas that people write, without ever running them.
+
+One small parser serves every text that enters the program: benchmark formulas, guesses, operators,
+losses and results. It knows the names of the operator table, inputs, numbers and arithmetic; the
+text goes through `ast` and is never evaluated or imported by Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dso.errors import UserError, nearest
+from dso.library.functions import NAMES, OPERATORS, Operator
+
+MAX_LENGTH = 10_000
+"""Longest text that is read, in characters."""
+
+MAX_DEPTH = 400
+"""Deepest nesting of operators; a sum of n terms is n - 1 deep."""
+
+CONSTANTS = {"pi": math.pi}
+
+_ARITHMETIC: dict[type[ast.operator], str] = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.Div: "div",
+    ast.Pow: "pow",
+}
+_INPUT = re.compile(r"x([1-9][0-9]*)")
+
+Node = str | int | float
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A formula as a prefix sequence.
+
+    Attributes
+    ----------
+    nodes : tuple of str, int or float
+        In prefix order: the name of an operator of the table, the column of an input (0 is x1), or
+        a number.
+    """
+
+    nodes: tuple[Node, ...]
+
+    @property
+    def n_inputs(self) -> int:
+        """One more than the highest column used."""
+        return 1 + max((node for node in self.nodes if isinstance(node, int)), default=-1)
+
+
+def parse(
+    text: str, where: str = "formula", input_names: Sequence[str] | None = None
+) -> Expression:
+    """Read a formula.
+
+    Parameters
+    ----------
+    text : str
+        Python's notation: ``+ - * / **``, calls of operators by the names of the table or their
+        aliases, numbers and ``pi``.
+    where : str
+        Section and key, for the error message.
+    input_names : sequence of str, optional
+        Names of the inputs by column. Default: ``x1, x2, ...``, as many as the text mentions.
+
+    Raises
+    ------
+    UserError
+        If the text is too long, too deep, or holds anything else.
+    """
+    columns = None if input_names is None else {name: i for i, name in enumerate(input_names)}
+    nodes: list[Node] = []
+    stack = [(_syntax_tree(text, where), 0)]
+    while stack:
+        part, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise _refusal(where, text, f"it is nested more than {MAX_DEPTH} deep")
+        try:
+            node, arguments = _read(part, columns)
+        except _Unreadable as problem:
+            raise _refusal(where, text, str(problem)) from None
+        if node is not None:
+            nodes.append(node)
+        stack.extend((argument, depth + 1) for argument in reversed(arguments))
+    return Expression(tuple(nodes))
+
+
+def evaluate(expression: Expression, X: np.ndarray) -> np.ndarray:
+    """Compute a formula with the unprotected operators; undefined values become NaN or infinite.
+
+    Parameters
+    ----------
+    expression : Expression
+    X : (N, D) float64
+
+    Returns
+    -------
+    y : (N,) float64
+    """
+    stack: list[np.ndarray | np.float64] = []
+    with np.errstate(all="ignore"):
+        for node in reversed(expression.nodes):
+            if isinstance(node, str):
+                operator = OPERATORS[node]
+                arguments = [stack.pop() for _ in range(operator.arity)]
+                stack.append(operator.numpy(*arguments))
+            else:
+                stack.append(X[:, node] if isinstance(node, int) else np.float64(node))
+    (y,) = stack
+    return np.array(np.broadcast_to(y, len(X)))
+
+
+class _Unreadable(Exception):
+    """What is wrong with one part of a text."""
+
+
+def _refusal(where: str, text: str, problem: str) -> UserError:
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    return UserError(f"{where}: cannot read {shown!r}: {problem}.")
+
+
+def _syntax_tree(text: str, where: str) -> ast.expr:
+    if len(text) > MAX_LENGTH:
+        raise _refusal(where, text, f"it is longer than {MAX_LENGTH} characters")
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise _refusal(where, text, f"{error.msg} at character {error.offset}") from None
+    except ValueError:
+        raise _refusal(where, text, "it is not plain text") from None
+    except (RecursionError, MemoryError):  # how ast reports deep nesting
+        raise _refusal(where, text, f"it is nested more than {MAX_DEPTH} deep") from None
+
+
+def _read(part: ast.expr, columns: dict[str, int] | None) -> tuple[Node | None, list[ast.expr]]:
+    """Return a part's own node (None for a unary plus) and its arguments."""
+    match part:
+        case ast.Constant(value):
+            return _number(value), []
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value)):
+            return -_number(value), []  # -4 is a number, not an operation
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return "neg", [operand]
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return None, [operand]
+        case ast.BinOp(left, op, right):
+            return _arithmetic(op), [left, right]
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+            return _operator(name, len(arguments)).name, arguments
+        case ast.Name(id=name):
+            return _input_or_constant(name, columns), []
+    raise _Unreadable(f"'{ast.unparse(part)[:40]}' is neither an operator, an input nor a number")
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Unreadable(f"{value!r} is not a real number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if math.isinf(number):
+        raise _Unreadable("a number is too large")
+    return number
+
+
+def _arithmetic(op: ast.operator) -> str:
+    if isinstance(op, ast.BitXor):
+        raise _Unreadable("'^' is no power here; write '**'")
+    if type(op) not in _ARITHMETIC:
+        raise _Unreadable(f"{type(op).__name__} is not among + - * / **")
+    return _ARITHMETIC[type(op)]
+
+
+def _operator(name: str, n_arguments: int) -> Operator:
+    if name not in NAMES:
+        near = nearest(name, NAMES)
+        hint = f"; did you mean '{near}'?" if near else ""
+        raise _Unreadable(f"unknown operator '{name}'{hint}")
+    operator = OPERATORS[NAMES[name]]
+    if operator.arity != n_arguments:
+        raise _Unreadable(f"'{name}' takes {operator.arity} argument(s), {n_arguments} given")
+    return operator
+
+
+def _input_or_constant(name: str, columns: dict[str, int] | None) -> Node:
+    if columns is not None and name in columns:
+        return columns[name]
+    if name in CONSTANTS:
+        return CONSTANTS[name]
+    default_name = _INPUT.fullmatch(name)
+    if columns is None and default_name:
+        return int(default_name[1]) - 1
+    allowed = ["x1, x2, ..."] if columns is None else list(columns)
+    near = nearest(name, [*(columns or ()), *CONSTANTS])
+    hint = f"; did you mean '{near}'?" if near else ""
+    raise _Unreadable(f"unknown input '{name}'{hint} (inputs: {', '.join(allowed[:20])})")

@@ -1,0 +1,187 @@
+"""How well predictions fit: the metrics that a regression reward can be.
+
+Every metric is a formula over one summary per program: the mean squared error (of which the native
+core computes a whole batch without storing predictions), the fraction of rows within a tolerance,
+or a correlation. All are vectorised over the B programs of a batch, take optional row weights, and
+are scaled by the variance of the training targets, also on test data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dso.errors import UserError, unknown
+
+Formula = Callable[[np.ndarray, float, Sequence[float]], np.ndarray]
+"""Maps mean squared errors (B,), the variance of the targets and the parameters to rewards."""
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One line of the metric table.
+
+    Attributes
+    ----------
+    n_params : int
+        Numbers expected in ``metric_params``.
+    worst : float or callable
+        The reward of an invalid program, or a function of the variance that gives it.
+    best : float
+        The reward of a perfect program.
+    from_mse : callable or None
+        The formula, where the metric is one of the mean squared error.
+    """
+
+    n_params: int
+    worst: float | Callable[[float], float]
+    best: float
+    from_mse: Formula | None = None
+
+
+METRICS: dict[str, MetricRow] = {
+    "neg_mse": MetricRow(0, lambda var: -var, 0.0, lambda mse, var, p: -mse),
+    "neg_rmse": MetricRow(0, lambda var: -np.sqrt(var), 0.0, lambda mse, var, p: -np.sqrt(mse)),
+    "neg_nmse": MetricRow(0, -1.0, 0.0, lambda mse, var, p: -mse / var),
+    "neg_nrmse": MetricRow(0, -1.0, 0.0, lambda mse, var, p: -np.sqrt(mse / var)),
+    "neglog_mse": MetricRow(0, lambda var: -np.log1p(var), 0.0, lambda mse, var, p: -np.log1p(mse)),
+    "inv_mse": MetricRow(1, 0.0, 1.0, lambda mse, var, p: 1 / (1 + p[0] * mse)),
+    "inv_nmse": MetricRow(1, 0.0, 1.0, lambda mse, var, p: 1 / (1 + p[0] * (mse / var))),
+    "inv_nrmse": MetricRow(1, 0.0, 1.0, lambda mse, var, p: 1 / (1 + p[0] * np.sqrt(mse / var))),
+    "fraction": MetricRow(2, 0.0, 1.0),
+    "pearson": MetricRow(0, 0.0, 1.0),
+    "spearman": MetricRow(0, 0.0, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric bound to its parameters and to the variance of the training targets.
+
+    Attributes
+    ----------
+    name : str
+    params : tuple of float
+    variance : float
+        Of the targets the metric was made for.
+    invalid_reward, max_reward : float
+    """
+
+    name: str
+    params: tuple[float, ...]
+    variance: float
+    invalid_reward: float
+    max_reward: float
+
+    @property
+    def is_of_mse(self) -> bool:
+        """Whether `from_mse` applies, so that predictions need not be stored."""
+        return METRICS[self.name].from_mse is not None
+
+    def from_mse(self, mse: np.ndarray) -> np.ndarray:
+        """Return the rewards (B,) for mean squared errors (B,).
+
+        An error too large to be a number (or NaN, of an invalid program) has the invalid reward.
+        """
+        formula = METRICS[self.name].from_mse
+        assert formula is not None
+        with np.errstate(over="ignore"):
+            rewards = formula(mse, self.variance, self.params)
+        return self._or_invalid(rewards, np.isfinite(mse))
+
+    def from_fraction(self, fraction: np.ndarray) -> np.ndarray:
+        """Return the rewards (B,) for fractions (B,) of rows within the tolerance."""
+        return self._or_invalid(fraction, np.isfinite(fraction))
+
+    def from_predictions(
+        self, y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Score predictions.
+
+        Parameters
+        ----------
+        y : (N,) float64
+            Targets.
+        predictions : (B, N) float64
+            A row with a value that is not finite has the invalid reward.
+        weights : (N,) float64, optional
+            Weights of the rows. Default: all equal.
+
+        Returns
+        -------
+        rewards : (B,) float64
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.is_of_mse:
+                return self.from_mse(np.average((predictions - y) ** 2, axis=1, weights=weights))
+            is_finite = np.isfinite(predictions).all(axis=1)
+            if self.name == "fraction":
+                hits = np.abs(y - predictions) < self.params[0] * np.abs(y) + self.params[1]
+                return self._or_invalid(np.average(hits, axis=1, weights=weights), is_finite)
+        rewards = np.full(len(predictions), self.invalid_reward)
+        usable = is_finite & ~_is_constant(predictions)
+        if usable.any():
+            correlation = _spearman if self.name == "spearman" else _pearson
+            rewards[usable] = correlation(y, predictions[usable], weights)
+        return self._or_invalid(rewards, np.isfinite(rewards))
+
+    def _or_invalid(self, rewards: np.ndarray, is_valid: np.ndarray) -> np.ndarray:
+        return np.where(is_valid, rewards, self.invalid_reward)
+
+
+def make_metric(
+    name: str, params: Sequence[float], variance: float, where: str = "task.metric"
+) -> Metric:
+    """Bind a metric to its parameters and to the variance of the training targets.
+
+    Raises
+    ------
+    UserError
+        If there is no such metric, or the parameters are not the numbers that it takes.
+    """
+    if name not in METRICS:
+        raise unknown("metric", name, METRICS, where)
+    row = METRICS[name]
+    if len(params) != row.n_params:
+        raise UserError(
+            f"{where}_params: {list(params)} has {len(params)} number(s), but '{name}' takes "
+            f"{row.n_params}."
+        )
+    if not all(_is_number(value) and value >= 0 for value in params):
+        raise UserError(f"{where}_params: {list(params)}; expected finite numbers >= 0.")
+    worst = row.worst(variance) if callable(row.worst) else row.worst
+    return Metric(name, tuple(map(float, params)), variance, float(worst), row.best)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
+
+
+def _is_constant(predictions: np.ndarray) -> np.ndarray:
+    """Tell rows (B,) of one value, rounding aside: their correlation would be that of the noise."""
+    high, low = predictions.max(axis=1), predictions.min(axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return high - low <= 8 * np.finfo(float).eps * np.maximum(np.abs(high), np.abs(low))
+
+
+def _pearson(y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Correlate y (N,) with each row of predictions (B, N)."""
+    a, b = _standardised(y[None], weights), _standardised(predictions, weights)
+    return np.clip(np.average(a * b, axis=1, weights=weights), -1.0, 1.0)
+
+
+def _standardised(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Shift and scale each row to mean 0 and variance 1."""
+    # Dividing by the largest value first keeps the squares of huge and tiny values in range.
+    values = values / np.abs(values).max(axis=1, keepdims=True)
+    values = values - np.average(values, axis=1, weights=weights)[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return values / np.sqrt(np.average(values**2, axis=1, weights=weights))[:, None]
+
+
+def _spearman(y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    from scipy.stats import rankdata  # half a second to import, and only this metric needs it
+
+    return _pearson(rankdata(y), rankdata(predictions, axis=1), weights)

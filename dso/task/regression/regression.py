@@ -1,0 +1,258 @@
+"""RegressionTask: the reward of a program is how well its predictions fit the training rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from dso.library import Library, create_tokens
+from dso.program import Program, ProgramBatch
+from dso.program.execute import VALID
+from dso.program.program_batch import Rows
+from dso.streams import Stream
+from dso.task.regression.benchmarks import function_sets
+from dso.task.regression.dataset import Dataset, Source, load_dataset
+from dso.task.regression.metrics import make_metric
+from dso.task.regression.reward_noise import RECOVERED, RewardNoise
+from dso.task.regression.scorer import Scorer
+from dso.task.task import HierarchicalTask, Rewards
+
+logger = logging.getLogger("dso")
+
+DEFAULT_FUNCTION_SET = "Koza"
+QUICK_TEST_ROWS = 20_000
+"""Test sets above this size are judged by a fixed sample of so many rows until a run ends."""
+
+
+class RegressionTask(HierarchicalTask):
+    """Find a formula for y.
+
+    Parameters
+    ----------
+    dataset : str, dict, (X, y) or Dataset
+        See `dso.task.regression.dataset.load_dataset`.
+    function_set : sequence of str or float, optional
+        Tokens besides the inputs. Default: the benchmark's, or Koza's where there is none.
+    metric, metric_params : str, sequence of float
+        The reward; a name in `dso.task.regression.metrics.METRICS`.
+    extra_metric_test, extra_metric_test_params : str or None, sequence of float
+        A metric to report on the test set.
+    threshold : float
+        A program succeeds below this normalised mean squared error on the noiseless test targets.
+    protected : bool
+        Whether operators are replaced by variants that are defined everywhere.
+    reward_noise, reward_noise_type, normalize_variance : float, str, bool
+        See `RewardNoise`.
+    decision_tree_threshold_set : sequence, optional
+        Thresholds of StateChecker tokens.
+    poly_optimizer_params : dict, optional
+        Kept for the fitting of ``poly`` tokens.
+    header, y_limit : bool, float, optional
+        See `load_dataset`.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset: Source,
+        function_set: Sequence[str | float] | None = None,
+        metric: str = "inv_nrmse",
+        metric_params: Sequence[float] = (1.0,),
+        extra_metric_test: str | None = None,
+        extra_metric_test_params: Sequence[float] = (),
+        threshold: float = 1e-12,
+        protected: bool = False,
+        reward_noise: float = 0.0,
+        reward_noise_type: str = "r",
+        normalize_variance: bool = False,
+        decision_tree_threshold_set: Sequence | None = None,
+        poly_optimizer_params: dict | None = None,
+        header: bool | None = None,
+        y_limit: float | None = None,
+    ) -> None:
+        data = load_dataset(dataset, header, y_limit)
+        self.dataset = data
+        self.name = data.name
+        self.metric = make_metric(metric, metric_params, float(np.var(data.y_train)))
+        self.extra_metric_test = None
+        if extra_metric_test is not None:
+            self.extra_metric_test = make_metric(
+                extra_metric_test,
+                extra_metric_test_params,
+                float(np.var(data.y_test)),
+                "task.extra_metric_test",
+            )
+        self.noise = RewardNoise(reward_noise, reward_noise_type, normalize_variance)
+        self.stochastic = reward_noise > 0
+        self.threshold = threshold
+        self.protected = protected
+        self.poly_optimizer_params = poly_optimizer_params
+        self.library = Library(
+            create_tokens(
+                data.n_input_var,
+                _choose_function_set(function_set, data),
+                protected=protected,
+                decision_tree_threshold_set=decision_tree_threshold_set,
+            )
+        )
+        self._train = Scorer.of_rows(self.library, data.X_train, data.y_train, protected=protected)
+        self._quick_rows = _quick_test_rows(data)
+        self._n_noisy_calls = 0
+
+    @property
+    def X_train(self) -> np.ndarray:
+        """Training inputs, (N, D)."""
+        return self.dataset.X_train
+
+    @property
+    def y_train(self) -> np.ndarray:
+        """Training targets, (N,)."""
+        return self.dataset.y_train
+
+    @property
+    def invalid_reward(self) -> float:
+        """The reward of an invalid program."""
+        return self.metric.invalid_reward
+
+    @property
+    def max_reward(self) -> float:
+        """The reward of a perfect program."""
+        return self.metric.max_reward
+
+    def rewards(self, programs: ProgramBatch, n_threads: int = 1) -> Rewards:
+        """Reward a batch.
+
+        Parameters
+        ----------
+        programs : ProgramBatch
+            B programs.
+        n_threads : int
+            Threads of the native core; the results do not depend on it.
+        """
+        if self.stochastic:
+            return self._noisy_rewards(programs, n_threads)
+        return self._train.rewards(self.metric, programs, n_threads)
+
+    def reward_function(self, program: Program, optimizing: bool = False) -> float:
+        """Return the reward of one program; while its constants are fitted, the negative NRMSE."""
+        if not optimizing:
+            return float(self.rewards(program.batch).values[0])
+        fitting = make_metric("neg_nrmse", (), self.metric.variance)
+        return float(self._train.rewards(fitting, program.batch).values[0])
+
+    def evaluate(self, program: Program, *, final: bool = False) -> dict[str, Any]:
+        """Judge a program by the test rows.
+
+        Parameters
+        ----------
+        program : Program
+        final : bool
+            Use every test row, also of sets above `QUICK_TEST_ROWS`.
+
+        Returns
+        -------
+        dict
+            ``nmse_test``, ``nmse_test_noiseless``, ``success``, and the extra metric under its name
+            and ``<name>_noiseless``. All but ``success`` are None if the program is invalid there.
+        """
+        rows = slice(None) if final else self._quick_rows
+        predictions, cause, _ = self._test_scorer(rows).predictions(program.batch)
+        if cause[0] != VALID:
+            return dict.fromkeys(self._judge(predictions, rows)) | {"success": False}
+        return self._judge(predictions, rows)
+
+    def final_evaluation(self, program: Program) -> dict[str, Any]:
+        """Judge a program by every test row."""
+        return self.evaluate(program, final=True)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return what a run changes: how far the noise has come."""
+        return {"n_noisy_calls": self._n_noisy_calls}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on where `state_dict` was taken."""
+        self._n_noisy_calls = state["n_noisy_calls"]
+
+    def _test_scorer(self, rows: Rows) -> Scorer:
+        X, y = self.dataset.X_test[rows], self.dataset.y_test_noiseless[rows]
+        return Scorer.of_rows(self.library, X, y, protected=self.protected)
+
+    def _judge(self, predictions: np.ndarray, rows: Rows) -> dict[str, Any]:
+        """Compare the predictions (1, M) of one program with the test targets."""
+        y, y_noiseless = self.dataset.y_test, self.dataset.y_test_noiseless
+        nmse_noiseless = _nmse(predictions[0], y_noiseless, rows)
+        result = {
+            "nmse_test": _nmse(predictions[0], y, rows),
+            "nmse_test_noiseless": nmse_noiseless,
+            "success": nmse_noiseless < self.threshold,
+        }
+        metric = self.extra_metric_test
+        if metric is not None:
+            for suffix, target in (("", y), ("_noiseless", y_noiseless)):
+                rewards = metric.from_predictions(target[rows], predictions)
+                result[metric.name + suffix] = float(rewards[0])
+        return result
+
+    def _noisy_rewards(self, programs: ProgramBatch, n_threads: int) -> Rewards:
+        """Reward a batch with noise on the rewards or on the predictions; never on invalid ones."""
+        random = self.noise.generator(self._n_noisy_calls)
+        self._n_noisy_calls += 1
+        change = None
+        if self.noise.kind == "y_hat":
+            change = partial(self.noise.added_to_predictions, y=self.y_train, random=random)
+        scored = self._train.rewards(self.metric, programs, n_threads, change)
+        candidates = scored.cause == VALID
+        values, reward_of_success = scored.values, self.max_reward
+        if self.noise.kind == "r":
+            noisy = self.noise.added_to_rewards(values, random)
+            values = np.where(candidates, noisy, scored.values)
+            candidates = candidates & (scored.values >= self.max_reward - 1e-5)
+            reward_of_success = RECOVERED
+        has_succeeded = self._has_succeeded(programs, candidates, n_threads)
+        return replace(scored, values=np.where(has_succeeded, reward_of_success, values))
+
+    def _has_succeeded(
+        self, programs: ProgramBatch, candidates: np.ndarray, n_threads: int
+    ) -> np.ndarray:
+        """Tell which of the candidates (B,) bool succeed on the test rows."""
+        has_succeeded = candidates.copy()
+        if candidates.any():
+            test = self._test_scorer(self._quick_rows)
+            mse = test.mean_squared_error(programs[candidates], n_threads).values
+            nmse = mse / np.var(self.dataset.y_test_noiseless)
+            has_succeeded[candidates] = nmse < self.threshold
+        return has_succeeded
+
+
+def _choose_function_set(
+    given: Sequence[str | float] | None, data: Dataset
+) -> Sequence[str | float]:
+    if given is None:
+        return data.function_set or function_sets()[DEFAULT_FUNCTION_SET]
+    if data.function_set and list(map(str, given)) != list(map(str, data.function_set)):
+        logger.warning(
+            "task.function_set is used instead of the set that belongs to benchmark %s (%s).",
+            data.name,
+            ", ".join(map(str, data.function_set)),
+        )
+    return given
+
+
+def _quick_test_rows(data: Dataset) -> Rows:
+    """Return the test rows to judge by before the end: all, or a sorted random choice."""
+    n_rows = len(data.y_test)
+    if n_rows <= QUICK_TEST_ROWS or data.X_test is data.X_train:
+        return slice(None)
+    random = Stream(0, "quick test rows").generator()
+    return np.sort(random.choice(n_rows, QUICK_TEST_ROWS, replace=False))
+
+
+def _nmse(prediction: np.ndarray, y: np.ndarray, rows: Rows) -> float:
+    """Return the mean squared error in some rows, in units of the variance of all targets."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.mean((y[rows] - prediction) ** 2) / np.var(y))

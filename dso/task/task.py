@@ -1,0 +1,86 @@
+"""What a task is: it owns a library of tokens and says how good a program is.
+
+A task of one's own derives from `Task`, sets `library`, `name` and `stochastic`, and defines
+`reward_function` and `evaluate`. A task that can score many programs at once also defines
+``rewards(programs, n_threads=1) -> Rewards``, which is then used instead of `reward_function`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from dso.library import Library
+    from dso.program import Program
+
+
+@dataclass(frozen=True)
+class Rewards:
+    """Scores of B programs.
+
+    Attributes
+    ----------
+    values : (B,) float64
+        Finite; invalid programs have the task's invalid reward.
+    cause : (B,) uint8
+        0 valid, 1 divide, 2 overflow, 3 invalid operand.
+    node : (B,) int32
+        Position in the program of the node that made it invalid, -1 if valid.
+    """
+
+    values: np.ndarray
+    cause: np.ndarray
+    node: np.ndarray
+
+
+class Task(ABC):
+    """Base of all tasks.
+
+    Attributes
+    ----------
+    library : Library
+        The tokens of which programs consist.
+    name : str
+        Used in file names.
+    stochastic : bool
+        Whether the same program can be rewarded differently; if so, rewards are not cached.
+    """
+
+    library: Library
+    name: str
+    stochastic: bool = False
+
+    @abstractmethod
+    def reward_function(self, program: Program, optimizing: bool = False) -> float:
+        """Return the reward of one program.
+
+        Parameters
+        ----------
+        program : Program
+        optimizing : bool
+            Whether the program's constants are being fitted. Tasks without constants may leave
+            this argument out.
+        """
+
+    @abstractmethod
+    def evaluate(self, program: Program) -> dict[str, Any]:
+        """Return what is worth knowing of a program besides its reward.
+
+        The keys become columns of the result files; a true ``success`` stops the run early.
+        """
+
+    def final_evaluation(self, program: Program) -> dict[str, Any]:
+        """Return what `evaluate` does, at any cost: called only when a run ends."""
+        return self.evaluate(program)
+
+
+class HierarchicalTask(Task):
+    """A task whose programs are expression trees."""
+
+
+class SequentialTask(Task):
+    """A task whose programs are plain sequences."""
