@@ -6,8 +6,9 @@ Knows nothing of the sections and keys in them; those are in `dso.config`.
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from dso.errors import UserError, nearest
 
@@ -103,7 +104,7 @@ def _blank_hash_comment(match: re.Match[str]) -> str:
     return "" if match[0].startswith("#") else match[0]
 
 
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict:
+def _unique_keys(pairs: Iterable[tuple[str, object]]) -> dict:
     result: dict = {}
     for key, value in pairs:
         if key in result:
@@ -126,7 +127,7 @@ def merge(base: dict, override: dict) -> dict:
     return result
 
 
-def plain(value: object, depth: int = 0) -> object:
+def plain(value: Any, depth: int = 0) -> Any:
     """Copy a config value into dicts, lists and scalars.
 
     Tuples and numpy arrays become lists, numpy scalars Python's, paths strings. A task's

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dso.errors import UserError, nearest
-from dso.library.functions import OPERATORS, Operator
+from dso.library.functions import NAMES, OPERATORS, Operator
 
 MAX_LENGTH = 10_000
 """Longest text that is read, in characters."""
@@ -34,7 +34,6 @@ _ARITHMETIC: dict[type[ast.operator], str] = {
     ast.Pow: "pow",
 }
 _INPUT = re.compile(r"x([1-9][0-9]*)")
-_BY_NAME = {name: op for op in OPERATORS.values() for name in (op.name, *op.aliases)}
 
 Node = str | int | float
 
@@ -58,7 +57,9 @@ class Expression:
         return 1 + max((node for node in self.nodes if isinstance(node, int)), default=-1)
 
 
-def parse(text: str, where: str = "formula", input_names: Sequence[str] | None = None) -> Expression:
+def parse(
+    text: str, where: str = "formula", input_names: Sequence[str] | None = None
+) -> Expression:
     """Read a formula.
 
     Parameters
@@ -181,11 +182,11 @@ def _arithmetic(op: ast.operator) -> str:
 
 
 def _operator(name: str, n_arguments: int) -> Operator:
-    if name not in _BY_NAME:
-        near = nearest(name, _BY_NAME)
+    if name not in NAMES:
+        near = nearest(name, NAMES)
         hint = f"; did you mean '{near}'?" if near else ""
         raise _Unreadable(f"unknown operator '{name}'{hint}")
-    operator = _BY_NAME[name]
+    operator = OPERATORS[NAMES[name]]
     if operator.arity != n_arguments:
         raise _Unreadable(f"'{name}' takes {operator.arity} argument(s), {n_arguments} given")
     return operator

@@ -3,7 +3,6 @@
 import numpy as np
 
 from dso.library import Library
-from dso.library.functions import OPERATORS
 from dso.native import _core
 from dso.prior.prior import Constraint
 
@@ -52,11 +51,12 @@ class DomainRangeConstraint(Constraint):
         ]
 
     def _contains(self, token: int, column: str, bounds: np.ndarray) -> bool:
-        operator = OPERATORS.get(self.library.names[token])
-        if operator is None or getattr(operator, column) is None:
+        operator = self.library[token].operator
+        if operator is None:
             return True
-        low, high = getattr(operator, column)
-        return bool(low <= bounds[0] and bounds[1] <= high)
+        if column == "range":
+            return operator.range.covers(*bounds)
+        return not operator.domain or operator.domain[0].covers(*bounds)
 
     def validate(self) -> str | None:
         """Data that every domain and range contains need no rule."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 
-from dso.errors import UserError
+from dso.errors import UserError, unknown
 from dso.library import Library, TokenNotFoundError
 from dso.prior.const import ConstConstraint
 from dso.prior.domain_range import DomainRangeConstraint
@@ -34,6 +34,19 @@ PRIORS: dict[str, type[Prior]] = {
     "soft_length": SoftLengthPrior,
     "domain_range": DomainRangeConstraint,
 }
+
+NOT_YET = {
+    "language_model",
+    "multi_discrete",
+    "max_size",
+    "max_depth",
+    "argument_size",
+    "nesting",
+    "argument_type",
+    "all_inputs",
+    "mutually_exclusive",
+}
+"""Names that a config may hold but that nothing stands behind yet."""
 
 
 def make_joint_prior(
@@ -84,10 +97,10 @@ def _make_prior(
     facts: Mapping[str, object],
 ) -> Prior | str:
     """Return the prior, or why it is skipped."""
-    if name == "language_model":
-        raise UserError("prior.language_model is not available in this version; set 'on' to false.")
-    if name not in PRIORS:
+    if name in NOT_YET:
         raise UserError(f"prior.{name} is not available in this version; set 'on' to false.")
+    if name not in PRIORS:
+        raise unknown("prior", name, PRIORS, "prior")
     wanted = inspect.signature(PRIORS[name]).parameters
     try:
         prior = PRIORS[name](

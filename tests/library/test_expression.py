@@ -112,6 +112,10 @@ def test_length_and_depth_are_bounded():
         parse("+".join(["x1"] * (MAX_DEPTH + 2)))
     with pytest.raises(UserError, match="longer"):
         parse("x1" + " " * MAX_LENGTH)
-    for text in ("-" * 9000 + "x1", "(" * 4000 + "x1" + ")" * 4000, "sin(" * 1000 + "x1" + ")" * 1000):
+    for text in (
+        "-" * 9000 + "x1",
+        "(" * 4000 + "x1" + ")" * 4000,
+        "sin(" * 1000 + "x1" + ")" * 1000,
+    ):
         with pytest.raises(UserError, match=r"cannot read"):
             parse(text)

@@ -221,6 +221,6 @@ def test_source_refused(source, message):
 
 
 def test_no_global_random_state_is_touched():
-    state = np.random.get_state()[1].copy()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
     load_dataset({"name": "Nguyen-5", "noise": 0.1})
-    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002

@@ -1,4 +1,4 @@
-"""Benchmark tables that users bring: ``task.dataset = {"name": ..., "benchmark_source": "my.csv"}``.
+"""Benchmark tables that users bring: ``{"name": ..., "benchmark_source": "my.csv"}``.
 
 The columns are ``name, variables, expression, train_spec, test_spec, function_set``. A spec maps
 ``all``, ``x1``, ``x2`` ... to ``{"U": [low, high, n]}`` (uniform) or ``{"E": [start, stop, step]}``

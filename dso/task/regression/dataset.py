@@ -278,5 +278,5 @@ def _check_targets(y: np.ndarray, label: str) -> None:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 60 else text[:57] + "..."

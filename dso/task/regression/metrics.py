@@ -16,7 +16,7 @@ import numpy as np
 from dso.errors import UserError, unknown
 
 Formula = Callable[[np.ndarray, float, Sequence[float]], np.ndarray]
-"""Maps a mean squared error (B,), the variance of the targets and the parameters to rewards (B,)."""
+"""Maps mean squared errors (B,), the variance of the targets and the parameters to rewards."""
 
 
 @dataclass(frozen=True)

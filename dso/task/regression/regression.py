@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from dso.library import Library, create_tokens
-from dso.program.program_batch import ProgramBatch
+from dso.program import Program, ProgramBatch
+from dso.program.execute import VALID
+from dso.program.program_batch import Rows
 from dso.streams import Stream
 from dso.task.regression.benchmarks import function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
@@ -18,9 +21,6 @@ from dso.task.regression.metrics import make_metric
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
 from dso.task.regression.scorer import Scorer
 from dso.task.task import HierarchicalTask, Rewards
-
-if TYPE_CHECKING:
-    from dso.program import Program
 
 logger = logging.getLogger("dso")
 
@@ -140,11 +140,10 @@ class RegressionTask(HierarchicalTask):
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
         """Return the reward of one program; while its constants are fitted, the negative NRMSE."""
-        programs = _as_batch(program)
         if not optimizing:
-            return float(self.rewards(programs).values[0])
+            return float(self.rewards(program.batch).values[0])
         fitting = make_metric("neg_nrmse", (), self.metric.variance)
-        return float(self._train.rewards(fitting, programs).values[0])
+        return float(self._train.rewards(fitting, program.batch).values[0])
 
     def evaluate(self, program: Program, *, final: bool = False) -> dict[str, Any]:
         """Judge a program by the test rows.
@@ -158,50 +157,64 @@ class RegressionTask(HierarchicalTask):
         Returns
         -------
         dict
-            ``nmse_test``, ``nmse_test_noiseless`` (None if the program is invalid there),
-            ``success``, and the extra metric under its name and ``<name>_noiseless``.
+            ``nmse_test``, ``nmse_test_noiseless``, ``success``, and the extra metric under its name
+            and ``<name>_noiseless``. All but ``success`` are None if the program is invalid there.
         """
         rows = slice(None) if final else self._quick_rows
-        data = self.dataset
-        y, y_noiseless = data.y_test[rows], data.y_test_noiseless[rows]
-        scorer = Scorer.of_rows(self.library, data.X_test[rows], y, protected=self.protected)
-        predictions, is_valid = scorer.predictions(_as_batch(program))
-        targets = {"test": y, "test_noiseless": y_noiseless}
-        nmse = {key: _nmse(target, predictions[0]) for key, target in targets.items()}
-        success = bool(is_valid[0]) and nmse["test_noiseless"] < self.threshold
-        result: dict[str, Any] = {f"nmse_{key}": value for key, value in nmse.items()}
-        metric = self.extra_metric_test
-        if metric is not None:
-            result[metric.name] = float(metric.from_predictions(y, predictions)[0])
-            noiseless = metric.from_predictions(y_noiseless, predictions)
-            result[f"{metric.name}_noiseless"] = float(noiseless[0])
-        if not is_valid[0]:
-            result = dict.fromkeys(result)
-        return result | {"success": success}
+        predictions, cause, _ = self._test_scorer(rows).predictions(program.batch)
+        if cause[0] != VALID:
+            return dict.fromkeys(self._judge(predictions, rows)) | {"success": False}
+        return self._judge(predictions, rows)
 
     def final_evaluation(self, program: Program) -> dict[str, Any]:
         """Judge a program by every test row."""
         return self.evaluate(program, final=True)
 
+    def state_dict(self) -> dict[str, int]:
+        """Return what a run changes: how far the noise has come."""
+        return {"n_noisy_calls": self._n_noisy_calls}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on where `state_dict` was taken."""
+        self._n_noisy_calls = state["n_noisy_calls"]
+
+    def _test_scorer(self, rows: Rows) -> Scorer:
+        X, y = self.dataset.X_test[rows], self.dataset.y_test_noiseless[rows]
+        return Scorer.of_rows(self.library, X, y, protected=self.protected)
+
+    def _judge(self, predictions: np.ndarray, rows: Rows) -> dict[str, Any]:
+        """Compare the predictions (1, M) of one program with the test targets."""
+        y, y_noiseless = self.dataset.y_test, self.dataset.y_test_noiseless
+        nmse_noiseless = _nmse(predictions[0], y_noiseless, rows)
+        result = {
+            "nmse_test": _nmse(predictions[0], y, rows),
+            "nmse_test_noiseless": nmse_noiseless,
+            "success": nmse_noiseless < self.threshold,
+        }
+        metric = self.extra_metric_test
+        if metric is not None:
+            for suffix, target in (("", y), ("_noiseless", y_noiseless)):
+                rewards = metric.from_predictions(target[rows], predictions)
+                result[metric.name + suffix] = float(rewards[0])
+        return result
+
     def _noisy_rewards(self, programs: ProgramBatch, n_threads: int) -> Rewards:
+        """Reward a batch with noise on the rewards or on the predictions; never on invalid ones."""
         random = self.noise.generator(self._n_noisy_calls)
         self._n_noisy_calls += 1
+        change = None
         if self.noise.kind == "y_hat":
-            noisy = self._train.rewards(
-                self.metric,
-                programs,
-                n_threads,
-                change=lambda y_hat: self.noise.added_to_predictions(y_hat, self.y_train, random),
-            )
-            has_succeeded = self._has_succeeded(programs, noisy.cause == 0, n_threads)
-            return replace(noisy, values=np.where(has_succeeded, self.max_reward, noisy.values))
-        exact = self._train.rewards(self.metric, programs, n_threads)
-        is_valid = exact.cause == 0
-        values = self.noise.added_to_rewards(exact.values, random)
-        values = np.where(is_valid, values, exact.values)
-        is_perfect = is_valid & (exact.values >= self.max_reward - 1e-5)
-        has_succeeded = self._has_succeeded(programs, is_perfect, n_threads)
-        return replace(exact, values=np.where(has_succeeded, RECOVERED, values))
+            change = partial(self.noise.added_to_predictions, y=self.y_train, random=random)
+        scored = self._train.rewards(self.metric, programs, n_threads, change)
+        candidates = scored.cause == VALID
+        values, reward_of_success = scored.values, self.max_reward
+        if self.noise.kind == "r":
+            noisy = self.noise.added_to_rewards(values, random)
+            values = np.where(candidates, noisy, scored.values)
+            candidates = candidates & (scored.values >= self.max_reward - 1e-5)
+            reward_of_success = RECOVERED
+        has_succeeded = self._has_succeeded(programs, candidates, n_threads)
+        return replace(scored, values=np.where(has_succeeded, reward_of_success, values))
 
     def _has_succeeded(
         self, programs: ProgramBatch, candidates: np.ndarray, n_threads: int
@@ -209,11 +222,10 @@ class RegressionTask(HierarchicalTask):
         """Tell which of the candidates (B,) bool succeed on the test rows."""
         has_succeeded = candidates.copy()
         if candidates.any():
-            rows, data = self._quick_rows, self.dataset
-            y = data.y_test_noiseless[rows]
-            test = Scorer.of_rows(self.library, data.X_test[rows], y, protected=self.protected)
-            mse = test.mean_squared_error(programs[candidates], n_threads)[0]
-            has_succeeded[candidates] = mse / np.var(y) < self.threshold
+            test = self._test_scorer(self._quick_rows)
+            mse = test.mean_squared_error(programs[candidates], n_threads).values
+            nmse = mse / np.var(self.dataset.y_test_noiseless)
+            has_succeeded[candidates] = nmse < self.threshold
         return has_succeeded
 
 
@@ -231,7 +243,7 @@ def _choose_function_set(
     return given
 
 
-def _quick_test_rows(data: Dataset) -> np.ndarray | slice:
+def _quick_test_rows(data: Dataset) -> Rows:
     """Return the test rows to judge by before the end: all, or a sorted random choice."""
     n_rows = len(data.y_test)
     if n_rows <= QUICK_TEST_ROWS or data.X_test is data.X_train:
@@ -240,7 +252,7 @@ def _quick_test_rows(data: Dataset) -> np.ndarray | slice:
     return np.sort(random.choice(n_rows, QUICK_TEST_ROWS, replace=False))
 
 
-def _nmse(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Return the mean squared error in units of the variance of the targets."""
+def _nmse(prediction: np.ndarray, y: np.ndarray, rows: Rows) -> float:
+    """Return the mean squared error in some rows, in units of the variance of all targets."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.mean((y - prediction) ** 2) / np.var(y))
+        return float(np.mean((y[rows] - prediction) ** 2) / np.var(y))

@@ -102,4 +102,3 @@ class Grid:
 
 
 Sampling = Draw | Grid
-

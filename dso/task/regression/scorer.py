@@ -8,17 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from dso.library import Library
-from dso.native import _core
-from dso.program.execute import execute
-from dso.program.program_batch import ProgramBatch
+from dso.program import ProgramBatch, execute, fraction_within, mean_squared_error
+from dso.program.execute import Execution
 from dso.task.regression.metrics import Metric
 from dso.task.task import Rewards
 
 PREDICTIONS_AT_ONCE = 4_000_000
 """Numbers held at once where the predictions themselves are needed: 32 MB."""
-
-Summary = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""One number per program (B,) float64, cause (B,) uint8 and node (B,) int32."""
 
 
 @dataclass(frozen=True)
@@ -70,25 +66,24 @@ class Scorer:
         change : callable, optional
             Applied to predictions (b, N) before they are measured.
         """
-        needs_predictions = change is not None or self.library.has_python_tokens
-        if metric.is_of_mse and not needs_predictions:
+        if metric.is_of_mse and change is None:
             mse, cause, node = self.mean_squared_error(programs, n_threads)
             return Rewards(metric.from_mse(mse), cause, node)
-        if metric.name == "fraction" and not needs_predictions:
-            return Rewards(*self._fraction(metric, programs, n_threads))
+        if metric.name == "fraction" and change is None:
+            fraction, cause, node = self._fraction(metric.params, programs, n_threads)
+            return Rewards(metric.from_fraction(fraction), cause, node)
+        size = max(1, PREDICTIONS_AT_ONCE // len(self.y))
         parts = [
-            self._rewards_of_predictions(metric, programs[rows], n_threads, change)
-            for rows in self._chunks(len(programs))
+            self._of_predictions(metric, programs[start : start + size], n_threads, change)
+            for start in range(0, max(1, len(programs)), size)
         ]
         return Rewards(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
-    def mean_squared_error(self, programs: ProgramBatch, n_threads: int = 1) -> Summary:
-        """Return the error of each program, NaN where it is invalid, and why it is."""
-        return _core.mean_squared_error(
-            self.library.native,
-            programs.tokens,
-            programs.lengths,
-            programs.constants,
+    def mean_squared_error(self, programs: ProgramBatch, n_threads: int = 1) -> Execution:
+        """Return the error of each program (B,), NaN where it is invalid."""
+        return mean_squared_error(
+            self.library,
+            programs,
             self.columns,
             self.y,
             self.weights,
@@ -96,40 +91,33 @@ class Scorer:
             n_threads,
         )
 
-    def predictions(self, programs: ProgramBatch, n_threads: int = 1) -> Summary:
-        """Return predictions (B, N) in place of one number per program."""
-        return execute(self.library, programs, self.columns.T, self.protected, n_threads)
+    def predictions(self, programs: ProgramBatch, n_threads: int = 1) -> Execution:
+        """Return the predictions of each program, (B, N)."""
+        return execute(self.library, programs, self.columns, self.protected, n_threads)
 
-    def _fraction(self, metric: Metric, programs: ProgramBatch, n_threads: int) -> Summary:
-        relative, absolute = metric.params
-        fraction, cause, node = _core.fraction_within(
-            self.library.native,
-            programs.tokens,
-            programs.lengths,
-            programs.constants,
+    def _fraction(
+        self, tolerance: tuple[float, ...], programs: ProgramBatch, n_threads: int
+    ) -> Execution:
+        return fraction_within(
+            self.library,
+            programs,
             self.columns,
             self.y,
-            relative,
-            absolute,
+            *tolerance,
             self.weights,
             self.protected,
             n_threads,
         )
-        return metric.from_fraction(fraction), cause, node
 
-    def _rewards_of_predictions(
+    def _of_predictions(
         self,
         metric: Metric,
         programs: ProgramBatch,
         n_threads: int,
         change: Callable[[np.ndarray], np.ndarray] | None,
-    ) -> Summary:
+    ) -> tuple[np.ndarray, ...]:
         predictions, cause, node = self.predictions(programs, n_threads)
         if change is not None:
             predictions = change(predictions)
         values = metric.from_predictions(self.y, predictions, self.weights)
         return np.where(cause == 0, values, metric.invalid_reward), cause, node
-
-    def _chunks(self, n_programs: int) -> list[slice]:
-        size = max(1, PREDICTIONS_AT_ONCE // len(self.y))
-        return [slice(start, start + size) for start in range(0, n_programs, size)]
