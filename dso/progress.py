@@ -49,6 +49,7 @@ class PacedDisplay(Display, ABC):
         self.max_seconds = max_seconds
         self._next_update = 0.0
         self._expression = (0, "")
+        self._shown: Standing | None = None
 
     def update(self, standing: Standing, expression: Callable[[], str]) -> None:
         """See `Display.update`."""
@@ -58,6 +59,9 @@ class PacedDisplay(Display, ABC):
 
     def show(self, standing: Standing, expression: Callable[[], str]) -> None:
         """See `Display.show`."""
+        if standing == self._shown:
+            return
+        self._shown = standing
         if standing.best_iteration != self._expression[0]:
             self._expression = (standing.best_iteration, expression())
         self._show(standing, self._expression[1])

@@ -33,8 +33,8 @@ def test_the_nearer_budget_gives_the_time_left():
 def test_updates_in_quick_succession_are_one_line():
     stream = io.StringIO()
     display = PlainDisplay(stream, n_samples=9000)
-    for _ in range(5):
-        display.update(STANDING, lambda: "x1")
+    for iteration in range(5):
+        display.update(replace(STANDING, iteration=iteration), lambda: "x1")
     assert stream.getvalue().count("\n") == 1
 
 
@@ -46,6 +46,14 @@ def test_the_expression_is_asked_for_only_when_it_changed(monkeypatch):
         standing = replace(STANDING, best_iteration=best_iteration)
         display.update(standing, lambda: asked.append(True) or "x1")
     assert len(asked) == 2
+
+
+def test_the_same_standing_is_not_shown_twice():
+    stream = io.StringIO()
+    display = PlainDisplay(stream, n_samples=9000)
+    display.update(STANDING, lambda: "x1")
+    display.show(STANDING, lambda: "x1")
+    assert stream.getvalue().count("\n") == 1
 
 
 def test_a_standing_can_be_shown_out_of_turn():
