@@ -10,12 +10,12 @@ import csv
 import fcntl
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-Row = dict[str, object]
+Row = Mapping[str, object]
 
 
 def write_text(path: Path, text: str) -> None:

@@ -273,6 +273,14 @@ def test_every_complexity_runs(complexity):
     assert (len(model.trainer.pareto_front) == 1) is (complexity is None)
 
 
+def test_data_given_as_arrays_are_named_by_shape_in_the_config(tmp_path):
+    X = np.linspace(1.0, 2.0, 20)[:, None]
+    data = config(tmp_path, task={"dataset": (X, X[:, 0] ** 2)})
+    assert np.isfinite(DeepSymbolicOptimizer(data).train()["r"])
+    written = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert written["task"]["dataset"] == ["ndarray (20, 1)", "ndarray (20,)"]
+
+
 def test_a_drawn_seed_is_stored_and_repeats_the_run():
     first = DeepSymbolicOptimizer(config(experiment={"seed": None}))
     result = first.train()
