@@ -350,7 +350,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(places(Config)), ANYTHING), min_size=1, max_size=3))
 def test_any_value_anywhere_is_taken_or_refused_in_words(
     changes: list[tuple[tuple[str, ...], object]],
