@@ -183,7 +183,12 @@ def _arrays(value: object) -> object:
 Dataset = Annotated[
     Annotated[Text, Tag("name")]
     | Annotated[BenchmarkDataset, Tag("benchmark")]
-    | Annotated[Any, AfterValidator(_arrays), Tag("arrays")],
+    | Annotated[
+        Any,
+        AfterValidator(_arrays),
+        WithJsonSchema({"type": "array", "minItems": 2, "maxItems": 2}),
+        Tag("arrays"),
+    ],
     Discriminator(_dataset_kind),
 ]
 Thresholds = list[float] | list[list[float]] | None
