@@ -34,7 +34,8 @@ def import_object(reference: str, where: str) -> object:
     match = _REFERENCE.match(reference)
     if match is None:
         raise UserError(
-            f"{where}: {reference!r} is malformed; expected 'module:Name' or 'path/to/file.py:Name'."
+            f"{where}: {reference!r} is malformed; "
+            "expected 'module:Name' or 'path/to/file.py:Name'."
         )
     module = _load_module(match["module"], where)
     try:

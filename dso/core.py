@@ -1,0 +1,389 @@
+"""DeepSymbolicOptimizer: from a config to parts, from parts to a result."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import adler32
+
+import numpy as np
+
+from dso.batch import Batch
+from dso.config import Config, load_config, validate
+from dso.errors import UserError
+from dso.evaluation import Evaluator
+from dso.memory import complexity_measure
+from dso.policy_optimizer import Baseline, RiskFilter, policy_optimizer_class
+from dso.prior import JointPrior, make_joint_prior
+from dso.progress import make_display
+from dso.registry import import_object, is_reference
+from dso.reports import Reports, ResultFiles
+from dso.run_folder import IterationLog, RunFolder
+from dso.stopping import Standing, Stopping
+from dso.task import Task, make_task
+from dso.train import Trainer
+from dso.unavailable import refuse_unavailable
+
+if TYPE_CHECKING:
+    from dso.policy import Policy
+    from dso.program import Program
+    from dso.program.program_batch import ProgramBatch
+
+logger = logging.getLogger("dso")
+
+
+def _section(name: str) -> property:
+    """Make a section of the config an attribute that can be changed until setup()."""
+
+    def get(self: DeepSymbolicOptimizer) -> dict:
+        return self.config[name]
+
+    def put(self: DeepSymbolicOptimizer, section: dict) -> None:
+        self.config[name] = section
+
+    return property(get, put, doc=f"The section '{name}' of `config`.")
+
+
+class DeepSymbolicOptimizer:
+    """Search for the program that a task rewards most.
+
+    Parameters
+    ----------
+    config : None, path, or dict
+        See `dso.config.load_config`.
+
+    Attributes
+    ----------
+    config : dict
+        The whole config. It and its sections (`config_task`, `config_training`, ...) may be changed
+        until `setup`, which checks them.
+    task, library, prior, policy, evaluator, policy_optimizer, trainer
+        The parts; there after `setup`.
+    save_path : str or None
+        The run folder; None where nothing is written.
+    output_file : str or None
+        The log of iterations in it.
+    stop_reason : str or None
+        Why the run ended; None while it goes on.
+
+    Examples
+    --------
+    >>> from dso import DeepSymbolicOptimizer
+    >>> result = DeepSymbolicOptimizer("Nguyen-2.json").train()  # doctest: +SKIP
+    >>> result["expression"]  # doctest: +SKIP
+    'x1**4 + x1**3 + x1**2 + x1'
+    """
+
+    config_experiment = _section("experiment")
+    config_task = _section("task")
+    config_prior = _section("prior")
+    config_logger = _section("logging")
+    config_training = _section("training")
+    config_state_manager = _section("state_manager")
+    config_policy = _section("policy")
+    config_policy_optimizer = _section("policy_optimizer")
+    config_gp_meld = _section("gp_meld")
+    config_checkpoint = _section("checkpoint")
+
+    def __init__(self, config: str | os.PathLike[str] | dict | None = None) -> None:
+        self.trainer: Trainer | None = None
+        self.set_config(config)
+
+    def set_config(self, config: str | os.PathLike[str] | dict | None) -> None:
+        """Replace the config; parts that exist are dropped."""
+        self.config = load_config(config)
+        self.trainer = None
+
+    def setup(self, callback: Callable[[Standing], object] | None = None) -> None:
+        """Check the config and build every part anew.
+
+        Nothing is written to disk before all of them exist.
+
+        Parameters
+        ----------
+        callback : callable, optional
+            Called with the `Standing` after each iteration; a true answer ends the run.
+
+        Raises
+        ------
+        UserError
+            If any part cannot be built as the config asks.
+        """
+        config = validate(self.config)
+        refuse_unavailable(config)
+        self.seed = _seed(config, self.config)
+        self.task = _make_task(config)
+        self.library = self.task.library
+        # Runs with the same seed on different tasks have nothing in common.
+        stream_seed = self.seed + adler32(self.task.name.encode())
+        n_cores = _n_cores(config.training.n_cores_batch)
+        self.prior = _make_prior(config, self.task)
+        self.policy = _make_policy(config, self.task, self.prior, stream_seed, n_cores)
+        self.policy_optimizer = _make_policy_optimizer(config, self.policy)
+        self.evaluator = Evaluator(self.task, self.library, n_workers=n_cores)
+        self.reports = Reports(self.library, self.task, self.evaluator)
+        self.trainer = Trainer(
+            policy=self.policy,
+            evaluator=self.evaluator,
+            policy_optimizer=self.policy_optimizer,
+            risk_filter=RiskFilter(config.training.epsilon),
+            baseline=Baseline(
+                config.training.baseline,
+                alpha=config.training.alpha,
+                b_jumpstart=config.training.b_jumpstart,
+            ),
+            library=self.library,
+            complexity=complexity_measure(config.training.complexity, self.library.complexities),
+            batch_size=config.training.batch_size,
+            seed=stream_seed,
+            hof=config.logging.hof or 0,
+            save_pareto_front=config.logging.save_pareto_front,
+            is_success=self._is_success if config.training.early_stopping else None,
+            masking_report=lambda: "\n".join(self.prior.descriptions),
+        )
+        self.stopping = _make_stopping(config, callback)
+        self.stop_reason: str | None = None
+        self.display = make_display(
+            sys.stdout,
+            config.training.n_samples,
+            config.training.max_seconds,
+            verbose=config.training.verbose,
+        )
+        self._open_files(config)
+
+    def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
+        """Set up, search until a rule of `Stopping` ends it, and return the result.
+
+        Ctrl-C finishes the iteration under way and returns the result so far.
+
+        Parameters
+        ----------
+        callback : callable, optional
+            See `setup`.
+
+        Returns
+        -------
+        dict
+            See `finish`.
+        """
+        self.setup(callback)
+        with self.stopping.on_interrupt():
+            while (result := self.train_one_step()) is None:
+                pass
+        return result
+
+    def train_one_step(self, override: Batch | None = None) -> dict[str, Any] | None:
+        """Do one iteration, after `setup` if there was none.
+
+        Parameters
+        ----------
+        override : Batch, optional
+            Programs to learn from in place of what the policy would have drawn.
+
+        Returns
+        -------
+        dict or None
+            What `finish` returns if this was the last iteration.
+        """
+        if self.trainer is None:
+            self.setup()
+        trainer = self.trainer
+        assert trainer is not None
+        if self.stop_reason is not None:
+            raise RuntimeError(f"the run has ended: {self.stop_reason}; call setup() for another")
+        row = trainer.step(override)
+        if self.log is not None:
+            self.log.append(row)
+        if self.result_files is not None:
+            self.result_files.update(trainer)
+        self.display.update(trainer.standing, self._expression)
+        self.stop_reason = self.stopping.reason(trainer.standing)
+        return None if self.stop_reason is None else self.finish()
+
+    def finish(self) -> dict[str, Any]:
+        """Write the result files and return the result.
+
+        Returns
+        -------
+        dict
+            ``seed``, ``r``, what `Task.evaluate` says, ``expression``, ``traversal``, ``program``,
+            ``error_<operator>`` and ``error_node_<category>`` (see `TrainStats.invalid_summary`),
+            ``n_samples``, ``n_cached``. Without any valid program ``r`` is -inf and expression,
+            traversal and program are None.
+        """
+        trainer = self.trainer
+        assert trainer is not None
+        self.display.close(trainer.standing, self._expression)
+        if self.log is not None:
+            self.log.close()
+        if self.result_files is not None:
+            self.result_files.write(trainer)
+        program = self._best_program()
+        return {
+            "seed": self.seed,
+            "r": trainer.standing.r_best,
+            **({} if program is None else self.task.final_evaluation(program)),
+            "expression": self._expression() or None,
+            "traversal": None if program is None else repr(program),
+            "program": program,
+            **trainer.stats.invalid_summary(),
+            "n_samples": trainer.standing.n_samples,
+            "n_cached": self.evaluator.n_cached,
+        }
+
+    def _best_program(self) -> Program | None:
+        assert self.trainer is not None
+        best = self.trainer.best
+        return None if best is None else self.reports.program(best.programs)
+
+    def _expression(self) -> str:
+        program = self._best_program()
+        return "" if program is None else str(program.sympy_expr)
+
+    def _is_success(self, programs: ProgramBatch) -> bool:
+        return bool(self.task.evaluate(self.reports.program(programs)).get("success"))
+
+    def _open_files(self, config: Config) -> None:
+        """Make the run folder, the last step of `setup`."""
+        self.save_path: str | None = None
+        self.output_file: str | None = None
+        self.folder: RunFolder | None = None
+        self.log: IterationLog | None = None
+        self.result_files: ResultFiles | None = None
+        experiment = config.experiment
+        if experiment.logdir is None:
+            logger.warning("experiment.logdir is null: no files are written.")
+            return
+        timestamp = experiment.timestamp or time.strftime("%Y-%m-%d-%H%M%S")
+        name = experiment.exp_name or f"{self.task.name}_{timestamp}".replace("/", "_")
+        self.folder = RunFolder(Path(experiment.logdir, name), self.task.name, self.seed)
+        self.save_path = str(self.folder.path)
+        self.output_file = str(self.folder.file(".csv"))
+        self.folder.write_config(_config_text(config, self.seed))
+        self.log = IterationLog(self.folder.file(".csv"), config.logging.save_freq)
+        self.result_files = ResultFiles(self.folder, self.reports, config.logging.save_freq)
+
+
+def _seed(config: Config, plain: dict) -> int:
+    """Return the run's seed; one that is drawn is stored in the plain config."""
+    if config.experiment.seed is not None:
+        return config.experiment.seed
+    seed = time.time_ns() // 1_000_000 % 1_000_000_000
+    plain["experiment"]["seed"] = seed
+    return seed
+
+
+def _n_cores(given: int | None) -> int:
+    return (os.cpu_count() or 1) if given == -1 else given or 1
+
+
+def _make_task(config: Config) -> Task:
+    section = config.task.to_dict()
+    if not is_reference(section["task_type"]):
+        section.pop("validation_fraction", None)
+    task = make_task(**section)
+    if config.training.const_optimizer not in (None, "dummy"):
+        fitted = [
+            name
+            for name, token in (
+                ("const", task.library.const_token),
+                ("poly", task.library.poly_token),
+            )
+            if token is not None
+        ]
+        if fitted:
+            raise UserError(
+                f"task.function_set: {' and '.join(fitted)} cannot be fitted in this version; "
+                'leave it out, or set training.const_optimizer to "dummy" to keep constants at 1.'
+            )
+    return task
+
+
+def _make_prior(config: Config, task: Task) -> JointPrior:
+    """Build the priors with what they may know of the data."""
+    facts: dict[str, np.ndarray] = {}
+    X, y = getattr(task, "X_train", None), getattr(task, "y_train", None)
+    if X is not None and y is not None:
+        facts["input_ranges"] = np.column_stack([X.min(axis=0), X.max(axis=0)])  # (D, 2)
+        facts["output_range"] = np.array([y.min(), y.max()])
+    prior = make_joint_prior(
+        config.prior.to_dict(), task.library, max_length=config.policy.max_length, **facts
+    )
+    for line in prior.skipped:
+        if not line.endswith("Prior disabled."):
+            logger.warning("prior.%s", line)
+    for line in prior.descriptions:
+        logger.info("prior.%s", line)
+    return prior
+
+
+def _make_policy(
+    config: Config, task: Task, prior: JointPrior, seed: int, n_threads: int
+) -> Policy:
+    from dso.policy import StateManager  # needs torch, which takes seconds to import
+
+    manager = config.state_manager.to_dict()
+    del manager["type"]
+    section = config.policy.to_dict()
+    # These keys are read elsewhere.
+    for name in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
+        del section[name]
+    del section["action_prob_lowerbound"]
+    return _policy_class(section.pop("policy_type"))(
+        task.library,
+        prior,
+        state_manager=StateManager(**manager),
+        seed=seed,
+        n_threads=n_threads,
+        **section,
+    )
+
+
+def _policy_class(name: str) -> type[Policy]:
+    from dso.policy import POLICIES, Policy
+
+    where = "policy.policy_type"
+    found = import_object(name, where) if is_reference(name) else POLICIES[name]
+    if not (isinstance(found, type) and issubclass(found, Policy)):
+        raise UserError(f"{where}: {name!r} is no subclass of Policy.")
+    return found
+
+
+def _make_policy_optimizer(config: Config, policy: Policy) -> Any:
+    section = config.policy_optimizer.to_dict()
+    kind = section.pop("policy_optimizer_type")
+    own = {
+        name: value
+        for name, value in section.items()
+        if not name.startswith(("pqt_", "ppo_")) and name not in ("summary", "debug")
+    }
+    return policy_optimizer_class(kind)(policy, **own)
+
+
+def _make_stopping(config: Config, callback: Callable[[Standing], object] | None) -> Stopping:
+    training = config.training
+    return Stopping(
+        n_samples=training.n_samples,
+        max_seconds=training.max_seconds,
+        reward_threshold=training.reward_threshold,
+        patience=training.patience,
+        early_stopping=training.early_stopping,
+        callback=callback,
+    )
+
+
+def _config_text(config: Config, seed: int) -> str:
+    """Return the config as JSON; data given as arrays are named by their shape only."""
+    plain = config.to_dict()
+    plain["experiment"]["seed"] = seed
+
+    def describe(value: object) -> str:
+        return f"{type(value).__name__} {np.shape(value)}"
+
+    return json.dumps(plain, indent=3, default=describe) + "\n"

@@ -1,0 +1,188 @@
+// RuleSet: what a prior compiles to. Tables say which tokens may not come next, given the open node
+// (parent, slot, sibling), its ancestors, counts of tokens so far, and the numbers of tokens chosen
+// and slots open; soft priors add to the logits. Each prior is a RuleSet of its own, so that what it
+// masks can be attributed; the sampler walks the merger of them all.
+#pragma once
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace dso {
+
+constexpr int kEmpty = -1;              // no parent, or no sibling
+constexpr int kUnlimited = 1 << 20;     // length limit where none is set
+constexpr size_t kMaxGroups = 64;       // ancestor groups and counters are bits of one word
+
+// A set of tokens, one bit each.
+class TokenSet {
+public:
+    TokenSet() = default;
+    explicit TokenSet(size_t n_tokens) : words_((n_tokens + 63) / 64) {}
+    bool has(int token) const { return words_[token >> 6] >> (token & 63) & 1; }
+    void insert(int token) { words_[token >> 6] |= 1ull << (token & 63); }
+    bool empty() const {
+        for (uint64_t word : words_)
+            if (word) return false;
+        return true;
+    }
+    const uint64_t* words() const { return words_.data(); }
+    size_t n_words() const { return words_.size(); }
+    TokenSet& operator|=(const TokenSet& other) {
+        for (size_t w = 0; w < words_.size(); ++w) words_[w] |= other.words_[w];
+        return *this;
+    }
+
+private:
+    std::vector<uint64_t> words_;
+};
+
+// Once `threshold` tokens of a counter's group are present, `forbidden` may not be chosen.
+struct CountLimit {
+    int counter, threshold;
+    TokenSet forbidden;
+};
+
+// At least `minimum` tokens of a counter's group must be present at the end.
+struct CountRequirement {
+    int counter, minimum;
+    TokenSet group;
+    int smallest_arity;  // of the group: its cheapest member
+};
+
+class RuleSet {
+public:
+    explicit RuleSet(std::vector<int> arities_)
+        : arities(std::move(arities_)),
+          first(n_tokens()),
+          last_chance(n_tokens()),
+          terminals(n_tokens()),
+          child(2 * (n_tokens() + 1), TokenSet(n_tokens())),
+          only_child(n_tokens(), TokenSet(n_tokens())),
+          sibling(n_tokens(), TokenSet(n_tokens())),
+          ancestor_bits(n_tokens()),
+          counter_bits(n_tokens()),
+          logits(n_tokens()) {
+        for (int arity : arities) max_arity = std::max(max_arity, arity);
+        of_arity.assign(max_arity + 1, TokenSet(n_tokens()));
+        above_arity.assign(max_arity + 1, TokenSet(n_tokens()));
+        for (size_t token = 0; token < n_tokens(); ++token) {
+            of_arity[arities[token]].insert(static_cast<int>(token));
+            for (int a = 0; a < arities[token]; ++a) above_arity[a].insert(static_cast<int>(token));
+        }
+        terminals = of_arity[0];
+    }
+
+    size_t n_tokens() const { return arities.size(); }
+    // Slot 0 is the first child, 1 any later one; the root slot has no parent.
+    const TokenSet& child_of(int parent, int slot) const {
+        return child[2 * (parent + 1) + (slot > 0)];
+    }
+
+    void forbid_first(const TokenSet& targets) { first |= targets; }
+
+    void forbid_child(const TokenSet& parents, const TokenSet& targets, bool first_slot,
+                      bool later_slots) {
+        for_each(parents, [&](int parent) {
+            if (first_slot) child[2 * (parent + 1)] |= targets;
+            if (later_slots) child[2 * (parent + 1) + 1] |= targets;
+        });
+    }
+
+    void forbid_sibling(const TokenSet& siblings, const TokenSet& targets) {
+        for_each(siblings, [&](int token) { sibling[token] |= targets; });
+    }
+
+    // `targets` may not fill the last slot of `parents` when every child before is the same token.
+    void forbid_only_child(const TokenSet& parents, const TokenSet& targets) {
+        for_each(parents, [&](int parent) { only_child[parent] |= targets; });
+    }
+
+    void forbid_descendant(const TokenSet& ancestors, const TokenSet& targets) {
+        const uint64_t bit = 1ull << claim(descendant.size(), "ancestor groups");
+        for_each(ancestors, [&](int token) { ancestor_bits[token] |= bit; });
+        descendant.push_back(targets);
+    }
+
+    void limit_count(const TokenSet& group, int threshold, const TokenSet& forbidden) {
+        limits.push_back({add_counter(group), threshold, forbidden});
+    }
+
+    void require_count(const TokenSet& group, int minimum) {
+        int smallest = max_arity;
+        for_each(group, [&](int token) { smallest = std::min(smallest, arities[token]); });
+        requirements.push_back({add_counter(group), minimum, group, smallest});
+    }
+
+    void limit_length(int minimum, int maximum) {
+        min_length = std::max(min_length, minimum);
+        max_length = std::min(max_length, maximum);
+    }
+
+    void forbid_at_last_chance(const TokenSet& targets) { last_chance |= targets; }
+
+    void add_logits(const std::vector<double>& adjustment) {
+        for (size_t token = 0; token < n_tokens(); ++token) logits[token] += adjustment[token];
+    }
+
+    void add_soft_length(double location, double scale) { soft_lengths.push_back({location, scale}); }
+
+    void merge(const RuleSet& other);
+
+    std::vector<int> arities;
+    int max_arity = 0, min_length = 0, max_length = kUnlimited, n_counters = 0;
+    TokenSet first, last_chance, terminals;
+    std::vector<TokenSet> child, only_child, sibling, of_arity, above_arity, descendant;
+    std::vector<uint64_t> ancestor_bits, counter_bits;  // (L,)
+    std::vector<CountLimit> limits;
+    std::vector<CountRequirement> requirements;
+    std::vector<double> logits;  // (L,)
+    struct SoftLength {
+        double location, scale;
+    };
+    std::vector<SoftLength> soft_lengths;
+
+    template <class Visit>
+    static void for_each(const TokenSet& set, Visit visit) {
+        for (size_t w = 0; w < set.n_words(); ++w)
+            for (uint64_t word = set.words()[w]; word; word &= word - 1)
+                visit(static_cast<int>(64 * w + __builtin_ctzll(word)));
+    }
+
+private:
+    static int claim(size_t taken, const char* what) {
+        if (taken >= kMaxGroups)
+            throw std::invalid_argument("at most 64 " + std::string(what) + " in all priors together");
+        return static_cast<int>(taken);
+    }
+    int add_counter(const TokenSet& group) {
+        const uint64_t bit = 1ull << claim(n_counters, "token counters");
+        for_each(group, [&](int token) { counter_bits[token] |= bit; });
+        return n_counters++;
+    }
+};
+
+inline void RuleSet::merge(const RuleSet& other) {
+    if (other.arities != arities) throw std::invalid_argument("rules of different libraries");
+    first |= other.first, last_chance |= other.last_chance;
+    for (size_t i = 0; i < child.size(); ++i) child[i] |= other.child[i];
+    const int n_groups = static_cast<int>(descendant.size()), counters = n_counters;
+    if (n_groups + other.descendant.size() > kMaxGroups || counters + other.n_counters > 64)
+        claim(kMaxGroups, "ancestor groups or token counters");
+    for (size_t token = 0; token < n_tokens(); ++token) {
+        only_child[token] |= other.only_child[token];
+        sibling[token] |= other.sibling[token];
+        if (n_groups < 64) ancestor_bits[token] |= other.ancestor_bits[token] << n_groups;
+        if (counters < 64) counter_bits[token] |= other.counter_bits[token] << counters;
+    }
+    descendant.insert(descendant.end(), other.descendant.begin(), other.descendant.end());
+    for (CountLimit limit : other.limits) limit.counter += counters, limits.push_back(limit);
+    for (CountRequirement need : other.requirements)
+        need.counter += counters, requirements.push_back(need);
+    n_counters += other.n_counters;
+    limit_length(other.min_length, other.max_length);
+    add_logits(other.logits);
+    soft_lengths.insert(soft_lengths.end(), other.soft_lengths.begin(), other.soft_lengths.end());
+}
+
+}  // namespace dso

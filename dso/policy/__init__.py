@@ -1,0 +1,9 @@
+"""Who writes: the policy that samples programs and is differentiated for learning."""
+
+from dso.policy.policy import Policy, Replay
+from dso.policy.rnn_policy import RNNPolicy
+from dso.policy.state_manager import StateManager
+
+POLICIES: dict[str, type[Policy]] = {"rnn": RNNPolicy}
+
+__all__ = ["POLICIES", "Policy", "RNNPolicy", "Replay", "StateManager"]

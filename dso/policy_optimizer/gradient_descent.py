@@ -1,0 +1,86 @@
+"""Adam, RMSProp and SGD as short in-place updates, equal to torch.optim with its defaults.
+
+torch.optim itself is not imported: constructing one of its classes loads the compiler stack, which
+costs more than a short run.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+State = dict[str, Any]
+
+
+def adam_(parameter: torch.Tensor, gradient: torch.Tensor, state: State, lr: float) -> None:
+    """Kingma & Ba, Adam (ICLR 2015), with beta 0.9 and 0.999 and epsilon 1e-8."""
+    if not state:
+        state.update(step=0, mean=torch.zeros_like(parameter), square=torch.zeros_like(parameter))
+    state["step"] += 1
+    state["mean"].lerp_(gradient, 0.1)
+    state["square"].mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+    scale = math.sqrt(1.0 - 0.999 ** state["step"])
+    root = (state["square"].sqrt() / scale).add_(1e-8)
+    parameter.addcdiv_(state["mean"], root, value=-lr / (1.0 - 0.9 ** state["step"]))
+
+
+def rmsprop_(parameter: torch.Tensor, gradient: torch.Tensor, state: State, lr: float) -> None:
+    """Tieleman & Hinton's RMSProp with decay 0.99 and epsilon 1e-8."""
+    if not state:
+        state["square"] = torch.zeros_like(parameter)
+    state["square"].mul_(0.99).addcmul_(gradient, gradient, value=0.01)
+    parameter.addcdiv_(gradient, state["square"].sqrt().add_(1e-8), value=-lr)
+
+
+def sgd_(parameter: torch.Tensor, gradient: torch.Tensor, state: State, lr: float) -> None:
+    """Plain gradient descent; `state` stays empty."""
+    parameter.sub_(gradient, alpha=lr)
+
+
+RULES: dict[str, Callable[[torch.Tensor, torch.Tensor, State, float], None]] = {
+    "adam": adam_,
+    "rmsprop": rmsprop_,
+    "sgd": sgd_,
+}
+
+
+class GradientDescent:
+    """Apply one rule to a list of parameters.
+
+    Parameters
+    ----------
+    rule : {"adam", "rmsprop", "sgd"}
+    parameters : sequence of Tensor
+    learning_rate : float
+    """
+
+    def __init__(self, rule: str, parameters: Sequence[torch.Tensor], learning_rate: float) -> None:
+        if rule not in RULES:
+            raise ValueError(f"optimizer is {rule!r}; allowed: {', '.join(RULES)}")
+        self.rule = rule
+        self.parameters = list(parameters)
+        self.learning_rate = learning_rate
+        self.states: list[State] = [{} for _ in self.parameters]
+
+    def step(self, loss: torch.Tensor) -> None:
+        """Descend one step along the gradient of `loss` (a scalar)."""
+        gradients = torch.autograd.grad(loss, self.parameters)
+        with torch.no_grad():
+            for parameter, gradient, state in zip(
+                self.parameters, gradients, self.states, strict=True
+            ):
+                RULES[self.rule](parameter, gradient, state, self.learning_rate)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the moments of every parameter."""
+        return {"rule": self.rule, "states": copy.deepcopy(self.states)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the moments."""
+        if state["rule"] != self.rule:
+            raise ValueError(f"the state belongs to {state['rule']!r}, not to {self.rule!r}")
+        self.states = copy.deepcopy(state["states"])

@@ -1,0 +1,104 @@
+"""PolicyOptimizer: from a batch of kept programs to one update of the policy's weights."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dso.batch import Batch
+from dso.policy_optimizer.gradient_descent import GradientDescent
+from dso.policy_optimizer.risk import clip_rewards
+
+if TYPE_CHECKING:
+    from dso.policy import Policy
+
+
+class PolicyOptimizer(ABC):
+    """Descend on a loss of log-probabilities, rewards and entropy.
+
+    The minimised objective is ``loss(...) - entropy_weight * mean(entropy)``, where the entropy of
+    a program is the sum over positions t of ``entropy_gamma ** t`` times the entropy of the choice
+    made there (Landajuela et al., Improving exploration in policy gradient search, 2021). A
+    subclass defines `loss`.
+
+    Parameters
+    ----------
+    policy : Policy
+    learning_rate : float
+    optimizer : {"adam", "rmsprop", "sgd"}
+    entropy_weight : float
+    entropy_gamma : float or None
+        None is 1.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        learning_rate: float = 0.001,
+        optimizer: str = "adam",
+        entropy_weight: float = 0.005,
+        entropy_gamma: float | None = 1.0,
+    ) -> None:
+        self.policy = policy
+        self.entropy_weight = entropy_weight
+        self.entropy_gamma = 1.0 if entropy_gamma is None else entropy_gamma
+        self.descent = GradientDescent(optimizer, list(policy.parameters()), learning_rate)
+
+    @abstractmethod
+    def loss(
+        self,
+        log_prob: torch.Tensor,
+        entropy: torch.Tensor,
+        rewards: torch.Tensor,
+        baseline: float,
+    ) -> torch.Tensor:
+        """Return the method's own term.
+
+        Parameters
+        ----------
+        log_prob : (B,) float
+            Log-probability of each program under the present weights.
+        entropy : (B,) float
+        rewards : (B,) float
+        baseline : float
+        """
+
+    def step(self, batch: Batch, baseline: float) -> dict[str, float]:
+        """Update the policy once.
+
+        Parameters
+        ----------
+        batch : Batch
+            The kept rows, rewards filled in.
+        baseline : float
+
+        Returns
+        -------
+        dict
+            ``loss`` (all of it), ``entropy`` (mean over the batch).
+        """
+        assert batch.rewards is not None
+        replay = self.policy.replay(batch.programs)
+        log_prob, entropy = self.policy.log_prob_and_entropy(replay)  # (B, T) each
+        rewards = torch.from_numpy(clip_rewards(batch.rewards)).to(log_prob)
+        entropy = entropy @ self._discounts(entropy)  # (B,)
+        loss = self.loss(log_prob.sum(dim=1), entropy, rewards, baseline)
+        mean_entropy = entropy.mean()
+        loss = loss - self.entropy_weight * mean_entropy
+        self.descent.step(loss)
+        return {"loss": loss.item(), "entropy": mean_entropy.item()}
+
+    def _discounts(self, entropy: torch.Tensor) -> torch.Tensor:
+        positions = torch.arange(entropy.shape[1], dtype=entropy.dtype, device=entropy.device)
+        return self.entropy_gamma**positions  # (T,)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the update rule remembers; the weights belong to the policy."""
+        return {"descent": self.descent.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what the update rule remembers."""
+        self.descent.load_state_dict(state["descent"])

@@ -1,0 +1,95 @@
+"""All priors together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from dso.errors import UserError
+from dso.library import Library
+from dso.native import _core
+from dso.prior.length import LengthConstraint
+from dso.prior.prior import Constraint, Prior
+from dso.program.program_batch import ProgramBatch
+
+logger = logging.getLogger("dso")
+
+
+class JointPrior:
+    """The merger of several priors under one length limit.
+
+    Parameters
+    ----------
+    library : Library
+    priors : sequence of Prior
+    max_length : int
+        The policy's own limit; a length prior's `max_` takes its place.
+    skipped : sequence of str
+        Why priors that were asked for are not among `priors`.
+
+    Attributes
+    ----------
+    rules : RuleSet
+        What the sampler walks.
+    max_length : int
+    descriptions : list of str
+        One line per prior.
+
+    Raises
+    ------
+    UserError
+        If no token may come first.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        priors: Sequence[Prior],
+        *,
+        max_length: int,
+        skipped: Sequence[str] = (),
+    ) -> None:
+        self.library = library
+        self.priors = list(priors)
+        self.skipped = list(skipped)
+        self.descriptions = [prior.describe() for prior in self.priors]
+        limits = [p.max for p in self.priors if isinstance(p, LengthConstraint) and p.max]
+        self.max_length = min(limits, default=max_length)
+        if self.max_length != max_length and limits:
+            logger.info(
+                "policy.max_length = %d gives way to the length prior's %d.",
+                max_length,
+                self.max_length,
+            )
+        self.rules = _core.RuleSet(np.asarray(library.arities).tolist())
+        self.rules.limit_length(1, self.max_length)
+        self._each = [prior.rules() for prior in self.priors]
+        for rules in self._each:
+            rules.limit_length(1, self.max_length)  # look-ahead needs to know the room left
+            self.rules.merge(rules)
+        if not self.rules.first_allowed().any():
+            raise UserError(f"the priors leave no first token.\n{self._first_token_table()}")
+
+    def _first_token_table(self) -> str:
+        lines = []
+        for prior, rules in zip(self.priors, self._each, strict=True):
+            masked = np.flatnonzero(~rules.first_allowed())
+            if len(masked):
+                lines.append(f"  {type(prior).__name__} masks {prior.names(masked)}")
+        return "\n".join(lines)
+
+    def allowed(self, programs: ProgramBatch) -> np.ndarray:
+        """Tell which complete programs the sampler could have written, (B,) bool."""
+        return self.rules.violations(programs.tokens, programs.lengths) < 0
+
+    def violations(self, programs: ProgramBatch) -> dict[str, np.ndarray]:
+        """Tell which programs violate each constraint, looked at alone: name -> (B,) bool."""
+        counted: dict[str, np.ndarray] = {}
+        for prior, rules in zip(self.priors, self._each, strict=True):
+            if isinstance(prior, Constraint):
+                name = type(prior).__name__
+                violated = rules.violations(programs.tokens, programs.lengths) >= 0
+                counted[name] = counted.get(name, False) | violated
+        return counted

@@ -1,0 +1,113 @@
+"""From a config section to the priors it turns on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+
+from dso.errors import UserError, unknown
+from dso.library import Library, TokenNotFoundError
+from dso.prior.const import ConstConstraint
+from dso.prior.domain_range import DomainRangeConstraint
+from dso.prior.inverse import InverseUnaryConstraint
+from dso.prior.joint_prior import JointPrior
+from dso.prior.length import LengthConstraint
+from dso.prior.no_inputs import NoInputsConstraint
+from dso.prior.poly import PolyConstraint
+from dso.prior.prior import Prior
+from dso.prior.relational import RelationalConstraint
+from dso.prior.repeat import RepeatConstraint
+from dso.prior.soft_length import SoftLengthPrior
+from dso.prior.state_checker import StateCheckerConstraint
+from dso.prior.trig import TrigConstraint
+from dso.prior.uniform_arity import UniformArityPrior
+
+PRIORS: dict[str, type[Prior]] = {
+    "relational": RelationalConstraint,
+    "length": LengthConstraint,
+    "repeat": RepeatConstraint,
+    "inverse": InverseUnaryConstraint,
+    "trig": TrigConstraint,
+    "const": ConstConstraint,
+    "no_inputs": NoInputsConstraint,
+    "uniform_arity": UniformArityPrior,
+    "soft_length": SoftLengthPrior,
+    "domain_range": DomainRangeConstraint,
+}
+
+NOT_YET = {
+    "language_model",
+    "multi_discrete",
+    "max_size",
+    "max_depth",
+    "argument_size",
+    "nesting",
+    "argument_type",
+    "all_inputs",
+    "mutually_exclusive",
+}
+"""Names that a config may hold but that nothing stands behind yet."""
+
+
+def make_joint_prior(
+    section: Mapping[str, object],
+    library: Library,
+    *,
+    max_length: int,
+    **facts: object,
+) -> JointPrior:
+    """Build the priors that a config section turns on.
+
+    Parameters
+    ----------
+    section : mapping
+        Prior name to its parameters, or to a list of parameters for several instances; each has an
+        ``on`` switch, off by default. Keys that are no mapping or list are settings, not priors.
+    library : Library
+    max_length : int
+    **facts
+        What a prior may ask for by argument name beside its own parameters, e.g. `input_ranges`.
+    """
+    priors: list[Prior] = []
+    skipped: list[str] = []
+    for name, value in section.items():
+        if not isinstance(value, Mapping | Sequence) or isinstance(value, str):
+            continue
+        for parameters in [value] if isinstance(value, Mapping) else value:
+            arguments = dict(parameters)
+            if not arguments.pop("on", False):
+                skipped.append(f"{name}: Prior disabled.")
+                continue
+            prior = _make_prior(name, arguments, library, facts)
+            if isinstance(prior, str):
+                skipped.append(f"{name}: {prior}")
+            else:
+                priors.append(prior)
+    if library.poly_token is not None:
+        priors.append(PolyConstraint(library))
+    if len(library.state_checker_tokens):
+        priors.append(StateCheckerConstraint(library))
+    return JointPrior(library, priors, max_length=max_length, skipped=skipped)
+
+
+def _make_prior(
+    name: str,
+    arguments: dict[str, object],
+    library: Library,
+    facts: Mapping[str, object],
+) -> Prior | str:
+    """Return the prior, or why it is skipped."""
+    if name in NOT_YET:
+        raise UserError(f"prior.{name} is not available in this version; set 'on' to false.")
+    if name not in PRIORS:
+        raise unknown("prior", name, PRIORS, "prior")
+    wanted = inspect.signature(PRIORS[name]).parameters
+    try:
+        prior = PRIORS[name](
+            library, **arguments, **{k: v for k, v in facts.items() if k in wanted}
+        )
+    except TokenNotFoundError:
+        return "Uses Tokens not in the Library."
+    except TypeError as error:
+        raise UserError(f"prior.{name}: {error}.") from None
+    return prior.validate() or prior

@@ -1,0 +1,41 @@
+"""A preference for programs of about a given length."""
+
+from dso.errors import UserError
+from dso.library import Library
+from dso.native import _core
+from dso.prior.prior import Prior
+
+
+class SoftLengthPrior(Prior):
+    """Discourage ending before `loc` tokens and growing after them.
+
+    With t tokens chosen the adjustment is -(t - loc)^2 / (2 scale): on terminals while t < loc and
+    one slot is open, on operators from then on.
+
+    Parameters
+    ----------
+    library : Library
+    loc : float
+        Preferred length.
+    scale : float
+        Width of the preference, > 0.
+
+    References
+    ----------
+    Landajuela et al., "Improving exploration in policy gradient search", 2021.
+    """
+
+    def __init__(self, library: Library, loc: float, scale: float) -> None:
+        super().__init__(library)
+        if scale <= 0:
+            raise UserError(f"prior.soft_length.scale: {scale} must be positive.")
+        self.loc = loc
+        self.scale = scale
+
+    def compile(self, rules: _core.RuleSet) -> None:
+        """The formula above, from the second token on."""
+        rules.add_soft_length(self.loc, self.scale)
+
+    def describe(self) -> str:
+        """Return location and scale."""
+        return f"soft_length: prefers lengths around {self.loc} (scale {self.scale})."

@@ -1,0 +1,166 @@
+"""When a run ends: one object asks all the questions, after every iteration."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from dso.errors import UserError
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands after an iteration.
+
+    Attributes
+    ----------
+    iteration : int
+        Iterations done.
+    n_samples : int
+        Programs sampled, repeated ones included.
+    seconds : float
+        Wall time since the run started.
+    r_best : float
+        Best reward of a valid program; -inf before there is one.
+    best_iteration : int
+        Iteration (from 1) in which `r_best` was reached; 0 before there is one.
+    success : bool
+        Whether the task calls the best program a success.
+    """
+
+    iteration: int = 0
+    n_samples: int = 0
+    seconds: float = 0.0
+    r_best: float = float("-inf")
+    best_iteration: int = 0
+    success: bool = False
+
+
+class Stopping:
+    """Every rule that can end a run.
+
+    Parameters
+    ----------
+    n_samples : int
+        Budget of samples; the iteration that reaches it is the last.
+    max_seconds : float, optional
+        Budget of wall time, looked at between iterations.
+    reward_threshold : float, optional
+        End once the best reward is at least this.
+    patience : int, optional
+        End after this many iterations without a better reward.
+    early_stopping : bool
+        End once the task calls the best program a success.
+    callback : callable, optional
+        Called with the standing after every iteration; a true answer ends the run.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_samples: int,
+        max_seconds: float | None = None,
+        reward_threshold: float | None = None,
+        patience: int | None = None,
+        early_stopping: bool = True,
+        callback: Callable[[Standing], object] | None = None,
+    ) -> None:
+        self.n_samples = n_samples
+        self.max_seconds = max_seconds
+        self.reward_threshold = reward_threshold
+        self.patience = patience
+        self.early_stopping = early_stopping
+        self.callback = callback
+        self._requested: str | None = None
+
+    def request(self, reason: str) -> None:
+        """Ask for the end after the iteration that is under way."""
+        self._requested = reason
+
+    def reason(self, standing: Standing) -> str | None:
+        """Return why the run ends now, or None to go on."""
+        if self.callback is not None and self.callback(standing):
+            return "the callback asked for it"
+        if self._requested is not None:
+            return self._requested
+        if self.early_stopping and standing.success:
+            return "the best program is a success"
+        if self.reward_threshold is not None and standing.r_best >= self.reward_threshold:
+            return f"the best reward reached reward_threshold = {self.reward_threshold:g}"
+        if standing.n_samples >= self.n_samples:
+            return f"n_samples = {self.n_samples} are spent"
+        if self.max_seconds is not None and standing.seconds >= self.max_seconds:
+            return f"max_seconds = {self.max_seconds:g} are over"
+        if self.patience is not None and self._idle_iterations(standing) >= self.patience:
+            return f"no better reward in patience = {self.patience} iterations"
+        return None
+
+    @staticmethod
+    def _idle_iterations(standing: Standing) -> int:
+        return standing.iteration - standing.best_iteration
+
+    @contextmanager
+    def on_interrupt(self) -> Iterator[None]:
+        """Let the first Ctrl-C finish the iteration and the run; a second one breaks off.
+
+        Outside the main thread, where no handler can be set, Ctrl-C keeps its usual meaning.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if self._requested is not None:
+                raise KeyboardInterrupt
+            self.request("interrupted")
+
+        before = signal.signal(signal.SIGINT, handle)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+class DeadEndWatch:
+    """End a run whose priors leave the policy no way to finish most of its programs.
+
+    Parameters
+    ----------
+    window : int
+        Iterations looked back on.
+    """
+
+    def __init__(self, window: int = 10) -> None:
+        self.counts: deque[tuple[int, int]] = deque(maxlen=window)
+
+    def update(self, n_withdrawn: int, n_rows: int, report: Callable[[], str]) -> None:
+        """Take in one iteration.
+
+        Parameters
+        ----------
+        n_withdrawn : int
+            Draws given up because no token was allowed any more.
+        n_rows : int
+            Rows that were finished.
+        report : callable
+            Returns the table of which prior masked what.
+
+        Raises
+        ------
+        UserError
+            When more than half of all draws in a full window were given up.
+        """
+        self.counts.append((n_withdrawn, n_rows))
+        withdrawn, finished = (sum(column) for column in zip(*self.counts, strict=True))
+        if len(self.counts) == self.counts.maxlen and withdrawn > finished:
+            share = withdrawn / (withdrawn + finished)
+            raise UserError(
+                f"prior: {share:.0%} of the draws of the last {len(self.counts)} iterations met a "
+                f"position where no token is allowed, so the search cannot go on. Loosen or switch "
+                f"off priors; this is what each of them masked:\n{report()}"
+            )

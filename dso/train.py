@@ -1,0 +1,164 @@
+"""Trainer: one iteration after the other, one call per stage."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dso.batch import Batch
+from dso.memory import HallOfFame, ParetoFront, ScoredPrograms
+from dso.policy_optimizer import Baseline, RiskFilter
+from dso.stopping import DeadEndWatch, Standing
+from dso.streams import Stream
+from dso.train_stats import COLUMNS, TrainStats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dso.evaluation import Evaluator, Scores
+    from dso.library import Library
+    from dso.policy import Policy
+    from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
+    from dso.program.program_batch import ProgramBatch
+
+
+class Trainer:
+    """Sample, evaluate, remember, learn.
+
+    Parameters
+    ----------
+    policy : Policy
+    evaluator : Evaluator
+    policy_optimizer : PolicyOptimizer
+    risk_filter : RiskFilter
+    baseline : Baseline
+    library : Library
+    complexity : callable
+        Programs -> (B,) float64; see `complexity_measure`.
+    batch_size : int
+    seed : int
+        Of the run's random streams.
+    hof : int
+        Size of the hall of fame; 0 for none.
+    save_pareto_front : bool
+        Whether a Pareto front is kept.
+    is_success : callable, optional
+        Tells of the best program, a batch of one row, whether the task is solved; called only when
+        there is a new one. Without it no program is a success.
+    masking_report : callable, optional
+        Returns the table of which prior masked what, for runs that meet too many dead ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        evaluator: Evaluator,
+        policy_optimizer: PolicyOptimizer,
+        risk_filter: RiskFilter,
+        baseline: Baseline,
+        library: Library,
+        complexity: Callable[[ProgramBatch], np.ndarray],
+        batch_size: int,
+        seed: int,
+        hof: int = 100,
+        save_pareto_front: bool = True,
+        is_success: Callable[[ProgramBatch], bool] | None = None,
+        masking_report: Callable[[], str] = str,
+    ) -> None:
+        self.policy = policy
+        self.evaluator = evaluator
+        self.policy_optimizer = policy_optimizer
+        self.risk_filter = risk_filter
+        self.baseline = baseline
+        self.complexity = complexity
+        self.batch_size = batch_size
+        self.seed = seed
+        self.is_success = is_success
+        self.masking_report = masking_report
+        self.hall_of_fame = HallOfFame(hof) if hof else None
+        self.pareto_front = ParetoFront() if save_pareto_front else None
+        self.stats = TrainStats(library.names)
+        self.dead_ends = DeadEndWatch()
+        self.standing = Standing()
+        self.best: ScoredPrograms | None = None
+        self._clock: float | None = None
+
+    def step(self, override: Batch | None = None) -> dict[str, float]:
+        """Do one iteration and return its row of the log.
+
+        Parameters
+        ----------
+        override : Batch, optional
+            Programs to learn from in place of what the policy would have drawn.
+        """
+        start = time.perf_counter()
+        batch = self._sample() if override is None else override
+        scores = self.evaluator.evaluate(batch.programs, self.standing.iteration, batch.on_policy)
+        batch = self._with_scores(batch, scores)
+        kept, quantile = self.risk_filter.select(scores.rewards)
+        baseline = self.baseline.update(scores.rewards[kept], quantile)
+        self.policy_optimizer.step(batch[kept], baseline)
+        self._remember(batch, scores)
+        row = self.stats.row(batch, scores, kept)
+        self.standing = self._advanced(len(batch), start)
+        self.dead_ends.update(batch.withdrawn, len(batch), self.masking_report)
+        return self._log_row(row, baseline, time.perf_counter() - start)
+
+    def _sample(self) -> Batch:
+        return self.policy.sample(
+            self.batch_size, Stream(self.seed, "sample", self.standing.iteration)
+        )
+
+    @staticmethod
+    def _with_scores(batch: Batch, scores: Scores) -> Batch:
+        programs = batch.programs
+        if scores.constants.shape[1]:
+            programs = replace(programs, constants=scores.constants)
+        return replace(batch, programs=programs).with_rewards(scores.rewards)
+
+    def _remember(self, batch: Batch, scores: Scores) -> None:
+        """Offer the batch to hall of fame and front, and look for a new best program."""
+        rewards = np.where(scores.cause == 0, scores.rewards, -np.inf)
+        scored = ScoredPrograms(batch.programs, rewards, self.complexity(batch.programs))
+        if self.hall_of_fame is not None:
+            self.hall_of_fame.update(scored)
+        if self.pareto_front is not None:
+            self.pareto_front.update(scored)
+        if rewards.max() > self.standing.r_best:
+            ties = np.flatnonzero(rewards == rewards.max())
+            self._set_best(scored[ties].ranked()[:1])
+
+    def _set_best(self, best: ScoredPrograms) -> None:
+        self.best = best
+        self.standing = replace(
+            self.standing,
+            r_best=float(best.rewards[0]),
+            best_iteration=self.standing.iteration + 1,
+            success=self.is_success is not None and self.is_success(best.programs),
+        )
+
+    def _advanced(self, n_samples: int, start: float) -> Standing:
+        """Return the standing after this iteration; time between iterations counts."""
+        now = time.perf_counter()
+        seconds = now - (start if self._clock is None else self._clock)
+        self._clock = now
+        return replace(
+            self.standing,
+            iteration=self.standing.iteration + 1,
+            n_samples=self.standing.n_samples + n_samples,
+            seconds=self.standing.seconds + seconds,
+        )
+
+    def _log_row(self, row: dict[str, float], baseline: float, seconds: float) -> dict[str, float]:
+        row.update(
+            r_best=self.standing.r_best,
+            ewma=self.baseline.ewma,
+            baseline=baseline,
+            time=seconds,
+            nevals=self.standing.n_samples,
+        )
+        return {name: row[name] for name in COLUMNS}

@@ -1,0 +1,59 @@
+"""What a config may ask for and this version does not have."""
+
+from __future__ import annotations
+
+from dso.config import Config
+from dso.errors import UserError
+
+OFF: dict[tuple[str, str], object] = {
+    ("training", "use_memory"): False,
+    ("training", "debug"): 0,
+    ("logging", "save_all_iterations"): False,
+    ("logging", "save_summary"): False,
+    ("logging", "save_positional_entropy"): False,
+    ("logging", "save_cache"): False,
+    ("logging", "save_token_count"): False,
+    ("logging", "save_top_samples_per_batch"): 0.0,
+    ("policy", "sample_novel_batch"): False,
+    ("policy", "action_prob_lowerbound"): 0.0,
+    ("policy", "debug"): 0,
+    ("policy_optimizer", "summary"): False,
+    ("policy_optimizer", "debug"): 0,
+    ("gp_meld", "run_gp_meld"): False,
+    ("semantic", "on"): False,
+    ("checkpoint", "load_path"): None,
+    ("checkpoint", "save_on_done"): False,
+    ("task", "validation_fraction"): 0.0,
+}
+"""Keys whose part does not exist yet, each with the value that asks for nothing."""
+
+VALUES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("task", "task_type"): ("control",),
+    ("policy_optimizer", "policy_optimizer_type"): ("pqt", "ppo"),
+}
+"""Values of other keys that do not exist yet."""
+
+
+def refuse_unavailable(config: Config) -> None:
+    """Refuse a config that asks for a part that does not exist.
+
+    Raises
+    ------
+    UserError
+        Naming every such key with its value.
+    """
+    asked = {place: _value(config, place) for place in (*OFF, *VALUES)}
+    refused = [
+        f"{section}.{key} = {value!r}"
+        for (section, key), value in asked.items()
+        if value != OFF.get((section, key), value) or value in VALUES.get((section, key), ())
+    ]
+    if refused:
+        verb = "are" if len(refused) > 1 else "is"
+        raise UserError(f"{' and '.join(refused)} {verb} not available in this version.")
+
+
+def _value(config: Config, place: tuple[str, str]) -> object:
+    """Return a value, the one that asks for nothing where a plug-in's section lacks the key."""
+    section, key = place
+    return getattr(getattr(config, section), key, OFF.get(place))

@@ -1,0 +1,105 @@
+"""Write the reference files in config/ and the schema for editors from dso/config_sections.py.
+
+Usage: python scripts/write_config_files.py [--check]
+
+With --check nothing is written; the exit status is 1 where a file is not what would be written.
+"""
+
+import json
+import sys
+import textwrap
+from pathlib import Path
+
+from dso.config_sections import TASK_DEFAULTS, Config, ControlTask, Section, common_defaults
+
+CONFIG = Path(__file__).resolve().parent.parent / "config"
+WRITTEN_BY = "Written by scripts/write_config_files.py: change dso/config_sections.py, not this."
+HEADS = {
+    "config_common.json": (
+        "The defaults of every task, and the meaning of every key. A config of your own holds only "
+        "what it changes: it is laid over these and over those of its task, dicts key by key, "
+        "everything else replaced."
+    ),
+    "config_regression.json": (
+        "What regression sets beyond config_common.json: the whole task section, and what differs "
+        "in others."
+    ),
+    "config_control.json": (
+        "What control sets beyond config_common.json: the whole task section, and what differs in "
+        "others."
+    ),
+}
+WIDTH = 100
+INDENT = "   "
+
+
+def reference_files() -> dict[str, str]:
+    """Return the text of each generated file by its name."""
+    values = {
+        "config_common.json": common_defaults(),
+        "config_regression.json": TASK_DEFAULTS["regression"],
+        "config_control.json": TASK_DEFAULTS["control"],
+    }
+    files = {name: _document(HEADS[name], sections) for name, sections in values.items()}
+    return files | {"schema.json": json.dumps(schema(), indent=1) + "\n"}
+
+
+def schema() -> dict:
+    """Return the JSON schema of a config."""
+    result = Config.model_json_schema()
+    # An unknown section is ignored with a warning; "$schema" itself is one.
+    result["additionalProperties"] = True
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **result}
+
+
+def _document(head: str, sections: dict) -> str:
+    comment = [f"// {line}" for line in textwrap.wrap(f"{head} {WRITTEN_BY}", WIDTH - 3)]
+    lines = [*comment, "{", f'{INDENT}"$schema": "schema.json",']
+    for name, values in sections.items():
+        lines.append("")
+        lines += _entry(name, values, Config, depth=1)
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _entry(name: str, value: object, model: type[Section], depth: int) -> list[str]:
+    """Return the lines of one key: its meaning as a comment, and its value."""
+    field = model.model_fields[name]
+    inner = type(field.default)
+    if isinstance(value, dict) and "task_type" in value:
+        inner = ControlTask if value["task_type"] == "control" else inner
+    indent = INDENT * depth
+    lines = [
+        f"{indent}// {line}"
+        for line in textwrap.wrap(field.description or "", WIDTH - 3 - len(indent))
+    ]
+    if not (isinstance(value, dict) and issubclass(inner, Section)):
+        return [*lines, f'{indent}"{name}": {json.dumps(value)},']
+    if len(value) == 1:
+        return [*lines, f'{indent}"{name}": {json.dumps(value)},']
+    lines.append(f'{indent}"{name}": {{')
+    for key, item in value.items():
+        # Every prior has the same switch.
+        entry = _entry(key, item, inner, depth + 1)
+        lines += entry[-1:] if key == "on" and model is not Config else entry
+    return [*lines, f"{indent}}},"]
+
+
+def main() -> int:
+    stale = [name for name, text in reference_files().items() if _read(CONFIG / name) != text]
+    if "--check" in sys.argv[1:]:
+        for name in stale:
+            print(f"config/{name} is not what scripts/write_config_files.py writes")
+        return 1 if stale else 0
+    CONFIG.mkdir(exist_ok=True)
+    for name in stale:
+        (CONFIG / name).write_text(reference_files()[name], encoding="utf-8")
+        print(f"wrote config/{name}")
+    return 0
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
