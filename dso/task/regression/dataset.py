@@ -201,8 +201,7 @@ def _from_dict(source: Mapping) -> Dataset:
     if source.get("backup") and not source.get("logdir"):
         raise UserError("task.dataset.backup: needs task.dataset.logdir, the folder to save in.")
     # The bare file name is how the original's files spell "the table that comes with it".
-    is_own = table is None or (table == "benchmarks.csv" and not root)
-    if is_own:
+    if table is None or (table == "benchmarks.csv" and not root):
         benchmark = find_benchmark(name)
     else:
         benchmark = find_in_source(name, Path(root or "", table).expanduser())
@@ -236,7 +235,7 @@ def _default_names(n_inputs: int) -> tuple[str, ...]:
 def _numbers(values: object, label: str) -> np.ndarray:
     """Convert to float64, refusing whatever is not a finite number by its row and column."""
     if isinstance(values, np.ma.MaskedArray):
-        values = values.astype(np.float64).filled(np.nan)
+        values = np.ma.filled(values.astype(np.float64), np.nan)
     try:
         array = np.asarray(values)
     except ValueError:
