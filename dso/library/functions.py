@@ -119,9 +119,25 @@ def sigmoid(a: np.ndarray) -> np.ndarray:
 
 
 def harmonic(a: np.ndarray) -> np.ndarray:
-    from scipy.special import digamma
+    """Return digamma(a + 1) + Euler's gamma, accurate to a = 0; `vector_math.hpp` derives it."""
+    a = np.asarray(a, dtype=np.float64)
+    positive = np.where(a <= -1, -a, a)
+    above = _harmonic_above(positive)
+    reflected = above + np.divide(1.0, a) - np.divide(np.pi, np.tan(np.pi * (a - np.rint(a))))
+    return np.where(a <= -1, reflected, above)
 
-    return digamma(np.asarray(a) + 1.0) + EULER_GAMMA
+
+def _harmonic_above(a: np.ndarray) -> np.ndarray:
+    shift = 10.5
+    z = a + shift
+    u, v = 1 / (z * z), 1 / shift**2
+    slope, quotient = np.zeros_like(a), np.zeros_like(a)
+    for k, coefficient in enumerate((1 / 24, -7 / 960, 31 / 8064, -127 / 30720, 511 / 67584)):
+        quotient = quotient * v + u**k
+        slope += coefficient * quotient
+    total = sum(a / (j * (j + a)) for j in range(10, 0, -1))
+    total = total + np.log1p(a / shift) - (a / z) * ((z + shift) / z) * v * slope
+    return np.where(a > 1e17, np.log(a) + EULER_GAMMA, total)
 
 
 def protected_div(a: np.ndarray, b: np.ndarray) -> np.ndarray:

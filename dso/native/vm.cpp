@@ -1,7 +1,6 @@
 #include "vm.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -253,30 +252,6 @@ void Machine::run_tile(size_t row, size_t n, bool all_rows) {
             if (!all_rows) return;
         }
     }
-}
-
-double harmonic(double x) {
-    constexpr double kEuler = 0.57721566490153286061;
-    if (std::isnan(x) || x == -std::numeric_limits<double>::infinity()) return std::nan("");
-    if (x <= -1) {
-        if (x == std::floor(x)) return std::numeric_limits<double>::infinity();  // a pole
-        const double angle = M_PI * (x - std::round(x));
-        return harmonic(-x) + 1 / x - M_PI / std::tan(angle);
-    }
-    if (x > 1e17) return std::log(x) + kEuler;
-    double total = 0;
-    for (int j = 10; j >= 1; --j) total += x / (j * (j + x));
-    // psi(z + 1/2) = log z + sum_k c_k z^(-2k); the difference from z = a, divided by x.
-    constexpr double a = 10.5, v = 1 / (a * a);
-    constexpr double c[] = {1. / 24, -7. / 960, 31. / 8064, -127. / 30720, 511. / 67584};
-    const double z = x + a, u = 1 / (z * z);
-    double slope = 0, u_power = 1, quotient = 0;  // quotient = (u^k - v^k) / (u - v)
-    for (const double coefficient : c) {
-        quotient = quotient * v + u_power;
-        slope += coefficient * quotient;
-        u_power *= u;
-    }
-    return total + std::log1p(x / a) - (x / z) * ((z + a) / z) * v * slope;
 }
 
 DSO_CLONES
