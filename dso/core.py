@@ -21,7 +21,7 @@ from dso.evaluation import Evaluator
 from dso.memory import complexity_measure
 from dso.policy_optimizer import Baseline, RiskFilter, policy_optimizer_class
 from dso.prior import JointPrior, make_joint_prior
-from dso.progress import make_display
+from dso.progress import Display, make_display
 from dso.registry import import_object, is_reference
 from dso.reports import Reports, ResultFiles
 from dso.run_folder import IterationLog, RunFolder
@@ -93,6 +93,8 @@ class DeepSymbolicOptimizer:
 
     def __init__(self, config: str | os.PathLike[str] | dict | None = None) -> None:
         self.trainer: Trainer | None = None
+        self.display = Display()
+        self.log: IterationLog | None = None
         self.set_config(config)
 
     def set_config(self, config: str | os.PathLike[str] | dict | None) -> None:
@@ -115,6 +117,7 @@ class DeepSymbolicOptimizer:
         UserError
             If any part cannot be built as the config asks.
         """
+        self._close()
         config = validate(self.config)
         refuse_unavailable(config)
         self.seed = _seed(config, self.config)
@@ -197,7 +200,11 @@ class DeepSymbolicOptimizer:
         assert trainer is not None
         if self.stop_reason is not None:
             raise RuntimeError(f"the run has ended: {self.stop_reason}; call setup() for another")
-        row = trainer.step(override)
+        try:
+            row = trainer.step(override)
+        except BaseException:
+            self._close()
+            raise
         if self.log is not None:
             self.log.append(row)
         if self.result_files is not None:
@@ -219,9 +226,8 @@ class DeepSymbolicOptimizer:
         """
         trainer = self.trainer
         assert trainer is not None
-        self.display.close(trainer.standing, self._expression)
-        if self.log is not None:
-            self.log.close()
+        self.display.show(trainer.standing, self._expression)
+        self._close()
         if self.result_files is not None:
             self.result_files.write(trainer)
         program = self._best_program()
@@ -236,6 +242,12 @@ class DeepSymbolicOptimizer:
             "n_samples": trainer.standing.n_samples,
             "n_cached": self.evaluator.n_cached,
         }
+
+    def _close(self) -> None:
+        """Give back terminal and log, if there are any."""
+        self.display.close()
+        if self.log is not None:
+            self.log.close()
 
     def _best_program(self) -> Program | None:
         assert self.trainer is not None
@@ -254,7 +266,7 @@ class DeepSymbolicOptimizer:
         self.save_path: str | None = None
         self.output_file: str | None = None
         self.folder: RunFolder | None = None
-        self.log: IterationLog | None = None
+        self.log = None
         self.result_files: ResultFiles | None = None
         experiment = config.experiment
         if experiment.logdir is None:
@@ -265,7 +277,7 @@ class DeepSymbolicOptimizer:
         self.folder = RunFolder(Path(experiment.logdir, name), self.task.name, self.seed)
         self.save_path = str(self.folder.path)
         self.output_file = str(self.folder.file(".csv"))
-        self.folder.write_config(_config_text(config, self.seed))
+        self.folder.write_config(_config_text(config, self.task.name, self.seed))
         self.log = IterationLog(self.folder.file(".csv"), config.logging.save_freq)
         self.result_files = ResultFiles(self.folder, self.reports, config.logging.save_freq)
 
@@ -378,10 +390,14 @@ def _make_stopping(config: Config, callback: Callable[[Standing], object] | None
     )
 
 
-def _config_text(config: Config, seed: int) -> str:
-    """Return the config as JSON; data given as arrays are named by their shape only."""
+def _config_text(config: Config, task_name: str, seed: int) -> str:
+    """Return the config as JSON that can be run again; arrays are named by their shape only."""
     plain = config.to_dict()
-    plain["experiment"]["seed"] = seed
+    experiment = plain["experiment"]
+    experiment["seed"] = experiment.pop("starting_seed", seed)
+    experiment["task_name"] = task_name
+    # With its timestamp a second run would write into the folder of the first.
+    experiment.pop("timestamp", None)
 
     def describe(value: object) -> str:
         return f"{type(value).__name__} {np.shape(value)}"

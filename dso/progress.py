@@ -26,8 +26,11 @@ class Display:
             Returns the best program as text; asked only when it is shown and has changed.
         """
 
-    def close(self, standing: Standing, expression: Callable[[], str]) -> None:
-        """Show the last standing and leave the output in order."""
+    def show(self, standing: Standing, expression: Callable[[], str]) -> None:
+        """Show the standing now."""
+
+    def close(self) -> None:
+        """Leave the output in order; a second call does nothing."""
 
 
 class PacedDisplay(Display, ABC):
@@ -46,18 +49,19 @@ class PacedDisplay(Display, ABC):
         self.max_seconds = max_seconds
         self._next_update = 0.0
         self._expression = (0, "")
+        self._shown: Standing | None = None
 
     def update(self, standing: Standing, expression: Callable[[], str]) -> None:
         """See `Display.update`."""
         if time.monotonic() >= self._next_update:
-            self._refresh(standing, expression)
+            self.show(standing, expression)
             self._next_update = time.monotonic() + self._interval(standing)
 
-    def close(self, standing: Standing, expression: Callable[[], str]) -> None:
-        """See `Display.close`."""
-        self._refresh(standing, expression)
-
-    def _refresh(self, standing: Standing, expression: Callable[[], str]) -> None:
+    def show(self, standing: Standing, expression: Callable[[], str]) -> None:
+        """See `Display.show`."""
+        if standing == self._shown:
+            return
+        self._shown = standing
         if standing.best_iteration != self._expression[0]:
             self._expression = (standing.best_iteration, expression())
         self._show(standing, self._expression[1])
@@ -110,12 +114,12 @@ class LiveDisplay(PacedDisplay):
         super().__init__(n_samples, max_seconds)
         # No refresh thread: it would compete with the run for the interpreter.
         self._live = Live(console=Console(file=stream), auto_refresh=False)
-        self._live.start()
 
     def _interval(self, standing: Standing) -> float:
         return 0.25
 
     def _show(self, standing: Standing, expression: str) -> None:
+        self._live.start()  # does nothing once started
         self._live.update(self._panel(standing, expression), refresh=True)
 
     def _panel(self, standing: Standing, expression: str) -> Table:
@@ -139,9 +143,8 @@ class LiveDisplay(PacedDisplay):
         panel.add_row("expression", Text(expression))
         return panel
 
-    def close(self, standing: Standing, expression: Callable[[], str]) -> None:
-        """Show the last standing and give the terminal back."""
-        super().close(standing, expression)
+    def close(self) -> None:
+        """Give the terminal back."""
         self._live.stop()
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,21 +17,32 @@ import click
 
 from dso.config import load_config
 from dso.errors import UserError
+from dso.stopping import INTERRUPT
 
 logger = logging.getLogger("dso")
 
-INTERRUPTED = 130  # the exit status that shells give a command ended by Ctrl-C
+INTERRUPT_STATUS = 130  # the exit status that shells give a command ended by Ctrl-C
 
 
-class LineHandler(logging.StreamHandler):
-    """Print log messages as lines, to whatever stdout is at that moment."""
-
-    def __init__(self) -> None:
-        super().__init__(sys.stdout)
+class LineHandler(logging.Handler):
+    """Print log messages as lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Print one message; only what is more than information bears its level."""
         prefix = "" if record.levelno == logging.INFO else f"{record.levelname}: "
         click.echo(prefix + record.getMessage())
+
+
+@contextmanager
+def _messages_as_lines() -> Iterator[None]:
+    handler, level = LineHandler(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 @click.command()
@@ -70,19 +83,16 @@ def main(
 
     Without CONFIG: regression with the default settings.
     """
-    if not logger.handlers:
-        logger.addHandler(LineHandler())
-        logger.setLevel(logging.INFO)
-    try:
-        config = load_config(config_template or None)
-        _apply_options(config, benchmark=benchmark, exp_name=exp_name, seed=seed)
-        n_processes = _n_processes(n_cores_task, runs)
-        was_interrupted = run_all(config, runs, n_processes)
-    except UserError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+    with _messages_as_lines():
+        try:
+            config = load_config(config_template or None)
+            _apply_options(config, benchmark=benchmark, exp_name=exp_name, seed=seed)
+            was_interrupted = run_all(config, runs, _n_processes(n_cores_task, runs))
+        except UserError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(1)
     if was_interrupted:
-        sys.exit(INTERRUPTED)
+        sys.exit(INTERRUPT_STATUS)
 
 
 def _apply_options(
@@ -138,13 +148,13 @@ def run_all(config: dict, runs: int, n_processes: int) -> bool:
         if n_processes > 1:
             one["training"].update(verbose=False, n_cores_batch=1)
         configs.append(one)
-    outcomes = map(run_one, configs) if n_processes == 1 else _in_processes(configs, n_processes)
+    outcomes = _in_a_row(configs) if n_processes == 1 else _in_processes(configs, n_processes)
+    was_interrupted = False
     for i, outcome in enumerate(outcomes, start=1):
         _print_outcome(outcome)
         click.echo(f"Completed run {i} of {runs} in {outcome.result['t']:.1f} s.")
-        if outcome.stop_reason == "interrupted":
-            return True
-    return False
+        was_interrupted |= outcome.stop_reason == INTERRUPT
+    return was_interrupted
 
 
 @dataclass(frozen=True)
@@ -180,12 +190,34 @@ def run_one(config: dict) -> Outcome:
     return Outcome(result, model.stop_reason, model.save_path)
 
 
+def _in_a_row(configs: list[dict]) -> Iterator[Outcome]:
+    for config in configs:
+        outcome = run_one(config)
+        yield outcome
+        if outcome.stop_reason == INTERRUPT:
+            return
+
+
 def _in_processes(configs: list[dict], n_processes: int) -> Iterator[Outcome]:
     """Yield outcomes in the order in which runs end."""
     from joblib import Parallel, delayed
 
-    pool = Parallel(n_jobs=n_processes, return_as="generator_unordered")
-    yield from pool(delayed(run_one)(config) for config in configs)
+    interrupts: list[int] = []
+
+    def pending() -> Iterator[Any]:
+        for config in configs:
+            if interrupts:
+                return
+            yield delayed(run_one)(config)
+
+    # Ctrl-C reaches the workers too, which finish their runs; this process waits for them.
+    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    try:
+        yield from Parallel(
+            n_jobs=n_processes, pre_dispatch="n_jobs", return_as="generator_unordered"
+        )(pending())
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _print_outcome(outcome: Outcome) -> None:

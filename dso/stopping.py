@@ -12,6 +12,9 @@ from types import FrameType
 
 from dso.errors import UserError
 
+INTERRUPT = "interrupted"
+"""The reason that Ctrl-C gives."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -117,7 +120,7 @@ class Stopping:
         def handle(number: int, frame: FrameType | None) -> None:
             if self._requested is not None:
                 raise KeyboardInterrupt
-            self.request("interrupted")
+            self.request(INTERRUPT)
 
         before = signal.signal(signal.SIGINT, handle)
         try:

@@ -33,8 +33,8 @@ def test_the_nearer_budget_gives_the_time_left():
 def test_updates_in_quick_succession_are_one_line():
     stream = io.StringIO()
     display = PlainDisplay(stream, n_samples=9000)
-    for _ in range(5):
-        display.update(STANDING, lambda: "x1")
+    for iteration in range(5):
+        display.update(replace(STANDING, iteration=iteration), lambda: "x1")
     assert stream.getvalue().count("\n") == 1
 
 
@@ -48,11 +48,19 @@ def test_the_expression_is_asked_for_only_when_it_changed(monkeypatch):
     assert len(asked) == 2
 
 
-def test_the_last_standing_is_shown_at_the_end():
+def test_the_same_standing_is_not_shown_twice():
     stream = io.StringIO()
     display = PlainDisplay(stream, n_samples=9000)
     display.update(STANDING, lambda: "x1")
-    display.close(replace(STANDING, iteration=4, best_iteration=4), lambda: "x1**2")
+    display.show(STANDING, lambda: "x1")
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_a_standing_can_be_shown_out_of_turn():
+    stream = io.StringIO()
+    display = PlainDisplay(stream, n_samples=9000)
+    display.update(STANDING, lambda: "x1")
+    display.show(replace(STANDING, iteration=4, best_iteration=4), lambda: "x1**2")
     assert stream.getvalue().endswith("x1**2\n")
 
 
@@ -60,7 +68,8 @@ def test_a_panel_shows_samples_reward_and_the_expression_verbatim():
     stream = Terminal()
     display = LiveDisplay(stream, n_samples=9000)
     display.update(STANDING, lambda: "x1 + [bold]")
-    display.close(STANDING, lambda: "x1 + [bold]")
+    display.close()
+    display.close()
     for part in ("3,000 of 9,000", "2,000/s", "0.250000", "3 s", "x1 + [bold]"):
         assert part in stream.getvalue()
 
@@ -68,12 +77,11 @@ def test_a_panel_shows_samples_reward_and_the_expression_verbatim():
 def test_the_display_fits_the_stream():
     assert type(make_display(io.StringIO(), 10)) is PlainDisplay
     terminal = make_display(Terminal(), 10)
-    terminal.close(STANDING, lambda: "x1")
     assert type(terminal) is LiveDisplay
     quiet = make_display(io.StringIO(), 10, verbose=False)
     assert type(quiet) is Display
     quiet.update(STANDING, lambda: pytest.fail("asked"))
-    quiet.close(STANDING, lambda: pytest.fail("asked"))
+    quiet.show(STANDING, lambda: pytest.fail("asked"))
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 State = dict[str, Any]
+
+
+def _square_root(tensor: torch.Tensor) -> torch.Tensor:
+    # On a CPU torch.sqrt wakes the thread pool from 2048 elements on: 7 us of work, 8 ms of spin.
+    if tensor.device.type != "cpu":
+        return tensor.sqrt()
+    return torch.from_numpy(np.sqrt(tensor.numpy()))
 
 
 def adam_(parameter: torch.Tensor, gradient: torch.Tensor, state: State, lr: float) -> None:
@@ -24,7 +32,7 @@ def adam_(parameter: torch.Tensor, gradient: torch.Tensor, state: State, lr: flo
     state["mean"].lerp_(gradient, 0.1)
     state["square"].mul_(0.999).addcmul_(gradient, gradient, value=0.001)
     scale = math.sqrt(1.0 - 0.999 ** state["step"])
-    root = (state["square"].sqrt() / scale).add_(1e-8)
+    root = _square_root(state["square"]).div_(scale).add_(1e-8)
     parameter.addcdiv_(state["mean"], root, value=-lr / (1.0 - 0.9 ** state["step"]))
 
 
@@ -33,7 +41,7 @@ def rmsprop_(parameter: torch.Tensor, gradient: torch.Tensor, state: State, lr: 
     if not state:
         state["square"] = torch.zeros_like(parameter)
     state["square"].mul_(0.99).addcmul_(gradient, gradient, value=0.01)
-    parameter.addcdiv_(gradient, state["square"].sqrt().add_(1e-8), value=-lr)
+    parameter.addcdiv_(gradient, _square_root(state["square"]).add_(1e-8), value=-lr)
 
 
 def sgd_(parameter: torch.Tensor, gradient: torch.Tensor, state: State, lr: float) -> None:

@@ -100,5 +100,5 @@ def test_classes_are_found_by_name_and_by_reference():
 
 @pytest.mark.parametrize("name", ["pgg", "dso.batch:Batch", "dso.policy_optimizer.pg:Nothing"])
 def test_what_is_no_policy_optimizer_is_refused(name):
-    with pytest.raises(UserError, match="policy_optimizer.policy_optimizer_type"):
+    with pytest.raises(UserError, match=r"policy_optimizer\.policy_optimizer_type"):
         policy_optimizer_class(name)

@@ -1,0 +1,292 @@
+"""Whole runs: files, determinism, stopping, what is refused."""
+
+import csv
+import json
+import signal
+
+import numpy as np
+import pytest
+
+from dso import DeepSymbolicOptimizer
+from dso.errors import UserError
+from dso.program import Program
+
+TIME_COLUMNS = ("time", "t")
+KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
+
+
+def config(tmp_path=None, **sections):
+    """Return a small run: four iterations of 100 samples, nothing shown."""
+    merged = {
+        "experiment": {"logdir": None if tmp_path is None else str(tmp_path), "exp_name": "run"},
+        "task": {"task_type": "regression", "dataset": "Nguyen-5"},
+        "training": {"n_samples": 400, "batch_size": 100, "verbose": False},
+    }
+    for name, section in sections.items():
+        merged[name] = {**merged.get(name, {}), **section}
+    return merged
+
+
+def read(path):
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if k not in TIME_COLUMNS} for row in rows]
+
+
+def log_of(model, steps):
+    rows = [model.trainer.step() for _ in range(steps)]
+    return [{k: v for k, v in row.items() if k not in TIME_COLUMNS} for row in rows]
+
+
+def test_a_run_leaves_its_files_and_returns_its_result(tmp_path):
+    model = DeepSymbolicOptimizer(config(tmp_path))
+    result = model.train()
+    folder = tmp_path / "run"
+    names = ["config.json", "dso_Nguyen-5_0.csv", "dso_Nguyen-5_0_hof.csv", "dso_Nguyen-5_0_pf.csv"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert model.save_path == str(folder)
+    log = read(folder / "dso_Nguyen-5_0.csv")
+    assert len(log) == 4
+    assert log[-1]["nevals"] == "400"
+    hof = read(folder / "dso_Nguyen-5_0_hof.csv")
+    assert list(hof[0])[:5] == [
+        "r",
+        "count_on_policy",
+        "count_off_policy",
+        "expression",
+        "traversal",
+    ]
+    assert {"nmse_test", "nmse_test_noiseless", "success"} <= set(hof[0])
+    assert float(hof[0]["r"]) == result["r"] == float(log[-1]["r_best"])
+    assert hof[0]["traversal"] == result["traversal"]
+    assert int(hof[0]["count_on_policy"]) >= 1
+    front = read(folder / "dso_Nguyen-5_0_pf.csv")
+    complexities = [int(row["complexity"]) for row in front]
+    assert complexities == sorted(set(complexities))
+    assert front[-1]["r"] == hof[0]["r"]
+    keys = list(result)
+    assert keys[:2] == ["seed", "r"]
+    assert keys[-2:] == ["n_samples", "n_cached"]
+    expected = ["nmse_test", "nmse_test_noiseless", "success", "expression", "traversal", "program"]
+    assert keys[2:8] == expected
+    assert all(key.startswith("error_") for key in keys[8:-2])
+    n_invalid = sum(value for key, value in result.items() if key.startswith("error_node_"))
+    shares = [float(row["invalid_avg_full"]) for row in log]
+    assert n_invalid == round(100 * sum(shares))
+
+
+def test_the_reward_is_that_of_the_program_returned():
+    model = DeepSymbolicOptimizer(config())
+    result = model.train()
+    assert model.task.reward_function(result["program"]) == result["r"]
+
+
+def test_the_config_that_is_written_repeats_the_run(tmp_path):
+    first = DeepSymbolicOptimizer(config(tmp_path)).train()
+    path = tmp_path / "run" / "config.json"
+    written = json.loads(path.read_text())
+    assert written["checkpoint"]["load_path"] is None
+    assert written["experiment"]["task_name"] == "Nguyen-5"
+    second = DeepSymbolicOptimizer(str(path)).train()
+    assert second["traversal"] == first["traversal"]
+
+
+def test_the_same_seed_twice_gives_the_same_files_but_for_times(tmp_path):
+    for name in ("a", "b"):
+        DeepSymbolicOptimizer(config(tmp_path / name)).train()
+    for suffix in ("", "_hof", "_pf"):
+        file = f"run/dso_Nguyen-5_0{suffix}.csv"
+        assert read(tmp_path / "a" / file) == read(tmp_path / "b" / file)
+
+
+def test_another_seed_and_another_task_draw_other_programs():
+    logs = []
+    for seed, dataset in ((0, "Nguyen-5"), (1, "Nguyen-5"), (0, "Nguyen-6")):
+        model = DeepSymbolicOptimizer(
+            config(experiment={"seed": seed}, task={"dataset": dataset, "function_set": KOZA})
+        )
+        model.setup()
+        logs.append([row["l_avg_full"] for row in log_of(model, 2)])
+    assert logs[0] != logs[1]
+    assert logs[0] != logs[2]
+
+
+def test_interleaved_optimisers_do_what_each_does_alone():
+    sections = ({"experiment": {"seed": 0}}, {"experiment": {"seed": 5}, "policy": {"cell": "gru"}})
+    alone = []
+    for section in sections:
+        model = DeepSymbolicOptimizer(config(**section))
+        model.setup()
+        alone.append(log_of(model, 4))
+    models = [DeepSymbolicOptimizer(config(**section)) for section in sections]
+    for model in models:
+        model.setup()
+    together = [[], []]
+    for _ in range(4):
+        for model, rows in zip(models, together, strict=True):
+            rows += log_of(model, 1)
+    assert together == alone
+
+
+def test_training_again_starts_anew():
+    model = DeepSymbolicOptimizer(config())
+    assert model.train()["traversal"] == model.train()["traversal"]
+
+
+def test_an_iteration_makes_no_program(monkeypatch):
+    model = DeepSymbolicOptimizer(config(training={"early_stopping": False}))
+    model.setup()
+    made = []
+    original = Program.__init__
+    monkeypatch.setattr(
+        Program, "__init__", lambda self, *a, **k: made.append(1) or original(self, *a, **k)
+    )
+    for _ in range(3):
+        model.train_one_step()
+    assert made == []
+    model.finish()
+    assert made != []
+
+
+def test_steps_by_hand_end_with_the_result():
+    model = DeepSymbolicOptimizer(config())
+    results = [model.train_one_step() for _ in range(4)]
+    assert results[:3] == [None, None, None]
+    assert results[3]["n_samples"] == 400
+    assert model.stop_reason == "n_samples = 400 are spent"
+    with pytest.raises(RuntimeError, match="n_samples = 400"):
+        model.train_one_step()
+
+
+def test_sections_can_be_changed_until_setup():
+    model = DeepSymbolicOptimizer(config())
+    model.config_training.update(batch_size=50, n_samples=50)
+    model.config_prior = {"length": {"on": True, "min_": 3, "max_": 9}}
+    result = model.train()
+    assert result["n_samples"] == 50
+    assert model.config["prior"] == {"length": {"on": True, "min_": 3, "max_": 9}}
+    lengths = model.trainer.hall_of_fame.rows.programs.lengths
+    assert 3 <= lengths.min() <= lengths.max() <= 9
+
+
+def test_a_success_ends_the_run():
+    easy = config(task={"dataset": "Nguyen-1", "threshold": 10.0}, training={"n_samples": 10**6})
+    model = DeepSymbolicOptimizer(easy)
+    assert model.train()["success"] is True
+    assert model.stop_reason == "the best program is a success"
+    assert model.trainer.standing.iteration == 1
+
+
+def test_a_callback_and_the_clock_end_the_run():
+    model = DeepSymbolicOptimizer(config(training={"n_samples": 10**6}))
+    model.train(callback=lambda standing: standing.iteration == 2)
+    assert model.trainer.standing.iteration == 2
+    model.config_training["max_seconds"] = 1e-6
+    model.train()
+    assert model.trainer.standing.iteration == 1
+
+
+def test_an_interrupt_finishes_with_results_on_disk(tmp_path):
+    def interrupt(standing):
+        if standing.iteration == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    model = DeepSymbolicOptimizer(config(tmp_path, training={"n_samples": 10**6}))
+    result = model.train(callback=interrupt)
+    assert model.stop_reason == "interrupted"
+    assert result["n_samples"] == 200
+    assert len(read(tmp_path / "run" / "dso_Nguyen-5_0.csv")) == 2
+    assert read(tmp_path / "run" / "dso_Nguyen-5_0_hof.csv")
+
+
+def test_result_files_are_there_while_the_run_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("dso.reports.ResultFiles.MIN_SECONDS", 0.0)
+    monkeypatch.setattr("dso.reports.ResultFiles.MAX_SHARE", float("inf"))
+    model = DeepSymbolicOptimizer(config(tmp_path))
+    model.train_one_step()
+    folder = tmp_path / "run"
+    assert len(read(folder / "dso_Nguyen-5_0.csv")) == 1
+    assert read(folder / "dso_Nguyen-5_0_hof.csv")
+    assert read(folder / "dso_Nguyen-5_0_pf.csv")
+    model.finish()
+
+
+def test_an_error_in_an_iteration_leaves_the_log_so_far(tmp_path, monkeypatch):
+    model = DeepSymbolicOptimizer(config(tmp_path, logging={"save_freq": 10}))
+    model.train_one_step()
+
+    def fail(*arguments):
+        raise UserError("the task failed")
+
+    monkeypatch.setattr(model.evaluator, "evaluate", fail)
+    with pytest.raises(UserError, match="the task failed"):
+        model.train_one_step()
+    assert len(read(tmp_path / "run" / "dso_Nguyen-5_0.csv")) == 1
+
+
+@pytest.mark.parametrize("baseline", ["ewma_R", "R_e", "ewma_R_e", "combined"])
+@pytest.mark.parametrize("epsilon", [0.05, 1.0, None])
+def test_every_baseline_runs_with_and_without_risk_seeking(baseline, epsilon):
+    model = DeepSymbolicOptimizer(config(training={"baseline": baseline, "epsilon": epsilon}))
+    assert model.train()["n_samples"] == 400
+    for parameter in model.policy.parameters():
+        assert np.isfinite(parameter.detach().numpy()).all()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+def test_every_update_rule_runs(optimizer):
+    model = DeepSymbolicOptimizer(config(policy_optimizer={"optimizer": optimizer}))
+    assert np.isfinite(model.train()["r"])
+
+
+@pytest.mark.parametrize("complexity", ["token", "length", None])
+def test_every_complexity_runs(complexity):
+    model = DeepSymbolicOptimizer(config(training={"complexity": complexity}))
+    model.train()
+    assert (len(model.trainer.pareto_front) == 1) is (complexity is None)
+
+
+def test_a_drawn_seed_is_stored_and_repeats_the_run():
+    first = DeepSymbolicOptimizer(config(experiment={"seed": None}))
+    result = first.train()
+    assert first.config["experiment"]["seed"] == result["seed"]
+    again = DeepSymbolicOptimizer(config(experiment={"seed": result["seed"]}))
+    assert again.train()["traversal"] == result["traversal"]
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "name"),
+    [
+        ("training", {"use_memory": True}, "training.use_memory"),
+        ("policy_optimizer", {"policy_optimizer_type": "ppo"}, "policy_optimizer_type = 'ppo'"),
+        ("gp_meld", {"run_gp_meld": True}, "gp_meld.run_gp_meld"),
+        ("policy", {"sample_novel_batch": True}, "policy.sample_novel_batch"),
+        ("checkpoint", {"load_path": "x"}, "checkpoint.load_path"),
+        ("logging", {"save_summary": True}, "logging.save_summary"),
+        ("task", {"validation_fraction": 0.2}, "task.validation_fraction"),
+        ("task", {"function_set": ["add", "const"]}, "const cannot be fitted"),
+    ],
+)
+def test_what_does_not_exist_yet_is_refused_before_anything_is_written(
+    tmp_path, section, values, name
+):
+    model = DeepSymbolicOptimizer(config(tmp_path, **{section: values}))
+    with pytest.raises(UserError, match=f"{name}.*in this version"):
+        model.setup()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_constants_that_stay_at_one_need_no_fit():
+    model = DeepSymbolicOptimizer(
+        config(
+            task={"dataset": "Nguyen-1", "function_set": ["add", "mul", "sub", "const"]},
+            training={"const_optimizer": "dummy"},
+        )
+    )
+    assert np.isfinite(model.train()["r"])
+
+
+def test_a_policy_that_is_none_is_refused():
+    model = DeepSymbolicOptimizer(config(policy={"policy_type": "dso.batch:Batch"}))
+    with pytest.raises(UserError, match="no subclass of Policy"):
+        model.setup()

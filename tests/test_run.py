@@ -1,0 +1,154 @@
+"""The command line."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from dso.run import main
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch):
+    """Return a function that runs the command line on a small config in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.json").write_text(json.dumps(SMALL))
+
+    def run(*arguments):
+        return CliRunner().invoke(main, arguments)
+
+    return run
+
+
+SMALL = {
+    "task": {"task_type": "regression", "dataset": "Nguyen-5"},
+    "training": {"n_samples": 200, "batch_size": 100},
+}
+
+
+def read(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_runs_share_a_folder_and_count_seeds_upwards(invoke, tmp_path):
+    outcome = invoke("small.json", "--runs", "2", "--seed", "3", "--exp_name", "e")
+    assert outcome.exit_code == 0, outcome.output
+    assert "Completed run 2 of 2" in outcome.output
+    summary = read(tmp_path / "logs" / "e" / "summary.csv")
+    assert [row["seed"] for row in summary] == ["3", "4"]
+    first = ["seed", "r", "nmse_test", "nmse_test_noiseless", "success", "expression", "traversal"]
+    assert list(summary[0])[:7] == first
+    assert list(summary[0])[-3:] == ["n_samples", "n_cached", "t"]
+    assert (tmp_path / "logs" / "e" / "dso_Nguyen-5_4.csv").exists()
+    written = json.loads((tmp_path / "logs" / "e" / "config.json").read_text())
+    assert written["experiment"]["seed"] == 3
+
+
+def test_the_folder_is_named_for_task_and_time(invoke, tmp_path):
+    assert invoke("small.json").exit_code == 0
+    (folder,) = (tmp_path / "logs").iterdir()
+    assert folder.name.startswith(f"Nguyen-5_{time.strftime('%Y')}")
+
+
+def test_aliases_and_benchmark(invoke, tmp_path):
+    outcome = invoke("small.json", "--b", "Nguyen-9", "--s", "1", "--r", "1", "--exp_name", "e")
+    assert outcome.exit_code == 0, outcome.output
+    assert (tmp_path / "logs" / "e" / "dso_Nguyen-9_1.csv").exists()
+
+
+@pytest.mark.slow
+def test_processes_do_what_runs_in_a_row_do(invoke, tmp_path):
+    invoke("small.json", "--runs", "2", "--exp_name", "row")
+    outcome = invoke("small.json", "--runs", "2", "--n", "2", "--exp_name", "pool")
+    assert outcome.exit_code == 0, outcome.output
+    columns = ("seed", "r", "traversal", "n_samples")
+    tables = [
+        sorted(
+            tuple(line[name] for name in columns)
+            for line in read(tmp_path / "logs" / kind / "summary.csv")
+        )
+        for kind in ("row", "pool")
+    ]
+    assert tables[0] == tables[1]
+
+
+def test_more_processes_than_runs_are_said_to_be_too_many(invoke):
+    outcome = invoke("small.json", "--n_cores_task", "7")
+    assert outcome.exit_code == 0
+    assert "--n_cores_task 7 is more than the 1 run(s)" in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"training": {"n_sample": 1}}, "n_sample"),
+        ({"task": {"task_type": "regression", "dataset": "Nguyen-55"}}, "Nguyen-55"),
+        ({"task": {"task_type": "regression", "dataset": "no.csv"}}, "no.csv"),
+        ({"task": {"task_type": "regression", "metric": "nmse"}}, "nmse"),
+        ({"task": {"task_type": "regression", "function_set": ["add", "sinn"]}}, "sinn"),
+        ({"prior": {"lenght": {"on": True}}}, "lenght"),
+        ({"policy_optimizer": {"policy_optimizer_type": "pqt"}}, "pqt"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(invoke, tmp_path, change, message):
+    (tmp_path / "bad.json").write_text(json.dumps({**SMALL, **change}))
+    outcome = invoke("bad.json")
+    assert outcome.exit_code == 1
+    assert isinstance(outcome.exception, SystemExit)
+    errors = [line for line in outcome.stderr.splitlines() if line]
+    assert len(errors) == 1
+    assert errors[0].startswith("Error: ")
+    assert message in errors[0]
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_missing_config_is_an_error(invoke):
+    outcome = invoke("nothing.json")
+    assert outcome.exit_code == 1
+    assert "nothing.json" in outcome.stderr
+
+
+def test_benchmarks_belong_to_tasks_that_have_them(invoke, tmp_path):
+    (tmp_path / "own.json").write_text(json.dumps({"task": {"task_type": "some.module:Task"}}))
+    outcome = invoke("own.json", "--b", "Nguyen-1")
+    assert outcome.exit_code == 1
+    assert "--benchmark" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [[], pytest.param(["--runs", "3", "--n", "2"], marks=pytest.mark.slow)]
+)
+def test_a_signal_ends_real_processes_cleanly(tmp_path, options):
+    endless = {**SMALL, "training": {"n_samples": 10**9, "batch_size": 100}}
+    endless["task"] = {**SMALL["task"], "dataset": "Nguyen-12"}
+    (tmp_path / "endless.json").write_text(json.dumps(endless))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dso.run", "endless.json", "--exp_name", "e", *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a process group of its own, as a terminal makes it
+    )
+    logs = [tmp_path / "logs" / "e" / f"dso_Nguyen-12_{seed}.csv" for seed in range(2)]
+    logs = logs if options else logs[:1]
+    deadline = time.monotonic() + 60
+    while not all(log.exists() and log.stat().st_size > 0 for log in logs):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert output.count("ended: interrupted") == len(logs)
+    assert "Traceback" not in errors
+    assert len(read(tmp_path / "logs" / "e" / "summary.csv")) == len(logs)
+    assert read(tmp_path / "logs" / "e" / "dso_Nguyen-12_0_hof.csv")
