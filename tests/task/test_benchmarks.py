@@ -87,6 +87,8 @@ def test_sizes_of_those_the_original_cannot_build(name, n_train, n_test):
 def test_no_limit_on_the_targets_of_korns_8():
     assert find_benchmark("Korns-8").y_limit == math.inf
     assert np.abs(load_dataset("Korns-8").y_train).max() > 100
+    assert np.abs(load_dataset("Korns-8", y_limit=100.0).y_train).max() > 100
+    assert np.abs(load_dataset("Korns-8", y_limit=1000.0).y_train).max() < 1000
 
 
 def test_grid_steps_and_order():

@@ -70,6 +70,17 @@ def test_protected_operators():
     assert rewards.cause[0] == 0
 
 
+def test_protected_execution_judges_the_result_only():
+    X, y = 1e200 * np.arange(1.0, 5.0)[:, None], np.array([1.0, 2.0, 0.0, 4.0])
+    for protected, cause in ((True, 0), (False, 2)):
+        task = RegressionTask(dataset=(X, y), protected=protected)
+        rewards = task.rewards(batch(task, ["div,x1,mul,x1,x1"]))  # x1 / infinity
+        zeros = np.zeros((1, 4)) if protected else np.full((1, 4), np.nan)
+        np.testing.assert_array_equal(rewards.values, task.metric.from_predictions(y, zeros))
+        assert rewards.cause[0] == cause
+        assert (task.evaluate(program(task, "div,x1,mul,x1,x1"))["nmse_test"] is None) != protected
+
+
 @pytest.mark.parametrize("metric", ["inv_nrmse", "fraction", "pearson"])
 def test_a_finite_result_does_not_make_a_program_valid(metric):
     task = RegressionTask(dataset="Nguyen-5", metric=metric, metric_params=PARAMS.get(metric, []))
@@ -261,6 +272,13 @@ def test_noise_does_not_hide_a_recovered_target(kind, reward):
     values = task.rewards(batch(task, [found, "x1"])).values
     assert values[0] == reward
     assert values[1] < 2
+
+
+def test_a_reward_below_the_best_is_never_taken_for_a_recovery():
+    task = RegressionTask(dataset={"name": "Nguyen-1", "noise": 0.3}, reward_noise=0.3)
+    found = "add,x1,mul,x1,add,x1,mul,x1,x1"
+    assert task.evaluate(program(task, found))["success"]
+    assert task.rewards(batch(task, [found])).values[0] < 3
 
 
 def test_noise_continues_from_its_state():
