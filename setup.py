@@ -49,7 +49,7 @@ def native_core() -> Pybind11Extension:
 
 
 CONTROL = ["gymnasium[box2d,mujoco]>=1.0"]
-TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3"]
+TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3", "jsonschema>=4.20"]
 
 if __name__ == "__main__":
     os.chdir(ROOT)
@@ -64,7 +64,13 @@ if __name__ == "__main__":
         long_description_content_type="text/markdown",
         license="BSD-3-Clause",
         python_requires=">=3.11",
-        packages=find_packages(include=["dso", "dso.*"]),
+        # config/ at the top level travels with the package, and is found in a clone as it is.
+        packages=[*find_packages(include=["dso", "dso.*"]), "dso.shipped_config"],
+        package_dir={"dso.shipped_config": "config"},
+        package_data={
+            "dso.shipped_config": ["*.json", "examples/*/*"],
+            "dso.task.regression": ["*.json"],
+        },
         install_requires=[
             "torch>=2.4",
             "numpy>=1.26",

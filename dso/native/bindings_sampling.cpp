@@ -45,68 +45,74 @@ void bind_rules(py::module_& m) {
                 if (arity < 0) throw std::invalid_argument("an arity is negative");
             return RuleSet(arities);
         }))
-        .def("forbid_first", [](RuleSet& r, const Mask& targets) {
-            r.forbid_first(token_set(r, targets));
-        })
-        .def("forbid_child",
-             [](RuleSet& r, const Mask& parents, const Mask& targets, bool first, bool later) {
-                 r.forbid_child(token_set(r, parents), token_set(r, targets), first, later);
-             },
-             py::arg("parents"), py::arg("targets"), py::arg("first") = true,
-             py::arg("later") = true)
-        .def("forbid_sibling", [](RuleSet& r, const Mask& siblings, const Mask& targets) {
-            r.forbid_sibling(token_set(r, siblings), token_set(r, targets));
-        })
-        .def("forbid_only_child", [](RuleSet& r, const Mask& parents, const Mask& targets) {
-            r.forbid_only_child(token_set(r, parents), token_set(r, targets));
-        })
-        .def("forbid_descendant", [](RuleSet& r, const Mask& ancestors, const Mask& targets) {
-            r.forbid_descendant(token_set(r, ancestors), token_set(r, targets));
-        })
-        .def("limit_count", [](RuleSet& r, const Mask& group, int threshold, const Mask& forbidden) {
-            r.limit_count(token_set(r, group), threshold, token_set(r, forbidden));
-        })
-        .def("require_count", [](RuleSet& r, const Mask& group, int minimum) {
-            r.require_count(token_set(r, group), minimum);
-        })
-        .def("limit_length", [](RuleSet& r, int minimum, std::optional<int> maximum) {
-            r.limit_length(minimum, maximum.value_or(kUnlimited));
-        })
-        .def("forbid_at_last_chance", [](RuleSet& r, const Mask& targets) {
-            r.forbid_at_last_chance(token_set(r, targets));
-        })
-        .def("add_logits", [](RuleSet& r, const std::vector<double>& logits) {
-            if (logits.size() != r.n_tokens())
-                throw std::invalid_argument("logits are (L,)");
-            r.add_logits(logits);
-        })
+        .def("forbid_first",
+             [](RuleSet& r, const Mask& targets) { r.forbid_first(token_set(r, targets)); })
+        .def(
+            "forbid_child",
+            [](RuleSet& r, const Mask& parents, const Mask& targets, bool first, bool later) {
+                r.forbid_child(token_set(r, parents), token_set(r, targets), first, later);
+            },
+            py::arg("parents"), py::arg("targets"), py::arg("first") = true,
+            py::arg("later") = true)
+        .def("forbid_sibling",
+             [](RuleSet& r, const Mask& siblings, const Mask& targets) {
+                 r.forbid_sibling(token_set(r, siblings), token_set(r, targets));
+             })
+        .def("forbid_only_child",
+             [](RuleSet& r, const Mask& parents, const Mask& targets) {
+                 r.forbid_only_child(token_set(r, parents), token_set(r, targets));
+             })
+        .def("forbid_descendant",
+             [](RuleSet& r, const Mask& ancestors, const Mask& targets) {
+                 r.forbid_descendant(token_set(r, ancestors), token_set(r, targets));
+             })
+        .def("limit_count",
+             [](RuleSet& r, const Mask& group, int threshold, const Mask& forbidden) {
+                 r.limit_count(token_set(r, group), threshold, token_set(r, forbidden));
+             })
+        .def("require_count", [](RuleSet& r, const Mask& group,
+                                 int minimum) { r.require_count(token_set(r, group), minimum); })
+        .def("limit_length",
+             [](RuleSet& r, int minimum, std::optional<int> maximum) {
+                 r.limit_length(minimum, maximum.value_or(kUnlimited));
+             })
+        .def(
+            "forbid_at_last_chance",
+            [](RuleSet& r, const Mask& targets) { r.forbid_at_last_chance(token_set(r, targets)); })
+        .def("add_logits",
+             [](RuleSet& r, const std::vector<double>& logits) {
+                 if (logits.size() != r.n_tokens()) throw std::invalid_argument("logits are (L,)");
+                 r.add_logits(logits);
+             })
         .def("add_soft_length", &RuleSet::add_soft_length, py::arg("location"), py::arg("scale"))
         .def("merge", &RuleSet::merge)
-        .def("first_allowed",
-             [](const RuleSet& rules) {
-                 TraversalState state(rules);
-                 py::array_t<bool> allowed(rules.n_tokens());
-                 for (size_t token = 0; token < rules.n_tokens(); ++token)
-                     allowed.mutable_data()[token] = state.allows(static_cast<int>(token));
-                 return allowed;
-             },
-             "Tokens that may come first, (L,) bool.")
-        .def("violations",
-             [](const RuleSet& rules, const Array<int16_t>& tokens, const Array<int32_t>& lengths) {
-                 const ProgramView view = checked_view(tokens, lengths, rules.n_tokens());
-                 py::array_t<int32_t> first(lengths.size());
-                 TraversalState state(rules);
-                 for (size_t b = 0; b < view.n_programs; ++b)
-                     first.mutable_data()[b] = first_violation(view.row(b), view.lengths[b], state);
-                 return first;
-             },
-             "Position of each program's first forbidden token, -1 if it obeys every rule, its "
-             "length if it is incomplete: (B,) int32.");
+        .def(
+            "first_allowed",
+            [](const RuleSet& rules) {
+                TraversalState state(rules);
+                py::array_t<bool> allowed(rules.n_tokens());
+                for (size_t token = 0; token < rules.n_tokens(); ++token)
+                    allowed.mutable_data()[token] = state.allows(static_cast<int>(token));
+                return allowed;
+            },
+            "Tokens that may come first, (L,) bool.")
+        .def(
+            "violations",
+            [](const RuleSet& rules, const Array<int16_t>& tokens, const Array<int32_t>& lengths) {
+                const ProgramView view = checked_view(tokens, lengths, rules.n_tokens());
+                py::array_t<int32_t> first(lengths.size());
+                TraversalState state(rules);
+                for (size_t b = 0; b < view.n_programs; ++b)
+                    first.mutable_data()[b] = first_violation(view.row(b), view.lengths[b], state);
+                return first;
+            },
+            "Position of each program's first forbidden token, -1 if it obeys every rule, its "
+            "length if it is incomplete: (B,) int32.");
     py::class_<Observation>(m, "Observation", "Which features of a traversal the network sees.")
         .def(py::init([](int action, int parent, int sibling, bool open_slots,
                          std::vector<int> parent_index, int n_parents) {
-                 return Observation{action,     parent,  sibling,
-                                    open_slots, std::move(parent_index), n_parents};
+                 return Observation{action,   parent, sibling, open_slots, std::move(parent_index),
+                                    n_parents};
              }),
              py::arg("action"), py::arg("parent"), py::arg("sibling"), py::arg("open_slots"),
              py::arg("parent_index"), py::arg("n_parents"));
@@ -182,9 +188,9 @@ struct BoundNetwork {
             const auto work = [&](size_t i) {
                 const size_t begin = n_rows * i / n_threads, end = n_rows * (i + 1) / n_threads;
                 if (begin < end)
-                    withdrawn[i] = dso::sample(*network, rules, observation, key, first_row + begin,
-                                               end - begin, n_positions,
-                                               token_data + begin * n_positions, length_data + begin);
+                    withdrawn[i] = dso::sample(
+                        *network, rules, observation, key, first_row + begin, end - begin,
+                        n_positions, token_data + begin * n_positions, length_data + begin);
             };
             std::vector<std::thread> threads;
             for (size_t i = 1; i < n_threads; ++i) threads.emplace_back(work, i);

@@ -34,13 +34,13 @@ struct Layer {
 // What the network sees of each step of a batch, packed: see Network::forward.
 template <class T>
 struct Sequences {
-    size_t n_rows, n_positions;     // (B, T)
-    const int32_t* lengths;         // (B,)
-    const int32_t* features;        // (B, T, n_features) rows of the input table
+    size_t n_rows, n_positions;  // (B, T)
+    const int32_t* lengths;      // (B,)
+    const int32_t* features;     // (B, T, n_features) rows of the input table
     size_t n_features;
-    const T* open_slots;            // (B, T), or null where not observed
-    const T* prior;                 // (B, T, L), -inf where forbidden
-    const int16_t* tokens;          // (B, T)
+    const T* open_slots;    // (B, T), or null where not observed
+    const T* prior;         // (B, T, L), -inf where forbidden
+    const int16_t* tokens;  // (B, T)
 };
 
 // Everything a backward pass needs. Rows are sorted by falling length; step t of the first
@@ -48,7 +48,7 @@ struct Sequences {
 template <class T>
 struct Activations {
     std::vector<size_t> order, n_active, start;
-    size_t n_steps = 0;  // over all rows
+    size_t n_steps = 0;                           // over all rows
     std::vector<Matrix<T>> gates, cells, hidden;  // per layer, (n_steps, ...)
     Matrix<T> log_probs;                          // (n_steps, L)
     std::vector<T> entropy;                       // (n_steps,)
@@ -64,7 +64,9 @@ public:
     size_t n_tokens() const { return n_tokens_; }
     size_t n_gates() const { return cell_ == Cell::kLstm ? 4 : 3; }
     size_t n_features_table() const { return layers_[0].input.n_rows; }
+    Cell cell() const { return cell_; }
     const std::vector<Layer<T>>& layers() const { return layers_; }
+    const Matrix<T>& output() const { return output_; }
 
     // Hidden states of some rows while sequences are drawn.
     struct State {
@@ -81,14 +83,16 @@ public:
     // Writes log-probabilities of the tokens and entropies, (B, T), zero on padding.
     void forward(const Sequences<T>& sequences, T* log_prob, T* entropy,
                  Activations<T>& saved) const;
-    // Adds the gradient of every parameter, in the constructor's order and unpadded, to `gradients`.
+    // Adds the gradient of every parameter, in the constructor's order and unpadded, to
+    // `gradients`.
     void backward(const Sequences<T>& sequences, const Activations<T>& saved, const T* d_log_prob,
                   const T* d_entropy, const std::vector<T*>& gradients) const;
 
 private:
-    void gather_input(const int32_t* features, size_t n_features, const T* open_slots, T* out) const;
-    void run_cell(size_t layer, size_t n_rows, const T* hidden_before, T* gates, const T* cell_before,
-                  T* cell, T* hidden, T* reset) const;
+    void gather_input(const int32_t* features, size_t n_features, const T* open_slots,
+                      T* out) const;
+    void run_cell(size_t layer, size_t n_rows, const T* hidden_before, T* gates,
+                  const T* cell_before, T* cell, T* hidden, T* reset) const;
 
     Cell cell_;
     size_t n_tokens_;

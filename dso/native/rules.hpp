@@ -1,7 +1,7 @@
 // RuleSet: what a prior compiles to. Tables say which tokens may not come next, given the open node
 // (parent, slot, sibling), its ancestors, counts of tokens so far, and the numbers of tokens chosen
-// and slots open; soft priors add to the logits. Each prior is a RuleSet of its own, so that what it
-// masks can be attributed; the sampler walks the merger of them all.
+// and slots open; soft priors add to the logits. Each prior is a RuleSet of its own, so that what
+// it masks can be attributed; the sampler walks the merger of them all.
 #pragma once
 #include <cstdint>
 #include <stdexcept>
@@ -10,9 +10,9 @@
 
 namespace dso {
 
-constexpr int kEmpty = -1;              // no parent, or no sibling
-constexpr int kUnlimited = 1 << 20;     // length limit where none is set
-constexpr size_t kMaxGroups = 64;       // ancestor groups and counters are bits of one word
+constexpr int kEmpty = -1;           // no parent, or no sibling
+constexpr int kUnlimited = 1 << 20;  // length limit where none is set
+constexpr size_t kMaxGroups = 64;    // ancestor groups and counters are bits of one word
 
 // A set of tokens, one bit each.
 class TokenSet {
@@ -125,7 +125,9 @@ public:
         for (size_t token = 0; token < n_tokens(); ++token) logits[token] += adjustment[token];
     }
 
-    void add_soft_length(double location, double scale) { soft_lengths.push_back({location, scale}); }
+    void add_soft_length(double location, double scale) {
+        soft_lengths.push_back({location, scale});
+    }
 
     void merge(const RuleSet& other);
 
@@ -152,7 +154,8 @@ public:
 private:
     static int claim(size_t taken, const char* what) {
         if (taken >= kMaxGroups)
-            throw std::invalid_argument("at most 64 " + std::string(what) + " in all priors together");
+            throw std::invalid_argument("at most 64 " + std::string(what) +
+                                        " in all priors together");
         return static_cast<int>(taken);
     }
     int add_counter(const TokenSet& group) {

@@ -26,49 +26,110 @@ struct Lane {
     RowStream stream;
     size_t row = 0;
     int attempt = 0;
+    bool idle = false;  // no row is left for it; its network steps go on unseen
 };
 
-}  // namespace
-
+// Rows advance together, a few lanes at a time; a lane whose row is finished takes the next one.
 template <class T>
-int64_t sample(const Network<T>& network, const RuleSet& rules, const Observation& observation,
-               uint64_t key, size_t first_row, size_t n_rows, size_t n_positions, int16_t* tokens,
-               int32_t* lengths) {
-    const size_t n_tokens = network.n_tokens(), n_features = observation.n_features();
-    std::vector<Lane> lanes(std::min(kSampleLanes, n_rows), Lane(rules));
-    auto state = network.make_state(lanes.size());
-    Matrix<T> soft(1, n_tokens), weights(1, n_tokens);
-    std::vector<int32_t> features(lanes.size() * n_features);
-    std::vector<T> open_slots(lanes.size());
-    std::vector<uint64_t> forbidden((n_tokens + 63) / 64);
-    int64_t n_withdrawn = 0;
-    size_t next_row = 0;
+class SamplingRun {
+public:
+    SamplingRun(const Network<T>& network, const RuleSet& rules, const Observation& observation,
+                uint64_t key, size_t first_row, size_t n_rows, size_t n_positions, int16_t* tokens,
+                int32_t* lengths)
+        : network_(network),
+          observation_(observation),
+          key_(key),
+          first_row_(first_row),
+          n_rows_(n_rows),
+          n_positions_(n_positions),
+          tokens_(tokens),
+          lengths_(lengths),
+          lanes_(std::min(kSampleLanes, n_rows), Lane(rules)),
+          state_(network.make_state(lanes_.size())),
+          features_(lanes_.size() * observation.n_features()),
+          open_slots_(lanes_.size()),
+          weights_(1, network.n_tokens()),
+          forbidden_((network.n_tokens() + 63) / 64) {}
 
-    const auto start = [&](Lane& lane, size_t slot, int attempt) {
+    int64_t run() {
+        for (size_t slot = 0; slot < lanes_.size(); ++slot) load(slot);
+        while (n_idle_ < lanes_.size()) {
+            for (size_t slot = 0; slot < lanes_.size(); ++slot) {
+                observation_.write(lanes_[slot].state,
+                                   features_.data() + slot * observation_.n_features());
+                open_slots_[slot] = static_cast<T>(lanes_[slot].state.n_open());
+            }
+            network_.step(state_, lanes_.size(), features_.data(), observation_.n_features(),
+                          observation_.open_slots ? open_slots_.data() : nullptr);
+            for (size_t slot = 0; slot < lanes_.size(); ++slot)
+                if (!lanes_[slot].idle) advance(slot);
+        }
+        return n_withdrawn_;
+    }
+
+private:
+    void load(size_t slot) {
+        Lane& lane = lanes_[slot];
+        if (next_row_ == n_rows_) {
+            lane.state.restart();
+            lane.idle = true;
+            ++n_idle_;
+            return;
+        }
+        lane.row = next_row_++;
+        start(slot, 0);
+    }
+
+    void start(size_t slot, int attempt) {
+        Lane& lane = lanes_[slot];
         lane.attempt = attempt;
-        lane.stream.start(key, static_cast<uint32_t>(first_row + lane.row),
+        lane.stream.start(key_, static_cast<uint32_t>(first_row_ + lane.row),
                           static_cast<uint32_t>(attempt));
         lane.state.restart();
-        network.reset_row(state, slot);
-    };
-    const auto load = [&](Lane& lane, size_t slot) {
-        lane.row = next_row++;
-        start(lane, slot, 0);
-    };
-    // Draws the lane's next token, or kPad at a dead end.
-    const auto draw = [&](Lane& lane, T* logits) {
-        lane.state.forbidden(forbidden.data());
-        lane.state.soft_logits(soft.row(0));
-        for (size_t token = 0; token < n_tokens; ++token) logits[token] += soft.row(0)[token];
-        forbid(forbidden.data(), n_tokens, logits);
-        std::fill(logits + n_tokens, logits + state.logits.n_cols, kNever<T>);
-        T* weight = weights.row(0);
-        exponentiate<T>(logits, state.logits.n_cols, weight);
+        network_.reset_row(state_, slot);
+    }
+
+    void advance(size_t slot) {
+        Lane& lane = lanes_[slot];
+        const auto position = static_cast<size_t>(lane.state.n_chosen());
+        const int16_t token = position < n_positions_ ? draw(lane, state_.logits.row(slot)) : kPad;
+        if (token == kPad) {
+            withdraw(slot);
+            return;
+        }
+        tokens_[lane.row * n_positions_ + position] = token;
+        lane.state.push(token);
+        if (!lane.state.finished()) return;
+        lengths_[lane.row] = lane.state.n_chosen();
+        load(slot);
+    }
+
+    void withdraw(size_t slot) {
+        Lane& lane = lanes_[slot];
+        ++n_withdrawn_;
+        std::fill_n(tokens_ + lane.row * n_positions_, n_positions_, kPad);
+        if (lane.attempt + 1 < kMaxAttempts) {
+            start(slot, lane.attempt + 1);
+            return;
+        }
+        lengths_[lane.row] = 0;
+        load(slot);
+    }
+
+    // The next token by its probability, kPad where none is allowed.
+    int16_t draw(Lane& lane, T* logits) {
+        const size_t n_tokens = network_.n_tokens();
+        lane.state.add_soft_logits(logits);
+        lane.state.forbidden(forbidden_.data());
+        forbid(forbidden_.data(), n_tokens, logits);
+        std::fill(logits + n_tokens, logits + state_.logits.n_cols, kNever<T>);
+        T* weight = weights_.row(0);
+        exponentiate<T>(logits, state_.logits.n_cols, weight);
         T total = 0;
         for (size_t token = 0; token < n_tokens; ++token) total += weight[token];
         if (!(total > 0)) return kPad;
-        const T target =
-            static_cast<T>(lane.stream.uniform(static_cast<uint32_t>(lane.state.n_chosen()))) * total;
+        const auto step = static_cast<uint32_t>(lane.state.n_chosen());
+        const T target = static_cast<T>(lane.stream.uniform(step)) * total;
         T below = 0;
         int16_t chosen = kPad;
         for (size_t token = 0; token < n_tokens; ++token) {
@@ -77,46 +138,34 @@ int64_t sample(const Network<T>& network, const RuleSet& rules, const Observatio
             if ((below += weight[token]) > target) break;
         }
         return chosen;
-    };
-
-    for (size_t slot = 0; slot < lanes.size(); ++slot) load(lanes[slot], slot);
-    std::vector<bool> idle(lanes.size());
-    for (size_t n_idle = 0; n_idle < lanes.size();) {
-        for (size_t slot = 0; slot < lanes.size(); ++slot) {
-            observation.write(lanes[slot].state, features.data() + slot * n_features);
-            open_slots[slot] = static_cast<T>(lanes[slot].state.n_open());
-        }
-        network.step(state, lanes.size(), features.data(), n_features,
-                     observation.open_slots ? open_slots.data() : nullptr);
-        for (size_t slot = 0; slot < lanes.size(); ++slot) {
-            if (idle[slot]) continue;
-            Lane& lane = lanes[slot];
-            const int16_t token = draw(lane, state.logits.row(slot));
-            const size_t position = static_cast<size_t>(lane.state.n_chosen());
-            if (token == kPad || position >= n_positions) {
-                ++n_withdrawn;
-                std::fill_n(tokens + lane.row * n_positions, n_positions, kPad);
-                if (lane.attempt + 1 < kMaxAttempts) {
-                    start(lane, slot, lane.attempt + 1);
-                    continue;
-                }
-                lengths[lane.row] = 0;
-            } else {
-                tokens[lane.row * n_positions + position] = token;
-                lane.state.push(token);
-                if (!lane.state.finished()) continue;
-                lengths[lane.row] = lane.state.n_chosen();
-            }
-            if (next_row < n_rows) {
-                load(lane, slot);
-            } else {
-                lane.state.restart();  // its steps go on unseen until the other lanes are done
-                idle[slot] = true;
-                ++n_idle;
-            }
-        }
     }
-    return n_withdrawn;
+
+    const Network<T>& network_;
+    const Observation& observation_;
+    const uint64_t key_;
+    const size_t first_row_, n_rows_, n_positions_;
+    int16_t* tokens_;
+    int32_t* lengths_;
+    std::vector<Lane> lanes_;
+    typename Network<T>::State state_;
+    std::vector<int32_t> features_;
+    std::vector<T> open_slots_;
+    Matrix<T> weights_;
+    std::vector<uint64_t> forbidden_;
+    size_t next_row_ = 0, n_idle_ = 0;
+    int64_t n_withdrawn_ = 0;
+};
+
+}  // namespace
+
+template <class T>
+int64_t sample(const Network<T>& network, const RuleSet& rules, const Observation& observation,
+               uint64_t key, size_t first_row, size_t n_rows, size_t n_positions, int16_t* tokens,
+               int32_t* lengths) {
+    if (n_rows == 0) return 0;
+    return SamplingRun<T>(network, rules, observation, key, first_row, n_rows, n_positions, tokens,
+                          lengths)
+        .run();
 }
 
 template <class T>
@@ -134,7 +183,7 @@ void replay(const ProgramView& programs, const RuleSet& rules, const Observation
             observation.write(state, features + at * n_features);
             open_slots[at] = static_cast<T>(state.n_open());
             T* logits = prior + at * n_tokens;
-            state.soft_logits(logits);
+            state.add_soft_logits(logits);
             state.forbidden(forbidden.data());
             forbid(forbidden.data(), n_tokens, logits);
             if (logits[token] == kNever<T>) allowed[b] = false;
@@ -155,10 +204,10 @@ int first_violation(const int16_t* tokens, int length, TraversalState& state) {
 
 template int64_t sample<float>(const Network<float>&, const RuleSet&, const Observation&, uint64_t,
                                size_t, size_t, size_t, int16_t*, int32_t*);
-template int64_t sample<double>(const Network<double>&, const RuleSet&, const Observation&, uint64_t,
-                                size_t, size_t, size_t, int16_t*, int32_t*);
-template void replay<float>(const ProgramView&, const RuleSet&, const Observation&, int32_t*, float*,
-                            float*, bool*);
+template int64_t sample<double>(const Network<double>&, const RuleSet&, const Observation&,
+                                uint64_t, size_t, size_t, size_t, int16_t*, int32_t*);
+template void replay<float>(const ProgramView&, const RuleSet&, const Observation&, int32_t*,
+                            float*, float*, bool*);
 template void replay<double>(const ProgramView&, const RuleSet&, const Observation&, int32_t*,
                              double*, double*, bool*);
 

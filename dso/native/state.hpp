@@ -17,20 +17,18 @@ namespace dso {
 constexpr int kMixed = -2;  // `same_child` once two completed children differ
 
 struct Frame {
-    int parent = kEmpty;       // token of the open node, kEmpty above the root
-    int slot = 0;              // child that comes next
+    int parent = kEmpty;  // token of the open node, kEmpty above the root
+    int slot = 0;         // child that comes next
     int slots_left = 1;
-    int sibling = kEmpty;      // root token of the child completed last
-    int same_child = kEmpty;   // the token at which every completed child starts, or kMixed
-    uint64_t ancestors = 0;    // groups that the open node or a node above it belongs to
+    int sibling = kEmpty;     // root token of the child completed last
+    int same_child = kEmpty;  // the token at which every completed child starts, or kMixed
+    uint64_t ancestors = 0;   // groups that the open node or a node above it belongs to
 };
 
 class TraversalState {
 public:
     explicit TraversalState(const RuleSet& rules)
-        : rules_(&rules),
-          counts_(rules.n_counters),
-          counted_out_((rules.n_tokens() + 63) / 64) {
+        : rules_(&rules), counts_(rules.n_counters), counted_out_((rules.n_tokens() + 63) / 64) {
         frames_.reserve(64);
         restart();
     }
@@ -57,9 +55,9 @@ public:
         forbidden(scratch_.data());
         return !(scratch_[token >> 6] >> (token & 63) & 1);
     }
-    // Soft adjustment of the logit of every token, (L,); hard rules are not in it.
+    // Adds the soft adjustment of every token to its logit, (L,); hard rules are not in it.
     template <class T>
-    void soft_logits(T* logits) const;
+    void add_soft_logits(T* logits) const;
 
     void push(int token);
 
@@ -138,10 +136,10 @@ inline void TraversalState::forbid_unfulfillable(const CountRequirement& need,
 }
 
 template <class T>
-void TraversalState::soft_logits(T* logits) const {
+void TraversalState::add_soft_logits(T* logits) const {
     const RuleSet& rules = *rules_;
     for (size_t token = 0; token < rules.n_tokens(); ++token)
-        logits[token] = static_cast<T>(rules.logits[token]);
+        logits[token] += static_cast<T>(rules.logits[token]);
     if (n_chosen_ == 0) return;  // a length preference says nothing about the first token
     for (const RuleSet::SoftLength& soft : rules.soft_lengths) {
         const double distance = n_chosen_ - soft.location;
@@ -164,14 +162,13 @@ inline void TraversalState::push(int token) {
     const int arity = rules.arities[token];
     ++n_chosen_, n_open_ += arity - 1, last_ = token;
     if (arity > 0) {
-        frames_.push_back({token, 0, arity, kEmpty, kEmpty,
-                           top().ancestors | rules.ancestor_bits[token]});
+        frames_.push_back(
+            {token, 0, arity, kEmpty, kEmpty, top().ancestors | rules.ancestor_bits[token]});
         return;
     }
     for (int completed = token; !frames_.empty();) {  // a terminal may complete the nodes above it
         Frame& frame = frames_.back();
-        frame.same_child =
-            frame.slot == 0 || frame.same_child == completed ? completed : kMixed;
+        frame.same_child = frame.slot == 0 || frame.same_child == completed ? completed : kMixed;
         frame.sibling = completed;
         ++frame.slot;
         if (--frame.slots_left > 0 || frames_.size() == 1) return;

@@ -245,9 +245,10 @@ def test_without_a_task_type_regression_is_taken_and_said(
 ) -> None:
     with caplog.at_level(logging.WARNING, "dso"):
         config = load_config()
-    assert config == load_config({"task": {"task_type": "regression"}})
-    assert len(caplog.records) == 1
-    assert "no task.task_type given" in caplog.text
+        assert config == load_config({"task": {"task_type": "regression"}})
+        assert load_config({"task": {"task_type": None}}) == config
+    assert len(caplog.records) == 2
+    assert caplog.text.count("no task.task_type given") == 2
 
 
 def test_the_gp_preset_is_the_documented_one() -> None:

@@ -210,8 +210,27 @@ def test_the_typed_config_is_frozen_and_converts_back() -> None:
     assert validate(typed.to_dict()).to_dict() == typed.to_dict()
 
 
-def test_validation_changes_no_argument_and_needs_no_section() -> None:
+def test_only_the_alternative_that_was_meant_is_spoken_of() -> None:
+    with pytest.raises(UserError) as error:
+        check({"policy": {"num_units": [32, 0]}})
+    assert str(error.value) == ("policy.num_units.1: should be greater than or equal to 1, got 0.")
+
+
+def test_keys_of_a_run_are_absent_until_it_writes_them() -> None:
+    assert set(check({}).to_dict()["experiment"]) == {"logdir", "exp_name", "seed"}
+
+
+def test_values_set_after_loading_may_be_numpys() -> None:
     config = load_config({"task": {"task_type": "regression"}})
+    config["training"]["batch_size"] = np.int64(7)
+    config["policy"]["num_units"] = (8, np.int32(4))
+    typed = validate(config)
+    assert typed.training.batch_size == 7
+    assert typed.policy.num_units == [8, 4]
+
+
+def test_validation_changes_no_argument_and_needs_no_section() -> None:
+    config = load_config({"task": {"task_type": "regression"}}) | {"notes": {}}
     before = repr(config)
     validate(config)
     assert repr(config) == before
@@ -331,7 +350,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(places(Config)), ANYTHING), min_size=1, max_size=3))
 def test_any_value_anywhere_is_taken_or_refused_in_words(
     changes: list[tuple[tuple[str, ...], object]],

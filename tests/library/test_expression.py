@@ -80,6 +80,7 @@ def test_own_input_names():
         "x1 // 2",
         "x1 % 2",
         "sin(x=x1)",
+        "sin(x1, x=x1)",
         "sin(*x1)",
         "sin()",
         "sin(x1, x2)",

@@ -87,6 +87,8 @@ def test_sizes_of_those_the_original_cannot_build(name, n_train, n_test):
 def test_no_limit_on_the_targets_of_korns_8():
     assert find_benchmark("Korns-8").y_limit == math.inf
     assert np.abs(load_dataset("Korns-8").y_train).max() > 100
+    assert np.abs(load_dataset("Korns-8", y_limit=100.0).y_train).max() > 100
+    assert np.abs(load_dataset("Korns-8", y_limit=1000.0).y_train).max() < 1000
 
 
 def test_grid_steps_and_order():
@@ -106,11 +108,24 @@ def test_draws_put_later_rounds_first_and_keep_the_limit():
     np.testing.assert_array_equal(X[-len(kept) :, 0], kept)
 
 
-def test_a_target_that_is_never_usable_ends_with_a_sentence():
+def test_a_target_that_is_never_usable_ends_soon_with_a_sentence():
+    calls = []
+
+    def never(X):
+        calls.append(len(X))
+        return np.full(len(X), np.nan)
+
     with pytest.raises(UserError, match="only 0 of 5 points"):
-        Draw(5, ((0.0, 1.0),)).sample(
-            lambda X: np.full(len(X), np.nan), np.random.RandomState(0), 100.0
-        )
+        Draw(5, ((0.0, 1.0),)).sample(never, np.random.RandomState(0), 100.0)
+    assert len(calls) == 100
+
+
+@pytest.mark.parametrize(
+    "sampling", [Grid((Axis(0.0, 1.0, 10**6),) * 5), Draw(10**30, ((0.0, 1.0),) * 5)]
+)
+def test_sets_too_large_are_refused_before_they_are_made(sampling):
+    with pytest.raises(UserError, match=f"^{10**30} points are wanted; at most"):
+        sampling.sample(lambda X: X[:, 0], np.random.RandomState(0), 100.0)
 
 
 def test_unknown_name_has_a_hint():
@@ -122,6 +137,7 @@ SOURCE = """name,variables,expression,train_spec,test_spec,function_set
 Mine-1,2,"pow(x1,2)+ln(x2)","{""x1"":{""U"":[1,2,30]},""x2"":{""U"":[3,4,30]}}",None,None
 Mine-2,1,x1+1,"{""all"":{""E"":[0,1,0.3]}}","{""all"":{""E"":[0,1,7]}}",Mine
 Mine-3,2,x1*x2,"{""all"":{""E"":[0,1,0.3]}}",None,Base
+Mine-4,2,x1+x2,"{""x1"":{""E"":[0,1,0.5]}}",None,Base
 Nguyen-1,1,"pow(x1,3)+pow(x1,2)+x1","{""all"":{""U"":[-1,1,20]}}",None,Koza
 Bad-1,1,x1+x2,"{""all"":{""U"":[0,1,9]}}",None,None
 Bad-2,1,x1,"{""all"":{""Z"":[0,1,9]}}",None,None
@@ -131,6 +147,11 @@ Bad-5,1,x1,"{""all"":{""U"":[1,0,9]}}",None,None
 Bad-6,1,x1,"{""all"":{""U"":[0,1,9]}}",None,Kozza
 Bad-7,1,eval(x1),"{""all"":{""U"":[0,1,9]}}",None,None
 Bad-8,two,x1,"{""all"":{""U"":[0,1,9]}}",None,None
+Bad-9,1,log(x1),"{""all"":{""E"":[0,1,9]}}",None,None
+Bad-10,2,x1,"{""x1"":{""U"":[0,1,9]},""x2"":{""U"":[0,1,8]}}",None,None
+Bad-11,1,x1,"{""all"":{""U"":[0,NaN,9]}}",None,None
+Bad-12,1,x1,"{""all"":{""U"":[0,""1"",9]}}",None,None
+Bad-13,1,x1,"[1,2]",None,None
 """
 
 
@@ -157,6 +178,8 @@ def test_users_grids(source):
     assert data.function_set == ("add", "2.5")
     data = load_dataset({"name": "Mine-3", **source})
     np.testing.assert_allclose(data.X_train[:5, 1], [0, 0.3, 0.6, 0.9, 0])
+    data = load_dataset({"name": "Mine-4", **source})
+    assert data.X_train.tolist()[:4] == [[0, 0], [0, 0.5], [0, 1], [0.5, 0]]
 
 
 def test_users_table_and_ours_draw_the_same(source):
@@ -175,6 +198,11 @@ def test_users_table_and_ours_draw_the_same(source):
         ("Bad-6", "Did you mean 'Koza'"),
         ("Bad-7", "unknown operator 'eval'"),
         ("Bad-8", "'two'; expected a whole number"),
+        ("Bad-9", r"Bad-9: the formula has no finite value at \[0.0\]"),
+        ("Bad-10", "of one size"),
+        ("Bad-11", "expected finite numbers"),
+        ("Bad-12", "expected finite numbers"),
+        ("Bad-13", "not of the form"),
         ("Mine-9", "Did you mean 'Mine-"),
     ],
 )

@@ -187,6 +187,11 @@ def test_dict_seed_and_limit():
     assert np.abs(load_dataset("Nguyen-12a", y_limit=5.0).y_train).max() < 5
     limited = load_dataset({"name": "Nguyen-12a", "y_limit": 2.0}, y_limit=5.0)
     assert np.abs(limited.y_train).max() < 2
+    for free in (
+        load_dataset("Nguyen-12a", y_limit=None),
+        load_dataset({"name": "Nguyen-12a", "y_limit": None}),
+    ):
+        assert np.abs(free.y_train).max() > 100
 
 
 def test_dict_backup_reads_back(tmp_path):

@@ -61,6 +61,35 @@ def test_rewards_of_every_metric(metric, protected):
         assert task.reward_function(program(task, text)) == value
 
 
+def test_protected_operators():
+    task = RegressionTask(dataset="Nguyen-5", protected=True)
+    rewards = task.rewards(batch(task, ["log,x1"]))
+    log_of_magnitude = np.log(np.abs(task.X_train[:, 0]))
+    expected = task.metric.from_predictions(task.y_train, log_of_magnitude[None])
+    np.testing.assert_allclose(rewards.values, expected, rtol=1e-12)
+    assert rewards.cause[0] == 0
+
+
+def test_protected_execution_judges_the_result_only():
+    X, y = 1e200 * np.arange(1.0, 5.0)[:, None], np.array([1.0, 2.0, 0.0, 4.0])
+    for protected, cause in ((True, 0), (False, 2)):
+        task = RegressionTask(dataset=(X, y), protected=protected)
+        rewards = task.rewards(batch(task, ["div,x1,mul,x1,x1"]))  # x1 / infinity
+        zeros = np.zeros((1, 4)) if protected else np.full((1, 4), np.nan)
+        np.testing.assert_array_equal(rewards.values, task.metric.from_predictions(y, zeros))
+        assert rewards.cause[0] == cause
+        assert (task.evaluate(program(task, "div,x1,mul,x1,x1"))["nmse_test"] is None) != protected
+
+
+@pytest.mark.parametrize("metric", ["inv_nrmse", "fraction", "pearson"])
+def test_a_finite_result_does_not_make_a_program_valid(metric):
+    task = RegressionTask(dataset="Nguyen-5", metric=metric, metric_params=PARAMS.get(metric, []))
+    rewards = task.rewards(batch(task, ["sin,x1", "add,sin,x1,div,x1,div,x1,sub,x1,x1"]))
+    assert rewards.cause[1] == 1
+    assert rewards.values[1] == 0  # though x1 / (x1 / 0) adds nothing to sin(x1)
+    assert rewards.values[0] != 0
+
+
 def test_rewards_of_nothing():
     for metric in METRICS:
         task = RegressionTask(
@@ -115,6 +144,8 @@ def test_evaluate():
     assert result["nmse_test"] == pytest.approx(noise / np.var(data.y_test))
     assert result["neg_mse"] == pytest.approx(-noise)
     assert result["nmse_test_noiseless"] < 1e-30
+    scaled = RegressionTask(dataset=task.dataset, extra_metric_test="neg_nmse").evaluate(found)
+    assert scaled["neg_nmse"] == pytest.approx(-scaled["nmse_test"], rel=1e-12)
     assert result["success"] is True
     wrong = task.evaluate(program(task, "sin,x1"))
     assert wrong["success"] is False
@@ -165,6 +196,8 @@ def test_function_sets(tmp_path, caplog):
         assert RegressionTask(dataset="Nguyen-9").library.names == ["x1", "x2", *koza]
         arrays = RegressionTask(dataset=(np.eye(3), [1.0, 2.0, 4.0]))
         assert arrays.library.names == ["x1", "x2", "x3", *koza]
+        given = RegressionTask(dataset=(np.eye(2), [1.0, 2.0]), function_set=["sin"])
+        assert given.library.names == ["x1", "x2", "sin"]
         same = RegressionTask(dataset="Neat-1", function_set=[*koza, 1.0])
         assert same.library.names == ["x1", *koza, "1.0"]
         assert not caplog.text
@@ -239,6 +272,13 @@ def test_noise_does_not_hide_a_recovered_target(kind, reward):
     values = task.rewards(batch(task, [found, "x1"])).values
     assert values[0] == reward
     assert values[1] < 2
+
+
+def test_a_reward_below_the_best_is_never_taken_for_a_recovery():
+    task = RegressionTask(dataset={"name": "Nguyen-1", "noise": 0.3}, reward_noise=0.3)
+    found = "add,x1,mul,x1,add,x1,mul,x1,x1"
+    assert task.evaluate(program(task, found))["success"]
+    assert task.rewards(batch(task, [found])).values[0] < 3
 
 
 def test_noise_continues_from_its_state():

@@ -40,7 +40,8 @@ class Benchmark:
     train, test : Draw or Grid
     function_set : tuple of str or float
     y_limit : float
-        Random points whose target is not within (-y_limit, y_limit) are drawn again.
+        Random points whose target is not within (-y_limit, y_limit) are drawn again, unless the
+        user asks for another limit.
     """
 
     name: str

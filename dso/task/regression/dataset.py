@@ -17,7 +17,7 @@ import numpy as np
 from dso.errors import UserError, unknown
 from dso.library.expression import evaluate
 from dso.task.regression.benchmark_source import find_in_source
-from dso.task.regression.benchmarks import Benchmark, find_benchmark
+from dso.task.regression.benchmarks import Y_LIMIT, Benchmark, find_benchmark
 from dso.task.regression.csv_data import read_csv
 
 DICT_KEYS = ("name", "benchmark_source", "root", "noise", "seed", "logdir", "backup", "y_limit")
@@ -62,7 +62,7 @@ Source = str | Path | Mapping | tuple | list | Dataset
 
 
 def load_dataset(
-    source: Source, header: bool | None = None, y_limit: float | None = None
+    source: Source, header: bool | None = None, y_limit: float | None = Y_LIMIT
 ) -> Dataset:
     """Build the data set that ``task.dataset`` describes.
 
@@ -74,9 +74,10 @@ def load_dataset(
         y_limit``; or arrays.
     header : bool, optional
         Whether the first row of a CSV file holds names. Default: decided by the row itself.
-    y_limit : float, optional
-        Targets of randomly drawn benchmark points lie within (-y_limit, y_limit). Default: the
-        benchmark's own limit, 100 as a rule.
+    y_limit : float or None
+        Targets of randomly drawn benchmark points lie within (-y_limit, y_limit); None lifts the
+        limit. The default is a rule with exceptions: a benchmark that cannot keep it (Korns-8) is
+        drawn without a limit.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def from_csv(path: Path, header: bool | None = None) -> Dataset:
 
 
 def from_benchmark(
-    benchmark: Benchmark, seed: int = 0, noise: float = 0.0, y_limit: float | None = None
+    benchmark: Benchmark, seed: int = 0, noise: float = 0.0, y_limit: float | None = Y_LIMIT
 ) -> Dataset:
     """Draw the data of a benchmark, as the original does, to the last digits.
 
@@ -150,11 +151,11 @@ def from_benchmark(
         With the name it determines every draw.
     noise : float
         Standard deviation of the noise on y, relative to the root mean square of the training y.
-    y_limit : float, optional
+    y_limit : float or None
         See `load_dataset`.
     """
     random = np.random.RandomState((seed + adler32(benchmark.name.encode())) % 2**32)
-    limit = benchmark.y_limit if y_limit is None else y_limit
+    limit = benchmark.y_limit if y_limit == Y_LIMIT else math.inf if y_limit is None else y_limit
 
     def target(X: np.ndarray) -> np.ndarray:
         return evaluate(benchmark.formula, X)
@@ -201,8 +202,7 @@ def _from_dict(source: Mapping) -> Dataset:
     if source.get("backup") and not source.get("logdir"):
         raise UserError("task.dataset.backup: needs task.dataset.logdir, the folder to save in.")
     # The bare file name is how the original's files spell "the table that comes with it".
-    is_own = table is None or (table == "benchmarks.csv" and not root)
-    if is_own:
+    if table is None or (table == "benchmarks.csv" and not root):
         benchmark = find_benchmark(name)
     else:
         benchmark = find_in_source(name, Path(root or "", table).expanduser())
@@ -236,7 +236,7 @@ def _default_names(n_inputs: int) -> tuple[str, ...]:
 def _numbers(values: object, label: str) -> np.ndarray:
     """Convert to float64, refusing whatever is not a finite number by its row and column."""
     if isinstance(values, np.ma.MaskedArray):
-        values = values.astype(np.float64).filled(np.nan)
+        values = np.ma.filled(values.astype(np.float64), np.nan)
     try:
         array = np.asarray(values)
     except ValueError:

@@ -15,7 +15,7 @@ from dso.program import Program, ProgramBatch
 from dso.program.execute import VALID
 from dso.program.program_batch import Rows
 from dso.streams import Stream
-from dso.task.regression.benchmarks import function_sets
+from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
 from dso.task.regression.metrics import make_metric
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
@@ -52,7 +52,7 @@ class RegressionTask(HierarchicalTask):
         Thresholds of StateChecker tokens.
     poly_optimizer_params : dict, optional
         Kept for the fitting of ``poly`` tokens.
-    header, y_limit : bool, float, optional
+    header, y_limit : bool or None, float or None
         See `load_dataset`.
     """
 
@@ -73,7 +73,7 @@ class RegressionTask(HierarchicalTask):
         decision_tree_threshold_set: Sequence | None = None,
         poly_optimizer_params: dict | None = None,
         header: bool | None = None,
-        y_limit: float | None = None,
+        y_limit: float | None = Y_LIMIT,
     ) -> None:
         data = load_dataset(dataset, header, y_limit)
         self.dataset = data

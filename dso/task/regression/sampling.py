@@ -6,6 +6,7 @@ data sets are reproduced to the last digits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from dso.errors import UserError
 
 MAX_ROUNDS = 1000
 MAX_EMPTY_ROUNDS = 100
-MAX_GRID_ROWS = 10_000_000
+MAX_ROWS = 10_000_000
 
 Target = Callable[[np.ndarray], np.ndarray]
 """Maps X (N, D) to y (N,)."""
@@ -44,6 +45,7 @@ class Draw:
         X : (n_rows, D) float64
         y : (n_rows,) float64
         """
+        _check_size(self.n_rows)
         X, y = np.empty((0, len(self.ranges))), np.empty(0)
         n_empty = 0
         for _ in range(MAX_ROUNDS):
@@ -90,9 +92,7 @@ class Grid:
         self, target: Target, random: np.random.RandomState, y_limit: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return all points; neither `random` nor `y_limit` has a part in a grid."""
-        n_rows = int(np.prod([float(axis.n_points) for axis in self.axes]))
-        if n_rows > MAX_GRID_ROWS:
-            raise UserError(f"the grid has {n_rows} points; at most {MAX_GRID_ROWS} are allowed")
+        _check_size(math.prod(axis.n_points for axis in self.axes))
         values = [np.linspace(axis.first, axis.last, axis.n_points) for axis in self.axes]
         X = np.stack([mesh.ravel() for mesh in np.meshgrid(*values, indexing="ij")], axis=1)
         y = target(X)
@@ -102,3 +102,8 @@ class Grid:
 
 
 Sampling = Draw | Grid
+
+
+def _check_size(n_rows: int) -> None:
+    if n_rows > MAX_ROWS:
+        raise UserError(f"{n_rows} points are wanted; at most {MAX_ROWS} are allowed")

@@ -98,12 +98,14 @@ class Scorer:
     def _fraction(
         self, tolerance: tuple[float, ...], programs: ProgramBatch, n_threads: int
     ) -> Execution:
+        relative, absolute = tolerance
         return fraction_within(
             self.library,
             programs,
             self.columns,
             self.y,
-            *tolerance,
+            relative,
+            absolute,
             self.weights,
             self.protected,
             n_threads,
