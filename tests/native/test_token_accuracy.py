@@ -95,7 +95,7 @@ def test_within_four_ulp(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(OPERATORS) - {"harmonic"}))
 def test_within_four_ulp_at_many_points(name: str) -> None:
-    check_accuracy(name, 5000)
+    check_accuracy(name, 2000)
 
 
 def test_harmonic_to_thirteen_digits() -> None:
@@ -118,7 +118,7 @@ def test_harmonic_numbers_and_negative_arguments() -> None:
     assert run("harmonic", np.array([0.0]))[0] == 0
     np.testing.assert_allclose(run("harmonic", np.array([-0.5])), -2 * np.log(2), rtol=1e-14)
     assert np.isinf(run("harmonic", np.array([-1.0, -2.0, -1e300]))).all()
-    assert EULER_GAMMA == float(mpmath.euler)
+    assert float(mpmath.euler) == EULER_GAMMA
 
 
 @pytest.mark.parametrize("name", sorted(set(OPERATORS)))
