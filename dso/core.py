@@ -105,7 +105,7 @@ class DeepSymbolicOptimizer:
     def setup(self, callback: Callable[[Standing], object] | None = None) -> None:
         """Check the config and build every part anew.
 
-        Nothing is written to disk before all of them exist.
+        Nothing is written to disk before the first iteration is done.
 
         Parameters
         ----------
@@ -158,7 +158,7 @@ class DeepSymbolicOptimizer:
             config.training.max_seconds,
             verbose=config.training.verbose,
         )
-        self._open_files(config)
+        self._prepare_files(config)
 
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
         """Set up, search until a rule of `Stopping` ends it, and return the result.
@@ -205,6 +205,9 @@ class DeepSymbolicOptimizer:
         except BaseException:
             self._close()
             raise
+        if self.folder is not None and trainer.standing.iteration == 1:
+            # Not before: a config that cannot do one iteration leaves nothing behind.
+            self.folder.create(self._config_text)
         if self.log is not None:
             self.log.append(row)
         if self.result_files is not None:
@@ -228,7 +231,7 @@ class DeepSymbolicOptimizer:
         assert trainer is not None
         self.display.show(trainer.standing, self._expression)
         self._close()
-        if self.result_files is not None:
+        if self.result_files is not None and trainer.standing.iteration > 0:
             self.result_files.write(trainer)
         program = self._best_program()
         return {
@@ -261,8 +264,8 @@ class DeepSymbolicOptimizer:
     def _is_success(self, programs: ProgramBatch) -> bool:
         return bool(self.task.evaluate(self.reports.program(programs)).get("success"))
 
-    def _open_files(self, config: Config) -> None:
-        """Make the run folder, the last step of `setup`."""
+    def _prepare_files(self, config: Config) -> None:
+        """Say where files go; the first iteration makes them."""
         self.save_path: str | None = None
         self.output_file: str | None = None
         self.folder: RunFolder | None = None
@@ -277,7 +280,7 @@ class DeepSymbolicOptimizer:
         self.folder = RunFolder(Path(experiment.logdir, name), self.task.name, self.seed)
         self.save_path = str(self.folder.path)
         self.output_file = str(self.folder.file(".csv"))
-        self.folder.write_config(_config_text(config, self.task.name, self.seed))
+        self._config_text = _config_text(config, self.task.name, self.seed)
         self.log = IterationLog(self.folder.file(".csv"), config.logging.save_freq)
         self.result_files = ResultFiles(self.folder, self.reports, config.logging.save_freq)
 
