@@ -303,21 +303,18 @@ def _make_task(config: Config) -> Task:
     if not is_reference(section["task_type"]):
         section.pop("validation_fraction", None)
     task = make_task(**section)
-    if config.training.const_optimizer not in (None, "dummy"):
-        fitted = [
-            name
-            for name, token in (
-                ("const", task.library.const_token),
-                ("poly", task.library.poly_token),
-            )
-            if token is not None
-        ]
-        if fitted:
-            raise UserError(
-                f"task.function_set: {' and '.join(fitted)} cannot be fitted in this version; "
-                'leave it out, or set training.const_optimizer to "dummy" to keep constants at 1.'
-            )
+    _refuse_fitted_tokens(task, config.training.const_optimizer)
     return task
+
+
+def _refuse_fitted_tokens(task: Task, const_optimizer: str | None) -> None:
+    if task.library.poly_token is not None:
+        raise UserError("task.function_set: 'poly' cannot be fitted in this version; leave it out.")
+    if task.library.const_token is not None and const_optimizer not in (None, "dummy"):
+        raise UserError(
+            "task.function_set: 'const' cannot be fitted in this version; leave it out, or set "
+            'training.const_optimizer to "dummy" to keep constants at 1.'
+        )
 
 
 def _make_prior(config: Config, task: Task) -> JointPrior:
