@@ -3,6 +3,7 @@
 // and slots open; soft priors add to the logits. Each prior is a RuleSet of its own, so that what
 // it masks can be attributed; the sampler walks the merger of them all.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -44,17 +45,35 @@ struct CountLimit {
     TokenSet forbidden;
 };
 
+// How many tokens it takes at least to complete a program that still lacks members of a group.
+//
+// Every open slot takes a terminal in the end. Where terminals are members each slot brings one;
+// what is lacking beyond that comes from operators, each of which costs as many tokens as it has
+// arguments and gains the slots that it adds, and itself where it is a member.
+struct Completion {
+    bool terminal_members = false;
+    std::vector<int> operator_costs;  // tokens for a gain of 0, 1, ...
+
+    int shortest(int n_open, int missing) const {
+        if (missing <= 0) return n_open;
+        if (n_open == 0) return kUnlimited + 1;
+        const int lacking = std::max(missing - (terminal_members ? n_open : 0), 0);
+        return n_open + operator_costs[lacking];
+    }
+};
+
 // At least `minimum` tokens of a counter's group must be present at the end.
 struct CountRequirement {
     int counter, minimum;
     TokenSet group;
-    int smallest_arity;  // of the group: its cheapest member
+    Completion completion;
 };
 
-// Every token of the group must be present at the end.
+// Every token of the group, all terminals, must be present at the end.
 struct CoverRequirement {
     TokenSet group;
     int n_members;
+    Completion completion;
 };
 
 // On any path below a token of `outer` there are at most `limit` tokens of `inner`. Ancestor bit
@@ -143,15 +162,13 @@ public:
     }
 
     void require_count(const TokenSet& group, int minimum) {
-        int smallest = max_arity;
-        for_each(group, [&](int token) { smallest = std::min(smallest, arities[token]); });
-        requirements.push_back({add_counter(group), minimum, group, smallest});
+        requirements.push_back({add_counter(group), minimum, group, completion(group, minimum)});
     }
 
     void require_each(const TokenSet& group) {
         int n_members = 0;
         for_each(group, [&](int) { ++n_members; });
-        covers.push_back({group, n_members});
+        covers.push_back({group, n_members, completion(group, n_members)});
     }
 
     void limit_depth(int maximum) { max_depth = std::min(max_depth, maximum); }
@@ -221,6 +238,23 @@ private:
             throw std::invalid_argument("at most 64 " + std::string(what) +
                                         " in all priors together");
         return static_cast<int>(taken);
+    }
+    Completion completion(const TokenSet& group, int most_missing) const {
+        Completion result;
+        for_each(group, [&](int token) { result.terminal_members |= arities[token] == 0; });
+        result.operator_costs.assign(std::max(most_missing, 0) + 1, kUnlimited + 1);
+        result.operator_costs[0] = 0;
+        for (int gained = 1; gained <= most_missing; ++gained)
+            for (size_t token = 0; token < n_tokens(); ++token) {
+                const int arity = arities[token];
+                if (arity == 0) continue;
+                const int gain =
+                    (result.terminal_members ? arity - 1 : 0) + group.has(static_cast<int>(token));
+                if (gain == 0) continue;
+                int& cost = result.operator_costs[gained];
+                cost = std::min(cost, arity + result.operator_costs[std::max(gained - gain, 0)]);
+            }
+        return result;
     }
     int add_ancestor_group(const TokenSet& targets) {
         const int group = claim(descendant.size(), "ancestor groups");

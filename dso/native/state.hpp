@@ -30,7 +30,11 @@ struct Frame {
 class TraversalState {
 public:
     explicit TraversalState(const RuleSet& rules)
-        : rules_(&rules), counts_(rules.n_counters), counted_out_((rules.n_tokens() + 63) / 64) {
+        : rules_(&rules),
+          counts_(rules.n_counters),
+          counted_out_((rules.n_tokens() + 63) / 64),
+          missing_(rules.covers.size()),
+          n_missing_(rules.covers.size()) {
         frames_.reserve(64);
         restart();
     }
@@ -77,7 +81,7 @@ private:
     void forbid_by_size(uint64_t* words) const;
     int room_of_next(const Frame& frame) const;
     // Tokens after which `missing` members (one fewer after a member itself) no longer fit.
-    void forbid_unfulfillable(const TokenSet& members, int missing, int smallest_arity,
+    void forbid_unfulfillable(const TokenSet& members, int missing, const Completion& completion,
                               uint64_t* words) const;
     uint64_t ancestors_below(int token) const;
     void complete(int token, int size);
@@ -116,10 +120,10 @@ inline void TraversalState::forbidden(uint64_t* words) const {
         join(words, rules.above_arity[0]);
     if (!rules.costs.empty()) forbid_by_size(words);
     for (const CountRequirement& need : rules.requirements)
-        forbid_unfulfillable(need.group, need.minimum - counts_[need.counter], need.smallest_arity,
+        forbid_unfulfillable(need.group, need.minimum - counts_[need.counter], need.completion,
                              words);
     for (size_t i = 0; i < rules.covers.size(); ++i)
-        forbid_unfulfillable(missing_[i], n_missing_[i], 0, words);
+        forbid_unfulfillable(missing_[i], n_missing_[i], rules.covers[i].completion, words);
 }
 
 inline void TraversalState::forbid_by_length(uint64_t* words) const {
@@ -147,26 +151,16 @@ inline int TraversalState::room_of_next(const Frame& frame) const {
     return std::min(shared, rules.argument_limits[frame.parent * rules.max_arity + frame.slot]);
 }
 
-// With `missing` members still to come and `open` slots left, the shortest completion either puts
-// members into open slots, opening more where there are too few, or chains the cheapest members.
-inline void TraversalState::forbid_unfulfillable(const TokenSet& members, int missing_now,
-                                                 int smallest_arity, uint64_t* words) const {
-    if (missing_now <= 0) return;
+inline void TraversalState::forbid_unfulfillable(const TokenSet& members, int missing,
+                                                 const Completion& completion,
+                                                 uint64_t* words) const {
+    if (missing <= 0) return;
     const RuleSet& rules = *rules_;
-    const auto shortest = [&](int open, int missing) {
-        if (missing <= 0) return open;
-        if (open == 0) return kUnlimited + 1;
-        if (smallest_arity > 0) return open + missing * smallest_arity;
-        if (missing <= open) return open;
-        if (rules.max_arity < 2) return kUnlimited + 1;
-        const int openers = (missing - open + rules.max_arity - 2) / (rules.max_arity - 1);
-        return open + openers * rules.max_arity;
-    };
     const int budget = rules.max_length - n_chosen_ - 1;
     for (int arity = 0; arity <= rules.max_arity; ++arity) {
         const int open = n_open_ - 1 + arity;
-        const bool member_fails = shortest(open, missing_now - 1) > budget;
-        const bool other_fails = shortest(open, missing_now) > budget;
+        const bool member_fails = completion.shortest(open, missing - 1) > budget;
+        const bool other_fails = completion.shortest(open, missing) > budget;
         if (!member_fails && !other_fails) continue;
         const uint64_t *same = rules.of_arity[arity].words(), *group = members.words();
         for (size_t w = 0; w < counted_out_.size(); ++w)
