@@ -44,7 +44,7 @@ class Token:
     @property
     def operator(self) -> Operator | None:
         """Row of the operator table behind the token; None for anything else."""
-        return BY_FUNCTION.get(self.function) if self.function is not None else None
+        return BY_FUNCTION.get(id(self.function))
 
     def __call__(self, *arguments: np.ndarray) -> np.ndarray:
         if self.function is None:

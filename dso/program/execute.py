@@ -169,7 +169,8 @@ def execute_columns(
     failure = (VALID, -1)
     with np.errstate(all="ignore"):
         for t in range(len(row)):
-            position, children = t, []
+            position = t
+            children: list[np.ndarray] = []
             while len(children) == library.arities[row[position]]:
                 token = library.tokens[row[position]]
                 column = _call(token, children, X, constants)
