@@ -1,4 +1,4 @@
-"""The documentation: its examples run, its links lead somewhere, its tables are those of the code."""
+"""The documentation: examples run, links lead somewhere, tables are those of the code."""
 
 import ast
 import csv
@@ -14,13 +14,19 @@ from click.testing import CliRunner
 
 import dso.run
 from dso.config import Config, load_config
+from dso.config_sections import Priors
+from dso.library.functions import OPERATORS
 from dso.prior.make import NOT_YET
+from dso.task.regression.benchmarks import benchmark_names
 from dso.task.regression.metrics import METRICS
 from dso.unavailable import OFF, VALUES
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PAGES = [*GUIDES, *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CONTRIBUTING", "THIRD_PARTY"))]
+PAGES = [
+    *GUIDES,
+    *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CONTRIBUTING", "THIRD_PARTY")),
+]
 N_SAMPLES = 1000
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -169,8 +175,16 @@ def test_every_section_key_metric_and_missing_part_is_documented() -> None:
     for _, key in (*OFF, *VALUES):
         rows = re.findall(rf"^\| `{key}` \|.*$", text, re.MULTILINE)
         assert any("Not in this version" in row for row in rows), key
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"`{prior}`" in readme for prior in NOT_YET)
+
+
+def test_the_readme_says_what_is_there_and_what_is_not() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    n_operators = sum(not row.display for row in OPERATORS.values())
+    assert f"with {n_operators} operators" in " ".join(text.split())
+    assert f"{len(benchmark_names())} named benchmarks" in " ".join(text.split())
+    missing = text.split("## What is not here yet")[1].split("\n## ")[0]
+    for prior in Priors.model_fields:
+        assert (f"`{prior}`" in missing) == (prior in NOT_YET), prior
 
 
 def layers() -> dict[str, int]:
