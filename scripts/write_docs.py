@@ -11,6 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from dso.config_sections import TASK_DEFAULTS, Config, Priors
@@ -206,7 +207,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    **{name: lambda name=name: section_table(name) for name in MODELS},
+    **{name: partial(section_table, name) for name in MODELS},
     "operators": operator_table,
     "protected": protected_table,
     "priors": prior_table,
