@@ -15,9 +15,7 @@ from dso.program import ProgramBatch, execute, mean_squared_error
 KOZA = ("add", "sub", "mul", "div", "sin", "cos", "exp", "log")
 
 
-def random_row(
-    library: Library, length: int, generator: np.random.Generator
-) -> list[int]:
+def random_row(library: Library, length: int, generator: np.random.Generator) -> list[int]:
     """Return one expression in prefix order of about `length` tokens."""
     row: list[int] = []
     n_open = 1

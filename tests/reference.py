@@ -220,9 +220,7 @@ TRUTH: dict[str, Callable[..., mpmath.mpf]] = {
     "cbrt": lambda a: mpmath.sign(a) * mpmath.cbrt(abs(a)),
     "sign": mpmath.sign,
     "protected_div": lambda a, b: _guarded(abs(b) > mpmath.mpf(0.001), 1, lambda: a / b),
-    "protected_log": lambda a: _guarded(
-        abs(a) > mpmath.mpf(0.001), 0, lambda: mpmath.log(abs(a))
-    ),
+    "protected_log": lambda a: _guarded(abs(a) > mpmath.mpf(0.001), 0, lambda: mpmath.log(abs(a))),
     "protected_exp": lambda a: _guarded(a < 100, 0, lambda: mpmath.exp(a)),
     "protected_sqrt": lambda a: mpmath.sqrt(abs(a)),
     "protected_n2": lambda a: _guarded(abs(a) < 1e6, 0, lambda: a**2),

@@ -118,7 +118,7 @@ def test_harmonic_numbers_and_negative_arguments() -> None:
     assert run("harmonic", np.array([0.0]))[0] == 0
     np.testing.assert_allclose(run("harmonic", np.array([-0.5])), -2 * np.log(2), rtol=1e-14)
     assert np.isinf(run("harmonic", np.array([-1.0, -2.0, -1e300]))).all()
-    assert EULER_GAMMA == float(mpmath.euler)
+    assert float(mpmath.euler) == EULER_GAMMA
 
 
 @pytest.mark.parametrize("name", sorted(set(OPERATORS)))
