@@ -357,7 +357,7 @@ def _make_policy(
     )
 
 
-def _policy_class(name: str) -> type[Policy]:
+def _policy_class(name: str) -> Callable[..., Policy]:
     from dso.policy import POLICIES, Policy
 
     where = "policy.policy_type"
@@ -399,7 +399,7 @@ def _config_text(config: Config, task_name: str, seed: int) -> str:
     # With its timestamp a second run would write into the folder of the first.
     experiment.pop("timestamp", None)
 
-    def describe(value: object) -> str:
+    def describe(value: Any) -> str:
         return f"{type(value).__name__} {np.shape(value)}"
 
     return json.dumps(plain, indent=3, default=describe) + "\n"

@@ -10,7 +10,7 @@ import csv
 import fcntl
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -103,7 +103,7 @@ class IterationLog:
         self._file: TextIO | None = None
         self._n_pending = 0
 
-    def append(self, row: Row) -> None:
+    def append(self, row: Mapping[str, object]) -> None:
         """Write one row; the first one brings the header."""
         if self._file is None:
             self._file = open(self.path, "w", encoding="utf-8", newline="")  # noqa: SIM115

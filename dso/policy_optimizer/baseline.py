@@ -55,7 +55,7 @@ class Baseline:
         quantile : float
         """
         rewards = clip_rewards(rewards)
-        quantile = float(clip_rewards(np.float64(quantile)))
+        quantile = float(clip_rewards(np.array(quantile)))
         if self.kind == "R_e":
             return quantile
         if self.kind == "ewma_R":

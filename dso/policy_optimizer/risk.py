@@ -10,7 +10,7 @@ REWARD_LIMIT = 1e6
 """Rewards that enter the loss are clipped to this magnitude."""
 
 
-def clip_rewards(rewards: np.ndarray | np.float64) -> np.ndarray:
+def clip_rewards(rewards: np.ndarray) -> np.ndarray:
     """Return rewards as the loss sees them, so that no single one can destroy the weights."""
     return np.clip(rewards, -REWARD_LIMIT, REWARD_LIMIT)
 
