@@ -126,6 +126,7 @@ class DeepSymbolicOptimizer:
         # Runs with the same seed on different tasks have nothing in common.
         stream_seed = self.seed + adler32(self.task.name.encode())
         n_cores = _n_cores(config.training.n_cores_batch)
+        self.task.n_threads = n_cores
         self.prior = _make_prior(config, self.task)
         self.policy = _make_policy(config, self.task, self.prior, stream_seed, n_cores)
         self.policy_optimizer = _make_policy_optimizer(config, self.policy)

@@ -56,7 +56,7 @@ class Reports:
     def _table(self, scored: ScoredPrograms, described: dict[int, Row]) -> list[Row]:
         keys = scored.programs.keys()
         on_policy, off_policy = self.evaluator.counts(keys)
-        rows = []
+        rows: list[Row] = []
         for i, key in enumerate(keys.tolist()):
             known = self._described.get(key) or described.get(key)
             if known is None:

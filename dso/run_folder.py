@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-Row = dict[str, object]
+Row = Mapping[str, object]
 
 
 def write_text(path: Path, text: str) -> None:

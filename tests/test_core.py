@@ -91,6 +91,32 @@ def test_the_config_that_is_written_repeats_the_run(tmp_path):
     assert second["traversal"] == first["traversal"]
 
 
+def test_the_config_that_is_written_starts_a_run_of_its_own(tmp_path):
+    given = config(tmp_path, experiment={"seed": 4, "starting_seed": 3, "timestamp": "then"})
+    model = DeepSymbolicOptimizer(given)
+    model.train()
+    written = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert written["experiment"]["seed"] == 3
+    assert "timestamp" not in written["experiment"]
+
+
+def test_a_program_is_evaluated_once_for_all_tables(monkeypatch):
+    model = DeepSymbolicOptimizer(config(training={"early_stopping": False}))
+    model.train_one_step()
+    evaluate, asked = model.task.evaluate, []
+
+    def count(program, **options):
+        asked.append(repr(program))
+        return evaluate(program, **options)
+
+    monkeypatch.setattr(model.task, "evaluate", count)
+    rows = [model.trainer.hall_of_fame.rows, model.trainer.pareto_front.rows]
+    first = model.reports.tables(*rows)
+    assert model.reports.tables(*rows) == first
+    assert len(asked) == len(set(asked)) > 0
+    model.finish()
+
+
 def test_the_same_seed_twice_gives_the_same_files_but_for_times(tmp_path):
     for name in ("a", "b"):
         DeepSymbolicOptimizer(config(tmp_path / name)).train()
@@ -106,7 +132,8 @@ def test_another_seed_and_another_task_draw_other_programs():
             config(experiment={"seed": seed}, task={"dataset": dataset, "function_set": KOZA})
         )
         model.setup()
-        logs.append([row["l_avg_full"] for row in log_of(model, 2)])
+        (row,) = log_of(model, 1)
+        logs.append((row["l_avg_full"], row["a_ent_full"]))
     assert logs[0] != logs[1]
     assert logs[0] != logs[2]
 
@@ -244,6 +271,14 @@ def test_every_complexity_runs(complexity):
     model = DeepSymbolicOptimizer(config(training={"complexity": complexity}))
     model.train()
     assert (len(model.trainer.pareto_front) == 1) is (complexity is None)
+
+
+def test_data_given_as_arrays_are_named_by_shape_in_the_config(tmp_path):
+    X = np.linspace(1.0, 2.0, 20)[:, None]
+    data = config(tmp_path, task={"dataset": (X, X[:, 0] ** 2)})
+    assert np.isfinite(DeepSymbolicOptimizer(data).train()["r"])
+    written = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert written["task"]["dataset"] == ["ndarray (20, 1)", "ndarray (20,)"]
 
 
 def test_a_drawn_seed_is_stored_and_repeats_the_run():

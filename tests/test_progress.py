@@ -42,8 +42,8 @@ def test_the_expression_is_asked_for_only_when_it_changed(monkeypatch):
     display = PlainDisplay(io.StringIO(), n_samples=9000)
     monkeypatch.setattr(display, "_interval", lambda standing: 0.0)
     asked = []
-    for best_iteration in (2, 2, 3):
-        standing = replace(STANDING, best_iteration=best_iteration)
+    for iteration, best_iteration in ((3, 2), (4, 2), (5, 5)):
+        standing = replace(STANDING, iteration=iteration, best_iteration=best_iteration)
         display.update(standing, lambda: asked.append(True) or "x1")
     assert len(asked) == 2
 

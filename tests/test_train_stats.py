@@ -76,6 +76,15 @@ def test_invalid_samples_are_counted_by_operator_and_category_over_iterations():
     }
 
 
+def test_samples_that_fail_alike_in_one_batch_all_count():
+    stats = TrainStats(NAMES)
+    batch, scores, kept = example()
+    scores.cause[:] = 2
+    scores.operators[:] = 1
+    stats.row(batch, scores, kept)
+    assert stats.invalid_summary() == {"error_log": 5, "error_node_overflow": 5}
+
+
 def test_a_failure_without_a_token_counts_in_its_category_only():
     stats = TrainStats(NAMES)
     batch, scores, kept = example()

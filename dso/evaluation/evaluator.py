@@ -164,17 +164,21 @@ class Evaluator:
             )
             for b in range(len(programs))
         ]
-        if self.n_workers > 1 and len(rows) > 1:
+        if self.n_workers > 1:
             from joblib import Parallel, delayed
 
+            # One part per process, so that the task travels once.
+            parts = [rows[i :: self.n_workers] for i in range(min(self.n_workers, len(rows)))]
             answers = Parallel(n_jobs=self.n_workers)(
-                delayed(_reward_one)(self.task, row) for row in rows
+                delayed(_reward_rows)(self.task, part) for part in parts
             )
+            table = np.empty((len(rows), 3))
+            for i, answer in enumerate(answers):
+                table[i :: self.n_workers] = answer
         else:
-            answers = [_reward_one(self.task, row) for row in rows]
-        n = len(rows)
-        rewards = np.fromiter(answers, dtype=np.float64, count=n)
-        return Verdicts(rewards, np.zeros(n, np.uint8), np.full(n, -1, np.int32))
+            table = _reward_rows(self.task, rows)
+        rewards, cause, node = table.T
+        return Verdicts(rewards.copy(), cause.astype(np.uint8), node.astype(np.int32))
 
     def _without_nan(self, verdicts: Verdicts) -> Verdicts:
         """Give programs whose reward is not finite the invalid reward of the task.
@@ -193,15 +197,19 @@ class Evaluator:
         )
 
 
-def _reward_one(task: Any, program: Program) -> float:
-    reward = task.reward_function(program)
-    try:
-        return float(reward)
-    except (TypeError, ValueError):
-        raise UserError(
-            f"reward_function of task {type(task).__name__!r} returned {reward!r}; "
-            "a number is needed."
-        ) from None
+def _reward_rows(task: Any, programs: list[Program]) -> np.ndarray:
+    """Return reward, cause and node of each program, (B, 3)."""
+    table = np.empty((len(programs), 3))
+    for row, program in zip(table, programs, strict=True):
+        reward = task.reward_function(program)
+        try:
+            row[:] = float(reward), *program.verdict
+        except (TypeError, ValueError):
+            raise UserError(
+                f"reward_function of task {type(task).__name__!r} returned {reward!r}; "
+                "a number is needed."
+            ) from None
+    return table
 
 
 def program_keys(programs: ProgramBatch) -> np.ndarray:

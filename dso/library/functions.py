@@ -127,12 +127,15 @@ def harmonic(a: np.ndarray) -> np.ndarray:
     return np.where(a <= -1, reflected, above)
 
 
+_DIGAMMA_TERMS = (1 / 24, -7 / 960, 31 / 8064, -127 / 30720, 511 / 67584, -1414477 / 67092480)
+
+
 def _harmonic_above(a: np.ndarray) -> np.ndarray:
     shift = 10.5
     z = a + shift
     u, v = 1 / (z * z), 1 / shift**2
     slope, quotient = np.zeros_like(a), np.zeros_like(a)
-    for k, coefficient in enumerate((1 / 24, -7 / 960, 31 / 8064, -127 / 30720, 511 / 67584)):
+    for k, coefficient in enumerate(_DIGAMMA_TERMS):
         quotient = quotient * v + u**k
         slope += coefficient * quotient
     total = sum(a / (j * (j + a)) for j in range(10, 0, -1))

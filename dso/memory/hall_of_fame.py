@@ -33,7 +33,7 @@ class HallOfFame:
         """
         is_full = len(self.rows) == self.size
         bar = self.rows.rewards[-1] if is_full else -np.inf
-        candidates = np.flatnonzero((scored.rewards >= bar) & (scored.rewards > -np.inf))
+        candidates = np.flatnonzero(scored.rewards >= bar)
         candidates = candidates[~self._is_known(scored, candidates)]
         if len(candidates) == 0:
             return False
@@ -42,7 +42,10 @@ class HallOfFame:
         return not self.rows.same_as(before)
 
     def _is_known(self, scored: ScoredPrograms, candidates: np.ndarray) -> np.ndarray:
-        """Tell which candidates stand here already with at least that reward."""
+        """Tell which candidates stand here already with at least that reward.
+
+        What does not stand here counts as known with -inf, so invalid rows are out.
+        """
         known = dict(zip(self.rows.programs.keys().tolist(), self.rows.rewards, strict=True))
         keys = scored.programs[candidates].keys().tolist()
         rewards = scored.rewards[candidates]

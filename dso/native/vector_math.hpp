@@ -160,7 +160,8 @@ DSO_INLINE Lanes v_harmonic_above(const Lanes& x) {
     Lanes total = {};
     for (int j = 10; j >= 1; --j) total += x / (j * (j + x));
     constexpr double a = 10.5, v = 1 / (a * a);
-    constexpr double c[] = {1. / 24, -7. / 960, 31. / 8064, -127. / 30720, 511. / 67584};
+    constexpr double c[] = {1. / 24, -7. / 960, 31. / 8064, -127. / 30720, 511. / 67584,
+                            -1414477. / 67092480};
     const Lanes z = x + a, u = 1 / (z * z);
     Lanes slope = {}, u_power = splat(1), quotient = {};  // quotient = (u^k - v^k) / (u - v)
     for (const double coefficient : c) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dso.policy_optimizer.risk import clip_rewards
+from dso.policy_optimizer.risk import REWARD_LIMIT, clip_rewards
 
 KINDS = ("ewma_R", "R_e", "ewma_R_e", "combined")
 
@@ -55,7 +55,7 @@ class Baseline:
         quantile : float
         """
         rewards = clip_rewards(rewards)
-        quantile = float(clip_rewards(np.array(quantile)))
+        quantile = min(max(quantile, -REWARD_LIMIT), REWARD_LIMIT)
         if self.kind == "R_e":
             return quantile
         if self.kind == "ewma_R":

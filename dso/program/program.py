@@ -40,10 +40,9 @@ class Program:
 
     Attributes
     ----------
-    invalid : bool
-        Whether the latest execution met a value that is not finite; False before the first.
-    error_type, error_node : str or None
-        Cause of it, and the token where it happened.
+    verdict : tuple of int
+        Cause (index into `CAUSES`) and failing position of the latest execution; (0, -1) where it
+        was valid and before the first.
     """
 
     def __init__(
@@ -61,9 +60,7 @@ class Program:
         self.protected = protected
         self._scorer = scorer
         self._check()
-        self.invalid = False
-        self.error_type: str | None = None
-        self.error_node: str | None = None
+        self.verdict = (VALID, -1)
 
     def _check(self) -> None:
         if not np.isin(self.tokens, np.arange(self.library.L)).all():
@@ -97,10 +94,23 @@ class Program:
         """Return the predictions (N,) for rows `X` (N, D), whether or not they are finite."""
         columns = np.ascontiguousarray(np.asarray(X, dtype=np.float64).T)
         values, cause, node = execute(self.library, self.batch, columns, self.protected)
-        self.invalid = bool(cause[0] != VALID)
-        self.error_type = CAUSES[cause[0]] if self.invalid else None
-        self.error_node = self.library.names[self.tokens[node[0]]] if self.invalid else None
+        self.verdict = (int(cause[0]), int(node[0]))
         return values[0]
+
+    @property
+    def invalid(self) -> bool:
+        """Whether the latest execution met a value that is not finite."""
+        return self.verdict[0] != VALID
+
+    @property
+    def error_type(self) -> str | None:
+        """Cause of the latest failure."""
+        return CAUSES[self.verdict[0]] if self.invalid else None
+
+    @property
+    def error_node(self) -> str | None:
+        """Name of the token where the latest failure happened."""
+        return self.library.names[self.tokens[self.verdict[1]]] if self.invalid else None
 
     @property
     def complexity(self) -> int:

@@ -2,7 +2,7 @@
 
 A task of one's own derives from `Task`, sets `library`, `name` and `stochastic`, and defines
 `reward_function` and `evaluate`. A task that can score many programs at once also defines
-``rewards(programs, n_threads=1) -> Rewards``, which is then used instead of `reward_function`.
+``rewards(programs) -> Rewards``, which is then used instead of `reward_function`.
 """
 
 from __future__ import annotations
@@ -48,11 +48,14 @@ class Task(ABC):
         Used in file names.
     stochastic : bool
         Whether the same program can be rewarded differently; if so, rewards are not cached.
+    n_threads : int
+        Threads that ``rewards`` may use; its results do not depend on them.
     """
 
     library: Library
     name: str
     stochastic: bool = False
+    n_threads: int = 1
 
     @abstractmethod
     def reward_function(self, program: Program, optimizing: bool = False) -> float:

@@ -21,6 +21,21 @@ def test_a_later_program_removes_what_it_dominates():
     assert rows_of(front.rows) == [[1], [4]]
 
 
+def test_a_simpler_program_enters_whatever_its_reward():
+    front = ParetoFront()
+    front.update(scored([[1]], [0.5], [4]))
+    assert front.update(scored([[2]], [0.1], [3])) is True
+    assert rows_of(front.rows) == [[2], [1]]
+
+
+def test_of_equal_programs_the_first_in_rank_stays_whenever_it_comes():
+    front = ParetoFront()
+    front.update(scored([[2, 1]], [0.5], [4]))
+    assert front.update(scored([[3, 1]], [0.5], [4])) is False
+    assert front.update(scored([[1, 1]], [0.5], [4])) is True
+    assert rows_of(front.rows) == [[1, 1]]
+
+
 def test_known_and_dominated_rows_change_nothing():
     front = ParetoFront()
     front.update(scored([[1], [2]], [0.1, 0.5], [1, 4]))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.library import Library, create_tokens
 from dso.policy import RNNPolicy, StateManager
@@ -178,3 +179,18 @@ def test_weights_are_restored():
 def test_something_must_be_observed():
     with pytest.raises(UserError, match="observe"):
         StateManager(False, False, False, False)
+
+
+def test_log_probs_of_a_trained_run_agree_with_torch_per_token():
+    optimizer = DeepSymbolicOptimizer({"experiment": {"logdir": None}})
+    optimizer.config_training["verbose"] = False
+    optimizer.setup()
+    for _ in range(40):
+        optimizer.train_one_step()
+    policy = optimizer.policy
+    assert float(policy.parameters()[0].abs().max()) > 0.005  # away from where it started
+    replay = policy.replay(policy.sample(10, Stream(0, "test")).programs)
+    native = policy.log_prob_and_entropy(replay)
+    torch_ = reference_policy.log_prob_and_entropy(policy, replay)
+    for ours, theirs in zip(native, torch_, strict=True):
+        np.testing.assert_allclose(ours.detach(), theirs.detach(), rtol=0, atol=1e-5)

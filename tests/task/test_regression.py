@@ -104,7 +104,8 @@ def test_threads_and_splits_do_not_matter(metric, monkeypatch):
     task = RegressionTask(dataset="Nguyen-5", metric=metric, metric_params=PARAMS.get(metric, []))
     programs = batch(task, TEXTS * 20)
     whole = task.rewards(programs)
-    np.testing.assert_array_equal(task.rewards(programs, n_threads=2).values, whole.values)
+    task.n_threads = 2
+    np.testing.assert_array_equal(task.rewards(programs).values, whole.values)
     np.testing.assert_array_equal(task.rewards(programs[30:40]).values, whole.values[30:40])
     monkeypatch.setattr("dso.task.regression.scorer.PREDICTIONS_AT_ONCE", 70)
     np.testing.assert_array_equal(task.rewards(programs).values, whole.values)

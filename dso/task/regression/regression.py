@@ -124,19 +124,11 @@ class RegressionTask(HierarchicalTask):
         """The reward of a perfect program."""
         return self.metric.max_reward
 
-    def rewards(self, programs: ProgramBatch, n_threads: int = 1) -> Rewards:
-        """Reward a batch.
-
-        Parameters
-        ----------
-        programs : ProgramBatch
-            B programs.
-        n_threads : int
-            Threads of the native core; the results do not depend on it.
-        """
+    def rewards(self, programs: ProgramBatch) -> Rewards:
+        """Reward a batch of B programs."""
         if self.stochastic:
-            return self._noisy_rewards(programs, n_threads)
-        return self._train.rewards(self.metric, programs, n_threads)
+            return self._noisy_rewards(programs)
+        return self._train.rewards(self.metric, programs, self.n_threads)
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
         """Return the reward of one program; while its constants are fitted, the negative NRMSE."""
@@ -198,14 +190,14 @@ class RegressionTask(HierarchicalTask):
                 result[metric.name + suffix] = float(rewards[0])
         return result
 
-    def _noisy_rewards(self, programs: ProgramBatch, n_threads: int) -> Rewards:
+    def _noisy_rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward a batch with noise on the rewards or on the predictions; never on invalid ones."""
         random = self.noise.generator(self._n_noisy_calls)
         self._n_noisy_calls += 1
         change = None
         if self.noise.kind == "y_hat":
             change = partial(self.noise.added_to_predictions, y=self.y_train, random=random)
-        scored = self._train.rewards(self.metric, programs, n_threads, change)
+        scored = self._train.rewards(self.metric, programs, self.n_threads, change)
         candidates = scored.cause == VALID
         values, reward_of_success = scored.values, self.max_reward
         if self.noise.kind == "r":
@@ -213,17 +205,15 @@ class RegressionTask(HierarchicalTask):
             values = np.where(candidates, noisy, scored.values)
             candidates = candidates & (scored.values >= self.max_reward - 1e-5)
             reward_of_success = RECOVERED
-        has_succeeded = self._has_succeeded(programs, candidates, n_threads)
+        has_succeeded = self._has_succeeded(programs, candidates)
         return replace(scored, values=np.where(has_succeeded, reward_of_success, values))
 
-    def _has_succeeded(
-        self, programs: ProgramBatch, candidates: np.ndarray, n_threads: int
-    ) -> np.ndarray:
+    def _has_succeeded(self, programs: ProgramBatch, candidates: np.ndarray) -> np.ndarray:
         """Tell which of the candidates (B,) bool succeed on the test rows."""
         has_succeeded = candidates.copy()
         if candidates.any():
             test = self._test_scorer(self._quick_rows)
-            mse = test.mean_squared_error(programs[candidates], n_threads).values
+            mse = test.mean_squared_error(programs[candidates], self.n_threads).values
             nmse = mse / np.var(self.dataset.y_test_noiseless)
             has_succeeded[candidates] = nmse < self.threshold
         return has_succeeded

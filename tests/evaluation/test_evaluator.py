@@ -1,0 +1,167 @@
+"""The evaluator: every program scored once, whatever the task answers with."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+
+from dso.errors import UserError
+from dso.evaluation import Evaluator
+from dso.library import Library, create_tokens
+from dso.program import Program, ProgramBatch, mean_squared_error
+from tests.reference import random_programs
+
+LIBRARY = Library(create_tokens(2, ["add", "mul", "div", "sin", "log", "const"]))
+X = np.random.default_rng(0).uniform(-1, 1, (2, 20))
+
+
+class BatchTask:
+    """Rewards whole batches, and counts what it was asked."""
+
+    stochastic = False
+    invalid_reward = -9.0
+    n_asked = 0
+
+    def rewards(self, programs: ProgramBatch) -> SimpleNamespace:
+        self.n_asked += len(programs)
+        mse, cause, node = mean_squared_error(LIBRARY, programs, X, X[0])
+        values = np.where(cause == 0, -np.minimum(mse, 5), self.invalid_reward)
+        return SimpleNamespace(values=values, cause=cause, node=node)
+
+
+class RowTask:
+    """Rewards one program at a time, as a user writes it."""
+
+    stochastic = False
+
+    def reward_function(self, program: Program, optimizing: bool = False) -> float:
+        if len(program) == 2:
+            return float("nan")
+        return -float(np.mean((program.execute(X.T) - X[0]) ** 2))
+
+    def evaluate(self, program: Program) -> dict:
+        return {"length": len(program)}
+
+
+def batch(*texts: str) -> ProgramBatch:
+    return ProgramBatch.from_rows([LIBRARY.actionize(text) for text in texts])
+
+
+def on(programs: ProgramBatch) -> np.ndarray:
+    return np.ones(len(programs), dtype=bool)
+
+
+def test_known_and_repeated_rows_are_scored_once() -> None:
+    task = BatchTask()
+    evaluator = Evaluator(task, LIBRARY)
+    programs = batch("x1", "sin,x1", "x1", "log,x1", "sin,x1")
+    scores = evaluator.evaluate(programs, 0, on(programs))
+    assert scores.is_new.tolist() == [True, True, False, True, False]
+    assert (scores.n_evaluated, task.n_asked, evaluator.n_cached) == (3, 3, 3)
+    np.testing.assert_array_equal(scores.rewards[[0, 1]], scores.rewards[[2, 4]])
+    assert scores.rewards[0] == 0
+    assert scores.cause.tolist() == [0, 0, 0, 3, 0]
+    assert scores.node.tolist() == [-1, -1, -1, 0, -1]
+    assert scores.operators.tolist() == [-1, -1, -1, LIBRARY.index("log"), -1]
+    assert scores.rewards[3] == -9
+
+    more = batch("sin,x1", "add,x1,x2", "log,x1")
+    again = evaluator.evaluate(more, 1, np.array([False, True, True]))
+    assert again.is_new.tolist() == [False, True, False]
+    assert again.operators.tolist() == [-1, -1, LIBRARY.index("log")]
+    assert again.rewards[0] == scores.rewards[1]
+    assert again.n_evaluated == 1
+    on_policy, off_policy = evaluator.counts(batch("sin,x1", "x1", "mul,x1,x1").keys())
+    assert on_policy.tolist() == [2, 2, 0]
+    assert off_policy.tolist() == [1, 0, 0]
+
+
+def test_cache_bound_changes_counters_only() -> None:
+    small, large = (Evaluator(BatchTask(), LIBRARY, n) for n in (1, 2**24))
+    generator = np.random.default_rng(1)
+    for iteration in range(12):
+        programs = random_programs(LIBRARY, 300, generator, max_length=9)
+        one, other = (e.evaluate(programs, iteration, on(programs)) for e in (small, large))
+        np.testing.assert_array_equal(one.rewards, other.rewards)
+        np.testing.assert_array_equal(one.cause, other.cause)
+        np.testing.assert_array_equal(one.node, other.node)
+    assert small.n_cached < large.n_cached
+
+
+def test_numbers_belong_to_the_identity() -> None:
+    evaluator = Evaluator(BatchTask(), LIBRARY)
+    tokens = batch(*["add,const,mul,const,x1"] * 4)
+    constants = np.array([[1.0, 2.0], [2.0, 1.0], [1.0, np.nan], [np.nan, 1.0]])
+    programs = ProgramBatch(tokens.tokens, tokens.lengths, constants)
+    scores = evaluator.evaluate(programs, 0, on(programs))
+    assert scores.is_new.all()
+    assert scores.rewards[0] != scores.rewards[1]
+    assert scores.rewards[2] == scores.rewards[3]  # unset numbers stand at 1
+    assert scores.constants is constants
+
+
+def check_row_task(n_workers: int) -> None:
+    evaluator = Evaluator(RowTask(), LIBRARY, n_workers=n_workers)
+    programs = batch("x1", "x2", "sin,x1", "add,x1,x2", "add,x1,log,x1")
+    scores = evaluator.evaluate(programs, 0, on(programs))
+    expected = [0, -np.mean((X[1] - X[0]) ** 2), -np.mean(X[1] ** 2)]
+    np.testing.assert_allclose(scores.rewards[[0, 1, 3]], expected)
+    assert scores.cause.tolist() == [0, 0, 3, 0, 3]  # NaN is no reward
+    assert scores.node.tolist() == [-1, -1, -1, -1, 2]
+    assert (scores.rewards[[2, 4]] == scores.rewards.min()).all()
+    assert np.isfinite(scores.rewards).all()
+
+
+def test_tasks_written_for_one_program() -> None:
+    check_row_task(n_workers=1)
+
+
+def test_rows_are_shared_among_workers() -> None:
+    with parallel_config(backend="threading"):
+        check_row_task(n_workers=2)
+        check_row_task(n_workers=9)
+
+
+@pytest.mark.slow
+def test_rows_are_shared_among_processes() -> None:
+    check_row_task(n_workers=2)
+
+
+def test_stochastic_tasks_are_asked_every_time() -> None:
+    task = BatchTask()
+    task.stochastic = True
+    evaluator = Evaluator(task, LIBRARY)
+    programs = batch("x1", "x1")
+    for iteration in range(2):
+        scores = evaluator.evaluate(programs, iteration, on(programs))
+        assert scores.is_new.all()
+    assert (task.n_asked, evaluator.n_cached) == (4, 0)
+
+
+def test_reward_that_is_no_number() -> None:
+    task = SimpleNamespace(reward_function=lambda program: "good")
+    with pytest.raises(UserError, match="returned 'good'"):
+        Evaluator(task, LIBRARY).evaluate(batch("x1"), 0, np.ones(1, bool))
+
+
+def test_program_asks_the_evaluator() -> None:
+    evaluator = Evaluator(RowTask(), LIBRARY)
+    program = Program(LIBRARY, LIBRARY.actionize("add,x1,x2"), scorer=evaluator)
+    assert program.r == pytest.approx(-np.mean(X[1] ** 2))
+    assert program.evaluate == {"length": 3}
+    assert evaluator.counts(program.batch.keys())[0].tolist() == [0]
+
+
+def test_state_is_restored() -> None:
+    evaluator = Evaluator(BatchTask(), LIBRARY)
+    programs = random_programs(LIBRARY, 200, np.random.default_rng(2))
+    first = evaluator.evaluate(programs, 3, on(programs))
+    copy = Evaluator(BatchTask(), LIBRARY)
+    copy.load_state_dict(evaluator.state_dict())
+    again = copy.evaluate(programs, 4, on(programs))
+    assert again.n_evaluated == 0
+    np.testing.assert_array_equal(again.rewards, first.rewards)
+    np.testing.assert_array_equal(again.node, first.node)
+    keys = programs.keys()
+    assert (copy.counts(keys)[0] == 2 * evaluator.counts(keys)[0]).all()

@@ -1,0 +1,224 @@
+"""Tokens, the operator table and the groups of a library."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dso.errors import UserError
+from dso.functions import create_tokens as create_tokens_of_the_original
+from dso.library import (
+    OPERATORS,
+    HardCodedConstant,
+    Library,
+    PlaceholderConstant,
+    Polynomial,
+    StateChecker,
+    Token,
+    TokenNotFoundError,
+    create_tokens,
+)
+from dso.library.functions import BY_FUNCTION, NAMES, Interval
+
+KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
+
+
+def double_plus(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return 2 * a + b
+
+
+LOGISTIC_MAP = Token(lambda a: a * (1 - a), "logistic_map", 1, 5)
+
+
+def test_operator_table_is_consistent() -> None:
+    assert len(BY_FUNCTION) == len(OPERATORS)  # a function tells its row
+    assert len(NAMES) == len(OPERATORS) + sum(len(row.aliases) for row in OPERATORS.values())
+    for name, row in OPERATORS.items():
+        assert row.name == name
+        assert row.domain in ((), row.domain[: row.arity])
+        assert len(row.inverse) in (0, row.arity)
+        for solution in row.inverse:
+            assert solution[0] in OPERATORS
+            assert set(solution[1:]) <= {"y", "a", "b"}
+            assert len(solution) == OPERATORS[solution[0]].arity + 1
+        if row.protected:
+            guarded = OPERATORS[row.protected]
+            assert (guarded.shown, guarded.arity, guarded.complexity) == (
+                name,
+                row.arity,
+                row.complexity,
+            )
+
+
+@pytest.mark.parametrize("name", [n for n, row in OPERATORS.items() if row.inverse])
+def test_inverses_solve_for_their_argument(name: str) -> None:
+    row = OPERATORS[name]
+    values = {"a": np.array([0.3, 0.9]), "b": np.array([0.7, 0.2])}
+    operands = [values["a"], values["b"]][: row.arity]
+    values["y"] = row.numpy(*operands)
+    for argument, (solver, *given) in zip(operands, row.inverse, strict=True):
+        solution = OPERATORS[solver].numpy(*(values[key] for key in given))
+        np.testing.assert_allclose(solution, argument, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(OPERATORS))
+def test_domain_and_range_hold(name: str) -> None:
+    row = OPERATORS[name]
+    generator = np.random.default_rng(0)
+    columns = [generator.uniform(-6, 6, 2000) for _ in range(row.arity)]
+    with np.errstate(all="ignore"):
+        inside = np.ones(2000, dtype=bool)
+        for column, domain in zip(columns, row.domain, strict=False):
+            inside &= np.array([domain.covers(value, value) for value in column])
+        values = row.numpy(*columns)
+        assert np.isfinite(values[inside]).all()
+        if row.domain and name != "harmonic" and name != "pow":
+            assert inside.all() or not np.isfinite(values[~inside]).any()
+    assert all(row.range.covers(value, value) for value in values[inside])
+
+
+def test_interval() -> None:
+    assert Interval(0, 1).covers(0, 1)
+    assert not Interval(0, 1).covers(-0.1, 0.5)
+    assert not Interval(excluded=(0.0,)).covers(-1, 1)
+    assert Interval(excluded=(0.0,)).covers(0.1, 1)
+
+
+def test_complexities_of_the_original() -> None:
+    expected = {"add": 1, "sub": 1, "mul": 1, "div": 2, "sin": 3, "cos": 3, "tan": 4, "exp": 4,
+                "log": 4, "sqrt": 4, "n2": 2, "n3": 3, "n4": 3, "neg": 1, "abs": 2, "max": 4,
+                "min": 4, "tanh": 4, "inv": 2, "logabs": 4, "expneg": 4, "sigmoid": 4,
+                "harmonic": 4}  # fmt: skip
+    assert {name: OPERATORS[name].complexity for name in expected} == expected
+
+
+def test_order_and_names() -> None:
+    tokens = create_tokens(2, ["mul", "1", 0.1, "const", "poly", "square"], False, [1, 2.5])
+    assert [token.name for token in tokens] == [
+        "x1", "x2", "mul", "1.0", "0.1", "const", "poly", "n2",
+        "x1 < 1", "x1 < 2.5", "x2 < 1", "x2 < 2.5",
+    ]  # fmt: skip
+    kinds = [type(token) for token in tokens[3:9]]
+    assert kinds == [
+        HardCodedConstant, HardCodedConstant, PlaceholderConstant, Polynomial, Token, StateChecker
+    ]  # fmt: skip
+    assert create_tokens_of_the_original is create_tokens
+
+
+def test_thresholds_per_input() -> None:
+    tokens = create_tokens(2, ["add"], False, [[1.0], [2.0, 3.0]])
+    assert [token.name for token in tokens[3:]] == ["x1 < 1.0", "x2 < 2.0", "x2 < 3.0"]
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [([[1.0]], "one list per input"), (["a"], "'a' is not a number"), ([1.0, [2.0]], "mixes")],
+)
+def test_bad_thresholds(thresholds: list, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        create_tokens(2, ["add"], False, thresholds)
+
+
+@pytest.mark.parametrize(
+    ("function_set", "message"),
+    [
+        (["ad"], "Did you mean 'add'"),
+        (["nan"], "not finite"),
+        ([True], "neither a name nor a number"),
+        (["dso.library:NoSuch"], "no attribute"),
+        (["tests.library.test_library:KOZA"], "neither a Token nor a function"),
+    ],
+)
+def test_bad_function_sets(function_set: list, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        create_tokens(1, function_set)
+
+
+def test_duplicate_and_empty_libraries() -> None:
+    with pytest.raises(UserError, match="'add' twice"):
+        Library(create_tokens(1, ["add", "+"]))
+    with pytest.raises(UserError, match="at least one"):
+        Library([])
+
+
+def test_protected_swaps_what_has_a_protected_form() -> None:
+    tokens = create_tokens(1, ["add", "div", "log"], protected=True)
+    assert [token.name for token in tokens] == ["x1", "add", "div", "log"]
+    with np.errstate(divide="ignore"):
+        assert tokens[2](np.array([1.0]), np.array([0.0])) == 1.0
+    (explicit,) = create_tokens(0, ["protected_div"])
+    assert explicit.function is tokens[2].function
+
+
+def test_custom_tokens_by_reference() -> None:
+    names = ["tests.library.test_library:double_plus", "tests.library.test_library:LOGISTIC_MAP"]
+    function, token = create_tokens(0, [*names])
+    assert (function.name, function.arity) == ("double_plus", 2)
+    assert token is LOGISTIC_MAP
+    library = Library(create_tokens(1, ["add", *names]))
+    assert library.is_python.tolist() == [False, False, True, True]
+
+
+def test_groups() -> None:
+    library = Library(
+        create_tokens(2, [*KOZA, "inv", "neg", "sqrt", "n2", "arctan", "const", "1.0"], False, [0])
+    )
+    named = [library.names.index(name) for name in ("sin", "cos", "arctan")]
+    assert library.L == len(library) == 19
+    assert library.input_tokens.tolist() == [0, 1]
+    assert [library.names[i] for i in library.float_tokens] == ["const", "1.0"]
+    assert library.trig_tokens.tolist() == named
+    assert [library.names[i] for i in library.binary_tokens] == [*KOZA[:4], "x1 < 0", "x2 < 0"]
+    assert len(library.unary_tokens) == 9
+    assert len(library.terminal_tokens) == 4
+    assert library.state_checker_tokens.tolist() == [17, 18]
+    assert library.names[library.const_token] == "const"
+    assert library.poly_token is None
+    pairs = {library.names[i]: library.names[j] for i, j in library.inverse_tokens.items()}
+    assert pairs == {"inv": "inv", "neg": "neg", "exp": "log", "log": "exp", "sqrt": "n2",
+                     "n2": "sqrt"}  # fmt: skip
+    assert library.parent_adjust.tolist() == [-1, -1, *range(13), -1, -1, 13, 14]
+    assert library.n_parents == 15
+    assert (library.EMPTY_ACTION, library.EMPTY_PARENT, library.EMPTY_SIBLING) == (19, 15, 19)
+
+
+def test_lookup() -> None:
+    library = Library(create_tokens(2, [*KOZA, "n2"]))
+    assert library["add"].name == library[2].name == library["plus"].name == "add"
+    assert library["SQUARE"].name == "n2"
+    assert library.actionize("add, x1,x2").tolist() == [2, 0, 1]
+    assert [t.name for t in library.tokenize(np.array([2, 0, 1]))] == ["add", "x1", "x2"]
+    assert library.actionize([library[2], "x1", 1]).tolist() == [2, 0, 1]
+    with pytest.raises(TokenNotFoundError, match="Did you mean 'add'"):
+        library["ad"]
+    with pytest.raises(TokenNotFoundError, match="no index 40"):
+        library[40]
+
+
+def test_pickling_rebuilds_the_native_part() -> None:
+    library = Library(create_tokens(1, [*KOZA, 0.5, "const"], True, [1.0]))
+    copy = pickle.loads(pickle.dumps(library))
+    assert copy.names == library.names
+    assert not copy.is_python.any()
+    assert len(copy.native) == library.L
+
+
+def test_tokens_check_their_use() -> None:
+    with pytest.raises(UserError, match="takes 2 arguments"):
+        create_tokens(0, ["add"])[0](np.ones(1))
+    with pytest.raises(UserError, match="no value yet"):
+        PlaceholderConstant()()
+    with pytest.raises(UserError, match="no function"):
+        Polynomial()()
+    with pytest.raises(UserError, match="neither function nor children"):
+        Token(np.sin, "x1", 1, 1, input_var=0)
+
+
+def test_import_leaves_slow_packages_alone() -> None:
+    code = (
+        "import sys, dso.evaluation, dso.program;"
+        "assert not {'scipy', 'sympy', 'torch', 'pandas', 'joblib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
