@@ -105,7 +105,7 @@ class DeepSymbolicOptimizer:
     def setup(self, callback: Callable[[Standing], object] | None = None) -> None:
         """Check the config and build every part anew.
 
-        Nothing is written to disk before all of them exist.
+        Nothing is written to disk before the first iteration is done.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class DeepSymbolicOptimizer:
             config.training.max_seconds,
             verbose=config.training.verbose,
         )
-        self._open_files(config)
+        self._prepare_files(config)
 
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
         """Set up, search until a rule of `Stopping` ends it, and return the result.
@@ -206,6 +206,9 @@ class DeepSymbolicOptimizer:
         except BaseException:
             self._close()
             raise
+        if self.folder is not None and trainer.standing.iteration == 1:
+            # Not before: a config that cannot do one iteration leaves nothing behind.
+            self.folder.create(self._config_text)
         if self.log is not None:
             self.log.append(row)
         if self.result_files is not None:
@@ -229,7 +232,7 @@ class DeepSymbolicOptimizer:
         assert trainer is not None
         self.display.show(trainer.standing, self._expression)
         self._close()
-        if self.result_files is not None:
+        if self.result_files is not None and trainer.standing.iteration > 0:
             self.result_files.write(trainer)
         program = self._best_program()
         return {
@@ -262,8 +265,8 @@ class DeepSymbolicOptimizer:
     def _is_success(self, programs: ProgramBatch) -> bool:
         return bool(self.task.evaluate(self.reports.program(programs)).get("success"))
 
-    def _open_files(self, config: Config) -> None:
-        """Make the run folder, the last step of `setup`."""
+    def _prepare_files(self, config: Config) -> None:
+        """Say where files go; the first iteration makes them."""
         self.save_path: str | None = None
         self.output_file: str | None = None
         self.folder: RunFolder | None = None
@@ -278,7 +281,7 @@ class DeepSymbolicOptimizer:
         self.folder = RunFolder(Path(experiment.logdir, name), self.task.name, self.seed)
         self.save_path = str(self.folder.path)
         self.output_file = str(self.folder.file(".csv"))
-        self.folder.write_config(_config_text(config, self.task.name, self.seed))
+        self._config_text = _config_text(config, self.task.name, self.seed)
         self.log = IterationLog(self.folder.file(".csv"), config.logging.save_freq)
         self.result_files = ResultFiles(self.folder, self.reports, config.logging.save_freq)
 
@@ -301,21 +304,18 @@ def _make_task(config: Config) -> Task:
     if not is_reference(section["task_type"]):
         section.pop("validation_fraction", None)
     task = make_task(**section)
-    if config.training.const_optimizer not in (None, "dummy"):
-        fitted = [
-            name
-            for name, token in (
-                ("const", task.library.const_token),
-                ("poly", task.library.poly_token),
-            )
-            if token is not None
-        ]
-        if fitted:
-            raise UserError(
-                f"task.function_set: {' and '.join(fitted)} cannot be fitted in this version; "
-                'leave it out, or set training.const_optimizer to "dummy" to keep constants at 1.'
-            )
+    _refuse_fitted_tokens(task, config.training.const_optimizer)
     return task
+
+
+def _refuse_fitted_tokens(task: Task, const_optimizer: str | None) -> None:
+    if task.library.poly_token is not None:
+        raise UserError("task.function_set: 'poly' cannot be fitted in this version; leave it out.")
+    if task.library.const_token is not None and const_optimizer not in (None, "dummy"):
+        raise UserError(
+            "task.function_set: 'const' cannot be fitted in this version; leave it out, or set "
+            'training.const_optimizer to "dummy" to keep constants at 1.'
+        )
 
 
 def _make_prior(config: Config, task: Task) -> JointPrior:

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from dso.config import load_config
+from dso.config import load_config, validate
 from dso.errors import UserError
 from dso.stopping import INTERRUPT
 
@@ -86,6 +86,7 @@ def main(
     with _messages_as_lines():
         try:
             config = load_config(config_template or None)
+            validate(config)
             _apply_options(config, benchmark=benchmark, exp_name=exp_name, seed=seed)
             was_interrupted = run_all(config, runs, _n_processes(n_cores_task, runs))
         except UserError as error:

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from dso.errors import UserError
+
 Row = Mapping[str, object]
 
 
@@ -127,7 +129,6 @@ class RunFolder:
     Parameters
     ----------
     path : Path
-        Made if missing.
     task_name : str
     seed : int
     """
@@ -135,18 +136,29 @@ class RunFolder:
     def __init__(self, path: Path, task_name: str, seed: int) -> None:
         self.path = path
         self.prefix = f"dso_{task_name.replace('/', '_')}_{seed}"
-        self.path.mkdir(parents=True, exist_ok=True)
 
     def file(self, suffix: str) -> Path:
         """Return the path of one of this run's own files, e.g. ``_hof.csv``."""
         return self.path / f"{self.prefix}{suffix}"
 
-    def write_config(self, text: str) -> None:
-        """Write ``config.json`` unless a run of the same batch has done so."""
+    def create(self, config: str) -> None:
+        """Make the folder and write ``config.json``, unless a run of the same batch has done so.
+
+        Raises
+        ------
+        UserError
+            If that is not possible there.
+        """
         path = self.path / "config.json"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"experiment.logdir: {str(self.path)!r} cannot be made ({error.strerror})."
+            ) from None
         with _locked(self.path):
             if not path.exists():
-                write_text(path, text)
+                write_text(path, config)
 
     def write_rows(self, suffix: str, rows: Iterable[Row], columns: Sequence[str]) -> None:
         """Replace one of this run's own CSV files atomically."""

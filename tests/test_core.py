@@ -299,7 +299,8 @@ def test_a_drawn_seed_is_stored_and_repeats_the_run():
         ("checkpoint", {"load_path": "x"}, "checkpoint.load_path"),
         ("logging", {"save_summary": True}, "logging.save_summary"),
         ("task", {"validation_fraction": 0.2}, "task.validation_fraction"),
-        ("task", {"function_set": ["add", "const"]}, "const cannot be fitted"),
+        ("task", {"function_set": ["add", "const"]}, "'const' cannot be fitted"),
+        ("task", {"function_set": ["add", "poly"]}, "'poly' cannot be fitted"),
     ],
 )
 def test_what_does_not_exist_yet_is_refused_before_anything_is_written(

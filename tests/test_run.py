@@ -93,6 +93,14 @@ def test_more_processes_than_runs_are_said_to_be_too_many(invoke):
         ({"task": {"task_type": "regression", "dataset": "no.csv"}}, "no.csv"),
         ({"task": {"task_type": "regression", "metric": "nmse"}}, "nmse"),
         ({"task": {"task_type": "regression", "function_set": ["add", "sinn"]}}, "sinn"),
+        ({"experiment": 5}, "experiment"),
+        (
+            {
+                "task": {"task_type": "regression", "function_set": ["sin"]},
+                "prior": {"trig": {"on": True}, "length": {"on": True, "min_": 4, "max_": 9}},
+            },
+            "priors left no way",
+        ),
         ({"prior": {"lenght": {"on": True}}}, "lenght"),
         ({"policy_optimizer": {"policy_optimizer_type": "pqt"}}, "pqt"),
     ],

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dso.errors import UserError
 from dso.run_folder import IterationLog, RunFolder, append_row, write_rows, write_text
 
 
@@ -81,8 +82,14 @@ def test_a_save_freq_below_one_writes_at_the_end_only(tmp_path):
 
 def test_the_first_run_of_a_batch_writes_the_config(tmp_path):
     for seed, text in ((0, "first"), (1, "second")):
-        RunFolder(tmp_path / "new" / "run", "Nguyen-1", seed).write_config(text)
+        RunFolder(tmp_path / "new" / "run", "Nguyen-1", seed).create(text)
     assert (tmp_path / "new" / "run" / "config.json").read_text() == "first"
+
+
+def test_a_folder_that_cannot_be_made_is_a_user_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"experiment\.logdir"):
+        RunFolder(tmp_path / "file" / "run", "Nguyen-1", 0).create("{}")
 
 
 def test_files_are_named_for_task_and_seed(tmp_path):
