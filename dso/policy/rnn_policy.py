@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,15 +15,24 @@ from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
 from dso.policy.policy import Policy, Replay
+from dso.policy.sampling import Drawn, StepLogits, make_batch, make_replay, sample_stepwise
 from dso.policy.state_manager import StateManager
 from dso.prior.joint_prior import JointPrior
 from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
 
 N_GATES = {"lstm": 4, "gru": 3}
+
+
+class _Native(NamedTuple):
+    network: Any
+    stepper: Any
+    replay: Any
+
+
 _NATIVE = {
-    torch.float32: (_core.Network32, _core.replay32),
-    torch.float64: (_core.Network64, _core.replay64),
+    torch.float32: _Native(_core.Network32, _core.Stepper32, _core.replay32),
+    torch.float64: _Native(_core.Network64, _core.Stepper64, _core.replay64),
 }
 
 
@@ -137,33 +147,42 @@ class RNNPolicy(Policy):
         """
         with torch.no_grad():
             arrays = [p.detach().numpy() for p in self._network_parameters()]
-        network = _NATIVE[self.dtype][0](self.cell, arrays)
-        tokens, lengths, withdrawn = network.sample(
-            self.prior.rules, self._observation, stream.key, n, self.max_length, self.n_threads
-        )
-        complete = np.flatnonzero(lengths > 0)
-        if len(complete) == 0:
-            raise UserError(
-                "the priors left no way to complete any program of a whole batch; relax them: "
-                + "; ".join(self.prior.descriptions)
+        native = _NATIVE[self.dtype]
+        network = native.network(self.cell, arrays)
+        if self.prior.python:
+            drawn = sample_stepwise(
+                n,
+                stream.key,
+                self.prior,
+                self._observation,
+                lambda n_rows: self._steps(network.start(n_rows)),
+                native.stepper,
             )
-        if len(complete) < n:
-            rows = np.where(lengths > 0, np.arange(n), complete[np.arange(n) % len(complete)])
-            tokens, lengths = tokens[rows], lengths[rows]
-        width = int(lengths.max())
-        programs = ProgramBatch.from_arrays(np.ascontiguousarray(tokens[:, :width]), lengths)
-        return Batch(programs, np.ones(n, dtype=bool), withdrawn=withdrawn)
+        else:
+            drawn = Drawn(
+                *network.sample(
+                    self.prior.rules,
+                    self._observation,
+                    stream.key,
+                    n,
+                    self.max_length,
+                    self.n_threads,
+                )
+            )
+        return make_batch(drawn, self.prior)
+
+    def _steps(self, state: Any) -> StepLogits:
+        observed = self.state_manager.observe_dangling
+        return lambda features, slots: state.step(features, slots if observed else None)
 
     def replay(self, programs: ProgramBatch) -> Replay:
         """Walk programs through traversal state and priors; see `Policy.replay`."""
-        features, open_slots, prior, allowed = _NATIVE[self.dtype][1](
-            self.prior.rules, self._observation, programs.tokens, programs.lengths
-        )
-        return Replay(programs, features, open_slots, prior, allowed)
+        native_replay = _NATIVE[self.dtype].replay
+        return make_replay(programs, self.prior, self._observation, native_replay)
 
     def log_prob_and_entropy(self, replay: Replay) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and entropies per token; see `Policy.log_prob_and_entropy`."""
-        network = _NATIVE[self.dtype][0]
+        network = _NATIVE[self.dtype].network
         observed = replay.open_slots if self.state_manager.observe_dangling else None
         return _RecurrentNetwork.apply(
             network, self.cell, replay, observed, *self._network_parameters()
