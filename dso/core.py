@@ -18,7 +18,7 @@ from dso.batch import Batch
 from dso.config import Config, load_config, validate
 from dso.errors import UserError
 from dso.evaluation import Evaluator
-from dso.memory import PriorityQueue, complexity_measure
+from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
 from dso.policy_optimizer import Baseline, RiskFilter, make_policy_optimizer
 from dso.prior import JointPrior, make_joint_prior
 from dso.progress import Display, make_display
@@ -136,7 +136,7 @@ class DeepSymbolicOptimizer:
             policy=self.policy,
             evaluator=self.evaluator,
             policy_optimizer=self.policy_optimizer,
-            risk_filter=RiskFilter(config.training.epsilon),
+            risk_filter=RiskFilter(config.training.epsilon, _make_memory(config, self.policy)),
             baseline=Baseline(
                 config.training.baseline,
                 alpha=config.training.alpha,
@@ -149,6 +149,7 @@ class DeepSymbolicOptimizer:
             hof=config.logging.hof or 0,
             save_pareto_front=config.logging.save_pareto_front,
             queue=_make_queue(config, self.policy_optimizer, stream_seed),
+            warm_start=config.training.warm_start,
             is_success=self._is_success if config.training.early_stopping else None,
             masking_report=lambda: "\n".join(self.prior.descriptions),
         )
@@ -387,6 +388,13 @@ def _make_queue(config: Config, policy_optimizer: Any, seed: int) -> PriorityQue
             f"policy_optimizer.pqt_k: {size}; allowed: at most training.batch_size = {batch_size}."
         )
     return PriorityQueue(size, seed)
+
+
+def _make_memory(config: Config, policy: Policy) -> ProgramMemory | None:
+    training = config.training
+    if not training.use_memory:
+        return None
+    return ProgramMemory(policy, training.memory_capacity, training.memory_threshold)
 
 
 def _make_stopping(config: Config, callback: Callable[[Standing], object] | None) -> Stopping:

@@ -6,7 +6,6 @@ from dso.config import Config
 from dso.errors import UserError
 
 OFF: dict[tuple[str, str], object] = {
-    ("training", "use_memory"): False,
     ("training", "debug"): 0,
     ("logging", "save_all_iterations"): False,
     ("logging", "save_summary"): False,

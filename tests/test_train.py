@@ -84,7 +84,7 @@ def make_trainer(policy, **arguments):
         policy=policy,
         evaluator=TableEvaluator(),
         policy_optimizer=NoOptimizer(),
-        risk_filter=RiskFilter(arguments.pop("epsilon", 0.5)),
+        risk_filter=RiskFilter(arguments.pop("epsilon", 0.5), arguments.pop("memory", None)),
         baseline=Baseline("R_e"),
         library=LIBRARY,
         complexity=complexity_measure("token", LIBRARY.complexities),
@@ -203,6 +203,49 @@ def test_the_queue_receives_the_best_valid_program_of_each_iteration():
         assert trainer.policy_optimizer.calls[-1][2] is trainer.queue
     best = [[ADD, X1, X1], [EXP, X1]]
     assert contents == [[[EXP, X1]], best, best, [*best, [X1]]]
+
+
+class ListMemory:
+    """Weighs its programs and the batch alike."""
+
+    def __init__(self):
+        self.pushes = []
+
+    def push(self, programs, rewards):
+        rows = [programs.row(i).tolist() for i in range(len(programs))]
+        self.pushes.append(list(zip(rows, rewards.tolist(), strict=True)))
+
+    def distribution(self, programs, rewards):
+        remembered = [reward for push in self.pushes for _, reward in push]
+        return np.append(rewards, remembered), np.ones(len(rewards) + len(remembered))
+
+
+def test_a_memory_is_filled_before_and_takes_what_was_learned_from():
+    batches = [[[LOG, X1], [EXP, X1]], [[X1], [EXP, X1]], [[X1], [X1]]]
+    trainer = make_trainer(ListPolicy(batches), memory=ListMemory(), warm_start=2)
+    first, second = trainer.step(), trainer.step()
+    filled, learned, learned_next = trainer.risk_filter.memory.pushes
+    assert filled == [([LOG, X1], 0.9), ([EXP, X1], 0.5)]
+    assert (first["nevals"], second["nevals"]) == (4, 6)
+    # The median of 0.1, 0.5, 0.5, 0.9 is the 0.5 of this batch.
+    assert first["baseline"] == 0.5
+    assert learned == [([EXP, X1], 0.5)]
+    # All that is remembered is better than this batch, of which the best is kept.
+    assert learned_next == [([X1], 0.1), ([X1], 0.1)]
+    assert len({stream.key for stream in trainer.policy.streams}) == 3
+
+
+def test_what_fills_the_memory_is_remembered_like_any_program():
+    trainer = make_trainer(ListPolicy([[[EXP, X1]], [[X1]]]), memory=ListMemory())
+    row = trainer.step()
+    assert row["r_best"] == 0.5
+    assert rows_of(trainer.hall_of_fame.rows) == [[EXP, X1], [X1]]
+
+
+def test_a_memory_may_start_empty():
+    trainer = make_trainer(ListPolicy([[[X1]]]), memory=ListMemory(), warm_start=0)
+    assert trainer.step()["nevals"] == 1
+    assert len(trainer.policy.streams) == 1
 
 
 def test_too_many_dead_ends_end_the_run_with_the_table():
