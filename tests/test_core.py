@@ -276,6 +276,27 @@ def test_a_run_with_memory(caplog):
     assert sum("memory_threshold" in message for message in caplog.messages) == 1
 
 
+def test_novel_batches_hold_a_batch_of_new_programs_and_what_came_with_them():
+    def rows(**policy):
+        model = DeepSymbolicOptimizer(
+            config(
+                task={"function_set": ["exp", "sub", "add", "mul"]},
+                prior={"length": {"min_": 1, "max_": 7}},
+                policy=policy,
+            )
+        )
+        model.setup()
+        return [model.trainer.step() for _ in range(3)]
+
+    plain = rows()
+    novel = rows(sample_novel_batch=True, max_attempts_at_novel_batch=1000)
+    assert plain[1]["n_novel_full"] < 80
+    assert [row["n_novel_full"] for row in novel[:2]] == [100, 100]
+    assert novel[1]["nevals"] > 300
+    few = rows(sample_novel_batch=True, max_attempts_at_novel_batch=2)
+    assert plain[2]["nevals"] == 300 < few[2]["nevals"] <= 600
+
+
 @pytest.mark.parametrize("complexity", ["token", "length", None])
 def test_every_complexity_runs(complexity):
     model = DeepSymbolicOptimizer(config(training={"complexity": complexity}))
@@ -357,7 +378,6 @@ def test_bad_values_are_refused_by_name(section, values, message):
     ("section", "values", "name"),
     [
         ("gp_meld", {"run_gp_meld": True}, "gp_meld.run_gp_meld"),
-        ("policy", {"sample_novel_batch": True}, "policy.sample_novel_batch"),
         ("checkpoint", {"load_path": "x"}, "checkpoint.load_path"),
         ("logging", {"save_summary": True}, "logging.save_summary"),
         ("task", {"validation_fraction": 0.2}, "task.validation_fraction"),

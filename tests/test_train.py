@@ -32,8 +32,15 @@ class Scores:
 class TableEvaluator:
     """Rewards from a table; every log is invalid."""
 
+    def __init__(self):
+        self.seen = set()
+
+    def novel_keys(self, programs):
+        return {tuple(programs.row(i).tolist()) for i in range(len(programs))} - self.seen
+
     def evaluate(self, programs, iteration, on_policy):
         rows = [tuple(programs.row(i).tolist()) for i in range(len(programs))]
+        self.seen.update(rows)
         is_log = np.array([row[0] == LOG for row in rows])
         return Scores(
             np.array([REWARDS[row] for row in rows]),
@@ -51,6 +58,7 @@ class ListPolicy:
     batches: list
     withdrawn: int = 0
     streams: list = field(default_factory=list)
+    asked: list = field(default_factory=list)
 
     @property
     def prior(self):
@@ -62,6 +70,7 @@ class ListPolicy:
 
     def sample(self, n, stream):
         self.streams.append(stream)
+        self.asked.append(n)
         rows = self.batches[min(len(self.streams), len(self.batches)) - 1]
         return batch_of(rows, self.withdrawn)
 
@@ -203,6 +212,37 @@ def test_the_queue_receives_the_best_valid_program_of_each_iteration():
         assert trainer.policy_optimizer.calls[-1][2] is trainer.queue
     best = [[ADD, X1, X1], [EXP, X1]]
     assert contents == [[[EXP, X1]], best, best, [*best, [X1]]]
+
+
+def test_sampling_goes_on_until_a_batch_of_new_programs_is_there():
+    batches = [[[X1], [X1], [EXP, X1], [X1]], [[EXP, X1], [ADD, X1, X1]], [[LOG, X1]]]
+    policy = ListPolicy(batches, withdrawn=1)
+    trainer = make_trainer(policy, epsilon=1.0, max_attempts=5)
+    row = trainer.step()
+    assert policy.asked == [4, 2, 1]
+    assert len({stream.key for stream in policy.streams}) == 3
+    assert row["nevals"] == 7
+    assert row["n_novel_full"] == 7  # of this evaluator
+    assert row["n_withdrawn"] == 3
+    batch, _, _ = trainer.policy_optimizer.calls[0]
+    learned = [batch.programs.row(i).tolist() for i in range(len(batch))]
+    assert learned == [row for rows in batches for row in rows]
+
+
+def test_the_search_for_new_programs_gives_up():
+    policy = ListPolicy([[[X1], [EXP, X1]]])
+    trainer = make_trainer(policy, max_attempts=3)
+    assert trainer.step()["nevals"] == 6
+    assert policy.asked == [4, 2, 2]
+    policy.asked.clear()
+    trainer.step()  # both are known by now
+    assert policy.asked == [4, 4, 4]
+
+
+def test_without_the_wish_for_new_programs_one_draw_is_enough():
+    policy = ListPolicy([[[X1]]])
+    make_trainer(policy).step()
+    assert policy.asked == [4]
 
 
 class ListMemory:
