@@ -105,7 +105,7 @@ class IterationLog:
         self._file: TextIO | None = None
         self._n_pending = 0
 
-    def append(self, row: Row) -> None:
+    def append(self, row: Mapping[str, object]) -> None:
         """Write one row; the first one brings the header."""
         if self._file is None:
             self._file = open(self.path, "w", encoding="utf-8", newline="")  # noqa: SIM115
