@@ -198,7 +198,7 @@ struct BoundNetwork {
     std::shared_ptr<Network<T>> network;
     std::vector<std::pair<size_t, size_t>> shapes;
 
-    BoundNetwork(const std::string& cell, const std::vector<Array<T>>& parameters) {
+    BoundNetwork(const std::string& cell, const std::vector<Array<T>>& parameters, T floor) {
         if (cell != "lstm" && cell != "gru") throw std::invalid_argument("cell is lstm or gru");
         std::vector<ParameterView<T>> views;
         for (const Array<T>& p : parameters) {
@@ -206,7 +206,8 @@ struct BoundNetwork {
             shapes.emplace_back(p.shape(0), p.shape(1));
             views.push_back({p.data(), shapes.back().first, shapes.back().second});
         }
-        network = std::make_shared<Network<T>>(cell == "lstm" ? Cell::kLstm : Cell::kGru, views);
+        network =
+            std::make_shared<Network<T>>(cell == "lstm" ? Cell::kLstm : Cell::kGru, views, floor);
     }
 
     py::tuple sample(const RuleSet& rules, const Observation& observation, uint64_t key,
@@ -358,9 +359,10 @@ void bind_network(py::module_& m, const std::string& suffix) {
     py::class_<BoundNetwork<T>>(m, ("Network" + suffix).c_str(),
                                 "Policy network over parameters in the order input table, "
                                 "recurrent, bias (input, recurrent, bias of further layers), dense "
-                                "kernel, dense bias; a copy of the weights at construction.")
-        .def(py::init<const std::string&, const std::vector<Array<T>>&>(), py::arg("cell"),
-             py::arg("parameters"))
+                                "kernel, dense bias; a copy of the weights at construction. `floor` "
+                                "mixes that share of the uniform distribution into the output.")
+        .def(py::init<const std::string&, const std::vector<Array<T>>&, T>(), py::arg("cell"),
+             py::arg("parameters"), py::arg("floor") = 0)
         .def("sample", &BoundNetwork<T>::sample, py::arg("rules"), py::arg("observation"),
              py::arg("key"), py::arg("n_rows"), py::arg("n_positions"), py::arg("n_threads") = 1,
              py::arg("first_row") = 0, "-> tokens (n, T) int16, lengths (n,), withdrawals")

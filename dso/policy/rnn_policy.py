@@ -54,6 +54,9 @@ class RNNPolicy(Policy):
         Units of every layer, or of each (then `num_layers` is their number).
     initializer : {"zeros", "var_scale"}
         Of the recurrent weights.
+    action_prob_lowerbound : float
+        Share of the uniform distribution over all tokens in the network's own; the priors come
+        after it.
     seed : int
         Of the initial weights.
     n_threads : int
@@ -76,6 +79,7 @@ class RNNPolicy(Policy):
         num_layers: int = 1,
         num_units: int | Sequence[int] = 32,
         initializer: str = "zeros",
+        action_prob_lowerbound: float = 0.0,
         seed: int = 0,
         n_threads: int = 1,
         dtype: torch.dtype = torch.float32,
@@ -88,6 +92,7 @@ class RNNPolicy(Policy):
         self.units = [num_units] * num_layers if isinstance(num_units, int) else list(num_units)
         self.dtype = dtype
         self.n_threads = n_threads
+        self.action_prob_lowerbound = action_prob_lowerbound
         self._observation = self.state_manager.observation(library)
         self._parameters = {
             name: nn.Parameter(torch.from_numpy(value).to(dtype))
@@ -134,6 +139,11 @@ class RNNPolicy(Policy):
         inner = [value for name, value in weights.items() if not name.startswith("embedding.")]
         return [self.state_manager.table(inner[0], embeddings), *inner[1:]]
 
+    def _network(self, parameters: Sequence[Tensor]) -> Any:
+        """Return the native network with a copy of the weights."""
+        arrays = [p.detach().numpy() for p in parameters]
+        return _NATIVE[self.dtype].network(self.cell, arrays, self.action_prob_lowerbound)
+
     def sample(self, n: int, stream: Stream) -> Batch:
         """Draw `n` programs.
 
@@ -146,9 +156,7 @@ class RNNPolicy(Policy):
             If no row could be completed.
         """
         with torch.no_grad():
-            arrays = [p.detach().numpy() for p in self._network_parameters()]
-        native = _NATIVE[self.dtype]
-        network = native.network(self.cell, arrays)
+            network = self._network(self._network_parameters())
         if self.prior.python:
             drawn = sample_stepwise(
                 n,
@@ -156,7 +164,7 @@ class RNNPolicy(Policy):
                 self.prior,
                 self._observation,
                 lambda n_rows: self._steps(network.start(n_rows)),
-                native.stepper,
+                _NATIVE[self.dtype].stepper,
             )
         else:
             drawn = Drawn(
@@ -182,11 +190,8 @@ class RNNPolicy(Policy):
 
     def log_prob_and_entropy(self, replay: Replay) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and entropies per token; see `Policy.log_prob_and_entropy`."""
-        network = _NATIVE[self.dtype].network
         observed = replay.open_slots if self.state_manager.observe_dangling else None
-        return _RecurrentNetwork.apply(
-            network, self.cell, replay, observed, *self._network_parameters()
-        )
+        return _RecurrentNetwork.apply(self._network, replay, observed, *self._network_parameters())
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the weights, in a fixed order."""
@@ -217,11 +222,11 @@ class _RecurrentNetwork(torch.autograd.Function):
     """The native network as one differentiable operation over its parameters."""
 
     @staticmethod
-    def forward(ctx, network, cell, replay, open_slots, *parameters):  # type: ignore[no-untyped-def]
+    def forward(ctx, make_network, replay, open_slots, *parameters):  # type: ignore[no-untyped-def]
         programs = replay.programs
-        log_prob, entropy, forward_pass = network(
-            cell, [p.detach().numpy() for p in parameters]
-        ).forward(replay.features, open_slots, replay.prior, programs.tokens, programs.lengths)
+        log_prob, entropy, forward_pass = make_network(parameters).forward(
+            replay.features, open_slots, replay.prior, programs.tokens, programs.lengths
+        )
         if any(p.requires_grad for p in parameters):
             ctx.forward_pass = forward_pass
         return torch.from_numpy(log_prob), torch.from_numpy(entropy)
@@ -230,4 +235,4 @@ class _RecurrentNetwork(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, d_log_prob, d_entropy):  # type: ignore[no-untyped-def]
         gradients = ctx.forward_pass.backward(d_log_prob.numpy(), d_entropy.numpy())
-        return None, None, None, None, *map(torch.from_numpy, gradients)
+        return None, None, None, *map(torch.from_numpy, gradients)
