@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,33 @@ if TYPE_CHECKING:
     from dso.policy import Policy
     from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
     from dso.program.program_batch import ProgramBatch
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """What one step made, for whoever writes it down.
+
+    Attributes
+    ----------
+    number : int
+        1 for the first.
+    batch : Batch
+        All rows, rewards filled in.
+    scores : Scores
+        Of the same rows.
+    kept : (B,) bool
+        The rows that the policy learned from.
+    baseline : float
+    statistics : dict
+        What the policy optimiser's `step` returned.
+    """
+
+    number: int
+    batch: Batch
+    scores: Scores
+    kept: np.ndarray
+    baseline: float
+    statistics: dict[str, float]
 
 
 class Trainer:
@@ -85,6 +112,7 @@ class Trainer:
         self.dead_ends = DeadEndWatch()
         self.standing = Standing()
         self.best: ScoredPrograms | None = None
+        self.last: Iteration | None = None
         self._clock: float | None = None
 
     def step(self, override: Batch | None = None) -> dict[str, float]:
@@ -101,10 +129,11 @@ class Trainer:
         batch = self._with_scores(batch, scores)
         kept, quantile = self.risk_filter.select(scores.rewards)
         baseline = self.baseline.update(scores.rewards[kept], quantile)
-        self.policy_optimizer.step(batch[kept], baseline)
+        statistics = self.policy_optimizer.step(batch[kept], baseline)
         self._remember(batch, scores)
         row = self.stats.row(batch, scores, kept)
         self.standing = self._advanced(len(batch), start)
+        self.last = Iteration(self.standing.iteration, batch, scores, kept, baseline, statistics)
         self.dead_ends.update(batch.withdrawn, len(batch), self.masking_report)
         return self._log_row(row, baseline, time.perf_counter() - start)
 

@@ -297,7 +297,6 @@ def test_a_drawn_seed_is_stored_and_repeats_the_run():
         ("gp_meld", {"run_gp_meld": True}, "gp_meld.run_gp_meld"),
         ("policy", {"sample_novel_batch": True}, "policy.sample_novel_batch"),
         ("checkpoint", {"load_path": "x"}, "checkpoint.load_path"),
-        ("logging", {"save_summary": True}, "logging.save_summary"),
         ("task", {"validation_fraction": 0.2}, "task.validation_fraction"),
         ("task", {"function_set": ["add", "const"]}, "'const' cannot be fitted"),
         ("task", {"function_set": ["add", "poly"]}, "'poly' cannot be fitted"),

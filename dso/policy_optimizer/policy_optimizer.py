@@ -78,18 +78,24 @@ class PolicyOptimizer(ABC):
         Returns
         -------
         dict
-            ``loss`` (all of it), ``entropy`` (mean over the batch).
+            ``loss`` (all of it) and its two terms ``method_loss`` and ``entropy_loss``;
+            ``entropy`` (mean over the batch).
         """
         assert batch.rewards is not None
         replay = self.policy.replay(batch.programs)
         log_prob, entropy = self.policy.log_prob_and_entropy(replay)  # (B, T) each
         rewards = torch.from_numpy(clip_rewards(batch.rewards)).to(log_prob)
         entropy = entropy @ self._discounts(entropy)  # (B,)
-        loss = self.loss(log_prob.sum(dim=1), entropy, rewards, baseline)
+        method_loss = self.loss(log_prob.sum(dim=1), entropy, rewards, baseline)
         mean_entropy = entropy.mean()
-        loss = loss - self.entropy_weight * mean_entropy
+        loss = method_loss - self.entropy_weight * mean_entropy
         self.descent.step(loss)
-        return {"loss": loss.item(), "entropy": mean_entropy.item()}
+        return {
+            "loss": loss.item(),
+            "method_loss": method_loss.item(),
+            "entropy_loss": -self.entropy_weight * mean_entropy.item(),
+            "entropy": mean_entropy.item(),
+        }
 
     def _discounts(self, entropy: torch.Tensor) -> torch.Tensor:
         positions = torch.arange(entropy.shape[1], dtype=entropy.dtype, device=entropy.device)
