@@ -18,8 +18,8 @@ from dso.batch import Batch
 from dso.config import Config, load_config, validate
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive
-from dso.memory import complexity_measure
-from dso.policy_optimizer import Baseline, RiskFilter, policy_optimizer_class
+from dso.memory import PriorityQueue, complexity_measure
+from dso.policy_optimizer import Baseline, RiskFilter, make_policy_optimizer
 from dso.prior import JointPrior, make_joint_prior
 from dso.progress import Display, make_display
 from dso.recorders import (
@@ -141,7 +141,7 @@ class DeepSymbolicOptimizer:
         self.task.n_threads = n_cores
         self.prior = _make_prior(config, self.task)
         self.policy = _make_policy(config, self.task, self.prior, stream_seed, n_cores)
-        self.policy_optimizer = _make_policy_optimizer(config, self.policy)
+        self.policy_optimizer = _make_policy_optimizer(config, self.policy, stream_seed)
         self.evaluator = Evaluator(
             self.task, self.library, n_workers=n_cores, archive=_make_archive(config, self.task)
         )
@@ -162,6 +162,7 @@ class DeepSymbolicOptimizer:
             seed=stream_seed,
             hof=config.logging.hof or 0,
             save_pareto_front=config.logging.save_pareto_front,
+            queue=_make_queue(config, self.policy_optimizer, stream_seed),
             is_success=self._is_success if config.training.early_stopping else None,
             masking_report=lambda: "\n".join(self.prior.descriptions),
         )
@@ -428,15 +429,24 @@ def _policy_class(name: str) -> Callable[..., Policy]:
     return found
 
 
-def _make_policy_optimizer(config: Config, policy: Policy) -> Any:
-    section = config.policy_optimizer.to_dict()
-    kind = section.pop("policy_optimizer_type")
-    own = {
-        name: value
-        for name, value in section.items()
-        if not name.startswith(("pqt_", "ppo_")) and name not in ("summary", "debug")
-    }
-    return policy_optimizer_class(kind)(policy, **own)
+def _make_policy_optimizer(config: Config, policy: Policy, seed: int) -> Any:
+    section = config.policy_optimizer
+    own = section.model_extra or {}
+    common = {key: value for key, value in section.to_dict().items() if key not in own}
+    kind = common.pop("policy_optimizer_type")
+    return make_policy_optimizer(kind, policy, {**common, "seed": seed}, own)
+
+
+def _make_queue(config: Config, policy_optimizer: Any, seed: int) -> PriorityQueue | None:
+    """Build the queue for those that want one: an optimiser that does not say so may."""
+    if not getattr(policy_optimizer, "uses_queue", True):
+        return None
+    size, batch_size = config.policy_optimizer.pqt_k, config.training.batch_size
+    if size > batch_size:
+        raise UserError(
+            f"policy_optimizer.pqt_k: {size}; allowed: at most training.batch_size = {batch_size}."
+        )
+    return PriorityQueue(size, seed)
 
 
 def _make_stopping(config: Config, callback: Callable[[Standing], object] | None) -> Stopping:

@@ -132,7 +132,7 @@ class IterationLog:
         self._pace = Pace(save_freq)
         self._file: TextIO | None = None
 
-    def append(self, row: Row) -> None:
+    def append(self, row: Mapping[str, object]) -> None:
         """Write the one row of an iteration; the first one brings the header."""
         self.extend(list(row), [row.values()])
 

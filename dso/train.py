@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dso.batch import Batch
-from dso.memory import HallOfFame, ParetoFront, ScoredPrograms
+from dso.memory import HallOfFame, ParetoFront, PriorityQueue, ScoredPrograms
 from dso.policy_optimizer import Baseline, RiskFilter
 from dso.stopping import DeadEndWatch, Standing
 from dso.streams import Stream
@@ -38,10 +38,10 @@ class Iteration:
     scores : Scores
         Of the same rows.
     kept : (B,) bool
-        The rows that the policy learned from.
+        The rows that the risk filter kept.
     baseline : float
     statistics : dict
-        What the policy optimiser's `step` returned.
+        What the policy optimiser's `step` returned; empty where there was nothing to learn.
     """
 
     number: int
@@ -72,6 +72,8 @@ class Trainer:
         Size of the hall of fame; 0 for none.
     save_pareto_front : bool
         Whether a Pareto front is kept.
+    queue : PriorityQueue, optional
+        Is offered the best kept program of every iteration and handed to the policy optimiser.
     is_success : callable, optional
         Tells of the best program, a batch of one row, whether the task is solved; called only when
         there is a new one. Without it no program is a success.
@@ -93,6 +95,7 @@ class Trainer:
         seed: int,
         hof: int = 100,
         save_pareto_front: bool = True,
+        queue: PriorityQueue | None = None,
         is_success: Callable[[ProgramBatch], bool] | None = None,
         masking_report: Callable[[], str] = str,
     ) -> None:
@@ -108,6 +111,7 @@ class Trainer:
         self.masking_report = masking_report
         self.hall_of_fame = HallOfFame(hof) if hof else None
         self.pareto_front = ParetoFront() if save_pareto_front else None
+        self.queue = queue
         self.stats = TrainStats(library.names)
         self.dead_ends = DeadEndWatch()
         self.standing = Standing()
@@ -129,8 +133,10 @@ class Trainer:
         batch = self._with_scores(batch, scores)
         kept, quantile = self.risk_filter.select(scores.rewards)
         baseline = self.baseline.update(scores.rewards[kept], quantile)
-        statistics = self.policy_optimizer.step(batch[kept], baseline)
-        self._remember(batch, scores)
+        scored = self._scored(batch, scores)
+        rows = kept & self._writable(batch, override is None)
+        statistics = self._learn(batch, scored, rows, baseline)
+        self._remember(scored)
         row = self.stats.row(batch, scores, kept)
         self.standing = self._advanced(len(batch), start)
         self.last = Iteration(self.standing.iteration, batch, scores, kept, baseline, statistics)
@@ -149,17 +155,34 @@ class Trainer:
             programs = replace(programs, constants=scores.constants)
         return replace(batch, programs=programs).with_rewards(scores.rewards)
 
-    def _remember(self, batch: Batch, scores: Scores) -> None:
-        """Offer the batch to hall of fame and front, and look for a new best program."""
+    def _scored(self, batch: Batch, scores: Scores) -> ScoredPrograms:
         rewards = np.where(scores.cause == 0, scores.rewards, -np.inf)
-        scored = ScoredPrograms(batch.programs, rewards, self.complexity(batch.programs))
+        return ScoredPrograms(batch.programs, rewards, self.complexity(batch.programs))
+
+    def _writable(self, batch: Batch, is_drawn: bool) -> np.ndarray:
+        """Tell which rows (B,) the policy could have written; others have no log-probability."""
+        if is_drawn:
+            return np.ones(len(batch), dtype=bool)
+        return self.policy.prior.allowed(batch.programs)
+
+    def _learn(
+        self, batch: Batch, scored: ScoredPrograms, rows: np.ndarray, baseline: float
+    ) -> dict[str, float]:
+        """Teach the policy the chosen `rows` (B,); return the optimiser's statistics."""
+        if not rows.any():
+            return {}
+        if self.queue is not None:
+            self.queue.update(scored[rows].best())
+        return self.policy_optimizer.step(batch[rows], baseline, self.queue)
+
+    def _remember(self, scored: ScoredPrograms) -> None:
+        """Offer the batch to hall of fame and front, and look for a new best program."""
         if self.hall_of_fame is not None:
             self.hall_of_fame.update(scored)
         if self.pareto_front is not None:
             self.pareto_front.update(scored)
-        if rewards.max() > self.standing.r_best:
-            ties = np.flatnonzero(rewards == rewards.max())
-            self._set_best(scored[ties].ranked()[:1])
+        if scored.rewards.max() > self.standing.r_best:
+            self._set_best(scored.best())
 
     def _set_best(self, best: ScoredPrograms) -> None:
         self.best = best

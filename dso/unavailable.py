@@ -19,7 +19,6 @@ OFF: dict[tuple[str, str], object] = {
 
 VALUES: dict[tuple[str, str], tuple[str, ...]] = {
     ("task", "task_type"): ("control",),
-    ("policy_optimizer", "policy_optimizer_type"): ("pqt", "ppo"),
 }
 """Values of other keys that do not exist yet."""
 

@@ -4,13 +4,15 @@ A run counts as recovered where its best program has an NMSE below 1e-12 on 1 00
 drawn uniformly over the training ranges. Rows are written as they come; a second call goes on where
 the first stopped.
 
-    python scripts/benchmark_recovery.py config_regression.json --benchmarks Nguyen-1 Nguyen-2
+    python scripts/benchmark_recovery.py config_regression.json --benchmarks Nguyen-1 Nguyen-2 \\
+        --seeds 0 1 2 --set policy_optimizer.pqt_use_pg=true --out logs/nguyen.csv
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import logging
 import time
 from pathlib import Path
@@ -74,6 +76,14 @@ def run(config: dict, name: str, seed: int) -> dict[str, object]:
     }
 
 
+def override(config: dict, assignments: list[str]) -> None:
+    """Apply assignments like ``policy_optimizer.pqt_use_pg=true``."""
+    for assignment in assignments:
+        place, value = assignment.split("=", 1)
+        section, key = place.split(".", 1)
+        config[section][key] = json.loads(value)
+
+
 def main() -> None:
     """Run what is missing from the table, then print it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -81,6 +91,7 @@ def main() -> None:
     parser.add_argument("--benchmarks", nargs="+", required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--n_samples", type=int, default=2_000_000)
+    parser.add_argument("--set", nargs="+", default=[], metavar="SECTION.KEY=JSON")
     parser.add_argument("--out", type=Path, default=Path("logs/recovery.csv"))
     arguments = parser.parse_args()
     logging.getLogger("dso").setLevel(logging.ERROR)
@@ -99,6 +110,7 @@ def main() -> None:
                     continue
                 config = load_config(arguments.config)
                 config["training"]["n_samples"] = arguments.n_samples
+                override(config, arguments.set)
                 row = run(config, name, seed)
                 writer.writerow(row)
                 file.flush()

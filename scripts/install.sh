@@ -15,6 +15,20 @@ find_python() {
     return 1
 }
 
+# setup.py checks the same, but pip asks it only after loading hundreds of megabytes.
+check_compiler() {
+    local compiler
+    compiler=$("$1" -c '
+import os, sysconfig
+print((os.environ.get("CXX") or sysconfig.get_config_var("CXX") or "c++").split()[0])')
+    if ! command -v "$compiler" >/dev/null; then
+        echo "dso needs a C++17 compiler to build its native core, and '$compiler' was not found:" \
+            "'apt-get install g++' on Debian and Ubuntu, 'xcode-select --install' on macOS," \
+            "WSL on Windows." >&2
+        return 1
+    fi
+}
+
 install_dso() {
     local extras=$1 python stamp
     stamp="$(cat setup.py constraints.txt dso/native/*.[ch]pp | cksum)"
@@ -23,6 +37,7 @@ install_dso() {
         case "$(sed -n 2p .venv/dso-stamp)" in *"$extras"*) return ;; esac
     fi
     python=$(find_python)
+    check_compiler "$python"
     [ -x .venv/bin/python ] || "$python" -m venv .venv
     echo "Installing dso into .venv (a few minutes the first time) ..."
     .venv/bin/python -m pip install --quiet -c constraints.txt -e ".${extras:+[$extras]}"

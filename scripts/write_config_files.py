@@ -1,4 +1,4 @@
-"""Write the reference files in config/ and the schema for editors from dso/config_sections.py.
+"""Write the reference files in config/ and the schema for editors from dso/config/.
 
 Usage: python scripts/write_config_files.py [--check]
 
@@ -10,10 +10,12 @@ import sys
 import textwrap
 from pathlib import Path
 
-from dso.config_sections import TASK_DEFAULTS, Config, ControlTask, Section, common_defaults
+from dso.config.base import Section
+from dso.config.config import TASK_DEFAULTS, Config, common_defaults
+from dso.config.task_sections import ControlTask
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
-WRITTEN_BY = "Written by scripts/write_config_files.py: change dso/config_sections.py, not this."
+WRITTEN_BY = "Written by scripts/write_config_files.py: change dso/config/, not this."
 HEADS = {
     "config_common.json": (
         "The defaults of every task, and the meaning of every key. A config of your own holds only "

@@ -116,3 +116,50 @@ def completable(tokens, arities, group, least, high) -> bool:
         }
         reached = {(slots, count) for slots, count in reached if slots <= high}
     return False
+
+
+def tree(tokens, arities) -> list:
+    """Return [token, child, ...] of a complete traversal."""
+
+    def take(at):
+        node, at = [tokens[at]], at + 1
+        for _ in range(arities[node[0]]):
+            child, at = take(at)
+            node.append(child)
+        return node, at
+
+    return take(0)[0]
+
+
+def size(node, costs) -> int:
+    return costs[node[0]] + sum(size(c, costs) for c in node[1:])
+
+
+def depth(node) -> int:
+    return 1 + max(map(depth, node[1:]), default=0)
+
+
+def nodes(node):
+    yield node
+    for c in node[1:]:
+        yield from nodes(c)
+
+
+def arguments_fit(node, costs, limits) -> bool:
+    """Tell whether each argument is within `limits`[token][slot]; -1 is none."""
+    return all(
+        limits[n[0]][slot] < 0 or size(c, costs) <= limits[n[0]][slot]
+        for n in nodes(node)
+        for slot, c in enumerate(n[1:])
+    )
+
+
+def deepest_nesting(node, outer, inner) -> int:
+    """Return the most tokens of `inner` on a path below a token of `outer`."""
+
+    def on_path(n):
+        return (n[0] in inner) + max(map(on_path, n[1:]), default=0)
+
+    return max(
+        (max(map(on_path, n[1:]), default=0) for n in nodes(node) if n[0] in outer), default=0
+    )

@@ -293,7 +293,6 @@ def test_a_drawn_seed_is_stored_and_repeats_the_run():
     ("section", "values", "name"),
     [
         ("training", {"use_memory": True}, "training.use_memory"),
-        ("policy_optimizer", {"policy_optimizer_type": "ppo"}, "policy_optimizer_type = 'ppo'"),
         ("gp_meld", {"run_gp_meld": True}, "gp_meld.run_gp_meld"),
         ("policy", {"sample_novel_batch": True}, "policy.sample_novel_batch"),
         ("checkpoint", {"load_path": "x"}, "checkpoint.load_path"),

@@ -8,11 +8,12 @@ import pytest
 from dso.batch import Batch
 from dso.errors import UserError
 from dso.library import Library, create_tokens
-from dso.memory import complexity_measure
+from dso.memory import PriorityQueue, complexity_measure
 from dso.policy_optimizer import Baseline, RiskFilter
 from dso.program.program_batch import ProgramBatch
 from dso.train import Trainer
 from dso.train_stats import COLUMNS
+from tests.reference_memory import rows_of
 
 LIBRARY = Library(create_tokens(1, ["add", "exp", "log"]))
 ADD, EXP, LOG, X1 = (LIBRARY.names.index(name) for name in ("add", "exp", "log", "x1"))
@@ -51,6 +52,14 @@ class ListPolicy:
     withdrawn: int = 0
     streams: list = field(default_factory=list)
 
+    @property
+    def prior(self):
+        return self
+
+    def allowed(self, programs):
+        """Tell which programs do not begin with add."""
+        return programs.tokens[:, 0] != ADD
+
     def sample(self, n, stream):
         self.streams.append(stream)
         rows = self.batches[min(len(self.streams), len(self.batches)) - 1]
@@ -61,8 +70,8 @@ class NoOptimizer:
     def __init__(self):
         self.calls = []
 
-    def step(self, batch, baseline):
-        self.calls.append((batch, baseline))
+    def step(self, batch, baseline, queue):
+        self.calls.append((batch, baseline, queue))
         return {"n_steps": len(self.calls)}
 
 
@@ -101,10 +110,11 @@ def test_a_step_returns_the_columns_of_the_log_in_order():
 def test_the_kept_rows_and_the_quantile_reach_the_optimiser():
     trainer = make_trainer(ListPolicy([[[X1], [EXP, X1], [X1], [LOG, X1]]]))
     trainer.step()
-    batch, baseline = trainer.policy_optimizer.calls[0]
+    batch, baseline, queue = trainer.policy_optimizer.calls[0]
     assert batch.rewards.tolist() == [0.5, 0.9]
     assert batch.programs.row(0).tolist() == [EXP, X1]
     assert baseline == 0.5
+    assert queue is None
 
 
 def test_the_last_iteration_is_there_to_be_written_down():
@@ -183,6 +193,30 @@ def test_given_programs_take_the_place_of_a_draw():
     assert trainer.policy.streams == []
     assert row["nevals"] == 2
     assert trainer.standing.r_best == 0.5
+
+
+def test_given_programs_that_the_policy_cannot_write_are_remembered_but_not_learned():
+    queue = PriorityQueue(3)
+    trainer = make_trainer(ListPolicy([[[X1]]]), epsilon=1.0, queue=queue)
+    trainer.step(batch_of([[ADD, X1, X1], [X1]]))
+    batch, _, _ = trainer.policy_optimizer.calls[0]
+    assert batch.programs.tokens[:, 0].tolist() == [X1]
+    assert rows_of(queue.rows) == [[X1]]
+    assert rows_of(trainer.hall_of_fame.rows) == [[ADD, X1, X1], [X1]]
+    trainer.step(batch_of([[ADD, X1, X1]]))
+    assert len(trainer.policy_optimizer.calls) == 1
+
+
+def test_the_queue_receives_the_best_valid_program_of_each_iteration():
+    batches = [[[X1], [EXP, X1]], [[ADD, X1, X1], [X1]], [[LOG, X1]], [[X1], [X1]]]
+    trainer = make_trainer(ListPolicy(batches), queue=PriorityQueue(9))
+    contents = []
+    for _ in batches:
+        trainer.step()
+        contents.append(rows_of(trainer.queue.rows))
+        assert trainer.policy_optimizer.calls[-1][2] is trainer.queue
+    best = [[ADD, X1, X1], [EXP, X1]]
+    assert contents == [[[EXP, X1]], best, best, [*best, [X1]]]
 
 
 def test_too_many_dead_ends_end_the_run_with_the_table():

@@ -4,21 +4,27 @@ from dso.library.create import create_tokens
 from dso.library.functions import OPERATORS, Operator
 from dso.library.library import Library, TokenNotFoundError
 from dso.library.tokens import (
+    DiscreteAction,
     HardCodedConstant,
+    MultiDiscreteAction,
     PlaceholderConstant,
     Polynomial,
     StateChecker,
+    Stop,
     Token,
 )
 
 __all__ = [
     "OPERATORS",
+    "DiscreteAction",
     "HardCodedConstant",
     "Library",
+    "MultiDiscreteAction",
     "Operator",
     "PlaceholderConstant",
     "Polynomial",
     "StateChecker",
+    "Stop",
     "Token",
     "TokenNotFoundError",
     "create_tokens",

@@ -301,4 +301,5 @@ NAMES: dict[str, str] = {
 }
 """Every accepted name, aliases included, to the name of its row."""
 
-BY_FUNCTION: dict[Callable[..., Any], Operator] = {row.numpy: row for row in OPERATORS.values()}
+BY_FUNCTION: dict[int, Operator] = {id(row.numpy): row for row in OPERATORS.values()}
+"""Identity of a definition to its row. Not the function itself: a user's need not be hashable."""

@@ -11,9 +11,11 @@ from dso.errors import UserError, unknown
 from dso.library.functions import NAMES, OPERATORS
 from dso.library.tokens import (
     HardCodedConstant,
+    MultiDiscreteAction,
     PlaceholderConstant,
     Polynomial,
     StateChecker,
+    Stop,
     Token,
 )
 from dso.native import _core
@@ -91,6 +93,10 @@ class Library:
         self.float_tokens = np.setdiff1d(self.terminal_tokens, self.input_tokens)
         self.trig_tokens = self._where(name in TRIGONOMETRIC for name in self.names)
         self.state_checker_tokens = self._where(isinstance(t, StateChecker) for t in self.tokens)
+        self.multi_discrete_tokens = self._where(
+            isinstance(t, MultiDiscreteAction) for t in self.tokens
+        )
+        self.stop_tokens = self._where(isinstance(t, Stop) for t in self.tokens)
         self.const_token = self._only(PlaceholderConstant)
         self.poly_token = self._only(Polynomial)
         self.inverse_tokens = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class Token:
     @property
     def operator(self) -> Operator | None:
         """Row of the operator table behind the token; None for anything else."""
-        return BY_FUNCTION.get(self.function) if self.function is not None else None
+        return BY_FUNCTION.get(id(self.function))
 
     def __call__(self, *arguments: np.ndarray) -> np.ndarray:
         if self.function is None:
@@ -107,3 +107,57 @@ class StateChecker(Token):
         self.state_index = state_index
         self.threshold = float(threshold)
         super().__init__(None, f"x{state_index + 1} < {threshold}", 2, 1)
+
+
+class DiscreteAction(Token):
+    """The token ``a_v``: one action of an environment with a single discrete choice.
+
+    Parameters
+    ----------
+    value : int
+        Zero-based action; its name counts from 1.
+    """
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+        super().__init__(self._get, f"a_{value + 1}", 0, 1)
+
+    def _get(self) -> np.ndarray:
+        return np.array([float(self.value)])
+
+
+class MultiDiscreteAction(Token):
+    """The token ``ad_v``: sets one dimension of an action vector, the rest is its argument's.
+
+    Parameters
+    ----------
+    dimension, value : int
+        Zero-based; the name counts both from 1.
+    """
+
+    def __init__(self, dimension: int, value: int) -> None:
+        self.dimension = dimension
+        self.value = value
+        super().__init__(self._set, f"a{dimension + 1}_{value + 1}", 1, 1)
+
+    def _set(self, action: np.ndarray) -> np.ndarray:
+        action = np.array(action)
+        action[..., self.dimension] = self.value
+        return action
+
+
+class Stop(Token):
+    """The token ``STOP``: the action vector of which nothing is set yet.
+
+    Parameters
+    ----------
+    default : sequence of int
+        Value of each dimension that a branch does not set.
+    """
+
+    def __init__(self, default: Sequence[int]) -> None:
+        self.default = np.asarray(default, dtype=np.float64)
+        super().__init__(self._get, "STOP", 0, 1)
+
+    def _get(self) -> np.ndarray:
+        return self.default[np.newaxis].copy()  # (1, D)

@@ -1,8 +1,16 @@
-"""What a run remembers: hall of fame and Pareto front."""
+"""What a run remembers: hall of fame, Pareto front and what the policy learns from again."""
 
 from dso.batch import Batch
 from dso.memory.hall_of_fame import HallOfFame
 from dso.memory.pareto_front import ParetoFront
+from dso.memory.priority_queue import PriorityQueue
 from dso.memory.scored_programs import ScoredPrograms, complexity_measure
 
-__all__ = ["Batch", "HallOfFame", "ParetoFront", "ScoredPrograms", "complexity_measure"]
+__all__ = [
+    "Batch",
+    "HallOfFame",
+    "ParetoFront",
+    "PriorityQueue",
+    "ScoredPrograms",
+    "complexity_measure",
+]

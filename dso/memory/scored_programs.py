@@ -64,6 +64,10 @@ class ScoredPrograms:
         _, first = np.unique(rows.programs.keys(), return_index=True)
         return rows[np.sort(first)]
 
+    def best(self) -> ScoredPrograms:
+        """Return the first of the ranking, one row."""
+        return self[np.flatnonzero(self.rewards == self.rewards.max())].ranked()[:1]
+
     def same_as(self, other: ScoredPrograms) -> bool:
         """Tell whether the same programs stand in the same order with the same rewards."""
         return np.array_equal(self.rewards, other.rewards) and np.array_equal(

@@ -64,8 +64,33 @@ void bind_rules(py::module_& m) {
              })
         .def("forbid_descendant",
              [](RuleSet& r, const Mask& ancestors, const Mask& targets) {
-                 r.forbid_descendant(token_set(r, ancestors), token_set(r, targets));
+                 return r.forbid_descendant(token_set(r, ancestors), token_set(r, targets));
              })
+        .def("limit_nesting",
+             [](RuleSet& r, const Mask& outer, const Mask& inner, int limit) {
+                 r.limit_nesting(token_set(r, outer), token_set(r, inner), limit);
+             })
+        .def("require_ancestors",
+             [](RuleSet& r, const Mask& targets, const std::vector<int>& groups) {
+                 r.require_ancestors(token_set(r, targets), groups);
+             })
+        .def("require_each",
+             [](RuleSet& r, const Mask& group) { r.require_each(token_set(r, group)); })
+        .def("limit_depth", &RuleSet::limit_depth)
+        .def("limit_size",
+             [](RuleSet& r, const std::vector<int>& costs, std::optional<int> maximum,
+                const Array<int>& argument_limits) {
+                 if (costs.size() != r.n_tokens() ||
+                     static_cast<size_t>(argument_limits.size()) != r.n_tokens() * r.max_arity)
+                     throw std::invalid_argument("costs are (L,), argument limits (L, arity)");
+                 std::vector<int> limits(argument_limits.data(),
+                                         argument_limits.data() + argument_limits.size());
+                 for (int& limit : limits)
+                     if (limit < 0) limit = kUnlimited;
+                 r.limit_size(costs, maximum.value_or(kUnlimited), limits);
+             },
+             py::arg("costs"), py::arg("maximum"), py::arg("argument_limits"),
+             "Program size <= maximum (None: no limit); argument limits below 0 are none.")
         .def("limit_count",
              [](RuleSet& r, const Mask& group, int threshold, const Mask& forbidden) {
                  r.limit_count(token_set(r, group), threshold, token_set(r, forbidden));
@@ -96,6 +121,16 @@ void bind_rules(py::module_& m) {
                 return allowed;
             },
             "Tokens that may come first, (L,) bool.")
+        .def(
+            "mask_counts",
+            [](const RuleSet& rules, const Array<int16_t>& tokens, const Array<int32_t>& lengths) {
+                const ProgramView view = checked_view(tokens, lengths, rules.n_tokens());
+                py::array_t<int64_t> counts(rules.n_tokens());
+                std::fill_n(counts.mutable_data(), rules.n_tokens(), 0);
+                count_masked(view, rules, counts.mutable_data());
+                return counts;
+            },
+            "How often each token was masked on the way through the programs, (L,) int64.")
         .def(
             "violations",
             [](const RuleSet& rules, const Array<int16_t>& tokens, const Array<int32_t>& lengths) {

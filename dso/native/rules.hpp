@@ -3,6 +3,7 @@
 // and slots open; soft priors add to the logits. Each prior is a RuleSet of its own, so that what
 // it masks can be attributed; the sampler walks the merger of them all.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -21,6 +22,7 @@ public:
     explicit TokenSet(size_t n_tokens) : words_((n_tokens + 63) / 64) {}
     bool has(int token) const { return words_[token >> 6] >> (token & 63) & 1; }
     void insert(int token) { words_[token >> 6] |= 1ull << (token & 63); }
+    void erase(int token) { words_[token >> 6] &= ~(1ull << (token & 63)); }
     bool empty() const {
         for (uint64_t word : words_)
             if (word) return false;
@@ -43,11 +45,48 @@ struct CountLimit {
     TokenSet forbidden;
 };
 
+// How many tokens it takes at least to complete a program that still lacks members of a group.
+//
+// Every open slot takes a terminal in the end. Where terminals are members each slot brings one;
+// what is lacking beyond that comes from operators, each of which costs as many tokens as it has
+// arguments and gains the slots that it adds, and itself where it is a member.
+struct Completion {
+    bool terminal_members = false;
+    std::vector<int> operator_costs;  // tokens for a gain of 0, 1, ...
+
+    int shortest(int n_open, int missing) const {
+        if (missing <= 0) return n_open;
+        if (n_open == 0) return kUnlimited + 1;
+        const int lacking = std::max(missing - (terminal_members ? n_open : 0), 0);
+        return n_open + operator_costs[lacking];
+    }
+};
+
 // At least `minimum` tokens of a counter's group must be present at the end.
 struct CountRequirement {
     int counter, minimum;
     TokenSet group;
-    int smallest_arity;  // of the group: its cheapest member
+    Completion completion;
+};
+
+// Every token of the group, all terminals, must be present at the end.
+struct CoverRequirement {
+    TokenSet group;
+    int n_members;
+    Completion completion;
+};
+
+// On any path below a token of `outer` there are at most `limit` tokens of `inner`. Ancestor bit
+// first_bit + j says that j of them stand below such a token already.
+struct NestingLimit {
+    TokenSet outer, inner;
+    int limit, first_bit;
+};
+
+// `targets` need all of these ancestor groups above them.
+struct AncestorRequirement {
+    TokenSet targets;
+    uint64_t groups;
 };
 
 class RuleSet {
@@ -98,10 +137,24 @@ public:
         for_each(parents, [&](int parent) { only_child[parent] |= targets; });
     }
 
-    void forbid_descendant(const TokenSet& ancestors, const TokenSet& targets) {
-        const uint64_t bit = 1ull << claim(descendant.size(), "ancestor groups");
-        for_each(ancestors, [&](int token) { ancestor_bits[token] |= bit; });
-        descendant.push_back(targets);
+    // Returns the number of the ancestor group.
+    int forbid_descendant(const TokenSet& ancestors, const TokenSet& targets) {
+        const int group = add_ancestor_group(targets);
+        for_each(ancestors, [&](int token) { ancestor_bits[token] |= 1ull << group; });
+        return group;
+    }
+
+    void limit_nesting(const TokenSet& outer, const TokenSet& inner, int limit) {
+        const int first_bit = static_cast<int>(descendant.size());
+        for (int level = 0; level < limit; ++level) add_ancestor_group(TokenSet(n_tokens()));
+        add_ancestor_group(inner);
+        nestings.push_back({outer, inner, limit, first_bit});
+    }
+
+    void require_ancestors(const TokenSet& targets, const std::vector<int>& groups) {
+        uint64_t bits = 0;
+        for (int group : groups) bits |= 1ull << group;
+        ancestor_requirements.push_back({targets, bits});
     }
 
     void limit_count(const TokenSet& group, int threshold, const TokenSet& forbidden) {
@@ -109,9 +162,31 @@ public:
     }
 
     void require_count(const TokenSet& group, int minimum) {
-        int smallest = max_arity;
-        for_each(group, [&](int token) { smallest = std::min(smallest, arities[token]); });
-        requirements.push_back({add_counter(group), minimum, group, smallest});
+        requirements.push_back({add_counter(group), minimum, group, completion(group, minimum)});
+    }
+
+    void require_each(const TokenSet& group) {
+        int n_members = 0;
+        for_each(group, [&](int) { ++n_members; });
+        covers.push_back({group, n_members, completion(group, n_members)});
+    }
+
+    void limit_depth(int maximum) { max_depth = std::min(max_depth, maximum); }
+
+    // Sizes are sums of token costs. `argument_limits` (L, max_arity) bounds each argument, the
+    // whole program is bounded by `maximum`.
+    void limit_size(const std::vector<int>& token_costs, int maximum,
+                    const std::vector<int>& limits) {
+        if (!costs.empty() && costs != token_costs)
+            throw std::invalid_argument("size limits count different costs");
+        costs = token_costs;
+        cheapest_terminal = kUnlimited;
+        for_each(terminals,
+                 [&](int token) { cheapest_terminal = std::min(cheapest_terminal, costs[token]); });
+        max_size = std::min(max_size, maximum);
+        argument_limits.resize(n_tokens() * max_arity, kUnlimited);
+        for (size_t i = 0; i < argument_limits.size(); ++i)
+            argument_limits[i] = std::min(argument_limits[i], limits[i]);
     }
 
     void limit_length(int minimum, int maximum) {
@@ -133,11 +208,17 @@ public:
 
     std::vector<int> arities;
     int max_arity = 0, min_length = 0, max_length = kUnlimited, n_counters = 0;
+    int max_depth = kUnlimited, max_size = kUnlimited, cheapest_terminal = 0;
+    std::vector<int> costs;            // (L,), empty where no size is limited
+    std::vector<int> argument_limits;  // (L, max_arity)
     TokenSet first, last_chance, terminals;
     std::vector<TokenSet> child, only_child, sibling, of_arity, above_arity, descendant;
     std::vector<uint64_t> ancestor_bits, counter_bits;  // (L,)
     std::vector<CountLimit> limits;
     std::vector<CountRequirement> requirements;
+    std::vector<CoverRequirement> covers;
+    std::vector<NestingLimit> nestings;
+    std::vector<AncestorRequirement> ancestor_requirements;
     std::vector<double> logits;  // (L,)
     struct SoftLength {
         double location, scale;
@@ -157,6 +238,28 @@ private:
             throw std::invalid_argument("at most 64 " + std::string(what) +
                                         " in all priors together");
         return static_cast<int>(taken);
+    }
+    Completion completion(const TokenSet& group, int most_missing) const {
+        Completion result;
+        for_each(group, [&](int token) { result.terminal_members |= arities[token] == 0; });
+        result.operator_costs.assign(std::max(most_missing, 0) + 1, kUnlimited + 1);
+        result.operator_costs[0] = 0;
+        for (int gained = 1; gained <= most_missing; ++gained)
+            for (size_t token = 0; token < n_tokens(); ++token) {
+                const int arity = arities[token];
+                if (arity == 0) continue;
+                const int gain =
+                    (result.terminal_members ? arity - 1 : 0) + group.has(static_cast<int>(token));
+                if (gain == 0) continue;
+                int& cost = result.operator_costs[gained];
+                cost = std::min(cost, arity + result.operator_costs[std::max(gained - gain, 0)]);
+            }
+        return result;
+    }
+    int add_ancestor_group(const TokenSet& targets) {
+        const int group = claim(descendant.size(), "ancestor groups");
+        descendant.push_back(targets);
+        return group;
     }
     int add_counter(const TokenSet& group) {
         const uint64_t bit = 1ull << claim(n_counters, "token counters");
@@ -183,6 +286,13 @@ inline void RuleSet::merge(const RuleSet& other) {
     for (CountRequirement need : other.requirements)
         need.counter += counters, requirements.push_back(need);
     n_counters += other.n_counters;
+    for (NestingLimit nesting : other.nestings)
+        nesting.first_bit += n_groups, nestings.push_back(nesting);
+    for (AncestorRequirement need : other.ancestor_requirements)
+        need.groups <<= n_groups, ancestor_requirements.push_back(need);
+    covers.insert(covers.end(), other.covers.begin(), other.covers.end());
+    limit_depth(other.max_depth);
+    if (!other.costs.empty()) limit_size(other.costs, other.max_size, other.argument_limits);
     limit_length(other.min_length, other.max_length);
     add_logits(other.logits);
     soft_lengths.insert(soft_lengths.end(), other.soft_lengths.begin(), other.soft_lengths.end());

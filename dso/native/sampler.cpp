@@ -193,6 +193,23 @@ void replay(const ProgramView& programs, const RuleSet& rules, const Observation
     }
 }
 
+void count_masked(const ProgramView& programs, const RuleSet& rules, int64_t* counts) {
+    std::vector<uint64_t> forbidden((rules.n_tokens() + 63) / 64);
+    TraversalState state(rules);
+    for (size_t b = 0; b < programs.n_programs; ++b) {
+        state.restart();
+        for (int t = 0; t < programs.lengths[b] && !state.finished(); ++t) {
+            state.forbidden(forbidden.data());
+            for (size_t w = 0; w < forbidden.size(); ++w)
+                for (uint64_t word = forbidden[w]; word; word &= word - 1) {
+                    const size_t token = 64 * w + static_cast<size_t>(__builtin_ctzll(word));
+                    if (token < rules.n_tokens()) ++counts[token];
+                }
+            state.push(programs.row(b)[t]);
+        }
+    }
+}
+
 int first_violation(const int16_t* tokens, int length, TraversalState& state) {
     state.restart();
     for (int t = 0; t < length; ++t) {

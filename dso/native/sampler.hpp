@@ -47,6 +47,9 @@ template <class T>
 void replay(const ProgramView& programs, const RuleSet& rules, const Observation& observation,
             int32_t* features, T* open_slots, T* prior, bool* allowed);
 
+// Adds to counts (L,) how often each token was masked on the way through the programs.
+void count_masked(const ProgramView& programs, const RuleSet& rules, int64_t* counts);
+
 // Position of the first token that the rules forbid, or -1; an incomplete program fails at its end.
 int first_violation(const int16_t* tokens, int length, TraversalState& state);
 

@@ -23,21 +23,32 @@ struct Frame {
     int sibling = kEmpty;     // root token of the child completed last
     int same_child = kEmpty;  // the token at which every completed child starts, or kMixed
     uint64_t ancestors = 0;   // groups that the open node or a node above it belongs to
+    int size = 0;             // cost of the open node and its completed children
+    int room = kUnlimited;    // cost that the children still to come may have together
 };
 
 class TraversalState {
 public:
     explicit TraversalState(const RuleSet& rules)
-        : rules_(&rules), counts_(rules.n_counters), counted_out_((rules.n_tokens() + 63) / 64) {
+        : rules_(&rules),
+          counts_(rules.n_counters),
+          counted_out_((rules.n_tokens() + 63) / 64),
+          missing_(rules.covers.size()),
+          n_missing_(rules.covers.size()) {
         frames_.reserve(64);
         restart();
     }
 
     void restart() {
         frames_.assign(1, Frame{});
+        frames_[0].room = rules_->max_size;
         n_chosen_ = 0, n_open_ = 1, last_ = kEmpty;
         std::fill(counts_.begin(), counts_.end(), 0);
         std::fill(counted_out_.begin(), counted_out_.end(), 0);
+        for (size_t i = 0; i < rules_->covers.size(); ++i) {
+            missing_[i] = rules_->covers[i].group;
+            n_missing_[i] = rules_->covers[i].n_members;
+        }
         for (const CountLimit& limit : rules_->limits)
             if (limit.threshold <= 0) count_out(limit);
     }
@@ -67,12 +78,20 @@ private:
     }
     void count_out(const CountLimit& limit) { join(counted_out_.data(), limit.forbidden); }
     void forbid_by_length(uint64_t* words) const;
-    void forbid_unfulfillable(const CountRequirement& need, uint64_t* words) const;
+    void forbid_by_size(uint64_t* words) const;
+    int room_of_next(const Frame& frame) const;
+    // Tokens after which `missing` members (one fewer after a member itself) no longer fit.
+    void forbid_unfulfillable(const TokenSet& members, int missing, const Completion& completion,
+                              uint64_t* words) const;
+    uint64_t ancestors_below(int token) const;
+    void complete(int token, int size);
 
     const RuleSet* rules_;
     std::vector<Frame> frames_;
     std::vector<int> counts_;
     std::vector<uint64_t> counted_out_;  // tokens that a count limit forbids from here on
+    std::vector<TokenSet> missing_;      // per cover requirement, members not yet present
+    std::vector<int> n_missing_;
     mutable std::vector<uint64_t> scratch_;
     int n_chosen_ = 0, n_open_ = 1, last_ = kEmpty;
 };
@@ -94,8 +113,17 @@ inline void TraversalState::forbidden(uint64_t* words) const {
     }
     for (uint64_t groups = frame.ancestors; groups; groups &= groups - 1)
         join(words, rules.descendant[__builtin_ctzll(groups)]);
+    for (const AncestorRequirement& need : rules.ancestor_requirements)
+        if (need.groups & ~frame.ancestors) join(words, need.targets);
     forbid_by_length(words);
-    for (const CountRequirement& need : rules.requirements) forbid_unfulfillable(need, words);
+    if (static_cast<int>(frames_.size()) >= rules.max_depth && rules.max_arity > 0)
+        join(words, rules.above_arity[0]);
+    if (!rules.costs.empty()) forbid_by_size(words);
+    for (const CountRequirement& need : rules.requirements)
+        forbid_unfulfillable(need.group, need.minimum - counts_[need.counter], need.completion,
+                             words);
+    for (size_t i = 0; i < rules.covers.size(); ++i)
+        forbid_unfulfillable(missing_[i], n_missing_[i], rules.covers[i].completion, words);
 }
 
 inline void TraversalState::forbid_by_length(uint64_t* words) const {
@@ -106,30 +134,35 @@ inline void TraversalState::forbid_by_length(uint64_t* words) const {
     if (n_open_ == 1 && n_chosen_ + 1 < rules.min_length) join(words, rules.terminals);
 }
 
-// With `missing` members still to come and `open` slots left, the shortest completion either puts
-// members into open slots, opening more where there are too few, or chains the cheapest members.
-inline void TraversalState::forbid_unfulfillable(const CountRequirement& need,
-                                                 uint64_t* words) const {
-    const int missing_now = need.minimum - counts_[need.counter];
-    if (missing_now <= 0) return;
+// The argument that comes next may use what its siblings and those of the nodes above leave, where
+// each slot still open takes at least the cheapest terminal.
+inline void TraversalState::forbid_by_size(uint64_t* words) const {
     const RuleSet& rules = *rules_;
-    const auto shortest = [&](int open, int missing) {
-        if (missing <= 0) return open;
-        if (open == 0) return kUnlimited + 1;
-        if (need.smallest_arity > 0) return open + missing * need.smallest_arity;
-        if (missing <= open) return open;
-        if (rules.max_arity < 2) return kUnlimited + 1;
-        const int openers = (missing - open + rules.max_arity - 2) / (rules.max_arity - 1);
-        return open + openers * rules.max_arity;
-    };
+    const int room = room_of_next(top());
+    for (size_t token = 0; token < rules.n_tokens(); ++token)
+        if (rules.costs[token] + rules.arities[token] * rules.cheapest_terminal > room)
+            words[token >> 6] |= 1ull << (token & 63);
+}
+
+inline int TraversalState::room_of_next(const Frame& frame) const {
+    const RuleSet& rules = *rules_;
+    const int shared = frame.room - (frame.slots_left - 1) * rules.cheapest_terminal;
+    if (frame.parent == kEmpty) return shared;
+    return std::min(shared, rules.argument_limits[frame.parent * rules.max_arity + frame.slot]);
+}
+
+inline void TraversalState::forbid_unfulfillable(const TokenSet& members, int missing,
+                                                 const Completion& completion,
+                                                 uint64_t* words) const {
+    if (missing <= 0) return;
+    const RuleSet& rules = *rules_;
     const int budget = rules.max_length - n_chosen_ - 1;
     for (int arity = 0; arity <= rules.max_arity; ++arity) {
         const int open = n_open_ - 1 + arity;
-        const bool member_fails = shortest(open, missing_now - 1) > budget;
-        const bool other_fails = shortest(open, missing_now) > budget;
+        const bool member_fails = completion.shortest(open, missing - 1) > budget;
+        const bool other_fails = completion.shortest(open, missing) > budget;
         if (!member_fails && !other_fails) continue;
-        const uint64_t* same = rules.of_arity[arity].words();
-        const uint64_t* group = need.group.words();
+        const uint64_t *same = rules.of_arity[arity].words(), *group = members.words();
         for (size_t w = 0; w < counted_out_.size(); ++w)
             words[w] |= same[w] & ((member_fails ? group[w] : 0) | (other_fails ? ~group[w] : 0));
     }
@@ -159,20 +192,43 @@ inline void TraversalState::push(int token) {
         for (const CountLimit& limit : rules.limits)
             if (limit.counter == counter && limit.threshold == counts_[counter]) count_out(limit);
     }
+    for (size_t i = 0; i < missing_.size(); ++i)
+        if (missing_[i].has(token)) missing_[i].erase(token), --n_missing_[i];
     const int arity = rules.arities[token];
+    const int cost = rules.costs.empty() ? 0 : rules.costs[token];
     ++n_chosen_, n_open_ += arity - 1, last_ = token;
     if (arity > 0) {
-        frames_.push_back(
-            {token, 0, arity, kEmpty, kEmpty, top().ancestors | rules.ancestor_bits[token]});
+        const int room = rules.costs.empty() ? kUnlimited : room_of_next(top()) - cost;
+        frames_.push_back({token, 0, arity, kEmpty, kEmpty, ancestors_below(token), cost, room});
         return;
     }
-    for (int completed = token; !frames_.empty();) {  // a terminal may complete the nodes above it
+    complete(token, cost);
+}
+
+// Groups above the children of `token`, the next node: those above itself, its own, and the nesting
+// levels that it raises.
+inline uint64_t TraversalState::ancestors_below(int token) const {
+    uint64_t groups = top().ancestors;
+    for (const NestingLimit& nesting : rules_->nestings) {
+        const uint64_t levels = ((1ull << nesting.limit) - 1) << nesting.first_bit;
+        if (nesting.inner.has(token)) groups |= (groups & levels) << 1;
+        if (nesting.outer.has(token)) groups |= 1ull << nesting.first_bit;
+    }
+    return groups | rules_->ancestor_bits[token];
+}
+
+// A terminal completes the open slot, and perhaps the nodes above it.
+inline void TraversalState::complete(int token, int size) {
+    while (true) {
         Frame& frame = frames_.back();
-        frame.same_child = frame.slot == 0 || frame.same_child == completed ? completed : kMixed;
-        frame.sibling = completed;
+        frame.same_child = frame.slot == 0 || frame.same_child == token ? token : kMixed;
+        frame.sibling = token;
+        frame.size += size;
+        frame.room -= size;
         ++frame.slot;
         if (--frame.slots_left > 0 || frames_.size() == 1) return;
-        completed = frame.parent;
+        token = frame.parent;
+        size = frame.size;
         frames_.pop_back();
     }
 }

@@ -7,6 +7,7 @@ ones are rows of embedding times kernel. Either way the first layer's input is a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +69,7 @@ class StateManager:
             n_parents=library.n_parents,
         )
 
-    def table(self, kernel: Tensor, embeddings: list[Tensor]) -> Tensor:
+    def table(self, kernel: Tensor, embeddings: Sequence[Tensor]) -> Tensor:
         """Return the input table (symbols, G) from the input kernel (n_inputs, G)."""
         if not self.embedding:
             return kernel

@@ -12,7 +12,8 @@ from dso.policy_optimizer.gradient_descent import GradientDescent
 from dso.policy_optimizer.risk import clip_rewards
 
 if TYPE_CHECKING:
-    from dso.policy import Policy
+    from dso.memory import PriorityQueue
+    from dso.policy import Policy, Replay
 
 
 class PolicyOptimizer(ABC):
@@ -31,7 +32,14 @@ class PolicyOptimizer(ABC):
     entropy_weight : float
     entropy_gamma : float or None
         None is 1.
+
+    Attributes
+    ----------
+    uses_queue : bool
+        Whether `step` wants the queue of the best programs.
     """
+
+    uses_queue = False
 
     def __init__(
         self,
@@ -66,7 +74,9 @@ class PolicyOptimizer(ABC):
         baseline : float
         """
 
-    def step(self, batch: Batch, baseline: float) -> dict[str, float]:
+    def step(
+        self, batch: Batch, baseline: float, queue: PriorityQueue | None = None
+    ) -> dict[str, float]:
         """Update the policy once.
 
         Parameters
@@ -74,6 +84,8 @@ class PolicyOptimizer(ABC):
         batch : Batch
             The kept rows, rewards filled in.
         baseline : float
+        queue : PriorityQueue, optional
+            The best programs so far, if `uses_queue`.
 
         Returns
         -------
@@ -81,12 +93,23 @@ class PolicyOptimizer(ABC):
             ``loss`` (all of it) and its two terms ``method_loss`` and ``entropy_loss``;
             ``entropy`` (mean over the batch).
         """
-        assert batch.rewards is not None
-        replay = self.policy.replay(batch.programs)
+        log_prob, entropy = self.totals(self.policy.replay(batch.programs))
+        loss = self.loss(log_prob, entropy, self.rewards(batch, log_prob), baseline)
+        return self.descend(loss, entropy)
+
+    def totals(self, replay: Replay) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return log-probability and discounted entropy of each program, (B,) each."""
         log_prob, entropy = self.policy.log_prob_and_entropy(replay)  # (B, T) each
-        rewards = torch.from_numpy(clip_rewards(batch.rewards)).to(log_prob)
-        entropy = entropy @ self._discounts(entropy)  # (B,)
-        method_loss = self.loss(log_prob.sum(dim=1), entropy, rewards, baseline)
+        return log_prob.sum(dim=1), entropy @ self._discounts(entropy)
+
+    @staticmethod
+    def rewards(batch: Batch, like: torch.Tensor) -> torch.Tensor:
+        """Return the rewards (B,) as the loss sees them, of the type of `like`."""
+        assert batch.rewards is not None
+        return torch.from_numpy(clip_rewards(batch.rewards)).to(like)
+
+    def descend(self, method_loss: torch.Tensor, entropy: torch.Tensor) -> dict[str, float]:
+        """Subtract the entropy bonus from the method's own term and update the weights."""
         mean_entropy = entropy.mean()
         loss = method_loss - self.entropy_weight * mean_entropy
         self.descent.step(loss)

@@ -93,3 +93,16 @@ class JointPrior:
                 violated = rules.violations(programs.tokens, programs.lengths) >= 0
                 counted[name] = counted.get(name, False) | violated
         return counted
+
+    def mask_counts(self, programs: ProgramBatch) -> dict[str, np.ndarray]:
+        """Count how often each prior, looked at alone, masked each token: name -> (L,) int64.
+
+        The last entry, ``all``, counts what all of them together masked.
+        """
+        counts: dict[str, np.ndarray] = {}
+        rules = [*zip(self.priors, self._each, strict=True), (self, self.rules)]
+        for prior, alone in rules:
+            name = "all" if prior is self else type(prior).__name__
+            masked = alone.mask_counts(programs.tokens, programs.lengths)
+            counts[name] = counts.get(name, 0) + masked
+        return counts

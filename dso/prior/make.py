@@ -7,11 +7,19 @@ from collections.abc import Mapping, Sequence
 
 from dso.errors import UserError, unknown
 from dso.library import Library, TokenNotFoundError
+from dso.prior.all_inputs import AllInputsConstraint
+from dso.prior.argument_size import ArgumentSizeConstraint
+from dso.prior.argument_type import ArgumentTypeConstraint
 from dso.prior.const import ConstConstraint
 from dso.prior.domain_range import DomainRangeConstraint
 from dso.prior.inverse import InverseUnaryConstraint
 from dso.prior.joint_prior import JointPrior
 from dso.prior.length import LengthConstraint
+from dso.prior.max_depth import MaxDepthConstraint
+from dso.prior.max_size import MaxSizeConstraint
+from dso.prior.multi_discrete import MultiDiscreteConstraint
+from dso.prior.mutually_exclusive import MutuallyExclusiveConstraint
+from dso.prior.nesting import NestingConstraint
 from dso.prior.no_inputs import NoInputsConstraint
 from dso.prior.poly import PolyConstraint
 from dso.prior.prior import Prior
@@ -33,19 +41,17 @@ PRIORS: dict[str, type[Prior]] = {
     "uniform_arity": UniformArityPrior,
     "soft_length": SoftLengthPrior,
     "domain_range": DomainRangeConstraint,
+    "multi_discrete": MultiDiscreteConstraint,
+    "max_size": MaxSizeConstraint,
+    "max_depth": MaxDepthConstraint,
+    "argument_size": ArgumentSizeConstraint,
+    "nesting": NestingConstraint,
+    "argument_type": ArgumentTypeConstraint,
+    "all_inputs": AllInputsConstraint,
+    "mutually_exclusive": MutuallyExclusiveConstraint,
 }
 
-NOT_YET = {
-    "language_model",
-    "multi_discrete",
-    "max_size",
-    "max_depth",
-    "argument_size",
-    "nesting",
-    "argument_type",
-    "all_inputs",
-    "mutually_exclusive",
-}
+NOT_YET = {"language_model"}
 """Names that a config may hold but that nothing stands behind yet."""
 
 

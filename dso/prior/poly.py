@@ -15,6 +15,7 @@ class PolyConstraint(Constraint):
     def compile(self, rules: _core.RuleSet) -> None:
         """Count limits and one ancestor group."""
         library = self.library
+        assert library.poly_token is not None  # or it would not have been added
         poly = self.mask([library.poly_token])
         rules.limit_count(poly, 1, poly)
         above = [t for t, name in enumerate(library.names) if name in NOT_ABOVE_POLY]

@@ -1,6 +1,6 @@
 """Relations between two sets of tokens that may not occur."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from dso.errors import unknown
 from dso.library import Library
@@ -23,7 +23,7 @@ class RelationalConstraint(Constraint):
     Parameters
     ----------
     library : Library
-    targets, effectors : str or sequence
+    targets, effectors : str or iterable
         Token names, comma-separated or listed, of any arity.
     relationship : {"child", "descendant", "sibling", "uchild", "lchild", "rchild"}
         ``sibling`` is symmetric. ``uchild`` masks a target as the last child where every child
@@ -33,8 +33,8 @@ class RelationalConstraint(Constraint):
     def __init__(
         self,
         library: Library,
-        targets: str | Sequence[str | int],
-        effectors: str | Sequence[str | int],
+        targets: str | Iterable[str | int],
+        effectors: str | Iterable[str | int],
         relationship: str,
     ) -> None:
         super().__init__(library)

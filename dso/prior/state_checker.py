@@ -1,5 +1,6 @@
 """Decision trees without contradictory or useless branches."""
 
+from dso.library import StateChecker
 from dso.native import _core
 from dso.prior.prior import Constraint
 
@@ -16,7 +17,9 @@ class StateCheckerConstraint(Constraint):
     def compile(self, rules: _core.RuleSet) -> None:
         """Child rules by slot, and the only-child rule."""
         library = self.library
-        checkers = {int(t): library[int(t)] for t in library.state_checker_tokens}
+        checkers = {
+            t: token for t, token in enumerate(library.tokens) if isinstance(token, StateChecker)
+        }
         for index, parent in checkers.items():
             first = [
                 other

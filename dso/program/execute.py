@@ -165,11 +165,13 @@ def execute_columns(
     """Execute program `b` on whole columns; return its values (N,), cause and failing node."""
     row = programs.row(b)
     constants = iter(programs.constants[b])
+    children: list[np.ndarray]
     open_nodes: list[tuple[int, list[np.ndarray]]] = []
     failure = (VALID, -1)
     with np.errstate(all="ignore"):
         for t in range(len(row)):
-            position, children = t, []
+            position = t
+            children: list[np.ndarray] = []
             while len(children) == library.arities[row[position]]:
                 token = library.tokens[row[position]]
                 column = _call(token, children, X, constants)

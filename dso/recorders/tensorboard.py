@@ -29,7 +29,7 @@ SCALARS = {"loss": "total_loss"}
 class TensorBoard(Recorder):
     """Write TensorBoard events to the folder ``_summary``, in place of what an earlier run left.
 
-    All is of the rows that the policy learned from. Scalars: ``reward`` (mean), ``baseline``, and
+    All is of the rows that the risk filter kept. Scalars: ``reward`` (mean), ``baseline``, and
     the numbers that the policy optimiser's step returned, of the built-in ones ``total_loss`` with
     its terms ``method_loss`` and ``entropy_loss``, and ``entropy``. Histograms: ``rewards``,
     ``lengths``.
@@ -88,7 +88,9 @@ class TensorBoard(Recorder):
         arrays = {"rewards": rewards, "lengths": iteration.batch.programs.lengths[kept]}
         if self._parameters:
             gradients = _arrays("gradients", self._gradients)
-            scalars["gradient_norm"] = np.sqrt(sum((g**2).sum() for g in gradients.values()))
+            if gradients:
+                scalars["gradient_norm"] = np.sqrt(sum((g**2).sum() for g in gradients.values()))
+            self._gradients.clear()  # they are not those of an iteration without a descent
             arrays |= _arrays("parameters", self._parameters) | gradients
         for name, value in scalars.items():
             self._writer.add_scalar(name, float(value), number)

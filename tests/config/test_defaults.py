@@ -11,8 +11,9 @@ from types import ModuleType
 import pytest
 
 from dso.config import load_config, validate
-from dso.config_files import read_config, shipped_configs
-from dso.config_sections import TASK_DEFAULTS, Config, Section, common_defaults
+from dso.config.base import Section
+from dso.config.config import TASK_DEFAULTS, Config, common_defaults
+from dso.config.files import read_config, shipped_configs
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = {

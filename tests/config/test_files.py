@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import dso.config_files
-from dso.config_files import find_config, merge, parse_config, plain, read_config, shipped_configs
+import dso.config.files
+from dso.config.files import find_config, parse_config, read_config, shipped_configs
+from dso.config.plain import merge, plain
 from dso.errors import UserError
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
@@ -153,9 +154,9 @@ def test_configs_inside_an_installed_package_are_found(
     (tmp_path / "examples").mkdir()
     (tmp_path / "config_common.json").write_text("{}")
     (tmp_path / "examples" / "Mine-1.json").write_text("{}")
-    monkeypatch.setattr(dso.config_files, "_SHIPPED", (tmp_path, *dso.config_files._SHIPPED))
+    monkeypatch.setattr(dso.config.files, "_SHIPPED", (tmp_path, *dso.config.files._SHIPPED))
     assert find_config("Mine-1.json") == tmp_path / "examples" / "Mine-1.json"
-    monkeypatch.setattr(dso.config_files, "_SHIPPED", (tmp_path / "none",))
+    monkeypatch.setattr(dso.config.files, "_SHIPPED", (tmp_path / "none",))
     assert list(shipped_configs()) == []
 
 

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from dso.config import load_config, validate
-from dso.config_keys import MOVED
+from dso.config.old_keys import MOVED
 from dso.errors import UserError
 
 REGRESSION = {"task": {"task_type": "regression"}}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dso.config import Config, load_config, validate
-from dso.config_sections import Section
+from dso.config.base import Section
 from dso.errors import UserError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dso.errors import UserError
-from dso.library import Library, create_tokens
+from dso.library import Library, MultiDiscreteAction, StateChecker, Stop, create_tokens
 from dso.native import _core
 from dso.policy import RNNPolicy
 from dso.prior import PRIORS, JointPrior, make_joint_prior
@@ -16,6 +16,13 @@ ONE_INPUT = Library(create_tokens(1, KOZA))
 TWO_INPUTS = Library(create_tokens(2, KOZA))
 WITH_CONST = Library(create_tokens(1, [*KOZA, "const"]))
 WITH_POLY = Library(create_tokens(1, [*KOZA, "const", "poly"]))
+ACTIONS = Library(
+    [
+        Stop([0, 0]),
+        *(MultiDiscreteAction(dimension, value) for dimension in range(2) for value in range(2)),
+        *(StateChecker(i, 0.0) for i in range(2)),
+    ]
+)
 TREE = Library(create_tokens(2, KOZA, decision_tree_threshold_set=[0.2, 0.4, 0.6, 0.8]))
 
 
@@ -263,6 +270,140 @@ def test_poly():
     )
 
 
+def test_max_size():
+    check(  # complexities: sin 3, div 2, x1 1
+        ONE_INPUT,
+        {"max_size": on(max_=6)},
+        masked=["sin,sin", "sin,div", "div,div,x1,div", "div,sin", "exp,sin"],
+        unmasked=["sin,add,x1,x1", "div,add,x1,x1,x1", "exp,x1"],
+    )
+
+
+def test_max_depth():
+    check(
+        ONE_INPUT,
+        {"max_depth": on(max_=3)},
+        masked=["sin,sin,sin", "add,sin,log", "add,x1,sin,log"],
+        unmasked=["sin,sin,x1", "add,sin,x1,add,x1,x1"],
+    )
+
+
+def test_argument_size():
+    library = Library(create_tokens(1, [*KOZA, "pow"]))
+    check(
+        library,
+        {"argument_size": on(limits={"pow": [-1, 1], "cos": 5})},
+        masked=["pow,sin,x1,sin", "cos,sin,sin", "cos,add,x1,sin,x1,x1", "cos,add,sin,x1,div"],
+        unmasked=["pow,sin,sin,x1,x1", "cos,sin,x1", "add,cos,add,x1,add,x1,x1,sin,sin,sin,x1"],
+    )
+
+
+def test_nesting():
+    check(
+        ONE_INPUT,
+        {"nesting": on(limits={"sin": {"sin": 0, "cos": 1}})},
+        masked=["sin,exp,sin", "sin,cos,cos", "sin,add,x1,cos,log,cos"],
+        unmasked=["sin,add,cos,x1,cos,x1", "cos,cos,cos,sin,x1", "add,sin,x1,sin,x1"],
+    )
+
+
+def test_argument_type():
+    check(
+        TWO_INPUTS,
+        {"argument_type": on(tokens="sin,div")},
+        masked=["sin,add", "div,x1,log", "log,div,sin"],
+        unmasked=["sin,x1", "div,x1,x2", "add,log,x1,sin,x2"],
+    )
+    check(
+        TWO_INPUTS,
+        {"argument_type": on(tokens="sin", allowed="x2,add")},
+        masked=["sin,x1"],
+        unmasked=["sin,x2", "sin,add,x1,x1"],
+    )
+
+
+def test_mutually_exclusive():
+    check(
+        ONE_INPUT,
+        {"mutually_exclusive": on(tokens="sin,cos,exp")},
+        masked=["sin,cos", "add,sin,x1,exp", "exp,exp,cos"],
+        unmasked=["sin,sin,x1", "add,exp,x1,log,exp,x1"],
+    )
+
+
+def test_all_inputs():
+    prior = check(
+        TWO_INPUTS,
+        {"all_inputs": on(), "length": on(min_=2, max_=5)},
+        masked=["sin,x1", "add,x1,x1", "add,x2,sin,x2", "add,x1,add,x1,x1", "exp,exp,exp"],
+        unmasked=["add,x1,x2", "add,x1,sin,x2", "add,x1,add,x1,x2"],
+    )
+    sampled = RNNPolicy(TWO_INPUTS, prior).sample(500, Stream(0, "policy"))
+    assert sampled.withdrawn == 0
+    assert all({0, 1} <= set(sampled.programs.row(b).tolist()) for b in range(500))
+
+
+@pytest.mark.parametrize(
+    ("options", "masked", "unmasked"),
+    [
+        (
+            {},
+            ["x1 < 0.0,a1_1,a1_2", "x1 < 0.0,a1_1,a2_2,a1_2"],
+            [
+                "x1 < 0.0,a2_1,a1_1",
+                "x1 < 0.0,a1_1,a2_1,STOP,x2 < 0.0,a2_1,a1_2,STOP,a1_2",
+                "x1 < 0.0,a1_1,STOP",
+            ],
+        ),
+        (
+            {"dense": True},
+            ["x1 < 0.0,a1_1,STOP", "x1 < 0.0,STOP", "STOP", "a1_1,STOP"],
+            ["x1 < 0.0,a2_1,a1_1,STOP", "a2_1,a1_1,STOP"],
+        ),
+        (
+            {"dense": True, "ordered": True},
+            ["x1 < 0.0,a2_1", "a2_1", "x1 < 0.0,a1_1,STOP"],
+            ["x1 < 0.0,a1_1,a2_1,STOP", "x1 < 0.0,a1_2"],
+        ),
+        ({"ordered": True}, ["x1 < 0.0,a2_1,a1_1"], ["x1 < 0.0,a2_1,STOP", "a1_1,a2_2,STOP"]),
+    ],
+)
+def test_multi_discrete(options, masked, unmasked):
+    check(ACTIONS, {"multi_discrete": on(**options)}, masked, unmasked)
+
+
+def test_all_priors_together_leave_programs_that_obey_each():
+    library = Library(create_tokens(2, [*KOZA, "const", "1.0"]))
+    section = {
+        "length": on(min_=4, max_=20),
+        "relational": on(targets="x1", effectors="sub,div", relationship="uchild"),
+        "repeat": [on(tokens="const", max_=2), on(tokens="sin,cos", min_=1)],
+        "inverse": on(),
+        "trig": on(),
+        "const": on(),
+        "no_inputs": on(),
+        "uniform_arity": on(),
+        "soft_length": on(loc=10, scale=5),
+        "domain_range": on(),
+        "max_size": on(max_=25),
+        "max_depth": on(max_=6),
+        "argument_size": on(limits={"div": [-1, 4], "exp": 5}),
+        "nesting": on(limits={"exp": {"exp": 0, "log": 1}}),
+        "argument_type": on(tokens="log", allowed="x1,x2,add,mul"),
+        "all_inputs": on(),
+        "mutually_exclusive": on(tokens="exp,log"),
+    }
+    facts = {"input_ranges": np.array([[-1.0, 1.0]] * 2), "output_range": np.array([-2.0, 2.0])}
+    prior = joint(library, section, **facts)
+    batch = RNNPolicy(library, prior).sample(1000, Stream(0, "policy"))
+    assert prior.allowed(batch.programs).all()
+    assert not any(violated.any() for violated in prior.violations(batch.programs).values())
+    assert len(np.unique(batch.programs.keys())) > 900
+    assert batch.withdrawn < 1000  # the look-aheads do not know of each other
+    for counts in prior.mask_counts(batch.programs).values():
+        assert counts.shape == (library.L,)
+
+
 def test_soft_length_and_uniform_arity_add_the_documented_logits():
     prior = joint(TWO_INPUTS, {"soft_length": on(loc=3, scale=5), "uniform_arity": on()})
     programs = ProgramBatch.from_rows([TWO_INPUTS.actionize("add,sin,x1,exp,x2")])
@@ -296,8 +437,15 @@ def test_every_registered_prior_is_built_and_described():
         "uniform_arity": on(),
         "soft_length": on(loc=10, scale=5),
         "domain_range": on(),
+        "max_size": on(max_=40),
+        "max_depth": on(max_=10),
+        "argument_size": on(limits={"div": 9}),
+        "nesting": on(limits={"exp": {"exp": 0}}),
+        "argument_type": on(tokens="log"),
+        "all_inputs": on(),
+        "mutually_exclusive": on(tokens="exp,log"),
     }
-    assert set(section) == set(PRIORS)
+    assert set(section) == set(PRIORS) - {"multi_discrete"}  # whose tokens are others
     facts = {"input_ranges": np.array([[-1.0, 1.0]]), "output_range": np.array([-2.0, 2.0])}
     prior = joint(WITH_POLY, section, **facts)
     assert len(prior.descriptions) == len(section) + 2  # two relations, and poly by itself
@@ -346,6 +494,10 @@ def test_priors_that_do_nothing_are_skipped_with_the_reason():
         ({"repeat": on(tokens="sin")}, "min_"),
         ({"soft_length": on(loc=3, scale=0)}, "positive"),
         ({"relational": on(targets="sin", effectors="cos", relationship="chidl")}, "'child'"),
+        ({"argument_size": on(limits={"add": [1]})}, "add takes 2"),
+        ({"max_size": on()}, "greatest complexity"),
+        ({"max_depth": on()}, "greatest depth"),
+        ({"max_depth": on(max_=1)}, "no first token"),
         ({"length": on(min_=3, maximum=5)}, "maximum"),
         ({"repeat": on(tokens="add,sub,mul,div,sin,cos,exp,log", max_=0)}, "no first token"),
     ],

@@ -96,10 +96,10 @@ def test_repeat_at_most(seed, group, most):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     seed=seeds,
-    kind=st.sampled_from([[0], [0, 1], [0, 1, 2], [3], [5, 6], [7]]),
+    kind=st.sampled_from([[0], [0, 1], [0, 1, 2], [3], [5, 6], [7], [0, 3], [1, 5], [4, 7]]),
     least=st.integers(0, 6),
 )
 def test_repeat_at_least_masks_exactly_what_cannot_be_fulfilled(seed, kind, least):
@@ -156,3 +156,99 @@ def test_too_many_groups_are_an_error():
         rules.forbid_descendant(mask([3]), mask([4]))
     with pytest.raises(ValueError, match="at most 64"):
         rules.forbid_descendant(mask([3]), mask([4]))
+
+
+COSTS = [1, 2, 1, 1, 3, 1, 2, 1]
+NO_LIMITS = np.full((L, 3), -1, dtype=np.int32)
+
+
+def obeys(rules, tokens) -> bool:
+    programs = ProgramBatch.from_rows([tokens])
+    return bool(rules.violations(programs.tokens, programs.lengths)[0] < 0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=seeds, most=st.integers(2, 20))
+def test_size_of_the_program(seed, most):
+    rules = _core.RuleSet(ARITIES)
+    rules.limit_size(COSTS, most, NO_LIMITS)
+    tokens = random_traversal(seed)
+    node = reference.tree(tokens, ARITIES)
+    assert obeys(rules, tokens) == (reference.size(node, COSTS) <= most)
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=seeds, limit=st.lists(st.sampled_from([-1, 1, 2, 3, 5]), min_size=24, max_size=24))
+def test_sizes_of_arguments(seed, limit):
+    limits = np.array(limit, dtype=np.int32).reshape(L, 3)
+    rules = _core.RuleSet(ARITIES)
+    rules.limit_size(COSTS, None, limits)
+    tokens = random_traversal(seed)
+    node = reference.tree(tokens, ARITIES)
+    assert obeys(rules, tokens) == reference.arguments_fit(node, COSTS, limits)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=seeds, most=st.integers(1, 7))
+def test_depth(seed, most):
+    rules = _core.RuleSet(ARITIES)
+    rules.limit_depth(most)
+    tokens = random_traversal(seed)
+    assert obeys(rules, tokens) == (reference.depth(reference.tree(tokens, ARITIES)) <= most)
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=seeds, outer=token_sets, inner=token_sets, most=st.integers(0, 3))
+def test_nesting(seed, outer, inner, most):
+    rules = _core.RuleSet(ARITIES)
+    rules.limit_nesting(mask(outer), mask(inner), most)
+    tokens = random_traversal(seed)
+    node = reference.tree(tokens, ARITIES)
+    assert obeys(rules, tokens) == (reference.deepest_nesting(node, outer, inner) <= most)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=seeds, group=st.sampled_from([[0], [0, 1], [0, 1, 2]]))
+def test_each_of_a_group_masks_exactly_what_cannot_be_fulfilled(seed, group):
+    rules = _core.RuleSet(ARITIES)
+    rules.limit_length(1, MAX_LENGTH)
+    rules.require_each(mask(group))
+    tokens = random_traversal(seed)
+    native = native_masks(rules, tokens)
+    for t in range(len(tokens)):
+        unseen = set(group) - set(tokens[:t])
+        if not completable_with(tokens[:t], unseen):
+            break
+        for token in range(L):
+            possible = completable_with([*tokens[:t], token], unseen - {token})
+            assert native[t, token] == (not possible), (tokens[:t], token)
+
+
+def completable_with(tokens, unseen) -> bool:
+    """Tell whether all of `unseen` (terminals) fit into what is left, one slot each."""
+    # As terminals are interchangeable in length, count `len(unseen)` more of one of them.
+    have = sum(t in {0, 1, 2} for t in tokens)
+    return reference.completable(tokens, ARITIES, {0, 1, 2}, have + len(unseen), MAX_LENGTH)
+
+
+def test_targets_that_need_ancestors():
+    rules = _core.RuleSet(ARITIES)
+    groups = [rules.forbid_descendant(mask([t]), mask([t])) for t in (3, 4)]
+    rules.require_ancestors(mask([0]), groups)
+    for tokens, expected in {
+        (3, 4, 0): True,
+        (4, 3, 0): True,
+        (3, 0): False,
+        (0,): False,
+        (5, 3, 4, 0, 0): False,
+        (5, 3, 4, 0, 1): True,
+    }.items():
+        assert obeys(rules, list(tokens)) == expected, tokens
+
+
+def test_masks_are_counted():
+    rules = _core.RuleSet(ARITIES)
+    rules.forbid_child(mask([5]), mask([0, 1]))
+    programs = ProgramBatch.from_rows([[5, 2, 2], [3, 0]])
+    counts = rules.mask_counts(programs.tokens, programs.lengths)
+    np.testing.assert_array_equal(counts, [2, 2, 0, 0, 0, 0, 0, 0])

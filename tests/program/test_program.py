@@ -142,6 +142,8 @@ def test_custom_token_runs_in_whole_columns() -> None:
     result = execute(library, batch, columns)
     np.testing.assert_allclose(result.values, expected, rtol=1e-14)
     assert not result.cause.any()
+    alone = execute(library, batch[[0, 2]], columns)  # no row for the native lane
+    np.testing.assert_array_equal(alone.values, result.values[[0, 2]])
     mse = mean_squared_error(library, batch, columns, a).values
     np.testing.assert_allclose(mse, np.mean((expected - a) ** 2, axis=1), rtol=1e-13)
     share = fraction_within(library, batch, columns, a, 0.5, 0.1).values

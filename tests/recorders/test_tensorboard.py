@@ -73,9 +73,11 @@ def test_parameters_and_gradients_are_added_on_demand(tmp_path):
     for direction in ([7.0, 0.0], [3.0, -4.0]):  # the last descent of an iteration counts
         torch.autograd.grad((policy.weight * torch.tensor(direction)).sum(), [policy.weight])
     recorder.update(step(1))
+    recorder.update(step(2))
     recorder.close()
     found = events(tmp_path)
     assert scalars(found, 1)["gradient_norm"] == 5.0
+    assert "gradient_norm" not in scalars(found, 2)  # there was no descent
     assert {"parameters/weight", "parameters/frozen", "gradients/weight"} <= set(
         found.Tags()["histograms"]
     )

@@ -1,8 +1,8 @@
-"""Configs: reading, completing and checking them.
+"""From what the user gives to a whole config, and to one that is checked.
 
 A config stays a plain dict (`load_config`), so that callers can change it, until `validate` turns
 it into frozen, typed sections. Components never see it: `dso.core` hands each of them its section
-as plain arguments. Keys, defaults and meanings are in `dso.config_sections`.
+as plain arguments.
 """
 
 import logging
@@ -10,25 +10,21 @@ import os
 
 from pydantic import ValidationError
 
-from dso.config_errors import describe
-from dso.config_files import find_config, merge, plain, read_config
-from dso.config_keys import drop_unknown, modernise
-from dso.config_sections import (
-    SCIPY_ONLY,
+from dso.config.base import Section
+from dso.config.config import (
     TASK_DEFAULTS,
     Config,
-    Experiment,
-    GPMeld,
-    Postprocess,
-    Section,
     common_defaults,
     model_at,
     section_of,
 )
+from dso.config.files import find_config, read_config
+from dso.config.old_keys import drop_unknown, modernise
+from dso.config.plain import merge, plain
+from dso.config.sections import SCIPY_ONLY, Experiment, GPMeld, Postprocess
+from dso.config.wording import describe
 from dso.errors import UserError, unknown
 from dso.registry import is_reference
-
-__all__ = ["Config", "load_config", "merge", "validate"]
 
 logger = logging.getLogger("dso")
 

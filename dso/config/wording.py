@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from dso.config_keys import MOVED, REMOVED
+from dso.config.old_keys import MOVED, REMOVED
 from dso.errors import unknown
 
 MAX_SHOWN = 5

@@ -1,0 +1,116 @@
+"""The config as a whole: its sections, and what the built-in tasks change of their defaults.
+
+Defaults stand here and in the sections alone; the files in ``config/`` are written from them.
+"""
+
+from dso.config.base import Section, key
+from dso.config.plain import plain
+from dso.config.prior_sections import Priors
+from dso.config.sections import (
+    Checkpoint,
+    Experiment,
+    GPMeld,
+    Logging,
+    Policy,
+    PolicyOptimizer,
+    PolicyOptimizerUnion,
+    PolicyUnion,
+    Postprocess,
+    Semantic,
+    StateManager,
+    Training,
+)
+from dso.config.task_sections import (
+    BenchmarkDataset,
+    ControlTask,
+    RegressionTask,
+    Task,
+    task_kind,
+)
+
+
+class Config(Section):
+    """A config of dso."""
+
+    experiment: Experiment = key(Experiment(), "Where results go, and the seed.")
+    task: Task = key(RegressionTask(), "What is wanted.")
+    training: Training = key(Training(), "Budget, risk filter, baseline and fit of constants.")
+    logging: Logging = key(Logging(), "What is written beside the statistics of each iteration.")
+    state_manager: StateManager = key(
+        StateManager(), "What the policy sees of the expression so far."
+    )
+    policy: PolicyUnion = key(Policy(), "The network that writes expressions.")
+    policy_optimizer: PolicyOptimizerUnion = key(PolicyOptimizer(), "How it learns from rewards.")
+    gp_meld: GPMeld = key(GPMeld(), "Genetic programming seeded by the policy's samples.")
+    semantic: Semantic = key(Semantic(), "Library of small expressions by their values.")
+    prior: Priors = key(Priors(), "What may be written: one instance of each, or a list of them.")
+    postprocess: Postprocess = key(Postprocess(), "The report at the end.")
+    checkpoint: Checkpoint = key(Checkpoint(), "Saving the state of a run, and going on from it.")
+
+
+_ON = {"on": True}
+_USUAL_PRIORS = {
+    "inverse": _ON,
+    "trig": _ON,
+    "const": _ON,
+    "no_inputs": _ON,
+    "uniform_arity": _ON,
+    "soft_length": {"on": True, "loc": 10.0, "scale": 5.0},
+}
+
+TASK_DEFAULTS: dict[str, dict] = {
+    "regression": {
+        "task": RegressionTask.defaults(),
+        "policy_optimizer": {
+            "learning_rate": 0.0005,
+            "entropy_weight": 0.03,
+            "entropy_gamma": 0.7,
+        },
+        "prior": {
+            "length": {"on": True, "min_": 4, "max_": 64},
+            "repeat": {"on": True, "tokens": "const", "min_": None, "max_": 3},
+            **_USUAL_PRIORS,
+        },
+    },
+    "control": {
+        "task": ControlTask.defaults(),
+        "training": {
+            "n_samples": 200_000,
+            "batch_size": 200,
+            "epsilon": 0.1,
+            "early_stopping": False,
+        },
+        "logging": {"hof": None, "save_pareto_front": False},
+        "policy_optimizer": {
+            "learning_rate": 0.001,
+            "entropy_weight": 0.01,
+            "entropy_gamma": 0.85,
+        },
+        "prior": {"length": {"on": True, "min_": 4, "max_": 30}, **_USUAL_PRIORS},
+    },
+}
+"""What the built-in tasks change of the common defaults; a task of one's own changes nothing."""
+
+
+def common_defaults() -> dict:
+    """Return the defaults of every section that do not depend on the task."""
+    return plain(Config.defaults() | {"task": {"task_type": None}})  # type: ignore[return-value]
+
+
+def model_at(path: list, config: dict) -> type[Section]:
+    """Return the model of the dict at a place in the config."""
+    model: type[Section] = Config
+    for step in path:
+        if step == "task" and task_kind(config.get("task")) == "control":
+            model = ControlTask
+        elif step == "dataset":
+            model = BenchmarkDataset
+        elif isinstance(step, str):
+            model = type(model.model_fields[step].default)
+    return model
+
+
+def section_of(name: str) -> str | None:
+    """Return the section that has a key of this name, or None."""
+    sections = Config.model_fields.items()
+    return next((s for s, field in sections if name in type(field.default).model_fields), None)

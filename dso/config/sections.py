@@ -1,0 +1,343 @@
+"""The sections beside task and prior: every key with its default, meaning and what it may be."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from dso.config.base import (
+    WHOLE,
+    Count,
+    CountOrZero,
+    Int,
+    Level,
+    NonNegative,
+    Positive,
+    PositiveShare,
+    Reference,
+    Section,
+    Share,
+    Size,
+    Text,
+    key,
+    run_time_key,
+)
+from dso.config.plain import merge
+from dso.config.wording import describe
+from dso.errors import UserError
+from dso.registry import is_reference
+
+# Arguments of scipy.optimize.minimize, to which const_params goes with const_optimizer "scipy".
+SCIPY_ONLY = ("method", "jac", "hess", "hessp", "constraints", "tol", "callback", "options")
+
+
+class Experiment(Section):
+    """Where results go, and the seed."""
+
+    logdir: Text | None = key("./logs", "Folder that run folders are made in; null writes no file.")
+    exp_name: Text | None = key(None, "Name of the run folder; null = task name and time.")
+    seed: Annotated[int, Field(ge=0, lt=2**63), WHOLE] | None = key(
+        0, "Seed of the first run, run i takes seed + i; null draws one."
+    )
+    starting_seed: Int | None = Field(
+        default=None, exclude=True, description="Written at run time."
+    )
+    cmd: str | None = run_time_key()
+    timestamp: str | None = run_time_key()
+    task_name: str | None = run_time_key()
+    save_path: str | None = run_time_key()
+
+
+class ConstantFit(Section):
+    """`training.const_params` of const_optimizer 'lm'."""
+
+    bounds: list[float | None] | list[list[float | None]] | None = key(
+        None, "[low, high] of every constant, or a pair for each; null = no bound."
+    )
+    n_starts: Annotated[int, Field(ge=1, le=1000), WHOLE] = key(1, "Start points of the fit.")
+    max_iterations: Annotated[int, Field(ge=1, le=10_000), WHOLE] = key(
+        50, "Limit of steps per start."
+    )
+
+    @field_validator("bounds")
+    @classmethod
+    def _pairs(cls, bounds: list | None) -> list | None:
+        pairs = [bounds] if bounds and not isinstance(bounds[0], list) else bounds or []
+        for pair in pairs:
+            if len(pair) != 2 or (None not in pair and pair[0] >= pair[1]):
+                raise ValueError("each bound is a pair [low, high] with low < high")
+        return bounds
+
+
+class Training(Section):
+    """Budget, risk filter, baseline and the fit of constants."""
+
+    n_samples: Count = key(2_000_000, "Budget of evaluations; the run ends when it is used up.")
+    batch_size: Annotated[int, Field(ge=1, le=10_000_000), WHOLE] = key(
+        1000, "Expressions sampled per iteration."
+    )
+    epsilon: PositiveShare | None = key(
+        0.05, "Share of the batch, the best, that trains the policy; null or 1.0 = all of it."
+    )
+    baseline: Literal["ewma_R", "R_e", "ewma_R_e", "combined"] = key(
+        "R_e",
+        "Baseline: 'R_e' the quantile of the rewards, 'ewma_R' moving average of the mean reward, "
+        "'ewma_R_e' of the quantile, 'combined' quantile plus average of the rest.",
+    )
+    alpha: PositiveShare = key(0.5, "Weight of the newest value in moving averages.")
+    b_jumpstart: bool = key(False, "Moving averages start from the first value instead of 0.")
+    n_cores_batch: Annotated[int, Field(ge=-1, le=65536), WHOLE] | None = key(
+        1, "Threads (Python tasks: processes) that evaluate a batch; -1 = all cores, null = 1."
+    )
+    complexity: Literal["token", "length"] | None = key(
+        "token", "Size in the Pareto front: sum over 'token' values, 'length', or null = 0."
+    )
+    const_optimizer: Literal["lm", "scipy", "dummy"] | None = key(
+        "lm",
+        "Fit of 'const': 'lm' our Levenberg-Marquardt, 'scipy' scipy.optimize.minimize (slow), "
+        "'dummy' or null leave 1.0.",
+    )
+    const_params: dict[str, Any] = key(
+        {},
+        "Options of the fit. lm: bounds null, n_starts 1, max_iterations 50; scipy: arguments of "
+        "scipy.optimize.minimize, method 'L-BFGS-B' and options {gtol: 1e-3} if absent.",
+    )
+    max_seconds: Positive | None = key(None, "Stop after so much wall time.")
+    reward_threshold: float | None = key(None, "Stop once the best reward reaches it.")
+    patience: Count | None = key(None, "Stop after so many iterations without a better reward.")
+    early_stopping: bool = key(True, "Stop once the best expression is a success.")
+    verbose: bool = key(True, "Show progress.")
+    debug: Level = key(0, "Print parameter statistics: 1 at the start of steps, 2 at the end too.")
+    use_memory: bool = key(False, "Memory-augmented quantile.")
+    memory_capacity: Count = key(1000, "Items in the memory.")
+    warm_start: CountOrZero | None = key(
+        None, "Samples that fill the memory first; null = batch_size."
+    )
+    memory_threshold: Share | None = key(
+        None, "Share of probability in the memory above which its variance is reported."
+    )
+
+    @field_validator("n_cores_batch")
+    @classmethod
+    def _some_core(cls, n_cores: int | None) -> int | None:
+        if n_cores == 0:
+            raise ValueError("expected -1 (all cores), or 1 and more")
+        return n_cores
+
+    @field_validator("const_params")
+    @classmethod
+    def _fill(cls, params: dict, info: ValidationInfo) -> dict:
+        optimizer = info.data.get("const_optimizer")
+        if optimizer == "scipy":
+            base: dict = {"method": "L-BFGS-B"}
+            if params.get("method", "L-BFGS-B") == "L-BFGS-B":
+                base["options"] = {"gtol": 1e-3}
+            return merge(base, params)
+        if optimizer != "lm":
+            return params
+        foreign = next((name for name in params if name in SCIPY_ONLY), None)
+        if foreign is not None:
+            raise ValueError(f"'{foreign}' is an option of const_optimizer 'scipy', not of 'lm'")
+        try:
+            return ConstantFit.model_validate(params).to_dict()
+        except ValidationError as error:
+            raise UserError(describe(error, params, lambda path: ConstantFit)) from None
+
+
+class Logging(Section):
+    """What is written beside the statistics of each iteration."""
+
+    save_all_iterations: bool = key(False, "Reward, length and validity of every sample.")
+    save_summary: bool = key(
+        False,
+        "TensorBoard events: losses, reward, baseline, histograms of rewards and lengths.",
+    )
+    save_positional_entropy: bool = key(False, "Entropy of the tokens at each position.")
+    save_pareto_front: bool = key(True, "The Pareto front of reward against complexity.")
+    save_cache: bool = key(False, "Every expression with its reward and counts, at the end.")
+    save_cache_r_min: float | None = key(0.9, "Least reward for save_cache; null = all.")
+    save_freq: Annotated[int, Field(ge=-1, le=10**9), WHOLE] | None = key(
+        1, "Write to disk every so many iterations; null = 1; below 1 = at the end only."
+    )
+    save_token_count: bool = key(False, "How often each token was sampled.")
+    save_top_samples_per_batch: Share = key(0.0, "Share of each batch, the best, to write down.")
+    hof: CountOrZero | None = key(100, "Size of the hall of fame; null or 0 = none.")
+
+
+class StateManager(Section):
+    """What the policy sees of the expression so far."""
+
+    type: Literal["hierarchical"] = key("hierarchical", "The only kind.")
+    observe_action: bool = key(False, "The token before.")
+    observe_parent: bool = key(True, "The parent of the next token.")
+    observe_sibling: bool = key(True, "The sibling of the next token.")
+    observe_dangling: bool = key(False, "The number of open places.")
+    embedding: bool = key(False, "Trained embeddings instead of one-hot codes.")
+    embedding_size: Size = key(8, "Width of the embeddings.")
+
+    @model_validator(mode="after")
+    def _observes(self) -> "StateManager":
+        names = ("observe_action", "observe_parent", "observe_sibling", "observe_dangling")
+        if not any(getattr(self, name) for name in names):
+            raise ValueError(f"at least one of {', '.join(names)} must be true")
+        return self
+
+
+class Policy(Section):
+    """The recurrent network that writes expressions."""
+
+    policy_type: Literal["rnn"] = key("rnn", "'rnn', or a policy of your own: 'module:Class'.")
+    max_length: Size = key(64, "Most tokens in an expression; the length prior's max_ overrides.")
+    cell: Literal["lstm", "gru"] = key("lstm", "Kind of cell: 'lstm' or 'gru'.")
+    num_layers: Annotated[int, Field(ge=1, le=100), WHOLE] = key(1, "Layers of cells.")
+    num_units: Size | Annotated[list[Size], Field(min_length=1, max_length=100)] = key(
+        32, "Units per layer; a list has one number for each layer and says how many there are."
+    )
+    initializer: Literal["zeros", "var_scale"] = key(
+        "zeros", "Initial weights: 'zeros' or 'var_scale'."
+    )
+    action_prob_lowerbound: Annotated[float, Field(ge=0, lt=1)] = key(
+        0.0, "Probability spread over all tokens before priors apply."
+    )
+    sample_novel_batch: bool = key(False, "Sample until the batch holds only new expressions.")
+    max_attempts_at_novel_batch: Annotated[int, Field(ge=1, le=10_000), WHOLE] = key(
+        10, "Attempts of sample_novel_batch."
+    )
+    debug: Level = key(0, "From 1: print shape and size of every parameter of the policy.")
+
+
+class CustomPolicy(Policy):
+    """A policy of the user's own; its further keys go to its constructor."""
+
+    model_config = ConfigDict(extra="allow")
+    policy_type: Reference = Field(description="'module:Class'.")  # type: ignore[assignment]
+
+
+class PolicyOptimizer(Section):
+    """How the policy learns from rewards."""
+
+    policy_optimizer_type: Literal["pg", "pqt", "ppo"] = key(
+        "pg",
+        "'pg' policy gradient, 'pqt' priority queue training, 'ppo' proximal policy optimisation, "
+        "or one of your own: 'module:Class'.",
+    )
+    summary: bool = key(
+        False,
+        "With logging.save_summary: adds the gradient norm and histograms of every parameter and "
+        "its gradient.",
+    )
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = key(0.001, "Step size.")
+    optimizer: Literal["adam", "rmsprop", "sgd"] = key("adam", "'adam', 'rmsprop' or 'sgd'.")
+    entropy_weight: NonNegative = key(0.005, "Weight of the entropy bonus.")
+    entropy_gamma: Share | None = key(1.0, "Entropy of position t counts gamma^t; null = 1.")
+    pqt_k: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(10, "PQT: size of the queue.")
+    pqt_batch_size: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
+        1, "PQT: items drawn from the queue per step."
+    )
+    pqt_weight: NonNegative = key(200.0, "PQT: weight of its loss.")
+    pqt_use_pg: bool = key(False, "PQT: add the policy gradient.")
+    ppo_clip_ratio: Annotated[float, Field(gt=0, lt=1)] = key(0.2, "PPO: bound of the ratio.")
+    ppo_n_iters: Annotated[int, Field(ge=1, le=10_000), WHOLE] = key(
+        10, "PPO: passes over the batch."
+    )
+    ppo_n_mb: Annotated[int, Field(ge=1, le=10_000), WHOLE] = key(4, "PPO: minibatches per pass.")
+    debug: Level = key(0, "From 1: print shape and size of every parameter of the policy.")
+
+
+class CustomPolicyOptimizer(PolicyOptimizer):
+    """A policy optimiser of the user's own; its further keys go to its constructor."""
+
+    model_config = ConfigDict(extra="allow")
+    policy_optimizer_type: Reference = Field(description="'module:Class'.")  # type: ignore[assignment]
+
+
+def _plug_in_if(type_key: str) -> Discriminator:
+    """Choose the tag 'plug-in' where the value at `type_key` is a reference."""
+
+    def kind(section: object) -> str:
+        value = (
+            section.get(type_key) if isinstance(section, dict) else getattr(section, type_key, None)
+        )
+        return "plug-in" if is_reference(value) else "built-in"
+
+    return Discriminator(kind)
+
+
+class GPMeld(Section):
+    """Genetic programming seeded by the policy's samples."""
+
+    run_gp_meld: bool = key(False, "Whether to run it.")
+    verbose: bool = key(False, "Print every generation.")
+    generations: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
+        20, "Generations per iteration."
+    )
+    population_size: Annotated[int, Field(ge=1, le=10_000_000), WHOLE] | None = key(
+        None, "Individuals, drawn from the batch; null = the whole batch."
+    )
+    p_crossover: Share = key(0.5, "Probability that a pair is crossed.")
+    p_mutate: Share = key(0.5, "Probability that an individual is mutated.")
+    tournament_size: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
+        5, "Individuals that compete for a place."
+    )
+    train_n: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
+        50, "Best individuals that join the batch."
+    )
+    mutate_tree_max: Annotated[int, Field(ge=0, le=30), WHOLE] = key(
+        3, "Greatest depth of a subtree made by mutation."
+    )
+    crossover_operator: Literal["cxOnePoint"] = key("cxOnePoint", "Swap of two subtrees.")
+    mutation_operator: Literal["multi_mutate"] = key(
+        "multi_mutate", "One of subtree, replacement, insertion, shrink."
+    )
+    parallel_eval: bool = key(False, "Evaluate offspring on all cores.")
+    ind_representation: str = key("", "Kept for old files; without effect.")
+
+    @model_validator(mode="after")
+    def _train_on_population(self) -> "GPMeld":
+        if self.population_size is not None and self.train_n > self.population_size:
+            raise ValueError(
+                f"train_n ({self.train_n}) is greater than population_size ({self.population_size})"
+            )
+        return self
+
+
+class Semantic(Section):
+    """Library of small expressions by their values, searched for what is missing."""
+
+    on: bool = key(False, "Whether to use it.")
+
+
+class Postprocess(Section):
+    """The report at the end of the command line's runs."""
+
+    show_count: CountOrZero = key(5, "Rows of the best programs to print; has no effect yet.")
+    save_plots: bool = key(True, "Save plots of the best programs; has no effect yet.")
+
+
+class Checkpoint(Section):
+    """Saving the state of a run, and going on from it."""
+
+    load_path: Text | None = key(None, "Checkpoint to start from.")
+    save_freq: Positive | None = key(23.0, "Save after so many units; null = never.")
+    units: Literal["hours", "minutes", "seconds", "iterations"] = key(
+        "hours", "'hours', 'minutes', 'seconds' or 'iterations'."
+    )
+    save_on_done: bool = key(False, "Save when the run is done.")
+
+
+PolicyUnion = Annotated[
+    Annotated[Policy, Tag("built-in")] | Annotated[CustomPolicy, Tag("plug-in")],
+    _plug_in_if("policy_type"),
+]
+PolicyOptimizerUnion = Annotated[
+    Annotated[PolicyOptimizer, Tag("built-in")] | Annotated[CustomPolicyOptimizer, Tag("plug-in")],
+    _plug_in_if("policy_optimizer_type"),
+]

@@ -1,0 +1,261 @@
+"""The task section: regression, control, or a task of the user's own."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+from dso.config.base import (
+    WHOLE,
+    CountOrZero,
+    Int,
+    NonNegative,
+    Positive,
+    Reference,
+    Section,
+    Size,
+    Text,
+    key,
+)
+from dso.errors import unknown
+from dso.registry import is_reference
+
+METRIC_PARAMETERS = {
+    "neg_mse": 0,
+    "neg_rmse": 0,
+    "neg_nmse": 0,
+    "neg_nrmse": 0,
+    "neglog_mse": 0,
+    "inv_mse": 1,
+    "inv_nmse": 1,
+    "inv_nrmse": 1,
+    "fraction": 2,
+    "pearson": 0,
+    "spearman": 0,
+}
+"""Names of the metrics and how many parameters each takes."""
+
+REGRESSOR_DEFAULTS: dict[str, dict] = {
+    "dso_least_squares": {"cutoff_p_value": 1.0, "n_max_terms": None, "coef_tol": 1e-6},
+    "dso_lasso": {"gamma": 0.1, "comp_tol": 1e-4, "rtrn_constrnd_ls": True},
+    "linear_regression": {},
+    "lasso": {},
+    "ridge": {},
+}
+"""Regressors of the `poly` token; the parameters of each belong to it alone."""
+
+
+def _metric(name: str) -> str:
+    if name not in METRIC_PARAMETERS and not is_reference(name):
+        raise unknown("metric", name, METRIC_PARAMETERS)
+    return name
+
+
+Metric = Annotated[
+    str,
+    AfterValidator(_metric),
+    WithJsonSchema({"anyOf": [{"enum": list(METRIC_PARAMETERS)}, {"pattern": ":"}]}),
+]
+
+
+class BenchmarkDataset(Section):
+    """A named benchmark with options of its own."""
+
+    name: Text = Field(description="Name of the benchmark.")
+    benchmark_source: Text | None = key(None, "Table with the benchmark; null = the one of dso.")
+    root: Text | None = key(None, "Folder of benchmark_source.")
+    noise: NonNegative | None = key(None, "Deviation of added noise, in RMS of the training y.")
+    seed: CountOrZero | None = key(None, "Seed of the draw of the points; null = 0.")
+    logdir: Text | None = key(None, "Folder for a copy of the data.")
+    backup: bool = key(False, "Whether to save a copy of the data in logdir.")
+    y_limit: Positive | None = key(None, "Points drawn with |y| above it are drawn again.")
+
+    def to_dict(self) -> dict:
+        """Return the keys that were given; the benchmark itself says the others."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+
+
+def _dataset_kind(value: object) -> str:
+    if isinstance(value, str):
+        return "name"
+    return "benchmark" if isinstance(value, dict | BenchmarkDataset) else "arrays"
+
+
+def _arrays(value: object) -> object:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError(
+            "expected the name of a benchmark, a path that ends in '.csv', "
+            "a dict with 'name', or a pair (X, y)"
+        )
+    return value
+
+
+Dataset = Annotated[
+    Annotated[Text, Tag("name")]
+    | Annotated[BenchmarkDataset, Tag("benchmark")]
+    | Annotated[
+        Any,
+        AfterValidator(_arrays),
+        WithJsonSchema({"type": "array", "minItems": 2, "maxItems": 2}),
+        Tag("arrays"),
+    ],
+    Discriminator(_dataset_kind),
+]
+Thresholds = list[float] | list[list[float]] | None
+
+
+class PolyOptimizer(Section):
+    """How the polynomial of a `poly` token is fitted."""
+
+    degree: Annotated[int, Field(ge=0, le=100), WHOLE] = key(3, "Total degree of the polynomial.")
+    coef_tol: NonNegative = key(1e-6, "Smaller coefficients are dropped.")
+    regressor: Literal["dso_least_squares", "dso_lasso", "linear_regression", "lasso", "ridge"] = (
+        key("dso_least_squares", "Method of the fit.")
+    )
+    regressor_params: dict[str, Any] = key(
+        {},
+        "Arguments of the regressor. dso_least_squares: cutoff_p_value 1.0, n_max_terms null, "
+        "coef_tol 1e-6; dso_lasso: gamma 0.1, comp_tol 1e-4, rtrn_constrnd_ls true; others: those "
+        "of scikit-learn.",
+    )
+
+    @field_validator("regressor_params")
+    @classmethod
+    def _fill(cls, params: dict, info: ValidationInfo) -> dict:
+        defaults = REGRESSOR_DEFAULTS.get(info.data.get("regressor", ""), {})
+        for name in params if defaults else ():
+            if name not in defaults:
+                raise unknown("parameter", name, defaults)
+        return defaults | params
+
+
+class RegressionTask(Section):
+    """Find the expression that gives y from X."""
+
+    task_type: Literal["regression"] | None = key(
+        "regression", "'regression', 'control', or a task of your own: 'module:Class'."
+    )
+    dataset: Dataset = key(
+        "Nguyen-1",
+        "Benchmark name, CSV path (the last column is y), or a dict: name, benchmark_source, root, "
+        "noise, seed, logdir, backup, y_limit. In Python also a pair (X, y).",
+    )
+    header: bool | None = key(
+        None, "Whether the CSV has a header; null: if a cell of its first row is not a number."
+    )
+    y_limit: Positive | None = key(
+        100.0, "Points of a benchmark drawn with |y| above it are drawn again; null = no limit."
+    )
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)] = key(
+        0.0, "Share of the rows set aside to rank the hall of fame."
+    )
+    function_set: list[str | float] | None = key(
+        None,
+        "Tokens: operators, numbers, 'const' (fitted), 'poly' (fitted polynomial), "
+        "'module:name'. null = the benchmark's set; for data add sub mul div sin cos exp log.",
+    )
+    metric: Metric = key(
+        "inv_nrmse", "Reward: " + ", ".join(METRIC_PARAMETERS) + ", or 'module:function'."
+    )
+    metric_params: list[float] | None = key([1.0], "Parameters of the metric; null = its usual.")
+    extra_metric_test: Metric | None = key(None, "Another metric to report on the test data.")
+    extra_metric_test_params: list[float] | None = key([], "Parameters of extra_metric_test.")
+    threshold: NonNegative = key(1e-12, "Success: the noiseless test NMSE is below it.")
+    protected: bool = key(False, "Whether operators return a number everywhere (div by 0 = 1).")
+    reward_noise: NonNegative = key(0.0, "Deviation of noise added to the reward.")
+    reward_noise_type: Literal["r", "y_hat"] = key(
+        "r", "Noise on the reward 'r' or, in RMS of y, on the predictions 'y_hat'."
+    )
+    normalize_variance: bool = key(False, "Divide a noisy reward by sqrt(1 + 12 * noise^2).")
+    decision_tree_threshold_set: Thresholds = key(
+        [], "Thresholds of decision nodes 'x1 < t': one list, or one for each input."
+    )
+    poly_optimizer_params: PolyOptimizer = key(PolyOptimizer(), "Fit of the 'poly' token.")
+
+    @field_validator("metric_params", "extra_metric_test_params")
+    @classmethod
+    def _count(cls, params: list[float] | None, info: ValidationInfo) -> list[float] | None:
+        metric = info.data.get((info.field_name or "").removesuffix("_params"))
+        needed = METRIC_PARAMETERS.get(metric or "")
+        if needed is None:
+            return params
+        if params is None and needed <= 1:
+            return [1.0] * needed
+        if params is None or len(params) != needed:
+            raise ValueError(f"metric '{metric}' takes {needed} parameters")
+        return params
+
+
+class ControlTask(Section):
+    """Find a closed-form policy of a Gymnasium environment."""
+
+    task_type: Literal["control"] = key(
+        "control", "'regression', 'control', or a task of your own: 'module:Class'."
+    )
+    env: Text = key("CustomCartPoleContinuous-v0", "Id of the environment, or 'module:Env-v0'.")
+    env_kwargs: dict[str, Any] | None = key({}, "Arguments of the environment.")
+    action_spec: list[str | list[str | float] | None] | None = key(
+        [None],
+        "One entry per action: null = learn it, 'anchor' = taken from the anchor model, or the "
+        "tokens of a fixed expression.",
+    )
+    algorithm: Text | None = key(None, "Algorithm of the anchor model; null = as its file says.")
+    anchor: Text | None = key(None, "Path of the anchor model; null = the shipped one, if any.")
+    n_episodes_train: Size = key(10, "Episodes per reward.")
+    n_episodes_test: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
+        1000, "Episodes per evaluation."
+    )
+    success_score: float | None = key(999999.0, "Return from which an episode is a success.")
+    function_set: list[str | float] | None = key(
+        ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", 0.1, 1.0, 5.0],
+        "Tokens: operators, numbers; ignored where actions are discrete.",
+    )
+    protected: bool = key(False, "Whether operators return a number everywhere (div by 0 = 1).")
+    fix_seeds: bool = key(True, "Whether every program meets the same training episodes.")
+    episode_seed_shift: Annotated[int, Field(ge=0, le=10**9), WHOLE] = key(
+        0, "Which set of fixed training episodes."
+    )
+    reward_scale: bool | Annotated[list[float], Field(min_length=2, max_length=2)] | None = key(
+        True, "Rescale returns: true = by our table, [min, max], or false = not."
+    )
+    decision_tree_threshold_set: Thresholds = key(
+        [], "Thresholds of decision nodes 'x1 < t': one list, or one for each input."
+    )
+    ref_action: Int | float | list[Int | float] | None = key(
+        None, "Value of actions that a decision tree leaves open."
+    )
+
+    @field_validator("reward_scale")
+    @classmethod
+    def _ascending(cls, scale: object) -> object:
+        if isinstance(scale, list) and scale[0] >= scale[1]:
+            raise ValueError("the minimum must be below the maximum")
+        return scale
+
+
+class CustomTask(Section):
+    """A task of the user's own; its keys go to its constructor."""
+
+    model_config = ConfigDict(extra="allow")
+    task_type: Reference = Field(description="'module:Class' or 'path/to/file.py:Class'.")
+
+
+def task_kind(task: object) -> str:
+    kind = task.get("task_type") if isinstance(task, dict) else getattr(task, "task_type", None)
+    return "plug-in" if is_reference(kind) else "control" if kind == "control" else "regression"
+
+
+Task = Annotated[
+    Annotated[RegressionTask, Tag("regression")]
+    | Annotated[ControlTask, Tag("control")]
+    | Annotated[CustomTask, Tag("plug-in")],
+    Discriminator(task_kind),
+]

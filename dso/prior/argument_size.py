@@ -1,0 +1,54 @@
+"""Bounds on the complexity of arguments."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from dso.errors import UserError
+from dso.library import Library
+from dso.native import _core
+from dso.prior.prior import Constraint
+
+NO_LIMIT = -1
+
+
+class ArgumentSizeConstraint(Constraint):
+    """Each argument of an operator has at most the complexity given for it.
+
+    Parameters
+    ----------
+    library : Library
+    limits : mapping
+        Operator to a bound for each of its arguments, in order, or to one for all; -1 is none:
+        ``{"pow": [-1, 1], "cos": 5}``.
+    """
+
+    def __init__(
+        self, library: Library, limits: Mapping[str, int | Sequence[int]] | None = None
+    ) -> None:
+        super().__init__(library)
+        shape = self.L, int(library.arities.max(initial=0))
+        self.limits = np.full(shape, NO_LIMIT, dtype=np.int32)
+        self.given = dict(limits or {})
+        for name, bounds in self.given.items():
+            token = library.index(name)
+            arity = int(library.arities[token])
+            if isinstance(bounds, Sequence) and len(bounds) != arity:
+                raise UserError(
+                    f"prior.argument_size.limits.{name}: {list(bounds)} has {len(bounds)} bounds; "
+                    f"{name} takes {arity} arguments."
+                )
+            self.limits[token, :arity] = bounds
+
+    def validate(self) -> str | None:
+        """Without a bound there is nothing to forbid."""
+        return None if (self.limits != NO_LIMIT).any() else "There are no limits."
+
+    def compile(self, rules: _core.RuleSet) -> None:
+        """Each open node knows the room left for its next argument."""
+        rules.limit_size(self.library.complexities.tolist(), None, self.limits)
+
+    def describe(self) -> str:
+        """Return the bounds."""
+        bounds = ", ".join(f"{name} {bound}" for name, bound in self.given.items())
+        return f"argument_size: complexities of arguments are at most: {bounds}."

@@ -1,0 +1,227 @@
+"""The documentation: examples run, links lead somewhere, tables are those of the code."""
+
+import ast
+import csv
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import CliRunner
+
+import dso.run
+from dso.config import Config, load_config
+from dso.library.functions import OPERATORS
+from dso.prior.make import NOT_YET
+from dso.task.regression.benchmarks import benchmark_names
+from dso.task.regression.metrics import METRICS
+from dso.unavailable import OFF, VALUES
+
+ROOT = Path(__file__).resolve().parent.parent
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *GUIDES,
+    *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CONTRIBUTING", "THIRD_PARTY")),
+]
+N_SAMPLES = 1000
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FILE_NAME = re.compile(r"^(?://|#) (\S+\.\w+)\n")
+
+
+def named(paths: list[Path]) -> list:
+    return [pytest.param(path, id=path.name) for path in paths]
+
+
+def blocks(path: Path) -> list[tuple[str, str]]:
+    return BLOCK.findall(path.read_text(encoding="utf-8"))
+
+
+def slug(heading: str) -> str:
+    """Return the anchor that a heading gets in a rendered page."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def anchors(path: Path) -> set[str]:
+    text = BLOCK.sub("", path.read_text(encoding="utf-8"))
+    return {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+
+
+def broken_links(path: Path) -> list[str]:
+    broken = []
+    for target in LINK.findall(BLOCK.sub("", path.read_text(encoding="utf-8"))):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        page = (path.parent / file).resolve() if file else path
+        if not page.exists() or (anchor and anchor not in anchors(page)):
+            broken.append(target)
+    return broken
+
+
+@pytest.mark.parametrize("path", named(PAGES))
+def test_links_lead_somewhere(path: Path) -> None:
+    assert broken_links(path) == []
+
+
+def test_a_broken_link_would_be_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A b: c\n[fine](#a-b-c) [gone](gone.md) [lost](page.md#lost)\n")
+    assert broken_links(page) == ["gone.md", "page.md#lost"]
+
+
+class Reader:
+    """Does what a page says, block by block, as a reader in one folder and one session would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.session: dict[str, object] = {}
+
+    def follow(self, kind: str, text: str) -> None:
+        """Save a block that names a file, run one of Python, and every `python -m dso.run`."""
+        file = FILE_NAME.match(text)
+        if file:
+            (self.folder / file[1]).write_text(text)
+        elif kind == "python":
+            exec(compile(text, "example", "exec"), self.session)
+        elif kind == "sh":
+            for line in text.splitlines():
+                self.call(shlex.split(line, comments=True))
+
+    def call(self, words: list[str]) -> None:
+        if words[:3] == ["python", "-m", "dso.run"]:
+            outcome = CliRunner().invoke(dso.run.main, words[3:])
+            assert outcome.exit_code == 0, outcome.output
+        for word in words:
+            assert not word.startswith("scripts/") or (ROOT / word).exists(), word
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    """Return a reader in an empty folder whose runs on the command line are short."""
+
+    def small(source: str | None) -> dict:
+        config = load_config(source)
+        config["training"]["n_samples"] = min(config["training"]["n_samples"], N_SAMPLES)
+        return config
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dso.run, "load_config", small)
+    return Reader(tmp_path)
+
+
+@pytest.mark.parametrize("path", named(GUIDES))
+def test_examples_run(path: Path, reader: Reader) -> None:
+    for kind, text in blocks(path):
+        reader.follow(kind, text)
+
+
+def test_the_examples_are_found() -> None:
+    kinds = [kind for kind, _ in blocks(ROOT / "README.md")]
+    assert {"python", "json", "sh", "text"} == set(kinds)
+    assert [kind for kind, _ in blocks(ROOT / "docs" / "configuration.md")].count("python") >= 4
+
+
+def test_an_example_that_fails_would_be_found(reader: Reader) -> None:
+    with pytest.raises(AssertionError, match="no such file"):
+        reader.follow("sh", "python -m dso.run gone.json  # comment\n")
+    with pytest.raises(AssertionError, match=r"gone\.py"):
+        reader.follow("sh", "python scripts/gone.py\n")
+    with pytest.raises(NameError):
+        reader.follow("python", "print(undefined)\n")
+
+
+def test_every_column_is_documented(reader: Reader) -> None:
+    reader.call(shlex.split("python -m dso.run --b Nguyen-5 --exp_name columns"))
+    text = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
+    files = sorted((reader.folder / "logs" / "columns").glob("*.csv"))
+    assert len(files) == 4
+    for file in files:
+        with file.open(newline="") as rows:
+            for column in next(csv.reader(rows)):
+                general = re.sub(r"^error_node_.*", "error_node_<category>", column)
+                general = re.sub(r"^error_(?!node_).*", "error_<operator>", general)
+                assert f"`{general}`" in text, column
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_tables_are_those_of_the_code() -> None:
+    write_docs = script("write_docs")
+    for path in GUIDES:
+        text = path.read_text(encoding="utf-8")
+        assert write_docs.written(text) == text, f"run scripts/write_docs.py: {path.name}"
+    stale = "<!-- table: semantic -->\nold\n<!-- end -->\n"
+    assert "| `on` | `false` |" in write_docs.written(stale)
+
+
+def test_every_section_key_metric_and_missing_part_is_documented() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for section in Config.model_fields:
+        assert re.search(rf"^## {section}\b", text, re.MULTILINE), section
+    assert all(f"| `{metric}` |" in text for metric in METRICS)
+    for _, key in (*OFF, *VALUES):
+        rows = re.findall(rf"^\| `{key}` \|.*$", text, re.MULTILINE)
+        assert any("Not in this version" in row for row in rows), key
+
+
+def test_the_readme_says_what_is_there_and_what_is_not() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    n_operators = sum(not row.display for row in OPERATORS.values())
+    assert f"with {n_operators} operators" in " ".join(text.split())
+    assert f"{len(benchmark_names())} named benchmarks" in " ".join(text.split())
+    missing = re.search(r"^- The priors ([^;]*);", text, re.MULTILINE)
+    assert missing is not None
+    assert set(re.findall(r"`(\w+)`", missing[1])) == NOT_YET
+
+
+def layers() -> dict[str, int]:
+    """Return the place of each module in the import table of ARCHITECTURE.md, 0 the lowest."""
+    table = dict(blocks(ROOT / "ARCHITECTURE.md"))["imports"]
+    return {name: i for i, line in enumerate(table.splitlines()) for name in line.split()}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the modules right below dso that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "dso":
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dso."):
+            yield node.module.split(".")[1]
+        elif isinstance(node, ast.Import):
+            yield from (n.name.split(".")[1] for n in node.names if n.name.startswith("dso."))
+
+
+def test_imports_point_the_way_of_the_table() -> None:
+    place = layers()
+    package = ROOT / "dso"
+    found = set()
+    for path in sorted(package.rglob("*.py")):
+        module = path.relative_to(package).parts[0].removesuffix(".py")
+        if module == "__init__":
+            continue  # the public face names what is at the top
+        found.add(module)
+        for other in set(imports(path)) - {module}:
+            assert place[other] < place[module], f"{module} imports {other}"
+    assert found == set(place)
+
+
+def test_the_distribution_bears_its_own_name_and_version() -> None:
+    for path in PAGES:
+        assert not re.search(r"pip install dso\b", path.read_text(encoding="utf-8")), path
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    version = re.search(r'version="([\d.]+)"', setup)
+    assert version is not None
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {version[1]}\n" in citation
