@@ -21,8 +21,8 @@ ORDER = (
     ("memory",),
     ("policy_optimizer",),
     ("train_stats", "stopping", "run_folder"),
-    ("train", "progress"),
-    ("reports", "unavailable"),
+    ("train", "progress", "array_log"),
+    ("recorders", "reports", "unavailable"),
     ("core",),
     ("run", "dso"),
 )
