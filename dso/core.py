@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -406,7 +407,7 @@ def _make_prior(config: Config, task: Task) -> JointPrior:
 def _make_policy(
     config: Config, task: Task, prior: JointPrior, seed: int, n_threads: int
 ) -> Policy:
-    from dso.policy import StateManager  # needs torch, which takes seconds to import
+    from dso.policy import POLICIES, StateManager  # needs torch, which takes seconds to import
 
     manager = config.state_manager.to_dict()
     del manager["type"]
@@ -414,7 +415,12 @@ def _make_policy(
     # These keys are read elsewhere.
     for name in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
         del section[name]
-    return _policy_class(section.pop("policy_type"))(
+    policy_class = _policy_class(section.pop("policy_type"))
+    if config.policy.policy_type not in POLICIES:
+        # A policy of one's own gets its own keys, and of ours those that it names.
+        ours, named = type(config.policy).model_fields, inspect.signature(policy_class).parameters
+        section = {k: v for k, v in section.items() if k not in ours or k in named}
+    return policy_class(
         task.library,
         prior,
         state_manager=StateManager(**manager),
