@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from dso.config_sections import TASK_DEFAULTS, Config, Priors
+from dso.config.config import TASK_DEFAULTS, Config
+from dso.config.prior_sections import Priors
 from dso.errors import UserError
 from dso.library.functions import OPERATORS, Interval, Operator
 from dso.prior.make import NOT_YET

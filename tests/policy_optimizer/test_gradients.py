@@ -69,7 +69,9 @@ def entropy_gradient(z, gamma):
 
 
 def pg_gradient(z):
-    terms = [(r - BASELINE) * log_prob_gradient(z, row) for r, row in zip(REWARDS, ROWS)]
+    terms = [
+        (r - BASELINE) * log_prob_gradient(z, row) for r, row in zip(REWARDS, ROWS, strict=True)
+    ]
     return np.mean(terms, axis=0)
 
 
