@@ -6,7 +6,6 @@ from dso.config import Config
 from dso.errors import UserError
 
 OFF: dict[tuple[str, str], object] = {
-    ("training", "use_memory"): False,
     ("training", "debug"): 0,
     ("logging", "save_all_iterations"): False,
     ("logging", "save_summary"): False,
@@ -14,8 +13,6 @@ OFF: dict[tuple[str, str], object] = {
     ("logging", "save_cache"): False,
     ("logging", "save_token_count"): False,
     ("logging", "save_top_samples_per_batch"): 0.0,
-    ("policy", "sample_novel_batch"): False,
-    ("policy", "action_prob_lowerbound"): 0.0,
     ("policy", "debug"): 0,
     ("policy_optimizer", "summary"): False,
     ("policy_optimizer", "debug"): 0,

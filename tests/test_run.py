@@ -70,9 +70,9 @@ def test_aliases_and_benchmark(invoke, tmp_path):
 def test_processes_do_what_runs_in_a_row_do(invoke, tmp_path):
     invoke("small.json", "--runs", "2", "--exp_name", "row")
     # Workers that an earlier test left waiting in this process stand in another folder.
+    options = ("--runs", "2", "--n", "2", "--exp_name", "pool")
     subprocess.run(
-        [sys.executable, "-m", "dso.run", "small.json"]
-        + ["--runs", "2", "--n", "2", "--exp_name", "pool"],
+        [sys.executable, "-m", "dso.run", "small.json", *options],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
