@@ -49,6 +49,7 @@ def native_core() -> Pybind11Extension:
 
 
 CONTROL = ["gymnasium[box2d,mujoco]>=1.0"]
+TENSORBOARD = ["tensorboard>=2.16"]
 TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3", "jsonschema>=4.20"]
 
 if __name__ == "__main__":
@@ -84,7 +85,12 @@ if __name__ == "__main__":
             "joblib>=1.3",
             "scikit-learn>=1.4",
         ],
-        extras_require={"control": CONTROL, "all": CONTROL, "test": [*CONTROL, *TEST]},
+        extras_require={
+            "control": CONTROL,
+            "tensorboard": TENSORBOARD,
+            "all": [*CONTROL, *TENSORBOARD],
+            "test": [*CONTROL, *TENSORBOARD, *TEST],
+        },
         ext_modules=[native_core()],
         cmdclass={"build_ext": BuildExt},
         zip_safe=False,

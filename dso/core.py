@@ -17,11 +17,22 @@ import numpy as np
 from dso.batch import Batch
 from dso.config import Config, load_config, validate
 from dso.errors import UserError
-from dso.evaluation import Evaluator
+from dso.evaluation import Evaluator, ProgramArchive
 from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
 from dso.policy_optimizer import Baseline, RiskFilter, make_policy_optimizer
 from dso.prior import JointPrior, make_joint_prior
 from dso.progress import Display, make_display
+from dso.recorders import (
+    AllSamples,
+    CacheDump,
+    ParameterReport,
+    PositionalEntropy,
+    Recorder,
+    TensorBoard,
+    TokenCount,
+    TopSamples,
+    parameter_table,
+)
 from dso.registry import import_object, is_reference
 from dso.reports import Reports, ResultFiles
 from dso.run_folder import IterationLog, RunFolder
@@ -95,6 +106,7 @@ class DeepSymbolicOptimizer:
         self.trainer: Trainer | None = None
         self.display = Display()
         self.log: IterationLog | None = None
+        self.recorders: list[Recorder] = []
         self.set_config(config)
 
     def set_config(self, config: str | os.PathLike[str] | dict | None) -> None:
@@ -135,6 +147,7 @@ class DeepSymbolicOptimizer:
             self.library,
             n_workers=n_cores,
             remember_keys=config.policy.sample_novel_batch,
+            archive=_make_archive(config, self.task),
         )
         self.reports = Reports(self.library, self.task, self.evaluator)
         self.trainer = Trainer(
@@ -168,6 +181,9 @@ class DeepSymbolicOptimizer:
             verbose=config.training.verbose,
         )
         self._prepare_files(config)
+        self.recorders = self._make_recorders(config)
+        if config.policy.debug or config.policy_optimizer.debug:
+            print(parameter_table(self.policy))
 
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
         """Set up, search until a rule of `Stopping` ends it, and return the result.
@@ -210,6 +226,8 @@ class DeepSymbolicOptimizer:
         if self.stop_reason is not None:
             raise RuntimeError(f"the run has ended: {self.stop_reason}; call setup() for another")
         try:
+            for recorder in self.recorders:
+                recorder.start(trainer.standing.iteration + 1)
             row = trainer.step(override)
         except BaseException:
             self._close()
@@ -219,6 +237,9 @@ class DeepSymbolicOptimizer:
             self.folder.create(self._config_text)
         if self.log is not None:
             self.log.append(row)
+        assert trainer.last is not None
+        for recorder in self.recorders:
+            recorder.update(trainer.last)
         if self.result_files is not None:
             self.result_files.update(trainer)
         self.display.update(trainer.standing, self._expression)
@@ -256,10 +277,12 @@ class DeepSymbolicOptimizer:
         }
 
     def _close(self) -> None:
-        """Give back terminal and log, if there are any."""
+        """Give back terminal and files, if there are any."""
         self.display.close()
         if self.log is not None:
             self.log.close()
+        for recorder in self.recorders:
+            recorder.close()
 
     def _best_program(self) -> Program | None:
         assert self.trainer is not None
@@ -293,6 +316,33 @@ class DeepSymbolicOptimizer:
         self.log = IterationLog(self.folder.file(".csv"), config.logging.save_freq)
         self.result_files = ResultFiles(self.folder, self.reports, config.logging.save_freq)
 
+    def _make_recorders(self, config: Config) -> list[Recorder]:
+        """Build what watches the run; an empty list where nothing was asked for."""
+        wanted, folder, library = config.logging, self.folder, self.library
+        recorders: list[Recorder] = []
+        if config.training.debug:
+            recorders.append(ParameterReport(self.policy, config.training.debug))
+        if folder is None:
+            return recorders
+        freq, top = wanted.save_freq, wanted.save_top_samples_per_batch
+        if wanted.save_all_iterations:
+            recorders.append(AllSamples(folder, freq))
+        if top:
+            recorders.append(TopSamples(folder, library, top, freq))
+        if wanted.save_token_count:
+            recorders.append(TokenCount(folder, library, freq))
+        if wanted.save_positional_entropy:
+            length = self.policy.max_length
+            recorders.append(PositionalEntropy(folder, library.L, length, freq))
+        if self.evaluator.archive is not None:
+            recorders.append(CacheDump(folder, self.evaluator))
+        if wanted.save_summary:
+            detailed = config.policy_optimizer.summary
+            recorders.append(
+                TensorBoard(folder, self.policy, with_parameters=detailed, save_freq=freq)
+            )
+        return recorders
+
 
 def _seed(config: Config, plain: dict) -> int:
     """Return the run's seed; one that is drawn is stored in the plain config."""
@@ -314,6 +364,15 @@ def _make_task(config: Config) -> Task:
     task = make_task(**section)
     _refuse_fitted_tokens(task, config.training.const_optimizer)
     return task
+
+
+def _make_archive(config: Config, task: Task) -> ProgramArchive | None:
+    if not config.logging.save_cache or config.experiment.logdir is None:
+        return None
+    if task.stochastic:
+        logger.warning("logging.save_cache: rewards with noise are not cached; nothing to save.")
+        return None
+    return ProgramArchive(config.logging.save_cache_r_min)
 
 
 def _refuse_fitted_tokens(task: Task, const_optimizer: str | None) -> None:

@@ -12,6 +12,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -22,10 +23,15 @@ Row = Mapping[str, object]
 
 def write_text(path: Path, text: str) -> None:
     """Replace the file at `path` atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace the file at `path` atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(content)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -89,32 +95,63 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+class Pace:
+    """Tell when a file that grows with the iterations is due to be flushed.
+
+    Parameters
+    ----------
+    save_freq : int or None
+        Iterations between two flushes; below 1: only at the end. None is 1.
+    """
+
+    def __init__(self, save_freq: int | None = 1) -> None:
+        self.save_freq = 1 if save_freq is None else save_freq
+        self._n_pending = 0
+
+    def is_due(self) -> bool:
+        """Count one iteration and return whether to flush after it."""
+        self._n_pending += 1
+        if not 1 <= self.save_freq <= self._n_pending:
+            return False
+        self._n_pending = 0
+        return True
+
+
 class IterationLog:
-    """A CSV file that grows by one row per iteration.
+    """A CSV file that grows with every iteration.
 
     Parameters
     ----------
     path : Path
     save_freq : int or None
-        Rows between two flushes; below 1: only at the end. None is 1.
+        See `Pace`.
     """
 
     def __init__(self, path: Path, save_freq: int | None = 1) -> None:
         self.path = path
-        self.save_freq = 1 if save_freq is None else save_freq
+        self._pace = Pace(save_freq)
         self._file: TextIO | None = None
-        self._n_pending = 0
 
     def append(self, row: Mapping[str, object]) -> None:
-        """Write one row; the first one brings the header."""
+        """Write the one row of an iteration; the first one brings the header."""
+        self.extend(list(row), [row.values()])
+
+    def extend(self, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+        """Write the rows of one iteration.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            The same every time.
+        rows : iterable of iterables
+            One value per column.
+        """
         if self._file is None:
             self._file = open(self.path, "w", encoding="utf-8", newline="")  # noqa: SIM115
-            self._file.write(",".join(row) + "\n")
-        self._file.write(",".join(map(str, row.values())) + "\n")
-        self._n_pending += 1
-        if 1 <= self.save_freq <= self._n_pending:
+            rows = chain([columns], rows)
+        csv.writer(self._file, lineterminator="\n").writerows(rows)
+        if self._pace.is_due():
             self._file.flush()
-            self._n_pending = 0
 
     def close(self) -> None:
         """Write out what is pending."""

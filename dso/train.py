@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,33 @@ if TYPE_CHECKING:
     from dso.policy import Policy
     from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
     from dso.program.program_batch import ProgramBatch
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """What one step made, for whoever writes it down.
+
+    Attributes
+    ----------
+    number : int
+        1 for the first.
+    batch : Batch
+        All rows, rewards filled in.
+    scores : Scores
+        Of the same rows.
+    kept : (B,) bool
+        The rows that the risk filter kept.
+    baseline : float
+    statistics : dict
+        What the policy optimiser's `step` returned; empty where there was nothing to learn.
+    """
+
+    number: int
+    batch: Batch
+    scores: Scores
+    kept: np.ndarray
+    baseline: float
+    statistics: dict[str, float]
 
 
 class Trainer:
@@ -100,6 +127,7 @@ class Trainer:
         self.dead_ends = DeadEndWatch()
         self.standing = Standing()
         self.best: ScoredPrograms | None = None
+        self.last: Iteration | None = None
         self._clock: float | None = None
 
     def step(self, override: Batch | None = None) -> dict[str, float]:
@@ -118,10 +146,12 @@ class Trainer:
         kept, quantile = self.risk_filter.select(scores.rewards, batch.programs)
         baseline = self.baseline.update(scores.rewards[kept], quantile)
         scored = self._scored(batch, scores)
-        self._learn(batch, scored, kept & self._writable(batch, override is None), baseline)
+        rows = kept & self._writable(batch, override is None)
+        statistics = self._learn(batch, scored, rows, baseline)
         self._remember(scored)
         row = self.stats.row(batch, scores, kept)
         self.standing = self._advanced(len(batch), start)
+        self.last = Iteration(self.standing.iteration, batch, scores, kept, baseline, statistics)
         self.dead_ends.update(batch.withdrawn, len(batch), self.masking_report)
         return self._log_row(row, baseline, time.perf_counter() - start)
 
@@ -170,17 +200,18 @@ class Trainer:
 
     def _learn(
         self, batch: Batch, scored: ScoredPrograms, rows: np.ndarray, baseline: float
-    ) -> None:
-        """Teach the policy the chosen `rows` (B,)."""
+    ) -> dict[str, float]:
+        """Teach the policy the chosen `rows` (B,); return the optimiser's statistics."""
         if not rows.any():
-            return
+            return {}
         if self.queue is not None:
             self.queue.update(scored[rows].best())
         batch = batch[rows]
-        self.policy_optimizer.step(batch, baseline, self.queue)
+        statistics = self.policy_optimizer.step(batch, baseline, self.queue)
         if self.risk_filter.memory is not None:
             assert batch.rewards is not None
             self.risk_filter.memory.push(batch.programs, batch.rewards)
+        return statistics
 
     def _remember(self, scored: ScoredPrograms) -> None:
         """Offer the batch to hall of fame and front, and look for a new best program."""

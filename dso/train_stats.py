@@ -42,6 +42,32 @@ CATEGORIES = ("valid", "divide", "overflow", "invalid")
 """The meaning of `Scores.cause`."""
 
 
+def position_entropies(tokens: np.ndarray, lengths: np.ndarray, n_tokens: int) -> np.ndarray:
+    """Return the entropy (nats) of what stands at each position; PAD is a symbol too.
+
+    Parameters
+    ----------
+    tokens : (B, T) int16
+    lengths : (B,) int32
+    n_tokens : int
+        Size of the library.
+
+    Returns
+    -------
+    (longest,) float64
+        Up to the end of the longest program.
+    """
+    longest = int(lengths.max())
+    n_symbols = n_tokens + 1
+    symbols = tokens[:, :longest].astype(np.int32) + 1
+    symbols += np.arange(longest, dtype=np.int32) * n_symbols
+    counts = np.bincount(symbols.ravel(), minlength=longest * n_symbols)
+    weights = counts * np.log(np.maximum(counts, 1))
+    # sum over symbols of -p ln p at a position = ln B - sum of c ln c / B
+    n_rows = len(tokens)
+    return np.log(n_rows) - weights.reshape(longest, n_symbols).sum(axis=1) / n_rows
+
+
 class TrainStats:
     """Compute the log's rows and count what made samples invalid.
 
@@ -71,7 +97,7 @@ class TrainStats:
         self._count_invalid(scores)
         rewards, lengths = batch.rewards, batch.programs.lengths
         keys = batch.programs.keys()
-        tokens = batch.programs.tokens
+        tokens, n_tokens = batch.programs.tokens, len(self.names)
         is_invalid = scores.cause != 0
         return {
             "r_max": float(rewards.max()),
@@ -83,24 +109,12 @@ class TrainStats:
             "n_unique_sub": len(np.unique(keys[kept])),
             "n_novel_full": int(np.count_nonzero(scores.is_new)),
             "n_novel_sub": int(np.count_nonzero(scores.is_new[kept])),
-            "a_ent_full": self._position_entropy(tokens, lengths),
-            "a_ent_sub": self._position_entropy(tokens[kept], lengths[kept]),
+            "a_ent_full": float(position_entropies(tokens, lengths, n_tokens).mean()),
+            "a_ent_sub": float(position_entropies(tokens[kept], lengths[kept], n_tokens).mean()),
             "invalid_avg_full": float(is_invalid.mean()),
             "invalid_avg_sub": float(is_invalid[kept].mean()),
             "n_withdrawn": batch.withdrawn,
         }
-
-    def _position_entropy(self, tokens: np.ndarray, lengths: np.ndarray) -> float:
-        """Mean over positions of the entropy (nats) of what stands there; PAD is a symbol too."""
-        longest = int(lengths.max())
-        n_symbols = len(self.names) + 1
-        symbols = tokens[:, :longest].astype(np.int32) + 1
-        symbols += np.arange(longest, dtype=np.int32) * n_symbols
-        counts = np.bincount(symbols.ravel(), minlength=longest * n_symbols)
-        counts = counts[counts > 0]
-        # sum over symbols of -p ln p at a position = ln B - sum of c ln c / B
-        n_rows = len(tokens)
-        return float(np.log(n_rows) - (counts * np.log(counts)).sum() / (n_rows * longest))
 
     def _count_invalid(self, scores: Scores) -> None:
         rows = np.flatnonzero(scores.cause)

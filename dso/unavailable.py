@@ -6,16 +6,6 @@ from dso.config import Config
 from dso.errors import UserError
 
 OFF: dict[tuple[str, str], object] = {
-    ("training", "debug"): 0,
-    ("logging", "save_all_iterations"): False,
-    ("logging", "save_summary"): False,
-    ("logging", "save_positional_entropy"): False,
-    ("logging", "save_cache"): False,
-    ("logging", "save_token_count"): False,
-    ("logging", "save_top_samples_per_batch"): 0.0,
-    ("policy", "debug"): 0,
-    ("policy_optimizer", "summary"): False,
-    ("policy_optimizer", "debug"): 0,
     ("gp_meld", "run_gp_meld"): False,
     ("semantic", "on"): False,
     ("checkpoint", "load_path"): None,

@@ -81,6 +81,7 @@ class NoOptimizer:
 
     def step(self, batch, baseline, queue):
         self.calls.append((batch, baseline, queue))
+        return {"n_steps": len(self.calls)}
 
 
 def batch_of(rows, withdrawn=0):
@@ -123,6 +124,19 @@ def test_the_kept_rows_and_the_quantile_reach_the_optimiser():
     assert batch.programs.row(0).tolist() == [EXP, X1]
     assert baseline == 0.5
     assert queue is None
+
+
+def test_the_last_iteration_is_there_to_be_written_down():
+    trainer = make_trainer(ListPolicy([[[X1], [EXP, X1], [X1], [LOG, X1]]]))
+    assert trainer.last is None
+    trainer.step()
+    trainer.step()
+    last = trainer.last
+    assert last.number == 2
+    assert last.batch.rewards.tolist() == last.scores.rewards.tolist() == [0.1, 0.5, 0.1, 0.9]
+    assert last.kept.tolist() == [False, True, False, True]
+    assert last.baseline == 0.5
+    assert last.statistics == {"n_steps": 2}
 
 
 def test_every_iteration_draws_from_its_own_stream():

@@ -7,7 +7,7 @@ import pytest
 
 from dso.batch import Batch
 from dso.program.program_batch import ProgramBatch
-from dso.train_stats import TrainStats
+from dso.train_stats import TrainStats, position_entropies
 
 NAMES = ["add", "log", "x1"]
 
@@ -57,6 +57,14 @@ def test_entropy_of_positions_counts_padding_as_a_symbol():
     full, sub = batch.programs.tokens, batch.programs.tokens[kept]
     assert row["a_ent_full"] == pytest.approx(np.mean([entropy(column) for column in full.T]))
     assert row["a_ent_sub"] == pytest.approx(np.mean([entropy(column) for column in sub.T]))
+
+
+def test_entropies_stand_one_per_position_up_to_the_longest_program():
+    programs = example()[0].programs[np.array([0, 1, 3])]
+    entropies = position_entropies(programs.tokens, programs.lengths, len(NAMES))
+    np.testing.assert_allclose(entropies, [entropy(column) for column in programs.tokens.T])
+    short = programs[np.array([0, 2])]  # one column of padding only
+    assert position_entropies(short.tokens, short.lengths, len(NAMES)).shape == (2,)
 
 
 def test_equal_rows_have_no_entropy():

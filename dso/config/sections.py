@@ -156,10 +156,13 @@ class Logging(Section):
     """What is written beside the statistics of each iteration."""
 
     save_all_iterations: bool = key(False, "Reward, length and validity of every sample.")
-    save_summary: bool = key(False, "TensorBoard summaries.")
+    save_summary: bool = key(
+        False,
+        "TensorBoard events: losses, reward, baseline, histograms of rewards and lengths.",
+    )
     save_positional_entropy: bool = key(False, "Entropy of the tokens at each position.")
     save_pareto_front: bool = key(True, "The Pareto front of reward against complexity.")
-    save_cache: bool = key(False, "Every expression with its reward.")
+    save_cache: bool = key(False, "Every expression with its reward and counts, at the end.")
     save_cache_r_min: float | None = key(0.9, "Least reward for save_cache; null = all.")
     save_freq: Annotated[int, Field(ge=-1, le=10**9), WHOLE] | None = key(
         1, "Write to disk every so many iterations; null = 1; below 1 = at the end only."
@@ -208,7 +211,7 @@ class Policy(Section):
     max_attempts_at_novel_batch: Annotated[int, Field(ge=1, le=10_000), WHOLE] = key(
         10, "Attempts of sample_novel_batch."
     )
-    debug: Level = key(0, "Level of debug output.")
+    debug: Level = key(0, "From 1: print shape and size of every parameter of the policy.")
 
 
 class CustomPolicy(Policy):
@@ -226,7 +229,11 @@ class PolicyOptimizer(Section):
         "'pg' policy gradient, 'pqt' priority queue training, 'ppo' proximal policy optimisation, "
         "or one of your own: 'module:Class'.",
     )
-    summary: bool = key(False, "Write TensorBoard summaries (with logging.save_summary).")
+    summary: bool = key(
+        False,
+        "With logging.save_summary: adds the gradient norm and histograms of every parameter and "
+        "its gradient.",
+    )
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = key(0.001, "Step size.")
     optimizer: Literal["adam", "rmsprop", "sgd"] = key("adam", "'adam', 'rmsprop' or 'sgd'.")
     entropy_weight: NonNegative = key(0.005, "Weight of the entropy bonus.")
@@ -242,7 +249,7 @@ class PolicyOptimizer(Section):
         10, "PPO: passes over the batch."
     )
     ppo_n_mb: Annotated[int, Field(ge=1, le=10_000), WHOLE] = key(4, "PPO: minibatches per pass.")
-    debug: Level = key(0, "Level of debug output.")
+    debug: Level = key(0, "From 1: print shape and size of every parameter of the policy.")
 
 
 class CustomPolicyOptimizer(PolicyOptimizer):
@@ -311,8 +318,8 @@ class Semantic(Section):
 class Postprocess(Section):
     """The report at the end of the command line's runs."""
 
-    show_count: CountOrZero = key(5, "Rows of the hall of fame and the Pareto front to print.")
-    save_plots: bool = key(True, "Save plots of both.")
+    show_count: CountOrZero = key(5, "Rows of the best programs to print; has no effect yet.")
+    save_plots: bool = key(True, "Save plots of the best programs; has no effect yet.")
 
 
 class Checkpoint(Section):

@@ -1,5 +1,6 @@
 """Programs to scores."""
 
+from dso.evaluation.archive import ProgramArchive
 from dso.evaluation.evaluator import Evaluator, Scores
 
-__all__ = ["Evaluator", "Scores"]
+__all__ = ["Evaluator", "ProgramArchive", "Scores"]

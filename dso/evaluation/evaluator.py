@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dso.errors import UserError
+from dso.evaluation.archive import ProgramArchive
 from dso.library import Library
 from dso.native import _core
 from dso.program import Program, ProgramBatch
@@ -70,6 +71,8 @@ class Evaluator:
         Processes for a task that is rewarded row by row.
     remember_keys : bool
         Keep the identity of every program ever evaluated, for `novel_keys`.
+    archive : ProgramArchive, optional
+        Is given every program that enters the cache.
     """
 
     def __init__(
@@ -79,10 +82,12 @@ class Evaluator:
         cache_bytes: int = CACHE_BYTES,
         n_workers: int = 1,
         remember_keys: bool = False,
+        archive: ProgramArchive | None = None,
     ) -> None:
         self.task = task
         self.library = library
         self.n_workers = n_workers
+        self.archive = archive
         self._cache = _core.RewardCache(cache_bytes)
         self._seen = _core.KeySet() if remember_keys else None
 
@@ -114,6 +119,8 @@ class Evaluator:
         if is_new.any():
             scored = self._score(programs[is_new])
             self._cache.insert(keys[is_new], *scored, iteration)
+            if self.archive is not None:
+                self.archive.add(keys[is_new], programs[is_new], scored.rewards)
             place = np.cumsum(is_new) - 1
             known = [
                 np.where(found, old, new[place[first]])
@@ -148,6 +155,8 @@ class Evaluator:
     def clear(self) -> None:
         """Forget everything."""
         self._cache.clear()
+        if self.archive is not None:
+            self.archive.clear()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is remembered."""

@@ -90,7 +90,8 @@ class PolicyOptimizer(ABC):
         Returns
         -------
         dict
-            ``loss`` (all of it), ``entropy`` (mean over the batch).
+            ``loss`` (all of it) and its two terms ``method_loss`` and ``entropy_loss``;
+            ``entropy`` (mean over the batch).
         """
         log_prob, entropy = self.totals(self.policy.replay(batch.programs))
         loss = self.loss(log_prob, entropy, self.rewards(batch, log_prob), baseline)
@@ -107,12 +108,17 @@ class PolicyOptimizer(ABC):
         assert batch.rewards is not None
         return torch.from_numpy(clip_rewards(batch.rewards)).to(like)
 
-    def descend(self, loss: torch.Tensor, entropy: torch.Tensor) -> dict[str, float]:
+    def descend(self, method_loss: torch.Tensor, entropy: torch.Tensor) -> dict[str, float]:
         """Subtract the entropy bonus from the method's own term and update the weights."""
         mean_entropy = entropy.mean()
-        loss = loss - self.entropy_weight * mean_entropy
+        loss = method_loss - self.entropy_weight * mean_entropy
         self.descent.step(loss)
-        return {"loss": loss.item(), "entropy": mean_entropy.item()}
+        return {
+            "loss": loss.item(),
+            "method_loss": method_loss.item(),
+            "entropy_loss": -self.entropy_weight * mean_entropy.item(),
+            "entropy": mean_entropy.item(),
+        }
 
     def _discounts(self, entropy: torch.Tensor) -> torch.Tensor:
         positions = torch.arange(entropy.shape[1], dtype=entropy.dtype, device=entropy.device)

@@ -1,7 +1,7 @@
 """What was written: programs as arrays, and one program as people read it."""
 
 from dso.program.execute import CAUSES, execute, fraction_within, mean_squared_error
-from dso.program.program import Program, from_str_tokens, from_tokens
+from dso.program.program import Program, from_str_tokens, from_tokens, traversal_texts
 from dso.program.program_batch import PAD, ProgramBatch
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "from_str_tokens",
     "from_tokens",
     "mean_squared_error",
+    "traversal_texts",
 ]

@@ -156,6 +156,18 @@ class Program:
         return ",".join(map(repr, self.traversal))
 
 
+def traversal_texts(library: Library, programs: ProgramBatch) -> list[str]:
+    """Return what each row's `Program` is printed as, without making one where it can be helped."""
+    if programs.constants.shape[1]:
+        return [
+            repr(Program(library, programs.row(i), programs.constants[i]))
+            for i in range(len(programs))
+        ]
+    names = [repr(token) for token in library.tokens]
+    rows = zip(programs.tokens.tolist(), programs.lengths.tolist(), strict=True)
+    return [",".join([names[token] for token in row[:length]]) for row, length in rows]
+
+
 def from_tokens(
     tokens: Sequence[int] | np.ndarray, library: Library, constants: Sequence[float] = ()
 ) -> Program:

@@ -14,6 +14,7 @@ from dso.program import (
     from_str_tokens,
     from_tokens,
     mean_squared_error,
+    traversal_texts,
 )
 
 PLAIN = [name for name in OPERATORS if not name.startswith("protected_")]
@@ -43,6 +44,18 @@ def test_execute_and_text(library: Library) -> None:
     assert not program.invalid
     same = from_tokens(program.tokens, library)
     np.testing.assert_array_equal(same.execute(X), program.execute(X))
+
+
+def test_texts_of_a_batch_are_those_of_its_programs(library: Library) -> None:
+    programs = [
+        from_str_tokens(text, library) for text in ("add,x1,const", "x2", "mul,0.5,1.25", "sin,x1")
+    ]
+    with_numbers = ProgramBatch.concatenate([program.batch for program in programs])
+    texts = ["add,x1,const", "x2", "mul,0.5,1.25", "sin,x1"]
+    assert traversal_texts(library, with_numbers) == [repr(p) for p in programs] == texts
+    without = ProgramBatch.from_arrays(with_numbers.tokens, with_numbers.lengths)
+    assert traversal_texts(library, without)[2] == "mul,0.5,const"
+    assert traversal_texts(library, without)[3] == "sin,x1"
 
 
 def test_numbers_become_constants(library: Library) -> None:

@@ -1,0 +1,19 @@
+"""What a run writes down beside its log, one class per file; nothing here when nothing is asked."""
+
+from dso.recorders.cache_dump import CacheDump
+from dso.recorders.parameter_report import ParameterReport, parameter_table
+from dso.recorders.recorder import Recorder
+from dso.recorders.samples import AllSamples, PositionalEntropy, TokenCount, TopSamples
+from dso.recorders.tensorboard import TensorBoard
+
+__all__ = [
+    "AllSamples",
+    "CacheDump",
+    "ParameterReport",
+    "PositionalEntropy",
+    "Recorder",
+    "TensorBoard",
+    "TokenCount",
+    "TopSamples",
+    "parameter_table",
+]
