@@ -18,7 +18,7 @@ from dso.batch import Batch
 from dso.config import Config, load_config, validate
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive
-from dso.memory import PriorityQueue, complexity_measure
+from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
 from dso.policy_optimizer import Baseline, RiskFilter, make_policy_optimizer
 from dso.prior import JointPrior, make_joint_prior
 from dso.progress import Display, make_display
@@ -143,14 +143,18 @@ class DeepSymbolicOptimizer:
         self.policy = _make_policy(config, self.task, self.prior, stream_seed, n_cores)
         self.policy_optimizer = _make_policy_optimizer(config, self.policy, stream_seed)
         self.evaluator = Evaluator(
-            self.task, self.library, n_workers=n_cores, archive=_make_archive(config, self.task)
+            self.task,
+            self.library,
+            n_workers=n_cores,
+            remember_keys=config.policy.sample_novel_batch,
+            archive=_make_archive(config, self.task),
         )
         self.reports = Reports(self.library, self.task, self.evaluator)
         self.trainer = Trainer(
             policy=self.policy,
             evaluator=self.evaluator,
             policy_optimizer=self.policy_optimizer,
-            risk_filter=RiskFilter(config.training.epsilon),
+            risk_filter=RiskFilter(config.training.epsilon, _make_memory(config, self.policy)),
             baseline=Baseline(
                 config.training.baseline,
                 alpha=config.training.alpha,
@@ -163,6 +167,8 @@ class DeepSymbolicOptimizer:
             hof=config.logging.hof or 0,
             save_pareto_front=config.logging.save_pareto_front,
             queue=_make_queue(config, self.policy_optimizer, stream_seed),
+            max_attempts=_max_attempts(config),
+            warm_start=config.training.warm_start,
             is_success=self._is_success if config.training.early_stopping else None,
             masking_report=lambda: "\n".join(self.prior.descriptions),
         )
@@ -408,7 +414,6 @@ def _make_policy(
     # These keys are read elsewhere.
     for name in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
         del section[name]
-    del section["action_prob_lowerbound"]
     return _policy_class(section.pop("policy_type"))(
         task.library,
         prior,
@@ -447,6 +452,18 @@ def _make_queue(config: Config, policy_optimizer: Any, seed: int) -> PriorityQue
             f"policy_optimizer.pqt_k: {size}; allowed: at most training.batch_size = {batch_size}."
         )
     return PriorityQueue(size, seed)
+
+
+def _make_memory(config: Config, policy: Policy) -> ProgramMemory | None:
+    training = config.training
+    if not training.use_memory:
+        return None
+    return ProgramMemory(policy, training.memory_capacity, training.memory_threshold)
+
+
+def _max_attempts(config: Config) -> int | None:
+    policy = config.policy
+    return policy.max_attempts_at_novel_batch if policy.sample_novel_batch else None
 
 
 def _make_stopping(config: Config, callback: Callable[[Standing], object] | None) -> Stopping:

@@ -74,6 +74,13 @@ class Trainer:
         Whether a Pareto front is kept.
     queue : PriorityQueue, optional
         Is offered the best kept program of every iteration and handed to the policy optimiser.
+    max_attempts : int, optional
+        Sample up to so many times in an iteration, until `batch_size` programs are there that were
+        never evaluated before (the evaluator must remember keys); the others that came up on the
+        way are learned from and counted too. None samples once, whatever comes.
+    warm_start : int, optional
+        Programs that are sampled, evaluated and counted before the first iteration to fill the
+        memory of the risk filter, if that has one; None is `batch_size`.
     is_success : callable, optional
         Tells of the best program, a batch of one row, whether the task is solved; called only when
         there is a new one. Without it no program is a success.
@@ -96,6 +103,8 @@ class Trainer:
         hof: int = 100,
         save_pareto_front: bool = True,
         queue: PriorityQueue | None = None,
+        max_attempts: int | None = None,
+        warm_start: int | None = None,
         is_success: Callable[[ProgramBatch], bool] | None = None,
         masking_report: Callable[[], str] = str,
     ) -> None:
@@ -112,6 +121,8 @@ class Trainer:
         self.hall_of_fame = HallOfFame(hof) if hof else None
         self.pareto_front = ParetoFront() if save_pareto_front else None
         self.queue = queue
+        self.max_attempts = max_attempts
+        self.warm_start = batch_size if warm_start is None else warm_start
         self.stats = TrainStats(library.names)
         self.dead_ends = DeadEndWatch()
         self.standing = Standing()
@@ -128,10 +139,11 @@ class Trainer:
             Programs to learn from in place of what the policy would have drawn.
         """
         start = time.perf_counter()
+        self._fill_memory()
         batch = self._sample() if override is None else override
         scores = self.evaluator.evaluate(batch.programs, self.standing.iteration, batch.on_policy)
         batch = self._with_scores(batch, scores)
-        kept, quantile = self.risk_filter.select(scores.rewards)
+        kept, quantile = self.risk_filter.select(scores.rewards, batch.programs)
         baseline = self.baseline.update(scores.rewards[kept], quantile)
         scored = self._scored(batch, scores)
         rows = kept & self._writable(batch, override is None)
@@ -144,9 +156,30 @@ class Trainer:
         return self._log_row(row, baseline, time.perf_counter() - start)
 
     def _sample(self) -> Batch:
-        return self.policy.sample(
-            self.batch_size, Stream(self.seed, "sample", self.standing.iteration)
-        )
+        if self.max_attempts is None:
+            return self._draw(self.batch_size, 0)
+        parts: list[Batch] = []
+        novel: set[int] = set()
+        while len(novel) < self.batch_size and len(parts) < self.max_attempts:
+            parts.append(self._draw(self.batch_size - len(novel), len(parts)))
+            novel |= self.evaluator.novel_keys(parts[-1].programs)
+        return Batch.concatenate(parts)
+
+    def _draw(self, n: int, attempt: int) -> Batch:
+        name = f"sample again {attempt}" if attempt else "sample"
+        return self.policy.sample(n, Stream(self.seed, name, self.standing.iteration))
+
+    def _fill_memory(self) -> None:
+        """Before the first iteration, give a memory something to start from."""
+        memory, n_rows = self.risk_filter.memory, self.warm_start
+        if memory is None or self.standing.iteration > 0 or n_rows == 0:
+            return
+        batch = self.policy.sample(n_rows, Stream(self.seed, "warm start"))
+        scores = self.evaluator.evaluate(batch.programs, 0, batch.on_policy)
+        batch = self._with_scores(batch, scores)
+        memory.push(batch.programs, scores.rewards)
+        self._remember(self._scored(batch, scores))
+        self.standing = replace(self.standing, n_samples=n_rows)
 
     @staticmethod
     def _with_scores(batch: Batch, scores: Scores) -> Batch:
@@ -173,7 +206,12 @@ class Trainer:
             return {}
         if self.queue is not None:
             self.queue.update(scored[rows].best())
-        return self.policy_optimizer.step(batch[rows], baseline, self.queue)
+        batch = batch[rows]
+        statistics = self.policy_optimizer.step(batch, baseline, self.queue)
+        if self.risk_filter.memory is not None:
+            assert batch.rewards is not None
+            self.risk_filter.memory.push(batch.programs, batch.rewards)
+        return statistics
 
     def _remember(self, scored: ScoredPrograms) -> None:
         """Offer the batch to hall of fame and front, and look for a new best program."""

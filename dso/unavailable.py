@@ -6,9 +6,6 @@ from dso.config import Config
 from dso.errors import UserError
 
 OFF: dict[tuple[str, str], object] = {
-    ("training", "use_memory"): False,
-    ("policy", "sample_novel_batch"): False,
-    ("policy", "action_prob_lowerbound"): 0.0,
     ("gp_meld", "run_gp_meld"): False,
     ("semantic", "on"): False,
     ("checkpoint", "load_path"): None,

@@ -92,6 +92,10 @@ def log_prob_and_entropy(policy, replay) -> tuple[Tensor, Tensor]:
                 )
                 x = h[i]
             logits = x @ weights["dense.kernel"] + weights["dense.bias"][0]
+            if policy.action_prob_lowerbound:
+                share = policy.action_prob_lowerbound
+                floored = (1 - share) * torch.softmax(logits, 0) + share / policy.library.L
+                logits = torch.log(floored)
             logits = logits + torch.from_numpy(replay.prior[b, t])
             q = torch.log_softmax(logits, 0)
             log_probs[b][t] = q[token]

@@ -266,6 +266,37 @@ def test_every_update_rule_runs(optimizer):
     assert np.isfinite(model.train()["r"])
 
 
+def test_a_run_with_memory(caplog):
+    training = {"use_memory": True, "warm_start": 50, "memory_capacity": 60}
+    model = DeepSymbolicOptimizer(config(training={**training, "memory_threshold": 0.0}))
+    result = model.train()
+    assert result["n_samples"] == 450
+    memory = model.trainer.risk_filter.memory
+    assert 50 < len(memory) <= 60
+    assert sum("memory_threshold" in message for message in caplog.messages) == 1
+
+
+def test_novel_batches_hold_a_batch_of_new_programs_and_what_came_with_them():
+    def rows(**policy):
+        model = DeepSymbolicOptimizer(
+            config(
+                task={"function_set": ["exp", "sub", "add", "mul"]},
+                prior={"length": {"min_": 1, "max_": 7}},
+                policy=policy,
+            )
+        )
+        model.setup()
+        return [model.trainer.step() for _ in range(3)]
+
+    plain = rows()
+    novel = rows(sample_novel_batch=True, max_attempts_at_novel_batch=1000)
+    assert plain[1]["n_novel_full"] < 80
+    assert [row["n_novel_full"] for row in novel[:2]] == [100, 100]
+    assert novel[1]["nevals"] > 300
+    few = rows(sample_novel_batch=True, max_attempts_at_novel_batch=2)
+    assert plain[2]["nevals"] == 300 < few[2]["nevals"] <= 600
+
+
 @pytest.mark.parametrize("complexity", ["token", "length", None])
 def test_every_complexity_runs(complexity):
     model = DeepSymbolicOptimizer(config(training={"complexity": complexity}))
@@ -289,12 +320,64 @@ def test_a_drawn_seed_is_stored_and_repeats_the_run():
     assert again.train()["traversal"] == result["traversal"]
 
 
+class NeverLearns:
+    """A policy optimiser of the user's own, without a base class."""
+
+    def __init__(self, policy, label):
+        self.label, self.queues = label, []
+
+    def step(self, batch, baseline, queue):
+        self.queues.append(len(queue))
+        return {}
+
+
+def test_an_optimiser_of_ones_own_needs_only_a_step():
+    section = {"policy_optimizer_type": f"{__name__}:NeverLearns", "label": "x", "pqt_k": 3}
+    model = DeepSymbolicOptimizer(config(policy_optimizer=section))
+    model.train()
+    assert model.policy_optimizer.label == "x"
+    assert model.policy_optimizer.queues[0] == 1
+    assert 1 <= model.policy_optimizer.queues[-1] <= 3
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("training", {"epsilon": 0}, r"training\.epsilon"),
+        ("training", {"epsilon": 2}, r"training\.epsilon"),
+        (
+            "policy_optimizer",
+            {"policy_optimizer_type": "pqt", "pqt_k": 101},
+            r"policy_optimizer\.pqt_k: 101; allowed: at most training\.batch_size = 100",
+        ),
+        ("policy_optimizer", {"pqt_batch_size": 0}, r"policy_optimizer\.pqt_batch_size"),
+        ("policy_optimizer", {"ppo_clip_ratio": 1.0}, r"policy_optimizer\.ppo_clip_ratio"),
+        (
+            "policy_optimizer",
+            {"policy_optimizer_type": "ppq"},
+            "'ppq' in policy_optimizer\\.policy_optimizer_type",
+        ),
+        (
+            "policy_optimizer",
+            {"policy_optimizer_type": "tests.test_core:Nothing"},
+            r"policy_optimizer\.policy_optimizer_type.*'Nothing'",
+        ),
+        (
+            "policy_optimizer",
+            {"policy_optimizer_type": f"{__name__}:NeverLearns", "labell": "x"},
+            "Did you mean 'label'",
+        ),
+    ],
+)
+def test_bad_values_are_refused_by_name(section, values, message):
+    with pytest.raises(UserError, match=message):
+        DeepSymbolicOptimizer(config(**{section: values})).setup()
+
+
 @pytest.mark.parametrize(
     ("section", "values", "name"),
     [
-        ("training", {"use_memory": True}, "training.use_memory"),
         ("gp_meld", {"run_gp_meld": True}, "gp_meld.run_gp_meld"),
-        ("policy", {"sample_novel_batch": True}, "policy.sample_novel_batch"),
         ("checkpoint", {"load_path": "x"}, "checkpoint.load_path"),
         ("task", {"validation_fraction": 0.2}, "task.validation_fraction"),
         ("task", {"function_set": ["add", "const"]}, "'const' cannot be fitted"),

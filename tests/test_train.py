@@ -32,8 +32,15 @@ class Scores:
 class TableEvaluator:
     """Rewards from a table; every log is invalid."""
 
+    def __init__(self):
+        self.seen = set()
+
+    def novel_keys(self, programs):
+        return {tuple(programs.row(i).tolist()) for i in range(len(programs))} - self.seen
+
     def evaluate(self, programs, iteration, on_policy):
         rows = [tuple(programs.row(i).tolist()) for i in range(len(programs))]
+        self.seen.update(rows)
         is_log = np.array([row[0] == LOG for row in rows])
         return Scores(
             np.array([REWARDS[row] for row in rows]),
@@ -51,6 +58,7 @@ class ListPolicy:
     batches: list
     withdrawn: int = 0
     streams: list = field(default_factory=list)
+    asked: list = field(default_factory=list)
 
     @property
     def prior(self):
@@ -62,6 +70,7 @@ class ListPolicy:
 
     def sample(self, n, stream):
         self.streams.append(stream)
+        self.asked.append(n)
         rows = self.batches[min(len(self.streams), len(self.batches)) - 1]
         return batch_of(rows, self.withdrawn)
 
@@ -85,7 +94,7 @@ def make_trainer(policy, **arguments):
         policy=policy,
         evaluator=TableEvaluator(),
         policy_optimizer=NoOptimizer(),
-        risk_filter=RiskFilter(arguments.pop("epsilon", 0.5)),
+        risk_filter=RiskFilter(arguments.pop("epsilon", 0.5), arguments.pop("memory", None)),
         baseline=Baseline("R_e"),
         library=LIBRARY,
         complexity=complexity_measure("token", LIBRARY.complexities),
@@ -217,6 +226,80 @@ def test_the_queue_receives_the_best_valid_program_of_each_iteration():
         assert trainer.policy_optimizer.calls[-1][2] is trainer.queue
     best = [[ADD, X1, X1], [EXP, X1]]
     assert contents == [[[EXP, X1]], best, best, [*best, [X1]]]
+
+
+def test_sampling_goes_on_until_a_batch_of_new_programs_is_there():
+    batches = [[[X1], [X1], [EXP, X1], [X1]], [[EXP, X1], [ADD, X1, X1]], [[LOG, X1]]]
+    policy = ListPolicy(batches, withdrawn=1)
+    trainer = make_trainer(policy, epsilon=1.0, max_attempts=5)
+    row = trainer.step()
+    assert policy.asked == [4, 2, 1]
+    assert len({stream.key for stream in policy.streams}) == 3
+    assert row["nevals"] == 7
+    assert row["n_novel_full"] == 7  # of this evaluator
+    assert row["n_withdrawn"] == 3
+    batch, _, _ = trainer.policy_optimizer.calls[0]
+    learned = [batch.programs.row(i).tolist() for i in range(len(batch))]
+    assert learned == [row for rows in batches for row in rows]
+
+
+def test_the_search_for_new_programs_gives_up():
+    policy = ListPolicy([[[X1], [EXP, X1]]])
+    trainer = make_trainer(policy, max_attempts=3)
+    assert trainer.step()["nevals"] == 6
+    assert policy.asked == [4, 2, 2]
+    policy.asked.clear()
+    trainer.step()  # both are known by now
+    assert policy.asked == [4, 4, 4]
+
+
+def test_without_the_wish_for_new_programs_one_draw_is_enough():
+    policy = ListPolicy([[[X1]]])
+    make_trainer(policy).step()
+    assert policy.asked == [4]
+
+
+class ListMemory:
+    """Weighs its programs and the batch alike."""
+
+    def __init__(self):
+        self.pushes = []
+
+    def push(self, programs, rewards):
+        rows = [programs.row(i).tolist() for i in range(len(programs))]
+        self.pushes.append(list(zip(rows, rewards.tolist(), strict=True)))
+
+    def distribution(self, programs, rewards):
+        remembered = [reward for push in self.pushes for _, reward in push]
+        return np.append(rewards, remembered), np.ones(len(rewards) + len(remembered))
+
+
+def test_a_memory_is_filled_before_and_takes_what_was_learned_from():
+    batches = [[[LOG, X1], [EXP, X1]], [[X1], [EXP, X1]], [[X1], [X1]]]
+    trainer = make_trainer(ListPolicy(batches), memory=ListMemory(), warm_start=2)
+    first, second = trainer.step(), trainer.step()
+    filled, learned, learned_next = trainer.risk_filter.memory.pushes
+    assert filled == [([LOG, X1], 0.9), ([EXP, X1], 0.5)]
+    assert (first["nevals"], second["nevals"]) == (4, 6)
+    # The median of 0.1, 0.5, 0.5, 0.9 is the 0.5 of this batch.
+    assert first["baseline"] == 0.5
+    assert learned == [([EXP, X1], 0.5)]
+    # All that is remembered is better than this batch, of which the best is kept.
+    assert learned_next == [([X1], 0.1), ([X1], 0.1)]
+    assert len({stream.key for stream in trainer.policy.streams}) == 3
+
+
+def test_what_fills_the_memory_is_remembered_like_any_program():
+    trainer = make_trainer(ListPolicy([[[EXP, X1]], [[X1]]]), memory=ListMemory())
+    row = trainer.step()
+    assert row["r_best"] == 0.5
+    assert rows_of(trainer.hall_of_fame.rows) == [[EXP, X1], [X1]]
+
+
+def test_a_memory_may_start_empty():
+    trainer = make_trainer(ListPolicy([[[X1]]]), memory=ListMemory(), warm_start=0)
+    assert trainer.step()["nevals"] == 1
+    assert len(trainer.policy.streams) == 1
 
 
 def test_too_many_dead_ends_end_the_run_with_the_table():

@@ -69,6 +69,8 @@ class Evaluator:
         Bound of the reward cache; the oldest iterations are forgotten first.
     n_workers : int
         Processes for a task that is rewarded row by row.
+    remember_keys : bool
+        Keep the identity of every program ever evaluated, for `novel_keys`.
     archive : ProgramArchive, optional
         Is given every program that enters the cache.
     """
@@ -79,6 +81,7 @@ class Evaluator:
         library: Library,
         cache_bytes: int = CACHE_BYTES,
         n_workers: int = 1,
+        remember_keys: bool = False,
         archive: ProgramArchive | None = None,
     ) -> None:
         self.task = task
@@ -86,6 +89,7 @@ class Evaluator:
         self.n_workers = n_workers
         self.archive = archive
         self._cache = _core.RewardCache(cache_bytes)
+        self._seen = _core.KeySet() if remember_keys else None
 
     @property
     def n_cached(self) -> int:
@@ -103,10 +107,12 @@ class Evaluator:
         on_policy : (B,) bool
             Which of the counters a row belongs to.
         """
+        keys = program_keys(programs)
+        if self._seen is not None:
+            self._seen.insert(keys)
         if getattr(self.task, "stochastic", False):
             verdicts = self._score(programs)
             return self._scores(programs, verdicts, np.ones(len(programs), bool), len(programs))
-        keys = program_keys(programs)
         found, *known = self._cache.lookup(keys)
         first = _core.first_rows(keys)
         is_new = ~found & (first == np.arange(len(keys)))
@@ -127,6 +133,15 @@ class Evaluator:
         """Return how often each key (B,) came from the policy and from elsewhere, as remembered."""
         return self._cache.counts(keys)
 
+    def novel_keys(self, programs: ProgramBatch) -> set[int]:
+        """Return the keys of those programs of a batch that were never evaluated.
+
+        Unlike the cache, this forgets nothing; it needs `remember_keys`.
+        """
+        assert self._seen is not None
+        keys = program_keys(programs)
+        return set(keys[~self._seen.contains(keys)].tolist())
+
     def reward(self, program: Program) -> float:
         """Return the reward of one program without counting it."""
         batch = program.batch
@@ -145,11 +160,17 @@ class Evaluator:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is remembered."""
-        return {"cache": self._cache.state()}
+        state: dict[str, Any] = {"cache": self._cache.state()}
+        if self._seen is not None:
+            state["seen"] = self._seen.sorted()
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Remember what `state_dict` returned."""
         self._cache.load_state(state["cache"])
+        if self._seen is not None:
+            self._seen = _core.KeySet()
+            self._seen.insert(state["seen"])
 
     def _scores(
         self, programs: ProgramBatch, verdicts: Verdicts, is_new: np.ndarray, n_evaluated: int

@@ -4,6 +4,7 @@ from dso.batch import Batch
 from dso.memory.hall_of_fame import HallOfFame
 from dso.memory.pareto_front import ParetoFront
 from dso.memory.priority_queue import PriorityQueue
+from dso.memory.program_memory import ProgramMemory
 from dso.memory.scored_programs import ScoredPrograms, complexity_measure
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "HallOfFame",
     "ParetoFront",
     "PriorityQueue",
+    "ProgramMemory",
     "ScoredPrograms",
     "complexity_measure",
 ]

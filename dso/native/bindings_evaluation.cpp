@@ -253,6 +253,22 @@ static void cache_load(RewardCache& cache, const py::bytes& state) {
     }
 }
 
+static py::array_t<bool> keys_contained(const KeySet& set, const Array<uint64_t>& keys) {
+    py::array_t<bool> found(keys.size());
+    for (py::ssize_t i = 0; i < keys.size(); ++i)
+        found.mutable_data()[i] = set.contains(keys.data()[i]);
+    return found;
+}
+
+static void insert_keys(KeySet& set, const Array<uint64_t>& keys) {
+    for (py::ssize_t i = 0; i < keys.size(); ++i) set.insert(keys.data()[i]);
+}
+
+static py::array_t<uint64_t> sorted_keys(const KeySet& set) {
+    const std::vector<uint64_t> keys = set.sorted();
+    return py::array_t<uint64_t>(keys.size(), keys.data());
+}
+
 static std::vector<std::tuple<std::string, int, int>> operator_table() {
     return {
 #define X(name, arity) {#name, static_cast<int>(Op::op_##name), arity},
@@ -306,6 +322,12 @@ void bind_evaluation(py::module_& m) {
         .def_property_readonly("n_bytes", &RewardCache::n_bytes)
         .def("state", &cache_state, "All entries as bytes, ordered by key.")
         .def("load_state", &cache_load, py::arg("state"));
+    py::class_<KeySet>(m, "KeySet", "Keys without end; nothing is forgotten.")
+        .def(py::init<>())
+        .def("contains", &keys_contained, py::arg("keys"), "(B,) uint64 -> (B,) bool.")
+        .def("insert", &insert_keys, py::arg("keys"))
+        .def("__len__", &KeySet::size)
+        .def("sorted", &sorted_keys, "All keys, ascending.");
 }
 
 }  // namespace dso

@@ -6,6 +6,7 @@
 #include "bindings.hpp"
 #include "network.hpp"
 #include "sampler.hpp"
+#include "stepper.hpp"
 
 namespace dso {
 namespace {
@@ -77,20 +78,21 @@ void bind_rules(py::module_& m) {
         .def("require_each",
              [](RuleSet& r, const Mask& group) { r.require_each(token_set(r, group)); })
         .def("limit_depth", &RuleSet::limit_depth)
-        .def("limit_size",
-             [](RuleSet& r, const std::vector<int>& costs, std::optional<int> maximum,
-                const Array<int>& argument_limits) {
-                 if (costs.size() != r.n_tokens() ||
-                     static_cast<size_t>(argument_limits.size()) != r.n_tokens() * r.max_arity)
-                     throw std::invalid_argument("costs are (L,), argument limits (L, arity)");
-                 std::vector<int> limits(argument_limits.data(),
-                                         argument_limits.data() + argument_limits.size());
-                 for (int& limit : limits)
-                     if (limit < 0) limit = kUnlimited;
-                 r.limit_size(costs, maximum.value_or(kUnlimited), limits);
-             },
-             py::arg("costs"), py::arg("maximum"), py::arg("argument_limits"),
-             "Program size <= maximum (None: no limit); argument limits below 0 are none.")
+        .def(
+            "limit_size",
+            [](RuleSet& r, const std::vector<int>& costs, std::optional<int> maximum,
+               const Array<int>& argument_limits) {
+                if (costs.size() != r.n_tokens() ||
+                    static_cast<size_t>(argument_limits.size()) != r.n_tokens() * r.max_arity)
+                    throw std::invalid_argument("costs are (L,), argument limits (L, arity)");
+                std::vector<int> limits(argument_limits.data(),
+                                        argument_limits.data() + argument_limits.size());
+                for (int& limit : limits)
+                    if (limit < 0) limit = kUnlimited;
+                r.limit_size(costs, maximum.value_or(kUnlimited), limits);
+            },
+            py::arg("costs"), py::arg("maximum"), py::arg("argument_limits"),
+            "Program size <= maximum (None: no limit); argument limits below 0 are none.")
         .def("limit_count",
              [](RuleSet& r, const Mask& group, int threshold, const Mask& forbidden) {
                  r.limit_count(token_set(r, group), threshold, token_set(r, forbidden));
@@ -196,7 +198,7 @@ struct BoundNetwork {
     std::shared_ptr<Network<T>> network;
     std::vector<std::pair<size_t, size_t>> shapes;
 
-    BoundNetwork(const std::string& cell, const std::vector<Array<T>>& parameters) {
+    BoundNetwork(const std::string& cell, const std::vector<Array<T>>& parameters, T floor) {
         if (cell != "lstm" && cell != "gru") throw std::invalid_argument("cell is lstm or gru");
         std::vector<ParameterView<T>> views;
         for (const Array<T>& p : parameters) {
@@ -204,7 +206,8 @@ struct BoundNetwork {
             shapes.emplace_back(p.shape(0), p.shape(1));
             views.push_back({p.data(), shapes.back().first, shapes.back().second});
         }
-        network = std::make_shared<Network<T>>(cell == "lstm" ? Cell::kLstm : Cell::kGru, views);
+        network =
+            std::make_shared<Network<T>>(cell == "lstm" ? Cell::kLstm : Cell::kGru, views, floor);
     }
 
     py::tuple sample(const RuleSet& rules, const Observation& observation, uint64_t key,
@@ -269,6 +272,68 @@ struct BoundNetwork {
     }
 };
 
+// The network's memory of some rows while somebody else chooses their tokens.
+template <class T>
+struct BoundState {
+    std::shared_ptr<Network<T>> network;
+    typename Network<T>::State state;
+    size_t n_rows;
+
+    py::array_t<T> step(const Array<int32_t>& features, std::optional<Array<T>> open_slots) {
+        if (features.ndim() != 2 || static_cast<size_t>(features.shape(0)) != n_rows ||
+            (open_slots && static_cast<size_t>(open_slots->size()) != n_rows))
+            throw std::invalid_argument("step: features are (B, O), open slots (B,)");
+        for (py::ssize_t i = 0; i < features.size(); ++i)
+            if (features.data()[i] < 0 ||
+                static_cast<size_t>(features.data()[i]) >= network->n_features_table())
+                throw std::invalid_argument("step: a feature lies outside the input table");
+        network->step(state, n_rows, features.data(), static_cast<size_t>(features.shape(1)),
+                      open_slots ? open_slots->data() : nullptr);
+        py::array_t<T> logits({n_rows, network->n_tokens()});
+        for (size_t r = 0; r < n_rows; ++r)
+            std::copy_n(state.logits.row(r), network->n_tokens(), logits.mutable_data(r));
+        return logits;
+    }
+};
+
+template <class T>
+void bind_stepper(py::module_& m, const std::string& suffix) {
+    using Self = Stepper<T>;
+    py::class_<Self>(m, ("Stepper" + suffix).c_str(),
+                     "Sampling one token per call: `observe`, compute logits, `choose`, while "
+                     "`n_active` > 0.")
+        .def(py::init<const RuleSet&, uint64_t, const std::vector<uint32_t>&, uint32_t, size_t>(),
+             py::arg("rules"), py::arg("key"), py::arg("rows"), py::arg("attempt"),
+             py::arg("n_positions"))
+        .def_property_readonly("n_active", &Self::n_active)
+        .def_property_readonly("tokens",
+                               [](const Self& s) {
+                                   return py::array_t<int16_t>({s.n_rows(), s.n_positions()},
+                                                               s.tokens.data());
+                               })
+        .def_property_readonly(
+            "lengths",
+            [](const Self& s) { return py::array_t<int32_t>(s.n_rows(), s.lengths.data()); })
+        .def(
+            "observe",
+            [](const Self& s, const Observation& observation) {
+                py::array_t<int32_t> features({s.n_rows(), observation.n_features()});
+                py::array_t<T> open_slots(s.n_rows());
+                s.observe(observation, features.mutable_data(), open_slots.mutable_data());
+                return py::make_tuple(features, open_slots);
+            },
+            "-> features (B, O), open slots (B,)")
+        .def(
+            "choose",
+            [](Self& s, const Array<T>& logits) {
+                if (logits.ndim() != 2 || static_cast<size_t>(logits.shape(0)) != s.n_rows() ||
+                    static_cast<size_t>(logits.shape(1)) != s.n_tokens())
+                    throw std::invalid_argument("choose: logits are (B, L)");
+                s.choose(logits.data());
+            },
+            "Draw a token for each active row from logits (B, L); the rules are added here.");
+}
+
 template <class T>
 py::tuple replay_programs(const RuleSet& rules, const Observation& observation,
                           const Array<int16_t>& tokens, const Array<int32_t>& lengths) {
@@ -294,15 +359,25 @@ void bind_network(py::module_& m, const std::string& suffix) {
     py::class_<BoundNetwork<T>>(m, ("Network" + suffix).c_str(),
                                 "Policy network over parameters in the order input table, "
                                 "recurrent, bias (input, recurrent, bias of further layers), dense "
-                                "kernel, dense bias; a copy of the weights at construction.")
-        .def(py::init<const std::string&, const std::vector<Array<T>>&>(), py::arg("cell"),
-             py::arg("parameters"))
+                                "kernel, dense bias; a copy of the weights at construction. `floor` "
+                                "mixes that share of the uniform distribution into the output.")
+        .def(py::init<const std::string&, const std::vector<Array<T>>&, T>(), py::arg("cell"),
+             py::arg("parameters"), py::arg("floor") = 0)
         .def("sample", &BoundNetwork<T>::sample, py::arg("rules"), py::arg("observation"),
              py::arg("key"), py::arg("n_rows"), py::arg("n_positions"), py::arg("n_threads") = 1,
              py::arg("first_row") = 0, "-> tokens (n, T) int16, lengths (n,), withdrawals")
         .def("forward", &BoundNetwork<T>::forward, py::arg("features"), py::arg("open_slots"),
              py::arg("prior"), py::arg("tokens"), py::arg("lengths"),
-             "-> log-probabilities (B, T), entropies (B, T), ForwardPass");
+             "-> log-probabilities (B, T), entropies (B, T), ForwardPass")
+        .def(
+            "start",
+            [](const BoundNetwork<T>& self, size_t n_rows) {
+                return BoundState<T>{self.network, self.network->make_state(n_rows), n_rows};
+            },
+            py::arg("n_rows"), "Hidden states of new rows, for steps one at a time.");
+    py::class_<BoundState<T>>(m, ("NetworkState" + suffix).c_str())
+        .def("step", &BoundState<T>::step, py::arg("features"), py::arg("open_slots"),
+             "-> logits (B, L)");
     m.def(("replay" + suffix).c_str(), &replay_programs<T>, py::arg("rules"),
           py::arg("observation"), py::arg("tokens"), py::arg("lengths"),
           "-> features (B, T, O), open slots (B, T), prior logits (B, T, L), allowed (B,)");
@@ -314,6 +389,8 @@ void bind_sampling(py::module_& m) {
     bind_rules(m);
     bind_network<float>(m, "32");
     bind_network<double>(m, "64");
+    bind_stepper<float>(m, "32");
+    bind_stepper<double>(m, "64");
 }
 
 }  // namespace dso

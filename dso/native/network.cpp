@@ -120,7 +120,9 @@ static T log_softmax(T* logits, size_t width, T* weights) {
 }
 
 template <class T>
-Network<T>::Network(Cell cell, std::vector<ParameterView<T>> parameters) : cell_(cell) {
+Network<T>::Network(Cell cell, std::vector<ParameterView<T>> parameters, T floor)
+    : cell_(cell), floor_(floor) {
+    if (!(floor >= 0 && floor < 1)) throw std::invalid_argument("network: floor in [0, 1)");
     if (parameters.size() < 5 || (parameters.size() - 2) % 3 != 0)
         throw std::invalid_argument(
             "network: three parameters per layer and two of the dense layer");
@@ -158,6 +160,7 @@ typename Network<T>::State Network<T>::make_state(size_t n_rows) const {
     for (const Layer<T>& layer : layers_) widest = std::max(widest, layer.width);
     state.reset = Matrix<T>(n_rows, widest);
     state.logits = Matrix<T>(n_rows, n_tokens_);
+    state.unfloored = Matrix<T>(1, n_tokens_);
     return state;
 }
 
@@ -210,6 +213,18 @@ void Network<T>::run_cell(size_t l, size_t n_rows, const T* hidden_before, T* ga
 }
 
 template <class T>
+void Network<T>::raise_to_floor(T* logits, size_t n_cols, T* unfloored) const {
+    std::fill(logits + n_tokens_, logits + n_cols, -std::numeric_limits<T>::infinity());
+    exponentiate<T>(logits, n_cols, unfloored);
+    T sum = 0;
+    for (size_t a = 0; a < n_tokens_; ++a) sum += unfloored[a];
+    for (size_t a = 0; a < n_tokens_; ++a) {
+        unfloored[a] /= sum;
+        logits[a] = std::log((1 - floor_) * unfloored[a] + floor_ / static_cast<T>(n_tokens_));
+    }
+}
+
+template <class T>
 void Network<T>::step(State& state, size_t n_rows, const int32_t* features, size_t n_features,
                       const T* open_slots) const {
     for (size_t l = 0; l < layers_.size(); ++l) {
@@ -233,6 +248,9 @@ void Network<T>::step(State& state, size_t n_rows, const int32_t* features, size
     multiply<T>(state.logits.row(0), state.logits.n_cols, state.hidden.back().row(0),
                 layers_.back().width, 1, output_.row(0), output_.n_cols, n_rows, output_.n_cols,
                 layers_.back().n_units);
+    if (floor_ > 0)
+        for (size_t r = 0; r < n_rows; ++r)
+            raise_to_floor(state.logits.row(r), state.logits.n_cols, state.unfloored.row(0));
 }
 
 template <class T>
@@ -275,6 +293,7 @@ void Network<T>::forward(const Sequences<T>& seq, T* log_prob, T* entropy,
     saved.log_probs = Matrix<T>(saved.n_steps, n_tokens_);
     saved.entropy.resize(saved.n_steps);
     const size_t width = saved.log_probs.n_cols;
+    saved.unfloored = Matrix<T>(floor_ > 0 ? saved.n_steps : 0, n_tokens_);
     Matrix<T> weights(1, width);
     for (size_t m = 0; m < saved.n_steps; ++m)
         std::copy_n(output_bias_.row(0), width, saved.log_probs.row(m));
@@ -284,6 +303,7 @@ void Network<T>::forward(const Sequences<T>& seq, T* log_prob, T* entropy,
         for (size_t r = 0; r < saved.n_active[t]; ++r) {
             const size_t at = saved.order[r] * n_positions + t, m = saved.start[t] + r;
             T* logits = saved.log_probs.row(m);
+            if (floor_ > 0) raise_to_floor(logits, width, saved.unfloored.row(m));
             for (size_t a = 0; a < n_tokens_; ++a) logits[a] += seq.prior[at * n_tokens_ + a];
             std::fill(logits + n_tokens_, logits + width, -std::numeric_limits<T>::infinity());
             saved.entropy[m] = log_softmax(logits, width, weights.row(0));

@@ -51,6 +51,7 @@ struct Activations {
     size_t n_steps = 0;                           // over all rows
     std::vector<Matrix<T>> gates, cells, hidden;  // per layer, (n_steps, ...)
     Matrix<T> log_probs;                          // (n_steps, L)
+    Matrix<T> unfloored;                          // (n_steps, L) probabilities; with a floor only
     std::vector<T> entropy;                       // (n_steps,)
 };
 
@@ -58,12 +59,14 @@ template <class T>
 class Network {
 public:
     // parameters: table, recurrent, bias, then (input, recurrent, bias) of each further layer,
-    // then the dense kernel (units, L) and its bias (1, L).
-    Network(Cell cell, std::vector<ParameterView<T>> parameters);
+    // then the dense kernel (units, L) and its bias (1, L). With a floor in (0, 1) the network's
+    // own probabilities p become (1 - floor) p + floor / L, before any rule or prior.
+    Network(Cell cell, std::vector<ParameterView<T>> parameters, T floor = 0);
 
     size_t n_tokens() const { return n_tokens_; }
     size_t n_gates() const { return cell_ == Cell::kLstm ? 4 : 3; }
     size_t n_features_table() const { return layers_[0].input.n_rows; }
+    T floor() const { return floor_; }
     Cell cell() const { return cell_; }
     const std::vector<Layer<T>>& layers() const { return layers_; }
     const Matrix<T>& output() const { return output_; }
@@ -73,6 +76,7 @@ public:
         std::vector<Matrix<T>> hidden, cells, gates;  // per layer, (rows, ...)
         Matrix<T> logits;                             // (rows, L)
         Matrix<T> reset;                              // (rows, width), GRU only
+        Matrix<T> unfloored;                          // (1, L)
     };
     State make_state(size_t n_rows) const;
     void reset_row(State& state, size_t row) const;
@@ -94,7 +98,12 @@ private:
     void run_cell(size_t layer, size_t n_rows, const T* hidden_before, T* gates,
                   const T* cell_before, T* cell, T* hidden, T* reset) const;
 
+    // Replaces logits (n_cols of a padded row) by logarithms of floored probabilities; writes those
+    // before the floor to `unfloored`, as wide.
+    void raise_to_floor(T* logits, size_t n_cols, T* unfloored) const;
+
     Cell cell_;
+    T floor_;
     size_t n_tokens_;
     std::vector<Layer<T>> layers_;
     Matrix<T> output_, output_bias_;

@@ -109,6 +109,18 @@ struct BackwardPass {
     void differentiate_table(const Matrix<T>& d_gates, Matrix<T>& d_input) const;
 };
 
+// From the gradient by log(p') to that by the logits behind p, where p' = (1 - floor) p + floor / L.
+template <class T>
+void differentiate_floor(const T* p, size_t n_tokens, T floor, T* d) {
+    T total = 0;
+    for (size_t a = 0; a < n_tokens; ++a) {
+        const T kept = (1 - floor) * p[a];
+        d[a] *= kept / (kept + floor / static_cast<T>(n_tokens));
+        total += d[a];
+    }
+    for (size_t a = 0; a < n_tokens; ++a) d[a] -= p[a] * total;
+}
+
 // d logits: (onehot - p) for the log-probability, -p (log p + H) for the entropy. Returns d hidden
 // of the last layer.
 template <class T>
@@ -129,6 +141,8 @@ Matrix<T> BackwardPass<T>::differentiate_output(const T* d_log_prob, const T* d_
                     d[a] = -p[a] * scale *
                            (d_log_prob[at] + d_entropy[at] * (log_p[a] + saved.entropy[m]));
             d[seq.tokens[at]] += d_log_prob[at];
+            if (network.floor() > 0)
+                differentiate_floor(saved.unfloored.row(m), network.n_tokens(), network.floor(), d);
         }
     Matrix<T> d_kernel(width, n_logits), d_bias(1, n_logits), d_hidden(saved.n_steps, width);
     multiply<T>(d_kernel.row(0), n_logits, saved.hidden.back().row(0), 1, width, d_logits.row(0),

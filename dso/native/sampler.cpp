@@ -3,21 +3,12 @@
 #include <algorithm>
 #include <limits>
 
-#include "rng.hpp"
+#include "draw.hpp"
 
 namespace dso {
 namespace {
 
 constexpr size_t kSampleLanes = 16;  // rows advanced together; a finished one makes room at once
-
-template <class T>
-constexpr T kNever = -std::numeric_limits<T>::infinity();
-
-template <class T>
-void forbid(const uint64_t* words, size_t n_tokens, T* logits) {
-    for (size_t token = 0; token < n_tokens; ++token)
-        logits[token] = words[token >> 6] >> (token & 63) & 1 ? kNever<T> : logits[token];
-}
 
 // One row on its way.
 struct Lane {
@@ -48,8 +39,7 @@ public:
           state_(network.make_state(lanes_.size())),
           features_(lanes_.size() * observation.n_features()),
           open_slots_(lanes_.size()),
-          weights_(1, network.n_tokens()),
-          forbidden_((network.n_tokens() + 63) / 64) {}
+          draw_(network.n_tokens()) {}
 
     int64_t run() {
         for (size_t slot = 0; slot < lanes_.size(); ++slot) load(slot);
@@ -92,7 +82,9 @@ private:
     void advance(size_t slot) {
         Lane& lane = lanes_[slot];
         const auto position = static_cast<size_t>(lane.state.n_chosen());
-        const int16_t token = position < n_positions_ ? draw(lane, state_.logits.row(slot)) : kPad;
+        const int16_t token = position < n_positions_
+                                  ? draw_.draw(lane.state, lane.stream, state_.logits.row(slot))
+                                  : kPad;
         if (token == kPad) {
             withdraw(slot);
             return;
@@ -116,30 +108,6 @@ private:
         load(slot);
     }
 
-    // The next token by its probability, kPad where none is allowed.
-    int16_t draw(Lane& lane, T* logits) {
-        const size_t n_tokens = network_.n_tokens();
-        lane.state.add_soft_logits(logits);
-        lane.state.forbidden(forbidden_.data());
-        forbid(forbidden_.data(), n_tokens, logits);
-        std::fill(logits + n_tokens, logits + state_.logits.n_cols, kNever<T>);
-        T* weight = weights_.row(0);
-        exponentiate<T>(logits, state_.logits.n_cols, weight);
-        T total = 0;
-        for (size_t token = 0; token < n_tokens; ++token) total += weight[token];
-        if (!(total > 0)) return kPad;
-        const auto step = static_cast<uint32_t>(lane.state.n_chosen());
-        const T target = static_cast<T>(lane.stream.uniform(step)) * total;
-        T below = 0;
-        int16_t chosen = kPad;
-        for (size_t token = 0; token < n_tokens; ++token) {
-            if (!(weight[token] > 0)) continue;
-            chosen = static_cast<int16_t>(token);
-            if ((below += weight[token]) > target) break;
-        }
-        return chosen;
-    }
-
     const Network<T>& network_;
     const Observation& observation_;
     const uint64_t key_;
@@ -150,8 +118,7 @@ private:
     typename Network<T>::State state_;
     std::vector<int32_t> features_;
     std::vector<T> open_slots_;
-    Matrix<T> weights_;
-    std::vector<uint64_t> forbidden_;
+    TokenDraw<T> draw_;
     size_t next_row_ = 0, n_idle_ = 0;
     int64_t n_withdrawn_ = 0;
 };
@@ -172,7 +139,7 @@ template <class T>
 void replay(const ProgramView& programs, const RuleSet& rules, const Observation& observation,
             int32_t* features, T* open_slots, T* prior, bool* allowed) {
     const size_t n_tokens = rules.n_tokens(), n_features = observation.n_features();
-    std::vector<uint64_t> forbidden((n_tokens + 63) / 64);
+    TokenDraw<T> draw(n_tokens);
     TraversalState state(rules);
     for (size_t b = 0; b < programs.n_programs; ++b) {
         state.restart();
@@ -183,9 +150,7 @@ void replay(const ProgramView& programs, const RuleSet& rules, const Observation
             observation.write(state, features + at * n_features);
             open_slots[at] = static_cast<T>(state.n_open());
             T* logits = prior + at * n_tokens;
-            state.add_soft_logits(logits);
-            state.forbidden(forbidden.data());
-            forbid(forbidden.data(), n_tokens, logits);
+            draw.add_prior(state, logits);
             if (logits[token] == kNever<T>) allowed[b] = false;
             state.push(token);
         }

@@ -3,7 +3,8 @@
 from dso.policy.policy import Policy, Replay
 from dso.policy.rnn_policy import RNNPolicy
 from dso.policy.state_manager import StateManager
+from dso.policy.torch_policy import TorchPolicy
 
 POLICIES: dict[str, type[Policy]] = {"rnn": RNNPolicy}
 
-__all__ = ["POLICIES", "Policy", "RNNPolicy", "Replay", "StateManager"]
+__all__ = ["POLICIES", "Policy", "RNNPolicy", "Replay", "StateManager", "TorchPolicy"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,15 +15,24 @@ from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
 from dso.policy.policy import Policy, Replay
+from dso.policy.sampling import Drawn, StepLogits, make_batch, make_replay, sample_stepwise
 from dso.policy.state_manager import StateManager
 from dso.prior.joint_prior import JointPrior
 from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
 
 N_GATES = {"lstm": 4, "gru": 3}
+
+
+class _Native(NamedTuple):
+    network: Any
+    stepper: Any
+    replay: Any
+
+
 _NATIVE = {
-    torch.float32: (_core.Network32, _core.replay32),
-    torch.float64: (_core.Network64, _core.replay64),
+    torch.float32: _Native(_core.Network32, _core.Stepper32, _core.replay32),
+    torch.float64: _Native(_core.Network64, _core.Stepper64, _core.replay64),
 }
 
 
@@ -44,6 +54,9 @@ class RNNPolicy(Policy):
         Units of every layer, or of each (then `num_layers` is their number).
     initializer : {"zeros", "var_scale"}
         Of the recurrent weights.
+    action_prob_lowerbound : float
+        Share of the uniform distribution over all tokens in the network's own; the priors come
+        after it.
     seed : int
         Of the initial weights.
     n_threads : int
@@ -66,6 +79,7 @@ class RNNPolicy(Policy):
         num_layers: int = 1,
         num_units: int | Sequence[int] = 32,
         initializer: str = "zeros",
+        action_prob_lowerbound: float = 0.0,
         seed: int = 0,
         n_threads: int = 1,
         dtype: torch.dtype = torch.float32,
@@ -78,6 +92,7 @@ class RNNPolicy(Policy):
         self.units = [num_units] * num_layers if isinstance(num_units, int) else list(num_units)
         self.dtype = dtype
         self.n_threads = n_threads
+        self.action_prob_lowerbound = action_prob_lowerbound
         self._observation = self.state_manager.observation(library)
         self._parameters = {
             name: nn.Parameter(torch.from_numpy(value).to(dtype))
@@ -124,6 +139,11 @@ class RNNPolicy(Policy):
         inner = [value for name, value in weights.items() if not name.startswith("embedding.")]
         return [self.state_manager.table(inner[0], embeddings), *inner[1:]]
 
+    def _network(self, parameters: Sequence[Tensor]) -> Any:
+        """Return the native network with a copy of the weights."""
+        arrays = [p.detach().numpy() for p in parameters]
+        return _NATIVE[self.dtype].network(self.cell, arrays, self.action_prob_lowerbound)
+
     def sample(self, n: int, stream: Stream) -> Batch:
         """Draw `n` programs.
 
@@ -136,38 +156,42 @@ class RNNPolicy(Policy):
             If no row could be completed.
         """
         with torch.no_grad():
-            arrays = [p.detach().numpy() for p in self._network_parameters()]
-        network = _NATIVE[self.dtype][0](self.cell, arrays)
-        tokens, lengths, withdrawn = network.sample(
-            self.prior.rules, self._observation, stream.key, n, self.max_length, self.n_threads
-        )
-        complete = np.flatnonzero(lengths > 0)
-        if len(complete) == 0:
-            raise UserError(
-                "the priors left no way to complete any program of a whole batch; relax them: "
-                + "; ".join(self.prior.descriptions)
+            network = self._network(self._network_parameters())
+        if self.prior.python:
+            drawn = sample_stepwise(
+                n,
+                stream.key,
+                self.prior,
+                self._observation,
+                lambda n_rows: self._steps(network.start(n_rows)),
+                _NATIVE[self.dtype].stepper,
             )
-        if len(complete) < n:
-            rows = np.where(lengths > 0, np.arange(n), complete[np.arange(n) % len(complete)])
-            tokens, lengths = tokens[rows], lengths[rows]
-        width = int(lengths.max())
-        programs = ProgramBatch.from_arrays(np.ascontiguousarray(tokens[:, :width]), lengths)
-        return Batch(programs, np.ones(n, dtype=bool), withdrawn=withdrawn)
+        else:
+            drawn = Drawn(
+                *network.sample(
+                    self.prior.rules,
+                    self._observation,
+                    stream.key,
+                    n,
+                    self.max_length,
+                    self.n_threads,
+                )
+            )
+        return make_batch(drawn, self.prior)
+
+    def _steps(self, state: Any) -> StepLogits:
+        observed = self.state_manager.observe_dangling
+        return lambda features, slots: state.step(features, slots if observed else None)
 
     def replay(self, programs: ProgramBatch) -> Replay:
         """Walk programs through traversal state and priors; see `Policy.replay`."""
-        features, open_slots, prior, allowed = _NATIVE[self.dtype][1](
-            self.prior.rules, self._observation, programs.tokens, programs.lengths
-        )
-        return Replay(programs, features, open_slots, prior, allowed)
+        native_replay = _NATIVE[self.dtype].replay
+        return make_replay(programs, self.prior, self._observation, native_replay)
 
     def log_prob_and_entropy(self, replay: Replay) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and entropies per token; see `Policy.log_prob_and_entropy`."""
-        network = _NATIVE[self.dtype][0]
         observed = replay.open_slots if self.state_manager.observe_dangling else None
-        return _RecurrentNetwork.apply(
-            network, self.cell, replay, observed, *self._network_parameters()
-        )
+        return _RecurrentNetwork.apply(self._network, replay, observed, *self._network_parameters())
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the weights, in a fixed order."""
@@ -198,11 +222,11 @@ class _RecurrentNetwork(torch.autograd.Function):
     """The native network as one differentiable operation over its parameters."""
 
     @staticmethod
-    def forward(ctx, network, cell, replay, open_slots, *parameters):  # type: ignore[no-untyped-def]
+    def forward(ctx, make_network, replay, open_slots, *parameters):  # type: ignore[no-untyped-def]
         programs = replay.programs
-        log_prob, entropy, forward_pass = network(
-            cell, [p.detach().numpy() for p in parameters]
-        ).forward(replay.features, open_slots, replay.prior, programs.tokens, programs.lengths)
+        log_prob, entropy, forward_pass = make_network(parameters).forward(
+            replay.features, open_slots, replay.prior, programs.tokens, programs.lengths
+        )
         if any(p.requires_grad for p in parameters):
             ctx.forward_pass = forward_pass
         return torch.from_numpy(log_prob), torch.from_numpy(entropy)
@@ -211,4 +235,4 @@ class _RecurrentNetwork(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, d_log_prob, d_entropy):  # type: ignore[no-untyped-def]
         gradients = ctx.forward_pass.backward(d_log_prob.numpy(), d_entropy.numpy())
-        return None, None, None, None, *map(torch.from_numpy, gradients)
+        return None, None, None, *map(torch.from_numpy, gradients)

@@ -103,7 +103,7 @@ def _accepted_keys(made: type) -> set[str] | None:
     for base in made.__mro__[:-1]:
         if "__init__" not in base.__dict__:
             continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())
+        parameters = list(inspect.signature(base.__dict__["__init__"]).parameters.values())
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         names |= {parameter.name for parameter in parameters[2:] if parameter.kind in named}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):

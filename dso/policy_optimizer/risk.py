@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from dso.memory import ProgramMemory
+    from dso.program.program_batch import ProgramBatch
 
 REWARD_LIMIT = 1e6
 """Rewards that enter the loss are clipped to this magnitude."""
@@ -28,21 +33,28 @@ class RiskFilter:
     ----------
     epsilon : float or None
         Fraction kept, in (0, 1].
+    memory : ProgramMemory, optional
+        Takes part in the quantile, which is then that of `ProgramMemory.distribution`.
     """
 
-    def __init__(self, epsilon: float | None) -> None:
+    def __init__(self, epsilon: float | None, memory: ProgramMemory | None = None) -> None:
         epsilon = 1.0 if epsilon is None else epsilon
         if not 0.0 < epsilon <= 1.0:
             raise ValueError(f"epsilon is {epsilon}; allowed: 0 < epsilon <= 1, or None")
         self.epsilon = epsilon
+        self.memory = memory
 
-    def select(self, rewards: np.ndarray) -> tuple[np.ndarray, float]:
+    def select(
+        self, rewards: np.ndarray, programs: ProgramBatch | None = None
+    ) -> tuple[np.ndarray, float]:
         """Choose the rows to learn from.
 
         Parameters
         ----------
         rewards : (B,) float64
             No NaN; infinities are allowed.
+        programs : ProgramBatch, optional
+            The rows themselves, which a memory needs.
 
         Returns
         -------
@@ -51,6 +63,29 @@ class RiskFilter:
         """
         if np.isnan(rewards).any():
             raise ValueError("a reward is NaN; the evaluator must replace it before the quantile")
-        rank = math.ceil((len(rewards) - 1) * (1.0 - self.epsilon))
-        quantile = float(np.partition(rewards, rank)[rank])
+        if self.memory is not None:
+            assert programs is not None
+            quantile = weighted_quantile(
+                *self.memory.distribution(programs, rewards), 1.0 - self.epsilon
+            )
+            # What is remembered may be better than all of the batch; its best stays, worth nothing.
+            quantile = min(quantile, float(rewards.max()))
+        else:
+            rank = math.ceil((len(rewards) - 1) * (1.0 - self.epsilon))
+            quantile = float(np.partition(rewards, rank)[rank])
         return rewards >= quantile, quantile
+
+
+def weighted_quantile(values: np.ndarray, weights: np.ndarray, level: float) -> float:
+    """Return the smallest value up to which at least `level` of all weight lies.
+
+    Parameters
+    ----------
+    values, weights : (R,) float64
+        Weights are not negative and not all zero.
+    level : float
+        In [0, 1].
+    """
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(below, level * below[-1])])

@@ -12,6 +12,7 @@ from dso.library import Library
 from dso.native import _core
 from dso.prior.length import LengthConstraint
 from dso.prior.prior import Constraint, Prior
+from dso.prior.python_prior import PythonPriors, is_python_prior
 from dso.program.program_batch import ProgramBatch
 
 logger = logging.getLogger("dso")
@@ -36,6 +37,8 @@ class JointPrior:
     max_length : int
     descriptions : list of str
         One line per prior.
+    python : PythonPriors
+        Those that `rules` does not hold because they are called from Python.
 
     Raises
     ------
@@ -54,7 +57,8 @@ class JointPrior:
         self.library = library
         self.priors = list(priors)
         self.skipped = list(skipped)
-        self.descriptions = [prior.describe() for prior in self.priors]
+        self.descriptions = [_describe(prior) for prior in self.priors]
+        self.python = PythonPriors(library, [p for p in self.priors if is_python_prior(p)])
         limits = [p.max for p in self.priors if isinstance(p, LengthConstraint) and p.max]
         self.max_length = min(limits, default=max_length)
         if self.max_length != max_length and limits:
@@ -65,7 +69,8 @@ class JointPrior:
             )
         self.rules = _core.RuleSet(np.asarray(library.arities).tolist())
         self.rules.limit_length(1, self.max_length)
-        self._each = [prior.rules() for prior in self.priors]
+        self._compiled = [p for p in self.priors if not is_python_prior(p)]
+        self._each = [prior.rules() for prior in self._compiled]
         for rules in self._each:
             rules.limit_length(1, self.max_length)  # look-ahead needs to know the room left
             self.rules.merge(rules)
@@ -74,7 +79,7 @@ class JointPrior:
 
     def _first_token_table(self) -> str:
         lines = []
-        for prior, rules in zip(self.priors, self._each, strict=True):
+        for prior, rules in zip(self._compiled, self._each, strict=True):
             masked = np.flatnonzero(~rules.first_allowed())
             if len(masked):
                 lines.append(f"  {type(prior).__name__} masks {prior.names(masked)}")
@@ -82,16 +87,21 @@ class JointPrior:
 
     def allowed(self, programs: ProgramBatch) -> np.ndarray:
         """Tell which complete programs the sampler could have written, (B,) bool."""
-        return self.rules.violations(programs.tokens, programs.lengths) < 0
+        obeys = self.rules.violations(programs.tokens, programs.lengths) < 0
+        return obeys & self.python.allowed(programs, self.rules) if self.python else obeys
 
     def violations(self, programs: ProgramBatch) -> dict[str, np.ndarray]:
         """Tell which programs violate each constraint, looked at alone: name -> (B,) bool."""
         counted: dict[str, np.ndarray] = {}
-        for prior, rules in zip(self.priors, self._each, strict=True):
+        for prior, rules in zip(self._compiled, self._each, strict=True):
             if isinstance(prior, Constraint):
                 name = type(prior).__name__
                 violated = rules.violations(programs.tokens, programs.lengths) >= 0
                 counted[name] = counted.get(name, False) | violated
+        for prior in self.python.priors:
+            alone = PythonPriors(self.library, [prior])
+            violated = ~alone.allowed(programs, self.rules)
+            counted[type(prior).__name__] = counted.get(type(prior).__name__, False) | violated
         return counted
 
     def mask_counts(self, programs: ProgramBatch) -> dict[str, np.ndarray]:
@@ -100,9 +110,14 @@ class JointPrior:
         The last entry, ``all``, counts what all of them together masked.
         """
         counts: dict[str, np.ndarray] = {}
-        rules = [*zip(self.priors, self._each, strict=True), (self, self.rules)]
+        rules = [*zip(self._compiled, self._each, strict=True), (self, self.rules)]
         for prior, alone in rules:
             name = "all" if prior is self else type(prior).__name__
             masked = alone.mask_counts(programs.tokens, programs.lengths)
             counts[name] = counts.get(name, 0) + masked
         return counts
+
+
+def _describe(prior: Prior) -> str:
+    describe = getattr(prior, "describe", None)
+    return f"{type(prior).__name__}: a prior of one's own." if describe is None else describe()

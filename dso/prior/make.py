@@ -29,6 +29,7 @@ from dso.prior.soft_length import SoftLengthPrior
 from dso.prior.state_checker import StateCheckerConstraint
 from dso.prior.trig import TrigConstraint
 from dso.prior.uniform_arity import UniformArityPrior
+from dso.registry import import_object, is_reference
 
 PRIORS: dict[str, type[Prior]] = {
     "relational": RelationalConstraint,
@@ -105,15 +106,20 @@ def _make_prior(
     """Return the prior, or why it is skipped."""
     if name in NOT_YET:
         raise UserError(f"prior.{name} is not available in this version; set 'on' to false.")
-    if name not in PRIORS:
+    if is_reference(name):
+        made = import_object(name, f"prior.{name}")
+    elif name in PRIORS:
+        made = PRIORS[name]
+    else:
         raise unknown("prior", name, PRIORS, "prior")
-    wanted = inspect.signature(PRIORS[name]).parameters
+    if not callable(made):
+        raise UserError(f"prior.{name}: {made!r} is no class that makes a prior.")
+    wanted = inspect.signature(made).parameters
     try:
-        prior = PRIORS[name](
-            library, **arguments, **{k: v for k, v in facts.items() if k in wanted}
-        )
+        prior = made(library, **arguments, **{k: v for k, v in facts.items() if k in wanted})
     except TokenNotFoundError:
         return "Uses Tokens not in the Library."
     except TypeError as error:
         raise UserError(f"prior.{name}: {error}.") from None
-    return prior.validate() or prior
+    validate = getattr(prior, "validate", None)
+    return (validate and validate()) or prior

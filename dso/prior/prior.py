@@ -1,8 +1,12 @@
-"""What a prior is: a description of what may be written next, compiled to native rules."""
+"""What a prior is: it says which tokens may be written next, or should rather be.
+
+There are two ways to say it. The built-in priors `compile` to native rules, which cost next to
+nothing. A prior of one's own may do that too; or it is called once per step with all rows of the
+batch and returns logits (`__call__`).
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 import numpy as np
@@ -11,32 +15,56 @@ from dso.library import Library
 from dso.native import _core
 
 
-class Prior(ABC):
+class Prior:
     """Adjusts the logits of the next token.
-
-    A built-in prior says what it does by `compile`, which fills tables that the native traversal
-    state applies while programs are sampled, replayed or checked.
 
     Parameters
     ----------
     library : Library
+
+    Notes
+    -----
+    A class derived from this one defines `compile` or `__call__`.
     """
 
     def __init__(self, library: Library) -> None:
         self.library = library
         self.L = library.L
 
-    @abstractmethod
     def compile(self, rules: _core.RuleSet) -> None:
         """Add what this prior masks or prefers to an empty rule set."""
 
-    @abstractmethod
-    def describe(self) -> str:
-        """Return one line for people."""
+    def __call__(
+        self, actions: np.ndarray, parent: np.ndarray, sibling: np.ndarray, dangling: np.ndarray
+    ) -> np.ndarray:
+        """Return what is added to the logits of the next token, (B, L); -inf forbids it.
+
+        Parameters
+        ----------
+        actions : (B, t) int32
+            Tokens chosen so far, t >= 1. Rows that are finished are among them; what is returned
+            for those is ignored.
+        parent : (B,) int32
+            Parent of the next token as an index among the tokens that have children, the number of
+            those where there is none.
+        sibling : (B,) int32
+            The sibling completed last, L where there is none.
+        dangling : (B,) int32
+            Open slots.
+        """
+        raise NotImplementedError
+
+    def initial_prior(self) -> np.ndarray:
+        """Return what is added to the logits of the first token, (L,)."""
+        return np.zeros(self.L, dtype=np.float32)
 
     def validate(self) -> str | None:
         """Return why the prior would do nothing or make no sense, None if it is fine."""
         return None
+
+    def describe(self) -> str:
+        """Return one line for people."""
+        return f"{type(self).__name__}: a prior of one's own."
 
     def rules(self) -> _core.RuleSet:
         """Return this prior alone as a rule set."""

@@ -52,6 +52,27 @@ def on(programs: ProgramBatch) -> np.ndarray:
     return np.ones(len(programs), dtype=bool)
 
 
+def test_novel_programs_are_those_never_evaluated_whatever_the_cache_forgot() -> None:
+    evaluator = Evaluator(BatchTask(), LIBRARY, remember_keys=True)
+    first = batch("x1", "sin,x1", "x1")
+    assert len(evaluator.novel_keys(first)) == 2
+    evaluator.evaluate(first, 0, on(first))
+    evaluator.clear()
+    second = batch("x1", "x2", "log,x1", "x2")
+    assert len(evaluator.novel_keys(second)) == 2
+    restored = Evaluator(BatchTask(), LIBRARY, remember_keys=True)
+    restored.load_state_dict(evaluator.state_dict())
+    assert len(restored.novel_keys(batch("x1", "sin,x1", "x2"))) == 1
+
+
+def test_a_stochastic_task_remembers_keys_too() -> None:
+    task = BatchTask()
+    task.stochastic = True
+    evaluator = Evaluator(task, LIBRARY, remember_keys=True)
+    evaluator.evaluate(batch("x1"), 0, on(batch("x1")))
+    assert len(evaluator.novel_keys(batch("x1", "x2"))) == 1
+
+
 def test_known_and_repeated_rows_are_scored_once() -> None:
     task = BatchTask()
     evaluator = Evaluator(task, LIBRARY)

@@ -1,4 +1,4 @@
-"""The native reward cache: lookup, counters, eviction by age."""
+"""The native reward cache: lookup, counters, eviction by age; and the set of all keys."""
 
 import numpy as np
 import pytest
@@ -102,3 +102,27 @@ def test_lengths_must_agree() -> None:
 def test_first_rows() -> None:
     keys = np.array([5, 7, 5, 9, 7, 5], dtype=np.uint64)
     assert _core.first_rows(keys).tolist() == [0, 1, 0, 3, 1, 0]
+
+
+def test_a_key_set_agrees_with_a_set_while_it_grows() -> None:
+    """Keys that share their low bits, zero among them, and many more than its first slots."""
+    keys, seen, expected = _core.KeySet(), draw(20_000, 3), set()
+    seen[::4] <<= np.uint64(40)
+    seen[17] = 0
+    for part in np.split(seen, 20):
+        assert keys.contains(part).tolist() == [key in expected for key in part.tolist()]
+        keys.insert(part)
+        expected |= set(part.tolist())
+        assert keys.contains(part).all()
+        assert len(keys) == len(expected)
+    assert keys.sorted().tolist() == sorted(expected)
+    assert not keys.contains(draw(1000, 4)).any()
+
+
+def test_zero_is_a_key_like_others() -> None:
+    keys, zero = _core.KeySet(), np.zeros(1, np.uint64)
+    assert not keys.contains(zero).any()
+    keys.insert(zero)
+    assert keys.contains(zero).all()
+    assert len(keys) == 1
+    assert keys.sorted().tolist() == [0]

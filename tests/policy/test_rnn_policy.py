@@ -44,6 +44,8 @@ VARIANTS = {
     "embedding": {
         "state_manager": StateManager(True, True, True, True, embedding=True, embedding_size=3),
     },
+    "floor": {"action_prob_lowerbound": 0.2},
+    "gru layers with a floor": {"cell": "gru", "num_units": [8, 5], "action_prob_lowerbound": 0.6},
     "dangling only": {"state_manager": StateManager(False, False, False, True)},
 }
 
@@ -78,8 +80,9 @@ def test_gradient_equals_autograd_in_float64(options):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
-def test_gradient_passes_a_finite_difference_check():
-    policy = make_policy(dtype=torch.float64, num_units=3)
+@pytest.mark.parametrize("floor", [0.0, 0.3])
+def test_gradient_passes_a_finite_difference_check(floor):
+    policy = make_policy(dtype=torch.float64, num_units=3, action_prob_lowerbound=floor)
     replay = policy.replay(policy.sample(3, Stream(3, "policy")).programs)
 
     def total() -> torch.Tensor:
@@ -101,8 +104,9 @@ def test_gradient_passes_a_finite_difference_check():
             assert gradient[at].item() == pytest.approx((up - down) / 2e-6, rel=1e-5, abs=1e-7)
 
 
-def test_sampled_frequencies_follow_the_reported_probabilities():
-    policy = make_policy()
+@pytest.mark.parametrize("floor", [0.0, 0.5])
+def test_sampled_frequencies_follow_the_reported_probabilities(floor):
+    policy = make_policy(noise=1.0, action_prob_lowerbound=floor)
     first = policy.sample(20_000, Stream(5, "policy")).programs
     replay = policy.replay(first[[0]])
     with torch.no_grad():
@@ -117,6 +121,24 @@ def test_sampled_frequencies_follow_the_reported_probabilities():
     assert probabilities.sum() == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(frequencies, probabilities, atol=0.015)
     assert replay.allowed.all()
+
+
+def test_the_floor_comes_before_the_priors():
+    """A network sure of sin leaves 0.4 / L to each other token; the priors then share it out."""
+    priors = {"length": {"on": True, "min_": 2, "max_": 4}}
+    policy = make_policy(["sin", "cos", "exp"], 1, priors, noise=0, action_prob_lowerbound=0.4)
+    with torch.no_grad():
+        policy.parameters()[-1][0, policy.library.names.index("sin")] = 100.0
+    first = policy.sample(20_000, Stream(0, "policy")).programs.tokens[:, 0]
+    shares = np.bincount(first, minlength=4)[[policy.library.names.index("cos")]] / len(first)
+    # x1 may not come first: sin has 0.6 + 0.1 and two others 0.1 of what is left, 0.9.
+    assert shares == pytest.approx(0.1 / 0.9, abs=0.01)
+
+
+@pytest.mark.parametrize("floor", [-0.1, 1.0, float("nan")])
+def test_a_floor_outside_its_range_is_refused(floor):
+    with pytest.raises(ValueError, match="floor"):
+        make_policy(action_prob_lowerbound=floor).sample(2, Stream(0, "policy"))
 
 
 def test_a_row_depends_on_nothing_but_its_index():

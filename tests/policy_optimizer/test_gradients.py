@@ -69,8 +69,8 @@ def entropy_gradient(z, gamma):
 
 
 def pg_gradient(z):
-    terms = [(r - BASELINE) * log_prob_gradient(z, row) for r, row in zip(REWARDS, ROWS)]
-    return np.mean(terms, axis=0)
+    pairs = zip(REWARDS, ROWS, strict=True)
+    return np.mean([(r - BASELINE) * log_prob_gradient(z, row) for r, row in pairs], axis=0)
 
 
 def ascent(optimizer_class, queue=None, batch=None, **section):

@@ -6,8 +6,11 @@ import torch
 
 from dso.batch import Batch
 from dso.errors import UserError
-from dso.policy_optimizer import policy_optimizer_class
+from dso.policy_optimizer import make_policy_optimizer, policy_optimizer_class
 from dso.policy_optimizer.pg import PolicyGradient
+from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
+from dso.policy_optimizer.ppo import ProximalPolicyOptimization
+from dso.policy_optimizer.pqt import PriorityQueueTraining
 from dso.program.program_batch import ProgramBatch
 
 
@@ -93,9 +96,94 @@ def test_state_round_trip():
     assert torch.equal(policies[0].logits, policies[1].logits)
 
 
+COMMON = {"learning_rate": 0.5, "entropy_weight": 0.0, "pqt_k": 7, "pqt_weight": 3.0, "seed": 4}
+
+
+class StepOnly:
+    """All that a policy optimiser of one's own needs."""
+
+    def __init__(self, policy, strength, learning_rate=0.1):
+        self.policy, self.strength, self.learning_rate = policy, strength, learning_rate
+
+    def step(self, batch, baseline, queue):
+        return {"loss": self.strength}
+
+
+class TakesAll:
+    def __init__(self, policy, **section):
+        self.section = section
+
+    def step(self, batch, baseline, queue):
+        return {}
+
+
+class LossOnly(PolicyOptimizer):
+    """Imitates what is better than the baseline, however much better."""
+
+    def loss(self, log_prob, entropy, rewards, baseline):
+        return -log_prob[rewards > baseline].mean()
+
+
+class LossWithKey(LossOnly):
+    def __init__(self, policy, margin, **section):
+        super().__init__(policy, **section)
+        self.margin = margin
+
+
+def reference(made):
+    return f"{__name__}:{made.__name__}"
+
+
 def test_classes_are_found_by_name_and_by_reference():
     assert policy_optimizer_class("pg") is PolicyGradient
+    assert policy_optimizer_class("pqt") is PriorityQueueTraining
+    assert policy_optimizer_class("ppo") is ProximalPolicyOptimization
     assert policy_optimizer_class("dso.policy_optimizer.pg:PolicyGradient") is PolicyGradient
+
+
+def test_an_optimiser_gets_the_keys_of_its_section_that_it_takes():
+    made = make_policy_optimizer("pqt", TablePolicy(), COMMON)
+    assert (made.descent.learning_rate, made.pqt_weight) == (0.5, 3.0)
+    assert make_policy_optimizer("ppo", TablePolicy(), COMMON).seed == 4
+    own = make_policy_optimizer(reference(StepOnly), TablePolicy(), COMMON, {"strength": 2})
+    assert (own.strength, own.learning_rate) == (2, 0.5)
+    everything = make_policy_optimizer(reference(TakesAll), TablePolicy(), COMMON, {"mine": 1})
+    assert everything.section == {**COMMON, "mine": 1}
+    derived = make_policy_optimizer(reference(LossWithKey), TablePolicy(), COMMON, {"margin": 1})
+    assert (derived.margin, derived.descent.learning_rate) == (1, 0.5)
+
+
+def test_a_loss_is_all_that_a_subclass_needs():
+    policy = TablePolicy()
+    optimizer = make_policy_optimizer(reference(LossOnly), policy, COMMON)
+    before = policy.log_prob_and_entropy(BATCH.programs)[0].sum(dim=1)
+    optimizer.step(BATCH, baseline=0.7)
+    after = policy.log_prob_and_entropy(BATCH.programs)[0].sum(dim=1)
+    assert (after > before).tolist() == [True, False, True]
+
+
+def test_a_class_may_come_from_a_file(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "class Mine:\n"
+        "    def __init__(self, policy):\n        self.policy = policy\n"
+        "    def step(self, batch, baseline, queue):\n        return {'loss': 0.0}\n"
+    )
+    policy = TablePolicy()
+    assert make_policy_optimizer(f"{file}:Mine", policy, COMMON).policy is policy
+
+
+@pytest.mark.parametrize(
+    ("made", "own", "message"),
+    [
+        (StepOnly, {"strengh": 2}, "Did you mean 'strength'"),
+        (StepOnly, {}, "missing a required argument: 'strength'"),
+        (LossWithKey, {"margins": 2}, "Did you mean 'margin'"),
+    ],
+)
+def test_wrong_keys_of_an_optimiser_of_ones_own_are_named(made, own, message):
+    with pytest.raises(UserError, match=message):
+        make_policy_optimizer(reference(made), TablePolicy(), COMMON, own)
 
 
 @pytest.mark.parametrize("name", ["pgg", "dso.batch:Batch", "dso.policy_optimizer.pg:Nothing"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dso.policy_optimizer import RiskFilter
+from dso.policy_optimizer.risk import weighted_quantile
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 20, 21, 101, 1000])
@@ -48,3 +49,36 @@ def test_nan_never_reaches_the_quantile():
 def test_epsilon_outside_its_range_is_refused(epsilon):
     with pytest.raises(ValueError, match="epsilon"):
         RiskFilter(epsilon)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, 0.5, 0.95, 1.0])
+def test_weighted_quantile_is_the_first_value_that_enough_weight_lies_up_to(level):
+    random = np.random.default_rng(3)
+    for n_rows in (1, 2, 7, 50):
+        values = random.integers(0, 9, n_rows).astype(float)  # with ties
+        weights = random.random(n_rows)
+        weights /= weights.sum()
+        reached = [v for v in sorted(values) if weights[values <= v].sum() >= level - 1e-12]
+        assert weighted_quantile(values, weights, level) == (reached or [values.max()])[0]
+
+
+class Memory:
+    """Half of the probability has reward 5, half belongs to the batch."""
+
+    def distribution(self, programs, rewards):
+        values = np.append(rewards, 5.0)
+        return values, np.append(np.full(len(rewards), 0.5 / len(rewards)), 0.5)
+
+
+def test_with_a_memory_its_weighted_quantile_decides():
+    rewards = np.array([1.0, 2.0, 8.0, 9.0])
+    assert RiskFilter(0.2, Memory()).select(rewards, rewards)[1] == 8.0
+    kept, quantile = RiskFilter(0.5, Memory()).select(rewards, rewards)
+    assert quantile == 5.0
+    assert kept.tolist() == [False, False, True, True]
+
+
+def test_something_is_kept_where_all_that_is_remembered_is_better():
+    kept, quantile = RiskFilter(0.2, Memory()).select(np.array([1.0, 3.0]), np.array([1.0, 3.0]))
+    assert quantile == 3.0
+    assert kept.tolist() == [False, True]

@@ -1,0 +1,130 @@
+"""A base for policies written in torch: say how one step goes, the rest is here."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dso.batch import Batch
+from dso.library import Library
+from dso.policy.policy import Policy, Replay
+from dso.policy.sampling import StepLogits, make_batch, make_replay, sample_stepwise
+from dso.policy.state_manager import StateManager
+from dso.prior.joint_prior import JointPrior
+from dso.program.program_batch import ProgramBatch
+from dso.streams import Stream
+
+
+class TorchPolicy(nn.Module, Policy):
+    """A policy of one's own over the same traversal state and priors as the built-in one.
+
+    A subclass defines `start` and `step`, and its layers in the constructor, after calling this
+    one. Sampling goes one token at a time and is slower than the native policy.
+
+    Parameters
+    ----------
+    library : Library
+    prior : JointPrior
+    state_manager : StateManager, optional
+        What is observed: `features` holds one symbol per feature, counted through as rows of one
+        table of `n_symbols` rows (an embedding fits).
+    seed : int
+        Of the initial weights, see `initial_generator`.
+    n_threads : int
+        Accepted as every policy does; torch has threads of its own.
+
+    Attributes
+    ----------
+    n_features, n_symbols : int
+        Observed features, and rows of the table of their symbols.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        prior: JointPrior,
+        *,
+        state_manager: StateManager | None = None,
+        seed: int = 0,
+        n_threads: int = 1,
+    ) -> None:
+        super().__init__()
+        manager = state_manager or StateManager()
+        self.library = library
+        self.prior = prior
+        self.max_length = prior.max_length
+        self.seed = seed
+        self.n_features = len(manager.symbols(library))
+        self.n_symbols = sum(manager.symbols(library).values())
+        self._observation = manager.observation(library)
+
+    @abstractmethod
+    def start(self, n: int) -> Any:
+        """Return the state of `n` programs before their first token."""
+
+    @abstractmethod
+    def step(self, state: Any, features: Tensor, open_slots: Tensor) -> tuple[Tensor, Any]:
+        """Return logits (n, L) of the next token without the priors, and the state after it.
+
+        Parameters
+        ----------
+        state : object
+            What `start` or the last `step` returned.
+        features : (n, O) int64
+            Symbols of the observed features.
+        open_slots : (n,) float32
+        """
+
+    def sample(self, n: int, stream: Stream) -> Batch:
+        """Draw `n` programs; see `Policy.sample`."""
+        with torch.no_grad():
+            drawn = sample_stepwise(n, stream.key, self.prior, self._observation, self._steps)
+        return make_batch(drawn, self.prior)
+
+    def _steps(self, n: int) -> StepLogits:
+        state = self.start(n)
+
+        def logits(features: np.ndarray, open_slots: np.ndarray) -> np.ndarray:
+            nonlocal state
+            inputs = torch.from_numpy(features).long(), torch.from_numpy(open_slots)
+            found, state = self.step(state, *inputs)
+            return found.numpy()
+
+        return logits
+
+    def replay(self, programs: ProgramBatch) -> Replay:
+        """Walk programs through traversal state and priors; see `Policy.replay`."""
+        return make_replay(programs, self.prior, self._observation)
+
+    def log_prob_and_entropy(self, replay: Replay) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities and entropies per token; see `Policy.log_prob_and_entropy`."""
+        features = torch.from_numpy(replay.features).long()  # (B, T, O)
+        open_slots = torch.from_numpy(replay.open_slots)  # (B, T)
+        prior = torch.from_numpy(replay.prior)  # (B, T, L)
+        tokens = torch.from_numpy(np.maximum(replay.programs.tokens, 0)).long()
+        state = self.start(len(replay))
+        log_probs, entropies = [], []
+        for t in range(tokens.shape[1]):
+            logits, state = self.step(state, features[:, t], open_slots[:, t])
+            log_p = torch.log_softmax(logits + prior[:, t], dim=1)
+            log_probs.append(log_p.gather(1, tokens[:, t, None])[:, 0])
+            # A forbidden token adds nothing; -inf is replaced before the product, or its gradient
+            # would be NaN.
+            finite = log_p.masked_fill(torch.isneginf(log_p), 0.0)
+            entropies.append(-(log_p.exp() * finite).sum(dim=1))
+        is_written = (
+            torch.arange(tokens.shape[1]) < torch.from_numpy(replay.programs.lengths)[:, None]
+        )
+        zero = torch.zeros(())
+        return (
+            torch.where(is_written, torch.stack(log_probs, dim=1), zero),
+            torch.where(is_written, torch.stack(entropies, dim=1), zero),
+        )
+
+    def parameters(self, recurse: bool = True) -> list[nn.Parameter]:  # type: ignore[override]
+        """Return the weights of all layers."""
+        return list(super().parameters(recurse))

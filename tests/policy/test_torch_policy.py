@@ -1,0 +1,77 @@
+"""A policy written in torch learns under the same priors and optimisers as the built-in one."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from dso.library import Library, create_tokens
+from dso.policy import TorchPolicy
+from dso.policy_optimizer.pg import PolicyGradient
+from dso.prior import make_joint_prior
+from dso.streams import Stream
+
+LIBRARY = Library(create_tokens(1, ["add", "mul", "sin"]))
+PRIORS = {"length": {"on": True, "min_": 2, "max_": 9}}
+
+
+class BagOfSymbols(TorchPolicy):
+    """Logits from the sum of embedded parent and sibling; no memory."""
+
+    def __init__(self, library, prior, *, width=8, **options):
+        super().__init__(library, prior, **options)
+        torch.manual_seed(self.seed)
+        self.embedding = nn.Embedding(self.n_symbols, width)
+        self.head = nn.Linear(width, library.L)
+
+    def start(self, n):
+        return None
+
+    def step(self, state, features, open_slots):
+        return self.head(self.embedding(features).sum(dim=1)), state
+
+
+def make_policy() -> BagOfSymbols:
+    with torch.random.fork_rng():
+        return BagOfSymbols(LIBRARY, make_joint_prior(PRIORS, LIBRARY, max_length=9), seed=0)
+
+
+def test_samples_obey_the_priors_and_have_the_probability_they_are_drawn_with():
+    policy = make_policy()
+    programs = policy.sample(4000, Stream(0, "policy")).programs
+    replay = policy.replay(programs)
+    assert replay.allowed.all()
+    log_prob, entropy = policy.log_prob_and_entropy(replay)
+    assert torch.isfinite(log_prob).all()
+    assert (entropy >= 0).all()
+    short = np.flatnonzero(programs.lengths == 2)
+    share = float(log_prob[short[0]].sum().detach().exp())
+    same = (programs.keys() == programs.keys()[short[0]]).mean()
+    assert abs(same - share) < 0.03
+
+
+def test_it_learns():
+    policy = make_policy()
+    optimizer = PolicyGradient(policy, learning_rate=0.05, entropy_weight=0.0)
+    first = LIBRARY.index("mul")
+    for iteration in range(40):
+        batch = policy.sample(50, Stream(0, "policy", iteration))
+        rewards = (batch.programs.tokens[:, 0] == first).astype(float)
+        optimizer.step(batch.with_rewards(rewards), rewards.mean())
+    assert rewards.mean() > 0.9
+
+
+def test_config_names_it():
+    from dso import DeepSymbolicOptimizer
+
+    optimizer = DeepSymbolicOptimizer(
+        {
+            "task": {"task_type": "regression", "dataset": "Nguyen-1"},
+            "policy": {"policy_type": "tests.policy.test_torch_policy:BagOfSymbols", "width": 4},
+            "training": {"n_samples": 200, "batch_size": 100, "verbose": False},
+            "experiment": {"logdir": None},
+        }
+    )
+    result = optimizer.train()
+    assert type(optimizer.policy).__name__ == "BagOfSymbols"
+    assert optimizer.policy.head.in_features == 4
+    assert result["n_samples"] == 200
