@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ import numpy as np
 
 from dso.batch import Batch
 from dso.config import Config, load_config, validate
+from dso.config.config import TASK_DEFAULTS
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive
 from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
@@ -25,6 +27,7 @@ from dso.progress import Display, make_display
 from dso.recorders import (
     AllSamples,
     CacheDump,
+    ConstraintCounts,
     ParameterReport,
     PositionalEntropy,
     Recorder,
@@ -170,7 +173,7 @@ class DeepSymbolicOptimizer:
             max_attempts=_max_attempts(config),
             warm_start=config.training.warm_start,
             is_success=self._is_success if config.training.early_stopping else None,
-            masking_report=lambda: "\n".join(self.prior.descriptions),
+            masking_report=self.prior.masking_report,
         )
         self.stopping = _make_stopping(config, callback)
         self.stop_reason: str | None = None
@@ -322,6 +325,8 @@ class DeepSymbolicOptimizer:
         recorders: list[Recorder] = []
         if config.training.debug:
             recorders.append(ParameterReport(self.policy, config.training.debug))
+        if config.prior.count_constraints:
+            recorders.append(ConstraintCounts(self.prior, self.folder))
         if folder is None:
             return recorders
         freq, top = wanted.save_freq, wanted.save_top_samples_per_batch
@@ -395,9 +400,14 @@ def _make_prior(config: Config, task: Task) -> JointPrior:
     prior = make_joint_prior(
         config.prior.to_dict(), task.library, max_length=config.policy.max_length, **facts
     )
+    usual = TASK_DEFAULTS.get(config.task.task_type, {}).get("prior", {})
     for line in prior.skipped:
-        if not line.endswith("Prior disabled."):
-            logger.warning("prior.%s", line)
+        if line.endswith("Prior disabled."):
+            continue
+        # What the user did not ask for is no reason to warn them.
+        name = line.split(":", 1)[0]
+        as_always = name in usual and config.prior.to_dict()[name] == usual[name]
+        logger.log(logging.INFO if as_always else logging.WARNING, "prior.%s", line)
     for line in prior.descriptions:
         logger.info("prior.%s", line)
     return prior
@@ -406,7 +416,7 @@ def _make_prior(config: Config, task: Task) -> JointPrior:
 def _make_policy(
     config: Config, task: Task, prior: JointPrior, seed: int, n_threads: int
 ) -> Policy:
-    from dso.policy import StateManager  # needs torch, which takes seconds to import
+    from dso.policy import POLICIES, StateManager  # needs torch, which takes seconds to import
 
     manager = config.state_manager.to_dict()
     del manager["type"]
@@ -414,7 +424,12 @@ def _make_policy(
     # These keys are read elsewhere.
     for name in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
         del section[name]
-    return _policy_class(section.pop("policy_type"))(
+    policy_class = _policy_class(section.pop("policy_type"))
+    if config.policy.policy_type not in POLICIES:
+        # A policy of one's own gets its own keys, and of ours those that it names.
+        ours, named = type(config.policy).model_fields, inspect.signature(policy_class).parameters
+        section = {k: v for k, v in section.items() if k not in ours or k in named}
+    return policy_class(
         task.library,
         prior,
         state_manager=StateManager(**manager),

@@ -174,7 +174,7 @@ def test_a_config_names_it_by_module_or_file(tmp_path):
     )
     prior = make_joint_prior({**LENGTH, f"{file}:Mine": {"on": True}}, LIBRARY, max_length=12)
     assert any("It never applies." in line for line in prior.skipped)
-    with pytest.raises(UserError, match="no attribute 'Mone'.*'Mine'"):
+    with pytest.raises(UserError, match=r"no attribute 'Mone'.*'Mine'"):
         make_joint_prior({f"{file}:Mone": {"on": True}}, LIBRARY, max_length=12)
     with pytest.raises(UserError, match="unexpected keyword argument 'wrd'"):
         make_joint_prior(
