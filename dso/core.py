@@ -33,7 +33,7 @@ from dso.recorders import (
     TopSamples,
     parameter_table,
 )
-from dso.registry import import_object, is_reference
+from dso.registry import construct, import_object, is_reference
 from dso.reports import Reports, ResultFiles
 from dso.run_folder import IterationLog, RunFolder
 from dso.stopping import Standing, Stopping
@@ -410,21 +410,22 @@ def _make_policy(
 
     manager = config.state_manager.to_dict()
     del manager["type"]
-    section = config.policy.to_dict()
+    common, own = _plug_in_keys(config.policy)
+    made = _policy_class(name := common.pop("policy_type"))
     # These keys are read elsewhere.
-    for name in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
-        del section[name]
-    return _policy_class(section.pop("policy_type"))(
-        task.library,
-        prior,
-        state_manager=StateManager(**manager),
-        seed=seed,
-        n_threads=n_threads,
-        **section,
-    )
+    for key in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
+        del common[key]
+    common.update(state_manager=StateManager(**manager), seed=seed, n_threads=n_threads)
+    return construct(made, f"policy ({name})", task.library, prior, common=common, own=own)
 
 
-def _policy_class(name: str) -> Callable[..., Policy]:
+def _plug_in_keys(section: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split a section into the keys that we know and those of a user's own class."""
+    own = section.model_extra or {}
+    return {key: value for key, value in section.to_dict().items() if key not in own}, own
+
+
+def _policy_class(name: str) -> type[Policy]:
     from dso.policy import POLICIES, Policy
 
     where = "policy.policy_type"
@@ -435,9 +436,7 @@ def _policy_class(name: str) -> Callable[..., Policy]:
 
 
 def _make_policy_optimizer(config: Config, policy: Policy, seed: int) -> Any:
-    section = config.policy_optimizer
-    own = section.model_extra or {}
-    common = {key: value for key, value in section.to_dict().items() if key not in own}
+    common, own = _plug_in_keys(config.policy_optimizer)
     kind = common.pop("policy_optimizer_type")
     return make_policy_optimizer(kind, policy, {**common, "seed": seed}, own)
 

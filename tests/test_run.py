@@ -102,7 +102,7 @@ def test_more_processes_than_runs_are_said_to_be_too_many(invoke):
             "priors left no way",
         ),
         ({"prior": {"lenght": {"on": True}}}, "lenght"),
-        ({"policy_optimizer": {"policy_optimizer_type": "pqt"}}, "pqt"),
+        ({"checkpoint": {"load_path": "x"}}, "checkpoint.load_path"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(invoke, tmp_path, change, message):
