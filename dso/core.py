@@ -399,7 +399,7 @@ def _make_prior(config: Config, task: Task) -> JointPrior:
     prior = make_joint_prior(
         config.prior.to_dict(), task.library, max_length=config.policy.max_length, **facts
     )
-    usual = TASK_DEFAULTS.get(config.task.task_type, {}).get("prior", {})
+    usual = TASK_DEFAULTS.get(config.task.task_type or "", {}).get("prior", {})
     for line in prior.skipped:
         if line.endswith("Prior disabled."):
             continue
