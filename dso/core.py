@@ -389,15 +389,24 @@ def _refuse_fitted_tokens(task: Task, const_optimizer: str | None) -> None:
         )
 
 
+def data_ranges(task: Task) -> dict[str, np.ndarray]:
+    """Return least and greatest value of each input (D, 2) and of y (2,), if the task has data."""
+    X, y = getattr(task, "X_train", None), getattr(task, "y_train", None)
+    if X is None or y is None:
+        return {}
+    return {
+        "input_ranges": np.column_stack([X.min(axis=0), X.max(axis=0)]),
+        "output_range": np.array([y.min(), y.max()]),
+    }
+
+
 def _make_prior(config: Config, task: Task) -> JointPrior:
     """Build the priors with what they may know of the data."""
-    facts: dict[str, np.ndarray] = {}
-    X, y = getattr(task, "X_train", None), getattr(task, "y_train", None)
-    if X is not None and y is not None:
-        facts["input_ranges"] = np.column_stack([X.min(axis=0), X.max(axis=0)])  # (D, 2)
-        facts["output_range"] = np.array([y.min(), y.max()])
     prior = make_joint_prior(
-        config.prior.to_dict(), task.library, max_length=config.policy.max_length, **facts
+        config.prior.to_dict(),
+        task.library,
+        max_length=config.policy.max_length,
+        **data_ranges(task),
     )
     usual = TASK_DEFAULTS.get(config.task.task_type or "", {}).get("prior", {})
     for line in prior.skipped:

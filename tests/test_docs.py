@@ -108,6 +108,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
         return config
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # as `python -m` does
     monkeypatch.setattr(dso.run, "load_config", small)
     return Reader(tmp_path)
 
@@ -179,7 +180,7 @@ def test_the_readme_says_what_is_there_and_what_is_not() -> None:
     n_operators = sum(not row.display for row in OPERATORS.values())
     assert f"with {n_operators} operators" in " ".join(text.split())
     assert f"{len(benchmark_names())} named benchmarks" in " ".join(text.split())
-    missing = re.search(r"^- The priors? ([^;]*);", text, re.MULTILINE)
+    missing = re.search(r"^- The priors? ([^;.]*)[;.]", text, re.MULTILINE)
     assert missing is not None
     assert set(re.findall(r"`(\w+)`", missing[1])) == NOT_YET
 
