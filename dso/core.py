@@ -16,6 +16,7 @@ import numpy as np
 
 from dso.batch import Batch
 from dso.config import Config, load_config, validate
+from dso.config.config import TASK_DEFAULTS
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive
 from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
@@ -25,6 +26,7 @@ from dso.progress import Display, make_display
 from dso.recorders import (
     AllSamples,
     CacheDump,
+    ConstraintCounts,
     ParameterReport,
     PositionalEntropy,
     Recorder,
@@ -170,7 +172,7 @@ class DeepSymbolicOptimizer:
             max_attempts=_max_attempts(config),
             warm_start=config.training.warm_start,
             is_success=self._is_success if config.training.early_stopping else None,
-            masking_report=lambda: "\n".join(self.prior.descriptions),
+            masking_report=self.prior.masking_report,
         )
         self.stopping = _make_stopping(config, callback)
         self.stop_reason: str | None = None
@@ -322,6 +324,8 @@ class DeepSymbolicOptimizer:
         recorders: list[Recorder] = []
         if config.training.debug:
             recorders.append(ParameterReport(self.policy, config.training.debug))
+        if config.prior.count_constraints:
+            recorders.append(ConstraintCounts(self.prior, self.folder))
         if folder is None:
             return recorders
         freq, top = wanted.save_freq, wanted.save_top_samples_per_batch
@@ -385,19 +389,33 @@ def _refuse_fitted_tokens(task: Task, const_optimizer: str | None) -> None:
         )
 
 
+def data_ranges(task: Task) -> dict[str, np.ndarray]:
+    """Return least and greatest value of each input (D, 2) and of y (2,), if the task has data."""
+    X, y = getattr(task, "X_train", None), getattr(task, "y_train", None)
+    if X is None or y is None:
+        return {}
+    return {
+        "input_ranges": np.column_stack([X.min(axis=0), X.max(axis=0)]),
+        "output_range": np.array([y.min(), y.max()]),
+    }
+
+
 def _make_prior(config: Config, task: Task) -> JointPrior:
     """Build the priors with what they may know of the data."""
-    facts: dict[str, np.ndarray] = {}
-    X, y = getattr(task, "X_train", None), getattr(task, "y_train", None)
-    if X is not None and y is not None:
-        facts["input_ranges"] = np.column_stack([X.min(axis=0), X.max(axis=0)])  # (D, 2)
-        facts["output_range"] = np.array([y.min(), y.max()])
     prior = make_joint_prior(
-        config.prior.to_dict(), task.library, max_length=config.policy.max_length, **facts
+        config.prior.to_dict(),
+        task.library,
+        max_length=config.policy.max_length,
+        **data_ranges(task),
     )
+    usual = TASK_DEFAULTS.get(config.task.task_type or "", {}).get("prior", {})
     for line in prior.skipped:
-        if not line.endswith("Prior disabled."):
-            logger.warning("prior.%s", line)
+        if line.endswith("Prior disabled."):
+            continue
+        # What the user did not ask for is no reason to warn them.
+        name = line.split(":", 1)[0]
+        as_always = name in usual and config.prior.to_dict()[name] == usual[name]
+        logger.log(logging.INFO if as_always else logging.WARNING, "prior.%s", line)
     for line in prior.descriptions:
         logger.info("prior.%s", line)
     return prior

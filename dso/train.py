@@ -106,7 +106,7 @@ class Trainer:
         max_attempts: int | None = None,
         warm_start: int | None = None,
         is_success: Callable[[ProgramBatch], bool] | None = None,
-        masking_report: Callable[[], str] = str,
+        masking_report: Callable[[ProgramBatch], str] = str,
     ) -> None:
         self.policy = policy
         self.evaluator = evaluator
@@ -152,7 +152,9 @@ class Trainer:
         row = self.stats.row(batch, scores, kept)
         self.standing = self._advanced(len(batch), start)
         self.last = Iteration(self.standing.iteration, batch, scores, kept, baseline, statistics)
-        self.dead_ends.update(batch.withdrawn, len(batch), self.masking_report)
+        self.dead_ends.update(
+            batch.withdrawn, len(batch), lambda: self.masking_report(batch.programs)
+        )
         return self._log_row(row, baseline, time.perf_counter() - start)
 
     def _sample(self) -> Batch:

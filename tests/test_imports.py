@@ -8,34 +8,25 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "dso"
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "dso"
 
-ORDER = (
-    ("errors",),
-    ("registry", "streams", "native"),
-    ("config", "library"),
-    ("program", "functions"),
-    ("batch",),
-    ("prior", "task"),
-    ("policy", "evaluation"),
-    ("memory",),
-    ("policy_optimizer",),
-    ("train_stats", "stopping", "run_folder"),
-    ("train", "progress", "array_log"),
-    ("recorders", "reports", "unavailable"),
-    ("core",),
-    ("run", "dso"),
-)
-"""Parts of dso, each importing only from lines above its own; "dso" is ``dso/__init__.py``."""
 
-RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
+def table() -> dict[str, int]:
+    """Return the line of each part in the table of ARCHITECTURE.md; ``dso`` itself is the last."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    lines = text.split("```imports\n")[1].split("\n```")[0].splitlines()
+    return {part: rank for rank, line in enumerate([*lines, "dso"]) for part in line.split()}
+
+
+RANK = table()
 # Everything else takes plain arguments, so that a test can build it without a config.
 CONFIG_READERS = ("config", "unavailable", "core", "run")
 
 
 def module_name(path: Path) -> str:
     """Return the dotted name of a file of the package."""
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

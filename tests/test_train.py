@@ -303,7 +303,9 @@ def test_a_memory_may_start_empty():
 
 
 def test_too_many_dead_ends_end_the_run_with_the_table():
-    trainer = make_trainer(ListPolicy([[[X1]]], withdrawn=2), masking_report=lambda: "the table")
+    trainer = make_trainer(
+        ListPolicy([[[X1]]], withdrawn=2), masking_report=lambda programs: "the table"
+    )
     for _ in range(9):
         assert trainer.step()["n_withdrawn"] == 2
     with pytest.raises(UserError, match="the table"):

@@ -178,7 +178,20 @@ class Evaluator:
         rows = np.arange(len(programs))
         failing = programs.tokens[rows, np.maximum(verdicts.node, 0)]
         operators = np.where(verdicts.node >= 0, failing, -1).astype(np.int16)
-        return Scores(*verdicts, operators, is_new, n_evaluated, programs.constants)
+        constants = self._constants(programs)
+        return Scores(*verdicts, operators, is_new, n_evaluated, constants)
+
+    def _constants(self, programs: ProgramBatch) -> np.ndarray:
+        """Return the numbers that were executed, (B, K): 1 in the slots of what is not fitted."""
+        if self.library.const_token is None:
+            return programs.constants
+        n_slots = (programs.tokens == self.library.const_token).sum(axis=1)  # (B,)
+        constants = np.full((len(programs), int(n_slots.max(initial=0))), np.nan)
+        constants[np.arange(constants.shape[1]) < n_slots[:, None]] = 1.0
+        given = programs.constants[:, : constants.shape[1]]
+        known = ~np.isnan(given)
+        constants[:, : given.shape[1]][known] = given[known]
+        return constants
 
     def _score(self, programs: ProgramBatch) -> Verdicts:
         if hasattr(self.task, "rewards"):

@@ -6,7 +6,7 @@ from dso.prior.argument_type import ArgumentTypeConstraint
 from dso.prior.const import ConstConstraint
 from dso.prior.domain_range import DomainRangeConstraint
 from dso.prior.inverse import InverseUnaryConstraint
-from dso.prior.joint_prior import JointPrior
+from dso.prior.joint_prior import JointPrior, masking_table
 from dso.prior.length import LengthConstraint
 from dso.prior.make import PRIORS, make_joint_prior
 from dso.prior.max_depth import MaxDepthConstraint
@@ -50,4 +50,5 @@ __all__ = [
     "TrigConstraint",
     "UniformArityPrior",
     "make_joint_prior",
+    "masking_table",
 ]

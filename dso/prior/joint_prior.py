@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -117,7 +117,35 @@ class JointPrior:
             counts[name] = counts.get(name, 0) + masked
         return counts
 
+    def masking_report(self, programs: ProgramBatch) -> str:
+        """Return the table of what each prior masked on the way through given programs."""
+        counts = self.mask_counts(programs)
+        return masking_table(counts, int(programs.lengths.sum()), self.library.names)
+
 
 def _describe(prior: Prior) -> str:
     describe = getattr(prior, "describe", None)
     return f"{type(prior).__name__}: a prior of one's own." if describe is None else describe()
+
+
+def masking_table(counts: Mapping[str, np.ndarray], n_positions: int, names: Sequence[str]) -> str:
+    """Lay out how often each prior masked each token, in percent of the positions.
+
+    Parameters
+    ----------
+    counts : mapping
+        What `JointPrior.mask_counts` returned, prior -> (L,).
+    n_positions : int
+        Tokens of all programs counted.
+    names : sequence of str
+        Of the L tokens.
+    """
+    width = max(map(len, counts))
+    widths = [max(len(name), 4) for name in names]
+    head = " ".join(name.rjust(w) for name, w in zip(names, widths, strict=True))
+    lines = [f"{'masked, %':{width}} {head}"]
+    for prior, masked in counts.items():
+        shares = 100 * masked / max(n_positions, 1)
+        cells = " ".join(f"{share:{w}.0f}" for share, w in zip(shares, widths, strict=True))
+        lines.append(f"{prior:{width}} {cells}")
+    return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from dso.library import Library
+from dso.library import Library, MultiDiscreteAction
 from dso.native import _core
 from dso.prior.prior import Constraint
 
@@ -24,8 +24,9 @@ class MultiDiscreteConstraint(Constraint):
         self.dense = dense
         self.ordered = ordered
         self.dimensions: dict[int, list[int]] = defaultdict(list)
-        for token in map(int, library.multi_discrete_tokens):
-            self.dimensions[library[token].dimension].append(token)
+        for t, token in enumerate(library.tokens):
+            if isinstance(token, MultiDiscreteAction):
+                self.dimensions[token.dimension].append(t)
         self.stop = [int(t) for t in library.stop_tokens]
 
     def validate(self) -> str | None:

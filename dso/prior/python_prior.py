@@ -98,5 +98,5 @@ class PythonPriors:
         """Tell which programs none of them forbids anywhere, (B,) bool."""
         adjustments = self.replay(programs, rules)
         chosen = np.maximum(programs.tokens, 0).astype(np.intp)[:, :, None]
-        forbidden = np.isneginf(np.take_along_axis(adjustments, chosen, axis=2)[:, :, 0])
+        forbidden = np.take_along_axis(adjustments, chosen, axis=2)[:, :, 0] == -np.inf
         return ~forbidden.any(axis=1)

@@ -165,7 +165,6 @@ def execute_columns(
     """Execute program `b` on whole columns; return its values (N,), cause and failing node."""
     row = programs.row(b)
     constants = iter(programs.constants[b])
-    children: list[np.ndarray]
     open_nodes: list[tuple[int, list[np.ndarray]]] = []
     failure = (VALID, -1)
     with np.errstate(all="ignore"):

@@ -51,10 +51,10 @@ def test_samples_obey_the_priors_and_have_the_probability_they_are_drawn_with():
 
 def test_it_learns():
     policy = make_policy()
-    optimizer = PolicyGradient(policy, learning_rate=0.05, entropy_weight=0.0)
+    optimizer = PolicyGradient(policy, learning_rate=0.2, entropy_weight=0.0)
     first = LIBRARY.index("mul")
-    for iteration in range(40):
-        batch = policy.sample(50, Stream(0, "policy", iteration))
+    for iteration in range(12):
+        batch = policy.sample(30, Stream(0, "policy", iteration))
         rewards = (batch.programs.tokens[:, 0] == first).astype(float)
         optimizer.step(batch.with_rewards(rewards), rewards.mean())
     assert rewards.mean() > 0.9

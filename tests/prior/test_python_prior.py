@@ -174,8 +174,15 @@ def test_a_config_names_it_by_module_or_file(tmp_path):
     )
     prior = make_joint_prior({**LENGTH, f"{file}:Mine": {"on": True}}, LIBRARY, max_length=12)
     assert any("It never applies." in line for line in prior.skipped)
-    with pytest.raises(UserError, match="no attribute 'Mone'.*'Mine'"):
+    with pytest.raises(UserError, match=r"no attribute 'Mone'.*'Mine'"):
         make_joint_prior({f"{file}:Mone": {"on": True}}, LIBRARY, max_length=12)
+    file.write_text(
+        "class Loose:\n"
+        "    def __init__(self, library):\n        pass\n"
+        "    def compile(self, rules):\n        pass\n"
+    )
+    with pytest.raises(UserError, match=r"Loose is not derived from .* needs .* '__call__'"):
+        make_joint_prior({f"{file}:Loose": {"on": True}}, LIBRARY, max_length=12)
     with pytest.raises(UserError, match="unexpected keyword argument 'wrd'"):
         make_joint_prior(
             {"tests.prior.test_python_prior:NoDoubleSine": {"on": True, "wrd": 1}},

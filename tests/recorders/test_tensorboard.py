@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from dso.errors import UserError
 from dso.recorders import TensorBoard
@@ -103,11 +104,14 @@ def test_values_that_are_not_finite_do_not_end_the_run(tmp_path):
     assert gradient.num == 1.0
 
 
-def test_events_are_on_disk_every_save_freq_iterations(tmp_path):
-    recorder = TensorBoard(folder(tmp_path), OneWeight(), save_freq=2)
-    recorder.update(step(1))
-    recorder.update(step(2))
-    assert scalars(events(tmp_path), 2)["reward"] == 0.625
+@pytest.mark.parametrize(("save_freq", "flushed"), [(None, [1, 2, 3]), (2, [2]), (0, [])])
+def test_events_are_flushed_every_save_freq_iterations(tmp_path, monkeypatch, save_freq, flushed):
+    done = []
+    monkeypatch.setattr(SummaryWriter, "flush", lambda self: done.append(number))
+    recorder = TensorBoard(folder(tmp_path), OneWeight(), save_freq=save_freq)
+    for number in (1, 2, 3):
+        recorder.update(step(number))
+    assert done == flushed
     recorder.close()
 
 

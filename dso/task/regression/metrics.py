@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dso.errors import UserError, unknown
+from dso.registry import import_object, is_reference
 
 Formula = Callable[[np.ndarray, float, Sequence[float]], np.ndarray]
 """Maps mean squared errors (B,), the variance of the targets and the parameters to rewards."""
@@ -67,6 +68,9 @@ class Metric:
     variance : float
         Of the targets the metric was made for.
     invalid_reward, max_reward : float
+    function : callable or None
+        Of a metric of one's own: targets (N,), predictions (N,) and the parameters -> a number, the
+        greater the better.
     """
 
     name: str
@@ -74,11 +78,12 @@ class Metric:
     variance: float
     invalid_reward: float
     max_reward: float
+    function: Callable[..., float] | None = None
 
     @property
     def is_of_mse(self) -> bool:
         """Whether `from_mse` applies, so that predictions need not be stored."""
-        return METRICS[self.name].from_mse is not None
+        return self.function is None and METRICS[self.name].from_mse is not None
 
     def from_mse(self, mse: np.ndarray) -> np.ndarray:
         """Return the rewards (B,) for mean squared errors (B,).
@@ -117,6 +122,8 @@ class Metric:
             if self.is_of_mse:
                 return self.from_mse(np.average((predictions - y) ** 2, axis=1, weights=weights))
             is_finite = np.isfinite(predictions).all(axis=1)
+            if self.function is not None:
+                return self._of_function(y, predictions, is_finite)
             if self.name == "fraction":
                 hits = np.abs(y - predictions) < self.params[0] * np.abs(y) + self.params[1]
                 return self._or_invalid(np.average(hits, axis=1, weights=weights), is_finite)
@@ -125,6 +132,15 @@ class Metric:
         if usable.any():
             correlation = _spearman if self.name == "spearman" else _pearson
             rewards[usable] = correlation(y, predictions[usable], weights)
+        return self._or_invalid(rewards, np.isfinite(rewards))
+
+    def _of_function(
+        self, y: np.ndarray, predictions: np.ndarray, is_finite: np.ndarray
+    ) -> np.ndarray:
+        assert self.function is not None
+        rewards = np.full(len(predictions), self.invalid_reward)
+        for b in np.flatnonzero(is_finite):
+            rewards[b] = _as_number(self.function(y, predictions[b], *self.params), self.name)
         return self._or_invalid(rewards, np.isfinite(rewards))
 
     def _or_invalid(self, rewards: np.ndarray, is_valid: np.ndarray) -> np.ndarray:
@@ -136,11 +152,16 @@ def make_metric(
 ) -> Metric:
     """Bind a metric to its parameters and to the variance of the training targets.
 
+    A name of the form ``module:function`` or ``path/to/file.py:function`` is a metric of one's own.
+    It may carry attributes `invalid_reward` (default 0) and `max_reward` (default inf).
+
     Raises
     ------
     UserError
         If there is no such metric, or the parameters are not the numbers that it takes.
     """
+    if is_reference(name):
+        return _own_metric(name, params, variance, where)
     if name not in METRICS:
         raise unknown("metric", name, METRICS, where)
     row = METRICS[name]
@@ -153,6 +174,22 @@ def make_metric(
         raise UserError(f"{where}_params: {list(params)}; expected finite numbers >= 0.")
     worst = row.worst(variance) if callable(row.worst) else row.worst
     return Metric(name, tuple(map(float, params)), variance, float(worst), row.best)
+
+
+def _own_metric(name: str, params: Sequence[float], variance: float, where: str) -> Metric:
+    function = import_object(name, where)
+    if not callable(function):
+        raise UserError(f"{where}: {name!r} is no function.")
+    worst = float(getattr(function, "invalid_reward", 0.0))
+    best = float(getattr(function, "max_reward", np.inf))
+    return Metric(name, tuple(params), variance, worst, best, function)
+
+
+def _as_number(value: object, name: str) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise UserError(f"metric {name!r} returned {value!r}; a number is needed.") from None
 
 
 def _is_number(value: object) -> bool:
