@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 import os
@@ -36,7 +35,7 @@ from dso.recorders import (
     TopSamples,
     parameter_table,
 )
-from dso.registry import import_object, is_reference
+from dso.registry import construct, import_object, is_reference
 from dso.reports import Reports, ResultFiles
 from dso.run_folder import IterationLog, RunFolder
 from dso.stopping import Standing, Stopping
@@ -409,7 +408,7 @@ def _make_prior(config: Config, task: Task) -> JointPrior:
         max_length=config.policy.max_length,
         **data_ranges(task),
     )
-    usual = TASK_DEFAULTS.get(config.task.task_type, {}).get("prior", {})
+    usual = TASK_DEFAULTS.get(config.task.task_type or "", {}).get("prior", {})
     for line in prior.skipped:
         if line.endswith("Prior disabled."):
             continue
@@ -425,30 +424,26 @@ def _make_prior(config: Config, task: Task) -> JointPrior:
 def _make_policy(
     config: Config, task: Task, prior: JointPrior, seed: int, n_threads: int
 ) -> Policy:
-    from dso.policy import POLICIES, StateManager  # needs torch, which takes seconds to import
+    from dso.policy import StateManager  # needs torch, which takes seconds to import
 
     manager = config.state_manager.to_dict()
     del manager["type"]
-    section = config.policy.to_dict()
+    common, own = _plug_in_keys(config.policy)
+    made = _policy_class(name := common.pop("policy_type"))
     # These keys are read elsewhere.
-    for name in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
-        del section[name]
-    policy_class = _policy_class(section.pop("policy_type"))
-    if config.policy.policy_type not in POLICIES:
-        # A policy of one's own gets its own keys, and of ours those that it names.
-        ours, named = type(config.policy).model_fields, inspect.signature(policy_class).parameters
-        section = {k: v for k, v in section.items() if k not in ours or k in named}
-    return policy_class(
-        task.library,
-        prior,
-        state_manager=StateManager(**manager),
-        seed=seed,
-        n_threads=n_threads,
-        **section,
-    )
+    for key in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
+        del common[key]
+    common.update(state_manager=StateManager(**manager), seed=seed, n_threads=n_threads)
+    return construct(made, f"policy ({name})", task.library, prior, common=common, own=own)
 
 
-def _policy_class(name: str) -> Callable[..., Policy]:
+def _plug_in_keys(section: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split a section into the keys that we know and those of a user's own class."""
+    own = section.model_extra or {}
+    return {key: value for key, value in section.to_dict().items() if key not in own}, own
+
+
+def _policy_class(name: str) -> type[Policy]:
     from dso.policy import POLICIES, Policy
 
     where = "policy.policy_type"
@@ -459,9 +454,7 @@ def _policy_class(name: str) -> Callable[..., Policy]:
 
 
 def _make_policy_optimizer(config: Config, policy: Policy, seed: int) -> Any:
-    section = config.policy_optimizer
-    own = section.model_extra or {}
-    common = {key: value for key, value in section.to_dict().items() if key not in own}
+    common, own = _plug_in_keys(config.policy_optimizer)
     kind = common.pop("policy_optimizer_type")
     return make_policy_optimizer(kind, policy, {**common, "seed": seed}, own)
 

@@ -26,9 +26,7 @@ class NoDoubleSine(Constraint):
         self.token = library.index(word)
 
     def __call__(self, actions, parent, sibling, dangling):
-        logits = np.zeros((len(actions), self.L), dtype=np.float32)
-        logits[actions[:, -1] == self.token, self.token] = -np.inf
-        return logits
+        return self.make_constraint(actions[:, -1] == self.token, [self.token])
 
 
 class FirstIsMul:
@@ -53,7 +51,7 @@ class Recorder(Prior):
 
     def __call__(self, actions, parent, sibling, dangling):
         self.seen.append([np.array(a) for a in (actions, parent, sibling, dangling)])
-        return np.zeros((len(actions), self.L))
+        return self.init_zeros(actions)
 
 
 class Returning(Prior):
