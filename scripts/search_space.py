@@ -17,8 +17,8 @@ import logging
 import click
 
 from dso.config import load_config, validate
-from dso.core import data_ranges
 from dso.errors import UserError
+from dso.parts import data_ranges
 from dso.policy import RNNPolicy
 from dso.prior import JointPrior, make_joint_prior
 from dso.program.program_batch import ProgramBatch
