@@ -93,5 +93,5 @@ class Constraint(Prior):
     def make_constraint(self, mask: np.ndarray, tokens: Iterable[int]) -> np.ndarray:
         """Return logits (B, L) that forbid `tokens` in the rows where `mask` (B,) is true."""
         logits = np.zeros((len(mask), self.L), dtype=np.float32)
-        logits[np.ix_(np.flatnonzero(mask), list(tokens))] = -np.inf
+        logits[np.ix_(np.flatnonzero(mask), np.fromiter(tokens, np.intp))] = -np.inf
         return logits
