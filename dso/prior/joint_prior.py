@@ -109,13 +109,23 @@ class JointPrior:
 
         The last entry, ``all``, counts what all of them together masked.
         """
+        tokens, lengths = programs.tokens, programs.lengths
+        parts = [
+            (type(prior).__name__, rules.mask_counts(tokens, lengths))
+            for prior, rules in zip(self._compiled, self._each, strict=True)
+        ]
+        together = self.rules.mask_counts(tokens, lengths)
+        if self.python:
+            masks = np.isneginf(self.python.rule_logits(programs, self.rules))  # (B, T, L)
+            for prior in self.python.priors:
+                alone = PythonPriors(self.library, [prior]).replay(programs, self.rules)
+                parts.append((type(prior).__name__, np.isneginf(alone).sum(axis=(0, 1))))
+                masks |= np.isneginf(alone)
+            together = masks.sum(axis=(0, 1))
         counts: dict[str, np.ndarray] = {}
-        rules = [*zip(self._compiled, self._each, strict=True), (self, self.rules)]
-        for prior, alone in rules:
-            name = "all" if prior is self else type(prior).__name__
-            masked = alone.mask_counts(programs.tokens, programs.lengths)
+        for name, masked in parts:
             counts[name] = counts.get(name, 0) + masked
-        return counts
+        return {**counts, "all": together}
 
     def masking_report(self, programs: ProgramBatch) -> str:
         """Return the table of what each prior masked on the way through given programs."""

@@ -94,6 +94,11 @@ class PythonPriors:
         is_written = np.arange(programs.tokens.shape[1]) < programs.lengths[:, None]  # (B, T)
         return np.where(is_written[:, :, None], np.stack(steps, axis=1), 0.0)
 
+    def rule_logits(self, programs: ProgramBatch, rules: _core.RuleSet) -> np.ndarray:
+        """Return what compiled rules add at every position of given programs, (B, T, L)."""
+        observation = plain_observation(self.library)
+        return _core.replay64(rules, observation, programs.tokens, programs.lengths)[2]
+
     def allowed(self, programs: ProgramBatch, rules: _core.RuleSet) -> np.ndarray:
         """Tell which programs none of them forbids anywhere, (B,) bool."""
         adjustments = self.replay(programs, rules)

@@ -187,3 +187,15 @@ def test_a_config_names_it_by_module_or_file(tmp_path):
             LIBRARY,
             max_length=12,
         )
+
+
+def test_what_it_masks_is_counted_beside_the_rules():
+    prior = joint(NoDoubleSine(LIBRARY))
+    programs = ProgramBatch.from_rows([LIBRARY.actionize("sin,exp,x1")])
+    counts = prior.mask_counts(programs)
+    sin, x1 = LIBRARY.index("sin"), LIBRARY.index("x1")
+    assert counts["NoDoubleSine"][sin] == 1
+    assert counts["NoDoubleSine"].sum() == 1
+    assert counts["LengthConstraint"][x1] == 2  # as first token, and before a length of 3
+    assert counts["all"].sum() == counts["LengthConstraint"].sum() + 1
+    assert list(counts)[-1] == "all"
