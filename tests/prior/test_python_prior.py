@@ -161,6 +161,31 @@ def test_wrong_answers_are_errors_that_name_the_class(value, message):
         policy.sample(5, STREAM)
 
 
+def test_finished_rows_may_be_answered_with_anything():
+    class OverOpenSlots(Prior):
+        def __call__(self, actions, parent, sibling, dangling):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.zeros((len(actions), self.L)) / dangling[:, None]
+
+    prior = joint(OverOpenSlots(LIBRARY))
+    policy = policy_with_weights(prior)
+    programs = policy.sample(50, STREAM).programs
+    assert len(set(programs.lengths.tolist())) > 1
+    assert policy.replay(programs).allowed.all()
+
+
+def test_what_it_masks_is_counted():
+    prior = joint(NoDoubleSine(LIBRARY))
+    rows = ["sin,exp,x1", "add,sin,x1,sin,x2"]
+    programs = ProgramBatch.from_rows([LIBRARY.actionize(row) for row in rows])
+    counts = prior.mask_counts(programs)
+    sin = LIBRARY.index("sin")
+    np.testing.assert_array_equal(counts["NoDoubleSine"], 3 * (np.arange(LIBRARY.L) == sin))
+    without = joint().mask_counts(programs)["all"]
+    assert counts["all"][sin] == without[sin] + 3
+    np.testing.assert_array_equal(np.delete(counts["all"], sin), np.delete(without, sin))
+
+
 def test_a_config_names_it_by_module_or_file(tmp_path):
     section = {**LENGTH, "tests.prior.test_python_prior:NoDoubleSine": {"on": True, "word": "exp"}}
     prior = make_joint_prior(section, LIBRARY, max_length=12)
