@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 import os
@@ -17,35 +16,29 @@ import numpy as np
 
 from dso.batch import Batch
 from dso.config import Config, load_config, validate
-from dso.config.config import TASK_DEFAULTS
-from dso.errors import UserError
-from dso.evaluation import Evaluator, ProgramArchive
-from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
-from dso.policy_optimizer import Baseline, RiskFilter, make_policy_optimizer
-from dso.prior import JointPrior, make_joint_prior
-from dso.progress import Display, make_display
-from dso.recorders import (
-    AllSamples,
-    CacheDump,
-    ConstraintCounts,
-    ParameterReport,
-    PositionalEntropy,
-    Recorder,
-    TensorBoard,
-    TokenCount,
-    TopSamples,
-    parameter_table,
+from dso.memory import complexity_measure
+from dso.parts import (
+    make_evaluator,
+    make_memory,
+    make_policy,
+    make_policy_optimizer,
+    make_prior,
+    make_queue,
+    make_recorders,
+    make_stopping,
+    make_task,
+    max_attempts,
 )
-from dso.registry import import_object, is_reference
+from dso.policy_optimizer import Baseline, RiskFilter
+from dso.progress import Display, make_display
+from dso.recorders import Recorder, parameter_table
 from dso.reports import Reports, ResultFiles
 from dso.run_folder import IterationLog, RunFolder
-from dso.stopping import Standing, Stopping
-from dso.task import Task, make_task
+from dso.stopping import Standing
 from dso.train import Trainer
 from dso.unavailable import refuse_unavailable
 
 if TYPE_CHECKING:
-    from dso.policy import Policy
     from dso.program import Program
     from dso.program.program_batch import ProgramBatch
 
@@ -136,28 +129,20 @@ class DeepSymbolicOptimizer:
         config = validate(self.config)
         refuse_unavailable(config)
         self.seed = _seed(config, self.config)
-        self.task = _make_task(config)
+        self.task = make_task(config)
         self.library = self.task.library
         # Runs with the same seed on different tasks have nothing in common.
         stream_seed = self.seed + adler32(self.task.name.encode())
-        n_cores = _n_cores(config.training.n_cores_batch)
-        self.task.n_threads = n_cores
-        self.prior = _make_prior(config, self.task)
-        self.policy = _make_policy(config, self.task, self.prior, stream_seed, n_cores)
-        self.policy_optimizer = _make_policy_optimizer(config, self.policy, stream_seed)
-        self.evaluator = Evaluator(
-            self.task,
-            self.library,
-            n_workers=n_cores,
-            remember_keys=config.policy.sample_novel_batch,
-            archive=_make_archive(config, self.task),
-        )
+        self.prior = make_prior(config, self.task)
+        self.policy = make_policy(config, self.task, self.prior, stream_seed)
+        self.policy_optimizer = make_policy_optimizer(config, self.policy, stream_seed)
+        self.evaluator = make_evaluator(config, self.task)
         self.reports = Reports(self.library, self.task, self.evaluator)
         self.trainer = Trainer(
             policy=self.policy,
             evaluator=self.evaluator,
             policy_optimizer=self.policy_optimizer,
-            risk_filter=RiskFilter(config.training.epsilon, _make_memory(config, self.policy)),
+            risk_filter=RiskFilter(config.training.epsilon, make_memory(config, self.policy)),
             baseline=Baseline(
                 config.training.baseline,
                 alpha=config.training.alpha,
@@ -169,13 +154,13 @@ class DeepSymbolicOptimizer:
             seed=stream_seed,
             hof=config.logging.hof or 0,
             save_pareto_front=config.logging.save_pareto_front,
-            queue=_make_queue(config, self.policy_optimizer, stream_seed),
-            max_attempts=_max_attempts(config),
+            queue=make_queue(config, self.policy_optimizer, stream_seed),
+            max_attempts=max_attempts(config),
             warm_start=config.training.warm_start,
             is_success=self._is_success if config.training.early_stopping else None,
             masking_report=self.prior.masking_report,
         )
-        self.stopping = _make_stopping(config, callback)
+        self.stopping = make_stopping(config, callback)
         self.stop_reason: str | None = None
         self.display = make_display(
             sys.stdout,
@@ -184,7 +169,9 @@ class DeepSymbolicOptimizer:
             verbose=config.training.verbose,
         )
         self._prepare_files(config)
-        self.recorders = self._make_recorders(config)
+        self.recorders = make_recorders(
+            config, self.folder, self.policy, self.prior, self.evaluator
+        )
         if config.policy.debug or config.policy_optimizer.debug:
             print(parameter_table(self.policy))
 
@@ -319,35 +306,6 @@ class DeepSymbolicOptimizer:
         self.log = IterationLog(self.folder.file(".csv"), config.logging.save_freq)
         self.result_files = ResultFiles(self.folder, self.reports, config.logging.save_freq)
 
-    def _make_recorders(self, config: Config) -> list[Recorder]:
-        """Build what watches the run; an empty list where nothing was asked for."""
-        wanted, folder, library = config.logging, self.folder, self.library
-        recorders: list[Recorder] = []
-        if config.training.debug:
-            recorders.append(ParameterReport(self.policy, config.training.debug))
-        if config.prior.count_constraints:
-            recorders.append(ConstraintCounts(self.prior, self.folder))
-        if folder is None:
-            return recorders
-        freq, top = wanted.save_freq, wanted.save_top_samples_per_batch
-        if wanted.save_all_iterations:
-            recorders.append(AllSamples(folder, freq))
-        if top:
-            recorders.append(TopSamples(folder, library, top, freq))
-        if wanted.save_token_count:
-            recorders.append(TokenCount(folder, library, freq))
-        if wanted.save_positional_entropy:
-            length = self.policy.max_length
-            recorders.append(PositionalEntropy(folder, library.L, length, freq))
-        if self.evaluator.archive is not None:
-            recorders.append(CacheDump(folder, self.evaluator))
-        if wanted.save_summary:
-            detailed = config.policy_optimizer.summary
-            recorders.append(
-                TensorBoard(folder, self.policy, with_parameters=detailed, save_freq=freq)
-            )
-        return recorders
-
 
 def _seed(config: Config, plain: dict) -> int:
     """Return the run's seed; one that is drawn is stored in the plain config."""
@@ -356,141 +314,6 @@ def _seed(config: Config, plain: dict) -> int:
     seed = time.time_ns() // 1_000_000 % 1_000_000_000
     plain["experiment"]["seed"] = seed
     return seed
-
-
-def _n_cores(given: int | None) -> int:
-    return (os.cpu_count() or 1) if given == -1 else given or 1
-
-
-def _make_task(config: Config) -> Task:
-    section = config.task.to_dict()
-    if not is_reference(section["task_type"]):
-        section.pop("validation_fraction", None)
-    task = make_task(**section)
-    _refuse_fitted_tokens(task, config.training.const_optimizer)
-    return task
-
-
-def _make_archive(config: Config, task: Task) -> ProgramArchive | None:
-    if not config.logging.save_cache or config.experiment.logdir is None:
-        return None
-    if task.stochastic:
-        logger.warning("logging.save_cache: rewards with noise are not cached; nothing to save.")
-        return None
-    return ProgramArchive(config.logging.save_cache_r_min)
-
-
-def _refuse_fitted_tokens(task: Task, const_optimizer: str | None) -> None:
-    if task.library.poly_token is not None:
-        raise UserError("task.function_set: 'poly' cannot be fitted in this version; leave it out.")
-    if task.library.const_token is not None and const_optimizer not in (None, "dummy"):
-        raise UserError(
-            "task.function_set: 'const' cannot be fitted in this version; leave it out, or set "
-            'training.const_optimizer to "dummy" to keep constants at 1.'
-        )
-
-
-def _make_prior(config: Config, task: Task) -> JointPrior:
-    """Build the priors with what they may know of the data."""
-    facts: dict[str, np.ndarray] = {}
-    X, y = getattr(task, "X_train", None), getattr(task, "y_train", None)
-    if X is not None and y is not None:
-        facts["input_ranges"] = np.column_stack([X.min(axis=0), X.max(axis=0)])  # (D, 2)
-        facts["output_range"] = np.array([y.min(), y.max()])
-    prior = make_joint_prior(
-        config.prior.to_dict(), task.library, max_length=config.policy.max_length, **facts
-    )
-    usual = TASK_DEFAULTS.get(config.task.task_type, {}).get("prior", {})
-    for line in prior.skipped:
-        if line.endswith("Prior disabled."):
-            continue
-        # What the user did not ask for is no reason to warn them.
-        name = line.split(":", 1)[0]
-        as_always = name in usual and config.prior.to_dict()[name] == usual[name]
-        logger.log(logging.INFO if as_always else logging.WARNING, "prior.%s", line)
-    for line in prior.descriptions:
-        logger.info("prior.%s", line)
-    return prior
-
-
-def _make_policy(
-    config: Config, task: Task, prior: JointPrior, seed: int, n_threads: int
-) -> Policy:
-    from dso.policy import POLICIES, StateManager  # needs torch, which takes seconds to import
-
-    manager = config.state_manager.to_dict()
-    del manager["type"]
-    section = config.policy.to_dict()
-    # These keys are read elsewhere.
-    for name in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
-        del section[name]
-    policy_class = _policy_class(section.pop("policy_type"))
-    if config.policy.policy_type not in POLICIES:
-        # A policy of one's own gets its own keys, and of ours those that it names.
-        ours, named = type(config.policy).model_fields, inspect.signature(policy_class).parameters
-        section = {k: v for k, v in section.items() if k not in ours or k in named}
-    return policy_class(
-        task.library,
-        prior,
-        state_manager=StateManager(**manager),
-        seed=seed,
-        n_threads=n_threads,
-        **section,
-    )
-
-
-def _policy_class(name: str) -> Callable[..., Policy]:
-    from dso.policy import POLICIES, Policy
-
-    where = "policy.policy_type"
-    found = import_object(name, where) if is_reference(name) else POLICIES[name]
-    if not (isinstance(found, type) and issubclass(found, Policy)):
-        raise UserError(f"{where}: {name!r} is no subclass of Policy.")
-    return found
-
-
-def _make_policy_optimizer(config: Config, policy: Policy, seed: int) -> Any:
-    section = config.policy_optimizer
-    own = section.model_extra or {}
-    common = {key: value for key, value in section.to_dict().items() if key not in own}
-    kind = common.pop("policy_optimizer_type")
-    return make_policy_optimizer(kind, policy, {**common, "seed": seed}, own)
-
-
-def _make_queue(config: Config, policy_optimizer: Any, seed: int) -> PriorityQueue | None:
-    """Build the queue for those that want one: an optimiser that does not say so may."""
-    if not getattr(policy_optimizer, "uses_queue", True):
-        return None
-    size, batch_size = config.policy_optimizer.pqt_k, config.training.batch_size
-    if size > batch_size:
-        raise UserError(
-            f"policy_optimizer.pqt_k: {size}; allowed: at most training.batch_size = {batch_size}."
-        )
-    return PriorityQueue(size, seed)
-
-
-def _make_memory(config: Config, policy: Policy) -> ProgramMemory | None:
-    training = config.training
-    if not training.use_memory:
-        return None
-    return ProgramMemory(policy, training.memory_capacity, training.memory_threshold)
-
-
-def _max_attempts(config: Config) -> int | None:
-    policy = config.policy
-    return policy.max_attempts_at_novel_batch if policy.sample_novel_batch else None
-
-
-def _make_stopping(config: Config, callback: Callable[[Standing], object] | None) -> Stopping:
-    training = config.training
-    return Stopping(
-        n_samples=training.n_samples,
-        max_seconds=training.max_seconds,
-        reward_threshold=training.reward_threshold,
-        patience=training.patience,
-        early_stopping=training.early_stopping,
-        callback=callback,
-    )
 
 
 def _config_text(config: Config, task_name: str, seed: int) -> str:

@@ -153,7 +153,8 @@ def run_all(config: dict, runs: int, n_processes: int) -> bool:
     was_interrupted = False
     for i, outcome in enumerate(outcomes, start=1):
         _print_outcome(outcome)
-        click.echo(f"Completed run {i} of {runs} in {outcome.result['t']:.1f} s.")
+        seconds, expression = outcome.result["t"], outcome.result["expression"]
+        click.echo(f"Completed run {i} of {runs} in {seconds:.1f} s: {expression}")
         was_interrupted |= outcome.stop_reason == INTERRUPT
     return was_interrupted
 

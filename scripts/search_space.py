@@ -18,6 +18,7 @@ import click
 
 from dso.config import load_config, validate
 from dso.errors import UserError
+from dso.parts import data_ranges
 from dso.policy import RNNPolicy
 from dso.prior import JointPrior, make_joint_prior
 from dso.program.program_batch import ProgramBatch
@@ -32,7 +33,10 @@ def build(config: dict) -> tuple[Task, JointPrior]:
     section.pop("validation_fraction", None)
     task = make_task(**section)
     prior = make_joint_prior(
-        checked.prior.to_dict(), task.library, max_length=checked.policy.max_length
+        checked.prior.to_dict(),
+        task.library,
+        max_length=checked.policy.max_length,
+        **data_ranges(task),
     )
     return task, prior
 

@@ -367,6 +367,14 @@ def test_an_optimiser_of_ones_own_needs_only_a_step():
             {"policy_optimizer_type": f"{__name__}:NeverLearns", "labell": "x"},
             "Did you mean 'label'",
         ),
+        (
+            "policy",
+            {"policy_type": "tests.policy.test_torch_policy:BagOfSymbols", "widht": 4},
+            "Did you mean 'width'",
+        ),
+        ("policy", {"action_prob_lowerbound": 1.0}, r"policy\.action_prob_lowerbound"),
+        ("policy", {"max_attempts_at_novel_batch": 0}, r"policy\.max_attempts_at_novel_batch"),
+        ("training", {"memory_capacity": 0}, r"training\.memory_capacity"),
     ],
 )
 def test_bad_values_are_refused_by_name(section, values, message):

@@ -108,6 +108,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
         return config
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # as `python -m` does
     monkeypatch.setattr(dso.run, "load_config", small)
     return Reader(tmp_path)
 
@@ -155,6 +156,26 @@ def script(name: str) -> ModuleType:
     return module
 
 
+def counts(output: str) -> dict[str, int]:
+    """Return how many samples each prior forbids, from what search_space.py prints."""
+    return {name: int(n) for name, n in re.findall(r"^(\w+) +forbids +(\d+)", output, re.MULTILINE)}
+
+
+def test_the_search_space_shown_is_what_its_script_finds(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("ERROR", "dso")  # the script does so too; this is undone afterwards
+    text = (ROOT / "docs" / "priors.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^python scripts/search_space.py (.*)\n```\n\n```text\n([^`]*)", text, re.M)
+    assert len(shown) == 2
+    for arguments, output in shown:
+        outcome = CliRunner().invoke(script("search_space").main, shlex.split(arguments))
+        assert outcome.exit_code == 0, outcome.output
+        # Samples are the same on the same type of machine only.
+        assert counts(output) == pytest.approx(counts(outcome.output), abs=50)
+        assert max(counts(output).values()) > 500
+
+
 def test_tables_are_those_of_the_code() -> None:
     write_docs = script("write_docs")
     for path in GUIDES:
@@ -179,7 +200,7 @@ def test_the_readme_says_what_is_there_and_what_is_not() -> None:
     n_operators = sum(not row.display for row in OPERATORS.values())
     assert f"with {n_operators} operators" in " ".join(text.split())
     assert f"{len(benchmark_names())} named benchmarks" in " ".join(text.split())
-    missing = re.search(r"^- The priors? ([^;]*);", text, re.MULTILINE)
+    missing = re.search(r"^- The priors? ([^;.]*)[;.]", text, re.MULTILINE)
     assert missing is not None
     assert set(re.findall(r"`(\w+)`", missing[1])) == NOT_YET
 

@@ -218,7 +218,7 @@ def test_given_programs_that_the_policy_cannot_write_are_remembered_but_not_lear
 
 def test_the_queue_receives_the_best_valid_program_of_each_iteration():
     batches = [[[X1], [EXP, X1]], [[ADD, X1, X1], [X1]], [[LOG, X1]], [[X1], [X1]]]
-    trainer = make_trainer(ListPolicy(batches), queue=PriorityQueue(9))
+    trainer = make_trainer(ListPolicy(batches), epsilon=1.0, queue=PriorityQueue(9))
     contents = []
     for _ in batches:
         trainer.step()

@@ -147,7 +147,7 @@ class Priors(Section):
             "patternProperties": {":": {"type": ["object", "array"]}},
         },
     )
-    count_constraints: bool = key(False, "Count what each constraint masks.")
+    count_constraints: bool = key(False, "Count what each prior masks.")
     relational: OneOrSeveral[RelationalPrior] = key(
         RelationalPrior(), "Targets may not be the relationship of effectors."
     )

@@ -122,7 +122,7 @@ class Training(Section):
         None, "Samples that fill the memory first; null = batch_size."
     )
     memory_threshold: Share | None = key(
-        None, "Share of probability in the memory above which its variance is reported."
+        None, "Share of probability in the memory above which a warning is given, once."
     )
 
     @field_validator("n_cores_batch")

@@ -186,7 +186,8 @@ class RegressionTask(Section):
         metric = info.data.get((info.field_name or "").removesuffix("_params"))
         needed = METRIC_PARAMETERS.get(metric or "")
         if needed is None:
-            return params
+            # A metric of the user's own: what it takes is between them.
+            return params or []
         if params is None and needed <= 1:
             return [1.0] * needed
         if params is None or len(params) != needed:

@@ -71,6 +71,19 @@ DSO_CLONES void activate_candidate(size_t n_rows, size_t width, T* gates, const 
     }
 }
 
+// out = first + the chosen rows of a table, over `width` padded entries.
+template <class T>
+DSO_CLONES void sum_rows(const T* table, size_t width, const int32_t* rows, size_t n_rows,
+                         const T* first, T* out) {
+    using Vector = typename VectorOf<T>::type;
+    for (size_t j = 0; j < width; j += kLanes<T>) {
+        Vector sum = *reinterpret_cast<const Vector*>(first + j);
+        for (size_t r = 0; r < n_rows; ++r)
+            sum += *reinterpret_cast<const Vector*>(table + rows[r] * width + j);
+        *reinterpret_cast<Vector*>(out + j) = sum;
+    }
+}
+
 // Sorts rows by falling length and lays out the steps of those still going.
 template <class T>
 void schedule(const Sequences<T>& seq, Activations<T>& saved) {
@@ -93,8 +106,15 @@ void schedule(const Sequences<T>& seq, Activations<T>& saved) {
 
 template <class T>
 DSO_CLONES T exponentiate(const T* logits, size_t width, T* weights) {
-    T largest = logits[0];
-    for (size_t a = 1; a < width; ++a) largest = logits[a] > largest ? logits[a] : largest;
+    T lanes[kLanes<T>];  // a tree in place of one long chain of comparisons
+    std::copy_n(logits, kLanes<T>, lanes);
+    for (size_t a = kLanes<T>; a < width; a += kLanes<T>)
+        for (size_t lane = 0; lane < kLanes<T>; ++lane)
+            lanes[lane] = logits[a + lane] > lanes[lane] ? logits[a + lane] : lanes[lane];
+    for (size_t half = kLanes<T> / 2; half > 0; half /= 2)
+        for (size_t lane = 0; lane < half; ++lane)
+            lanes[lane] = lanes[lane + half] > lanes[lane] ? lanes[lane + half] : lanes[lane];
+    const T largest = lanes[0];
     if (largest == -std::numeric_limits<T>::infinity()) {
         std::fill_n(weights, width, T(0));
         return largest;
@@ -177,15 +197,11 @@ template <class T>
 void Network<T>::gather_input(const int32_t* features, size_t n_features, const T* open_slots,
                               T* out) const {
     const Layer<T>& layer = layers_[0];
-    const size_t n = layer.bias.n_cols;
-    std::copy_n(layer.bias.row(0), n, out);
-    for (size_t f = 0; f < n_features; ++f) {
-        const T* row = layer.input.row(features[f]);
-        for (size_t j = 0; j < n; ++j) out[j] += row[j];
-    }
+    sum_rows<T>(layer.input.row(0), layer.input.n_cols, features, n_features, layer.bias.row(0),
+                out);
     if (open_slots) {
         const T* row = layer.input.row(layer.input.n_rows - 1);
-        for (size_t j = 0; j < n; ++j) out[j] += *open_slots * row[j];
+        for (size_t j = 0; j < layer.input.n_cols; ++j) out[j] += *open_slots * row[j];
     }
 }
 

@@ -33,7 +33,7 @@ class TorchPolicy(nn.Module, Policy):
         What is observed: `features` holds one symbol per feature, counted through as rows of one
         table of `n_symbols` rows (an embedding fits).
     seed : int
-        Of the initial weights, see `initial_generator`.
+        Of the initial weights, for the constructor of a subclass.
     n_threads : int
         Accepted as every policy does; torch has threads of its own.
 

@@ -11,13 +11,12 @@ A policy optimiser is a class ``(policy, **section)`` with
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from dso.errors import UserError, unknown
 from dso.policy_optimizer.baseline import Baseline
 from dso.policy_optimizer.risk import RiskFilter, clip_rewards
-from dso.registry import import_object, is_reference
+from dso.registry import construct, import_object, is_reference
 
 if TYPE_CHECKING:
     from dso.policy import Policy
@@ -67,45 +66,14 @@ def make_policy_optimizer(
         See `policy_optimizer_class`.
     policy : Policy
     common : dict
-        Keys for any optimiser, ``seed`` among them; those that the constructor does not name are
-        left out.
+        Keys for any optimiser, ``seed`` among them, of which the constructor takes what it knows.
     own : dict, optional
-        Keys that the user wrote for this class alone; each must be a parameter of the constructor.
+        Keys that the user wrote for this class alone.
 
     Raises
     ------
     UserError
-        See `policy_optimizer_class`; also for a key in `own` that the constructor does not take,
-        and for a parameter without a value.
+        See `policy_optimizer_class` and `dso.registry.construct`.
     """
-    made, own = policy_optimizer_class(name), own or {}
-    accepted = _accepted_keys(made)
-    if accepted is not None:
-        for key in own:
-            if key not in accepted:
-                raise unknown("key", key, accepted, f"policy_optimizer ({name})")
-        common = {key: value for key, value in common.items() if key in accepted}
-    section = {**common, **own}
-    try:
-        inspect.signature(made).bind(policy, **section)
-    except TypeError as error:
-        message = f"{_TYPE_KEY}: {name!r} cannot be built as (policy, **section): {error}."
-        raise UserError(message) from None
-    return made(policy, **section)
-
-
-def _accepted_keys(made: type) -> set[str] | None:
-    """Return the keyword arguments of a constructor, None where it takes any.
-
-    One that passes on ``**section`` takes what the next class in line takes.
-    """
-    names: set[str] = set()
-    for base in made.__mro__[:-1]:
-        if "__init__" not in base.__dict__:
-            continue
-        parameters = list(inspect.signature(base.__dict__["__init__"]).parameters.values())
-        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        names |= {parameter.name for parameter in parameters[2:] if parameter.kind in named}
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            return names
-    return None
+    made = policy_optimizer_class(name)
+    return construct(made, f"policy_optimizer ({name})", policy, common=common, own=own or {})

@@ -127,23 +127,23 @@ class JointPrior:
 
         The last entry, ``all``, counts what all of them together masked.
         """
-        counts: dict[str, np.ndarray] = {}
-
-        def add(prior: Prior, masked: np.ndarray) -> None:
-            name = type(prior).__name__
-            counts[name] = counts.get(name, 0) + masked
-
-        for prior, rules in zip(self._compiled, self._each, strict=True):
-            add(prior, rules.mask_counts(programs.tokens, programs.lengths))
-        for prior in self.python.priors:
-            logits = PythonPriors(self.library, [prior]).replay(programs, self.rules)
-            add(prior, np.isneginf(logits).sum(axis=(0, 1)))
+        tokens, lengths = programs.tokens, programs.lengths
+        parts = [
+            (type(prior).__name__, rules.mask_counts(tokens, lengths))
+            for prior, rules in zip(self._compiled, self._each, strict=True)
+        ]
+        together = self.rules.mask_counts(tokens, lengths)
         if self.python:
-            logits = self.python.replay(programs, self.rules, with_rules=True)
-            counts["all"] = np.isneginf(logits).sum(axis=(0, 1))
-        else:
-            counts["all"] = self.rules.mask_counts(programs.tokens, programs.lengths)
-        return counts
+            masks = np.isneginf(self.python.rule_logits(programs, self.rules))  # (B, T, L)
+            for prior in self.python.priors:
+                alone = PythonPriors(self.library, [prior]).replay(programs, self.rules)
+                parts.append((type(prior).__name__, np.isneginf(alone).sum(axis=(0, 1))))
+                masks |= np.isneginf(alone)
+            together = masks.sum(axis=(0, 1))
+        counts: dict[str, np.ndarray] = {}
+        for name, masked in parts:
+            counts[name] = counts.get(name, 0) + masked
+        return {**counts, "all": together}
 
     def masking_report(self, programs: ProgramBatch) -> str:
         """Return the table of what each prior masked on the way through given programs."""

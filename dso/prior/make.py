@@ -121,5 +121,10 @@ def _make_prior(
         return "Uses Tokens not in the Library."
     except TypeError as error:
         raise UserError(f"prior.{name}: {error}.") from None
+    if not (isinstance(prior, Prior) or callable(prior)):
+        raise UserError(
+            f"prior.{name}: {type(prior).__name__} is not derived from dso.prior.Prior, "
+            "so it needs a method '__call__'."
+        )
     validate = getattr(prior, "validate", None)
     return (validate and validate()) or prior

@@ -58,6 +58,10 @@ class Prior:
         """Return what is added to the logits of the first token, (L,)."""
         return np.zeros(self.L, dtype=np.float32)
 
+    def init_zeros(self, actions: np.ndarray) -> np.ndarray:
+        """Return logits to start from, zeros (B, L), for `actions` (B, t)."""
+        return np.zeros((len(actions), self.L), dtype=np.float32)
+
     def validate(self) -> str | None:
         """Return why the prior would do nothing or make no sense, None if it is fine."""
         return None
@@ -85,3 +89,9 @@ class Prior:
 
 class Constraint(Prior):
     """A prior that forbids: a program either obeys it or violates it."""
+
+    def make_constraint(self, mask: np.ndarray, tokens: Iterable[int]) -> np.ndarray:
+        """Return logits (B, L) that forbid `tokens` in the rows where `mask` (B,) is true."""
+        logits = np.zeros((len(mask), self.L), dtype=np.float32)
+        logits[np.ix_(np.flatnonzero(mask), np.fromiter(tokens, np.intp))] = -np.inf
+        return logits

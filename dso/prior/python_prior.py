@@ -83,9 +83,7 @@ class PythonPriors:
             raise UserError(f"prior {name} returned NaN or +inf; numbers and -inf are allowed.")
         return values
 
-    def replay(
-        self, programs: ProgramBatch, rules: _core.RuleSet, with_rules: bool = False
-    ) -> np.ndarray:
+    def replay(self, programs: ProgramBatch, rules: _core.RuleSet) -> np.ndarray:
         """Return the adjustments at every position of given programs, (B, T, L).
 
         Parameters
@@ -93,10 +91,8 @@ class PythonPriors:
         programs : ProgramBatch
         rules : RuleSet
             Of the same library; only the traversal is taken from it.
-        with_rules : bool
-            Add what `rules` say.
         """
-        features, open_slots, logits, _ = _core.replay64(
+        features, open_slots, _, _ = _core.replay64(
             rules, plain_observation(self.library), programs.tokens, programs.lengths
         )
         actions = np.maximum(programs.tokens, 0).astype(np.int32)
@@ -106,8 +102,12 @@ class PythonPriors:
             for t in range(programs.tokens.shape[1])
         ]
         is_written = np.arange(programs.tokens.shape[1]) < programs.lengths[:, None]  # (B, T)
-        adjustments = np.where(is_written[:, :, None], np.stack(steps, axis=1), 0.0)
-        return adjustments + logits if with_rules else adjustments
+        return np.where(is_written[:, :, None], np.stack(steps, axis=1), 0.0)
+
+    def rule_logits(self, programs: ProgramBatch, rules: _core.RuleSet) -> np.ndarray:
+        """Return what compiled rules add at every position of given programs, (B, T, L)."""
+        observation = plain_observation(self.library)
+        return _core.replay64(rules, observation, programs.tokens, programs.lengths)[2]
 
     def allowed(self, programs: ProgramBatch, rules: _core.RuleSet) -> np.ndarray:
         """Tell which programs none of them forbids anywhere, (B,) bool."""

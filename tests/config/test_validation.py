@@ -280,6 +280,13 @@ def test_a_benchmark_dict_keeps_the_keys_that_were_given() -> None:
     assert check(task(dataset=dataset)).to_dict()["task"]["dataset"] == dataset
 
 
+def test_metrics_of_ones_own_have_the_parameters_that_are_given() -> None:
+    own = {"metric": "module:function", "extra_metric_test": "module:other"}
+    assert check(task(**own)).task.metric_params == []
+    assert check(task(**own)).task.extra_metric_test_params == []
+    assert check(task(**own, metric_params=[2.0])).task.metric_params == [2.0]
+
+
 def test_metric_params_follow_the_metric_unless_given() -> None:
     assert check(task(metric="neg_mse")).task.metric_params == []
     assert check(task(metric="inv_mse")).task.metric_params == [1.0]

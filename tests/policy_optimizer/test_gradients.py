@@ -79,7 +79,8 @@ def ascent(optimizer_class, queue=None, batch=None, **section):
     z = bias_of(policy).detach().numpy()[0].copy()
     section = {"entropy_weight": 0.0, **section}
     optimizer = optimizer_class(policy, learning_rate=RATE, optimizer="sgd", **section)
-    optimizer.step(batch or batch_of(), BASELINE, queue)
+    statistics = optimizer.step(batch or batch_of(), BASELINE, queue)
+    assert np.isfinite(list(statistics.values())).all()
     return (bias_of(policy).detach().numpy()[0] - z) / RATE, z
 
 

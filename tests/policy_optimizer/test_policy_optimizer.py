@@ -6,12 +6,14 @@ import torch
 
 from dso.batch import Batch
 from dso.errors import UserError
+from dso.memory import PriorityQueue
 from dso.policy_optimizer import make_policy_optimizer, policy_optimizer_class
 from dso.policy_optimizer.pg import PolicyGradient
 from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
 from dso.policy_optimizer.ppo import ProximalPolicyOptimization
 from dso.policy_optimizer.pqt import PriorityQueueTraining
 from dso.program.program_batch import ProgramBatch
+from tests.reference_memory import scored
 
 
 class TablePolicy:
@@ -94,6 +96,18 @@ def test_state_round_trip():
     first.step(BATCH, 0.0)
     second.step(BATCH, 0.0)
     assert torch.equal(policies[0].logits, policies[1].logits)
+
+
+def test_the_entropy_of_pqt_is_that_of_the_batch():
+    queue = PriorityQueue(1)
+    queue.update(scored([[3, 2, 1]], [1.0]))
+    kept = BATCH[np.array([1])]  # one token, so that another entropy is added up
+    steps = [
+        PolicyGradient(TablePolicy()).step(kept, 0.0),
+        PriorityQueueTraining(TablePolicy(), pqt_batch_size=3).step(kept, 0.0, queue),
+    ]
+    assert steps[1]["entropy"] == pytest.approx(steps[0]["entropy"])
+    assert steps[1]["loss"] != pytest.approx(steps[0]["loss"])
 
 
 COMMON = {"learning_rate": 0.5, "entropy_weight": 0.0, "pqt_k": 7, "pqt_weight": 3.0, "seed": 4}

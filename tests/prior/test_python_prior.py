@@ -26,9 +26,7 @@ class NoDoubleSine(Constraint):
         self.token = library.index(word)
 
     def __call__(self, actions, parent, sibling, dangling):
-        logits = np.zeros((len(actions), self.L), dtype=np.float32)
-        logits[actions[:, -1] == self.token, self.token] = -np.inf
-        return logits
+        return self.make_constraint(actions[:, -1] == self.token, [self.token])
 
 
 class FirstIsMul:
@@ -53,7 +51,7 @@ class Recorder(Prior):
 
     def __call__(self, actions, parent, sibling, dangling):
         self.seen.append([np.array(a) for a in (actions, parent, sibling, dangling)])
-        return np.zeros((len(actions), self.L))
+        return self.init_zeros(actions)
 
 
 class Returning(Prior):
@@ -174,18 +172,6 @@ def test_finished_rows_may_be_answered_with_anything():
     assert policy.replay(programs).allowed.all()
 
 
-def test_what_it_masks_is_counted():
-    prior = joint(NoDoubleSine(LIBRARY))
-    rows = ["sin,exp,x1", "add,sin,x1,sin,x2"]
-    programs = ProgramBatch.from_rows([LIBRARY.actionize(row) for row in rows])
-    counts = prior.mask_counts(programs)
-    sin = LIBRARY.index("sin")
-    np.testing.assert_array_equal(counts["NoDoubleSine"], 3 * (np.arange(LIBRARY.L) == sin))
-    without = joint().mask_counts(programs)["all"]
-    assert counts["all"][sin] == without[sin] + 3
-    np.testing.assert_array_equal(np.delete(counts["all"], sin), np.delete(without, sin))
-
-
 def test_a_config_names_it_by_module_or_file(tmp_path):
     section = {**LENGTH, "tests.prior.test_python_prior:NoDoubleSine": {"on": True, "word": "exp"}}
     prior = make_joint_prior(section, LIBRARY, max_length=12)
@@ -201,9 +187,28 @@ def test_a_config_names_it_by_module_or_file(tmp_path):
     assert any("It never applies." in line for line in prior.skipped)
     with pytest.raises(UserError, match=r"no attribute 'Mone'.*'Mine'"):
         make_joint_prior({f"{file}:Mone": {"on": True}}, LIBRARY, max_length=12)
+    file.write_text(
+        "class Loose:\n"
+        "    def __init__(self, library):\n        pass\n"
+        "    def compile(self, rules):\n        pass\n"
+    )
+    with pytest.raises(UserError, match=r"Loose is not derived from .* needs .* '__call__'"):
+        make_joint_prior({f"{file}:Loose": {"on": True}}, LIBRARY, max_length=12)
     with pytest.raises(UserError, match="unexpected keyword argument 'wrd'"):
         make_joint_prior(
             {"tests.prior.test_python_prior:NoDoubleSine": {"on": True, "wrd": 1}},
             LIBRARY,
             max_length=12,
         )
+
+
+def test_what_it_masks_is_counted_beside_the_rules():
+    prior = joint(NoDoubleSine(LIBRARY))
+    programs = ProgramBatch.from_rows([LIBRARY.actionize("sin,exp,x1")])
+    counts = prior.mask_counts(programs)
+    sin, x1 = LIBRARY.index("sin"), LIBRARY.index("x1")
+    assert counts["NoDoubleSine"][sin] == 1
+    assert counts["NoDoubleSine"].sum() == 1
+    assert counts["LengthConstraint"][x1] == 2  # as first token, and before a length of 3
+    assert counts["all"].sum() == counts["LengthConstraint"].sum() + 1
+    assert list(counts)[-1] == "all"
