@@ -18,7 +18,7 @@ from dso.batch import Batch
 from dso.config import Config, load_config, validate
 from dso.config.config import TASK_DEFAULTS
 from dso.errors import UserError
-from dso.evaluation import Evaluator, ProgramArchive
+from dso.evaluation import Evaluator, ProgramArchive, make_fitter
 from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
 from dso.policy_optimizer import Baseline, RiskFilter, make_policy_optimizer
 from dso.prior import JointPrior, make_joint_prior
@@ -150,6 +150,9 @@ class DeepSymbolicOptimizer:
             n_workers=n_cores,
             remember_keys=config.policy.sample_novel_batch,
             archive=_make_archive(config, self.task),
+            fitter=make_fitter(
+                self.task, config.training.const_optimizer, config.training.const_params
+            ),
         )
         self.reports = Reports(self.library, self.task, self.evaluator)
         self.trainer = Trainer(
@@ -366,7 +369,8 @@ def _make_task(config: Config) -> Task:
     if not is_reference(section["task_type"]):
         section.pop("validation_fraction", None)
     task = make_task(**section)
-    _refuse_fitted_tokens(task, config.training.const_optimizer)
+    if task.library.poly_token is not None:
+        raise UserError("task.function_set: 'poly' cannot be fitted in this version; leave it out.")
     return task
 
 
@@ -377,16 +381,6 @@ def _make_archive(config: Config, task: Task) -> ProgramArchive | None:
         logger.warning("logging.save_cache: rewards with noise are not cached; nothing to save.")
         return None
     return ProgramArchive(config.logging.save_cache_r_min)
-
-
-def _refuse_fitted_tokens(task: Task, const_optimizer: str | None) -> None:
-    if task.library.poly_token is not None:
-        raise UserError("task.function_set: 'poly' cannot be fitted in this version; leave it out.")
-    if task.library.const_token is not None and const_optimizer not in (None, "dummy"):
-        raise UserError(
-            "task.function_set: 'const' cannot be fitted in this version; leave it out, or set "
-            'training.const_optimizer to "dummy" to keep constants at 1.'
-        )
 
 
 def _make_prior(config: Config, task: Task) -> JointPrior:
