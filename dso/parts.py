@@ -15,7 +15,7 @@ import numpy as np
 from dso.config import Config
 from dso.config.config import TASK_DEFAULTS
 from dso.errors import UserError
-from dso.evaluation import Evaluator, ProgramArchive
+from dso.evaluation import Evaluator, ProgramArchive, make_fitter
 from dso.memory import PriorityQueue, ProgramMemory
 from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
 from dso.prior import JointPrior, make_joint_prior
@@ -55,7 +55,8 @@ def make_task(config: Config) -> Task:
         section.pop("validation_fraction", None)
     task = make_task_of(**section)
     task.n_threads = n_cores(config)
-    _refuse_fitted_tokens(task, config.training.const_optimizer)
+    if task.library.poly_token is not None:
+        raise UserError("task.function_set: 'poly' cannot be fitted in this version; leave it out.")
     return task
 
 
@@ -67,6 +68,7 @@ def make_evaluator(config: Config, task: Task) -> Evaluator:
         n_workers=n_cores(config),
         remember_keys=config.policy.sample_novel_batch,
         archive=make_archive(config, task),
+        fitter=make_fitter(task, config.training.const_optimizer, config.training.const_params),
     )
 
 
@@ -78,16 +80,6 @@ def make_archive(config: Config, task: Task) -> ProgramArchive | None:
         logger.warning("logging.save_cache: rewards with noise are not cached; nothing to save.")
         return None
     return ProgramArchive(config.logging.save_cache_r_min)
-
-
-def _refuse_fitted_tokens(task: Task, const_optimizer: str | None) -> None:
-    if task.library.poly_token is not None:
-        raise UserError("task.function_set: 'poly' cannot be fitted in this version; leave it out.")
-    if task.library.const_token is not None and const_optimizer not in (None, "dummy"):
-        raise UserError(
-            "task.function_set: 'const' cannot be fitted in this version; leave it out, or set "
-            'training.const_optimizer to "dummy" to keep constants at 1.'
-        )
 
 
 def data_ranges(task: Task) -> dict[str, np.ndarray]:

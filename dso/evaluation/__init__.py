@@ -1,6 +1,15 @@
 """Programs to scores."""
 
 from dso.evaluation.archive import ProgramArchive
+from dso.evaluation.constants import ConstantFitter, FitOptions, ScipyFitter, make_fitter
 from dso.evaluation.evaluator import Evaluator, Scores
 
-__all__ = ["Evaluator", "ProgramArchive", "Scores"]
+__all__ = [
+    "ConstantFitter",
+    "Evaluator",
+    "FitOptions",
+    "ProgramArchive",
+    "ScipyFitter",
+    "Scores",
+    "make_fitter",
+]

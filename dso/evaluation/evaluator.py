@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dso.errors import UserError
 from dso.evaluation.archive import ProgramArchive
+from dso.evaluation.constants import ConstantFitter, constant_counts, widened, with_ones
 from dso.library import Library
 from dso.native import _core
 from dso.program import Program, ProgramBatch
@@ -73,6 +74,9 @@ class Evaluator:
         Keep the identity of every program ever evaluated, for `novel_keys`.
     archive : ProgramArchive, optional
         Is given every program that enters the cache.
+    fitter : ConstantFitter, optional
+        Fits the constants of a program before it is rewarded; those given with a program stay.
+        Without it they are 1.
     """
 
     def __init__(
@@ -83,11 +87,13 @@ class Evaluator:
         n_workers: int = 1,
         remember_keys: bool = False,
         archive: ProgramArchive | None = None,
+        fitter: ConstantFitter | None = None,
     ) -> None:
         self.task = task
         self.library = library
         self.n_workers = n_workers
         self.archive = archive
+        self.fitter = fitter
         self._cache = _core.RewardCache(cache_bytes)
         self._seen = _core.KeySet() if remember_keys else None
 
@@ -97,6 +103,7 @@ class Evaluator:
             "task": self.task,
             "library": self.library,
             "n_workers": self.n_workers,
+            "fitter": self.fitter,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -121,23 +128,33 @@ class Evaluator:
         keys = program_keys(programs)
         if self._seen is not None:
             self._seen.insert(keys)
+        first = _core.first_rows(keys)
+        is_first = first == np.arange(len(keys))
         if getattr(self.task, "stochastic", False):
+            rows = (np.cumsum(is_first) - 1)[first]
+            programs = self._with_constants(programs[is_first])[rows]
             verdicts = self._score(programs)
             return self._scores(programs, verdicts, np.ones(len(programs), bool), len(programs))
-        found, *known = self._cache.lookup(keys)
-        first = _core.first_rows(keys)
-        is_new = ~found & (first == np.arange(len(keys)))
+        found, *known, constants = self._cache.lookup(keys)
+        is_new = ~found & is_first
         if is_new.any():
-            scored = self._score(programs[is_new])
-            self._cache.insert(keys[is_new], *scored, iteration)
+            new = self._with_constants(programs[is_new])
+            scored = self._score(new)
+            kept = new.constants if self.fitter is not None else None
+            self._cache.insert(keys[is_new], *scored, iteration, kept)
             if self.archive is not None:
-                self.archive.add(keys[is_new], programs[is_new], scored.rewards)
-            place = np.cumsum(is_new) - 1
+                self.archive.add(keys[is_new], new, scored.rewards)
+            rows = (np.cumsum(is_new) - 1)[first]
             known = [
-                np.where(found, old, new[place[first]])
-                for old, new in zip(known, scored, strict=True)
+                np.where(found, old, fresh[rows]) for old, fresh in zip(known, scored, strict=True)
             ]
+            constants = _joined(found, constants, new.constants[rows])
         self._cache.count(keys, on_policy)
+        if self.fitter is None:
+            programs = self._with_constants(programs)
+        else:
+            width = int(constant_counts(self.library, programs).max(initial=0))
+            programs = replace(programs, constants=widened(constants, width))
         return self._scores(programs, Verdicts(*known), is_new, int(is_new.sum()))
 
     def counts(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -157,7 +174,9 @@ class Evaluator:
         """Return the reward of one program without counting it."""
         batch = program.batch
         found, rewards, *_ = self._cache.lookup(program_keys(batch))
-        return float(rewards[0] if found[0] else self._score(batch).rewards[0])
+        if found[0]:
+            return float(rewards[0])
+        return float(self._score(self._with_constants(batch)).rewards[0])
 
     def test(self, program: Program) -> dict[str, Any]:
         """Return the task's test results of one program."""
@@ -189,20 +208,15 @@ class Evaluator:
         rows = np.arange(len(programs))
         failing = programs.tokens[rows, np.maximum(verdicts.node, 0)]
         operators = np.where(verdicts.node >= 0, failing, -1).astype(np.int16)
-        constants = self._constants(programs)
-        return Scores(*verdicts, operators, is_new, n_evaluated, constants)
+        return Scores(*verdicts, operators, is_new, n_evaluated, programs.constants)
 
-    def _constants(self, programs: ProgramBatch) -> np.ndarray:
-        """Return the numbers that were executed, (B, K): 1 in the slots of what is not fitted."""
+    def _with_constants(self, programs: ProgramBatch) -> ProgramBatch:
+        """Return programs with the numbers that they are executed with."""
         if self.library.const_token is None:
-            return programs.constants
-        n_slots = (programs.tokens == self.library.const_token).sum(axis=1)  # (B,)
-        constants = np.full((len(programs), int(n_slots.max(initial=0))), np.nan)
-        constants[np.arange(constants.shape[1]) < n_slots[:, None]] = 1.0
-        given = programs.constants[:, : constants.shape[1]]
-        known = ~np.isnan(given)
-        constants[:, : given.shape[1]][known] = given[known]
-        return constants
+            return programs
+        if self.fitter is None:
+            return with_ones(self.library, programs)
+        return self.fitter.fit(programs)
 
     def _score(self, programs: ProgramBatch) -> Verdicts:
         if hasattr(self.task, "rewards"):
@@ -253,6 +267,12 @@ class Evaluator:
         return Verdicts(
             np.where(bad, worst, verdicts.rewards), cause.astype(np.uint8), verdicts.node
         )
+
+
+def _joined(found: np.ndarray, known: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    """Take the constants (B, K) of rows that were found from `known`, of others from `fresh`."""
+    width = max(known.shape[1], fresh.shape[1])
+    return np.where(found[:, None], widened(known, width), widened(fresh, width))
 
 
 def _reward_rows(task: Any, programs: list[Program]) -> np.ndarray:

@@ -4,5 +4,6 @@ PYBIND11_MODULE(_core, m) {
     m.doc() = "Native core of dso: program arrays, evaluation, traversal state and policy.";
     dso::bind_programs(m);
     dso::bind_evaluation(m);
+    dso::bind_fitting(m);
     dso::bind_sampling(m);
 }

@@ -187,13 +187,17 @@ static py::tuple cache_lookup(RewardCache& cache, const Array<uint64_t>& keys) {
     py::array_t<bool> found(n);
     py::array_t<double> rewards(n);
     Verdicts verdicts(n);
+    const size_t K = cache.n_constants();
+    py::array_t<double> constants({static_cast<size_t>(n), K});
+    std::fill(constants.mutable_data(), constants.mutable_data() + n * K, kNaN);
     for (py::ssize_t i = 0; i < n; ++i) {
         const CacheEntry* entry = cache.find(keys.data()[i]);
+        if (entry) std::copy_n(cache.constants(*entry), K, constants.mutable_data() + i * K);
         found.mutable_data()[i] = entry != nullptr;
         rewards.mutable_data()[i] = entry ? entry->reward : kNaN;
         verdicts.set(i, entry ? Verdict{static_cast<Cause>(entry->cause), entry->node} : Verdict{});
     }
-    return py::make_tuple(found, rewards, verdicts.cause, verdicts.node);
+    return py::make_tuple(found, rewards, verdicts.cause, verdicts.node, constants);
 }
 
 static void require_length(const char* name, py::ssize_t given, py::ssize_t expected) {
@@ -203,13 +207,19 @@ static void require_length(const char* name, py::ssize_t given, py::ssize_t expe
 
 static void cache_insert(RewardCache& cache, const Array<uint64_t>& keys,
                          const Array<double>& rewards, const Array<uint8_t>& cause,
-                         const Array<int32_t>& node, uint32_t iteration) {
+                         const Array<int32_t>& node, uint32_t iteration,
+                         const std::optional<Array<double>>& constants) {
     require_length("rewards", rewards.size(), keys.size());
     require_length("cause", cause.size(), keys.size());
     require_length("node", node.size(), keys.size());
+    if (constants && (constants->ndim() != 2 || constants->shape(0) != keys.size()))
+        throw std::invalid_argument("constants: (B, K), one row per key");
+    const size_t K = constants ? constants->shape(1) : 0;
+    cache.widen(K);
     for (py::ssize_t i = 0; i < keys.size(); ++i)
         cache.insert({keys.data()[i], rewards.data()[i], 0, 0, iteration,
-                      static_cast<int16_t>(node.data()[i]), cause.data()[i], true});
+                      static_cast<int16_t>(node.data()[i]), cause.data()[i], true},
+                     K ? constants->data() + i * K : nullptr, K);
 }
 
 static void cache_count(RewardCache& cache, const Array<uint64_t>& keys,
@@ -230,26 +240,43 @@ static py::tuple cache_counts(RewardCache& cache, const Array<uint64_t>& keys) {
     return py::make_tuple(on, off);
 }
 
-// All entries in the order of their keys, so that equal caches give equal bytes.
+// How many constants K an entry has, then all entries, each followed by its constants, in the order
+// of their keys, so that equal caches give equal bytes.
 static py::bytes cache_state(const RewardCache& cache) {
-    std::vector<CacheEntry> entries;
+    std::vector<const CacheEntry*> entries;
     for (const CacheEntry& slot : cache.slots())
-        if (slot.used) entries.push_back(slot);
+        if (slot.used) entries.push_back(&slot);
     std::sort(entries.begin(), entries.end(),
-              [](const CacheEntry& a, const CacheEntry& b) { return a.key < b.key; });
-    return py::bytes(reinterpret_cast<const char*>(entries.data()),
-                     entries.size() * sizeof(CacheEntry));
+              [](const CacheEntry* a, const CacheEntry* b) { return a->key < b->key; });
+    std::string bytes;
+    const auto append = [&bytes](const void* from, size_t n) {
+        bytes.append(static_cast<const char*>(from), n);
+    };
+    const uint64_t K = cache.n_constants();
+    append(&K, sizeof K);
+    for (const CacheEntry* entry : entries) {
+        append(entry, sizeof *entry);
+        append(cache.constants(*entry), K * sizeof(double));
+    }
+    return py::bytes(bytes);
 }
 
 static void cache_load(RewardCache& cache, const py::bytes& state) {
     const std::string_view bytes = state;
-    if (bytes.size() % sizeof(CacheEntry))
-        throw std::invalid_argument("RewardCache: the state is cut off");
+    uint64_t K = 0;
+    const auto refuse = [] { throw std::invalid_argument("RewardCache: the state is cut off"); };
+    if (bytes.size() < sizeof K) refuse();
+    std::memcpy(&K, bytes.data(), sizeof K);
+    const size_t step = sizeof(CacheEntry) + K * sizeof(double);
+    if (K > bytes.size() || (bytes.size() - sizeof K) % step) refuse();
     cache.clear();
-    for (size_t i = 0; i < bytes.size(); i += sizeof(CacheEntry)) {
+    cache.widen(K);
+    std::vector<double> constants(K);
+    for (size_t i = sizeof K; i < bytes.size(); i += step) {
         CacheEntry entry;
         std::memcpy(&entry, bytes.data() + i, sizeof entry);
-        cache.insert(entry);
+        std::memcpy(constants.data(), bytes.data() + i + sizeof entry, K * sizeof(double));
+        cache.insert(entry, constants.data(), K);
     }
 }
 
@@ -311,9 +338,9 @@ void bind_evaluation(py::module_& m) {
           "For each row the first row with the same key: (B,) uint64 -> (B,) int32.");
     py::class_<RewardCache>(m, "RewardCache", "Key -> reward, cause, node, counters; bounded.")
         .def(py::init<size_t>(), py::arg("max_bytes"))
-        .def("lookup", &cache_lookup, py::arg("keys"), "-> found, rewards, cause, node, each (B,).")
+        .def("lookup", &cache_lookup, py::arg("keys"), "-> found, rewards, cause, node, each (B,), constants (B, K).")
         .def("insert", &cache_insert, py::arg("keys"), py::arg("rewards"), py::arg("cause"),
-             py::arg("node"), py::arg("iteration"))
+             py::arg("node"), py::arg("iteration"), py::arg("constants") = py::none())
         .def("count", &cache_count, py::arg("keys"), py::arg("on_policy"),
              "Count one more appearance of each key.")
         .def("counts", &cache_counts, py::arg("keys"), "-> on-policy and off-policy, each (B,).")

@@ -1,8 +1,12 @@
 // What is known of the programs scored so far: an open-addressing table bounded in bytes, and the
 // set of all their keys, which is not.
+//
+// A table may hold fitted constants too: K numbers per slot, where K is the most that any program
+// has had so far. Without any it takes no memory for them.
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "ops.hpp"
@@ -21,12 +25,11 @@ struct CacheEntry {
 
 class RewardCache {
    public:
-    explicit RewardCache(size_t max_bytes)
-        : max_slots_(std::max<size_t>(kMinSlots, floor_power(max_bytes / sizeof(CacheEntry)))),
-          slots_(kMinSlots) {}
+    explicit RewardCache(size_t max_bytes) : max_bytes_(max_bytes), slots_(kMinSlots) {}
 
     size_t size() const { return size_; }
-    size_t n_bytes() const { return slots_.size() * sizeof(CacheEntry); }
+    size_t n_bytes() const { return slots_.size() * slot_bytes(); }
+    size_t n_constants() const { return n_constants_; }
     const std::vector<CacheEntry>& slots() const { return slots_; }
 
     // The entry of `key`, or null. It stays valid until the next insertion.
@@ -35,27 +38,51 @@ class RewardCache {
         return slot.used ? &slot : nullptr;
     }
 
-    void insert(const CacheEntry& entry) {
-        if (CacheEntry* known = find(entry.key)) {
-            *known = entry;
-            return;
+    // The constants (K,) of an entry that `find` gave or `slots` holds.
+    const double* constants(const CacheEntry& entry) const {
+        return constants_.data() + (&entry - slots_.data()) * n_constants_;
+    }
+
+    // Keep an entry with its `n` <= K constants.
+    void insert(const CacheEntry& entry, const double* constants = nullptr, size_t n = 0) {
+        size_t slot = probe(slots_, entry.key);
+        if (!slots_[slot].used) {
+            make_room();
+            slot = probe(slots_, entry.key);
+            ++size_;
         }
-        if (2 * (size_ + 1) > slots_.size()) {
-            if (slots_.size() >= max_slots_) evict();
-            rebuild(2 * (size_ + 1) > slots_.size() / 2 ? std::min(max_slots_, 2 * slots_.size())
-                                                        : slots_.size());
+        slots_[slot] = entry;
+        double* kept = constants_.data() + slot * n_constants_;
+        std::fill(std::copy(constants, constants + n, kept), kept + n_constants_, kNoNumber);
+    }
+
+    // Hold at least `n` constants per slot.
+    void widen(size_t n) {
+        if (n <= n_constants_) return;
+        std::vector<double> wider(slots_.size() * n, kNoNumber);
+        for (size_t slot = 0; slot < slots_.size(); ++slot)
+            std::copy_n(constants_.data() + slot * n_constants_, n_constants_,
+                        wider.data() + slot * n);
+        constants_.swap(wider);
+        n_constants_ = n;
+        while (slots_.size() > max_slots()) {
+            if (4 * size_ > slots_.size()) evict();
+            rebuild(slots_.size() / 2);
         }
-        slots_[probe(slots_, entry.key)] = entry;
-        ++size_;
     }
 
     void clear() {
         slots_.assign(kMinSlots, CacheEntry{});
+        constants_.assign(kMinSlots * n_constants_, kNoNumber);
         size_ = 0;
     }
 
    private:
     static constexpr size_t kMinSlots = 1024;
+    static constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();
+
+    size_t slot_bytes() const { return sizeof(CacheEntry) + n_constants_ * sizeof(double); }
+    size_t max_slots() const { return std::max(kMinSlots, floor_power(max_bytes_ / slot_bytes())); }
 
     static size_t floor_power(size_t n) {
         size_t power = 1;
@@ -67,6 +94,13 @@ class RewardCache {
         size_t i = key & (slots.size() - 1);
         while (slots[i].used && slots[i].key != key) i = (i + 1) & (slots.size() - 1);
         return i;
+    }
+
+    void make_room() {
+        if (2 * (size_ + 1) <= slots_.size()) return;
+        if (slots_.size() >= max_slots()) evict();
+        rebuild(2 * (size_ + 1) > slots_.size() / 2 ? std::min(max_slots(), 2 * slots_.size())
+                                                    : slots_.size());
     }
 
     // Forget the oldest iterations until at most half of the entries are left.
@@ -86,14 +120,21 @@ class RewardCache {
 
     void rebuild(size_t n_slots) {
         std::vector<CacheEntry> grown(n_slots);
-        for (const CacheEntry& slot : slots_)
-            if (slot.used) grown[probe(grown, slot.key)] = slot;
+        std::vector<double> moved(n_slots * n_constants_, kNoNumber);
+        for (const CacheEntry& slot : slots_) {
+            if (!slot.used) continue;
+            const size_t place = probe(grown, slot.key);
+            grown[place] = slot;
+            std::copy_n(constants(slot), n_constants_, moved.data() + place * n_constants_);
+        }
         slots_.swap(grown);
+        constants_.swap(moved);
     }
 
-    size_t max_slots_;
+    size_t max_bytes_;
     std::vector<CacheEntry> slots_;
-    size_t size_ = 0;
+    std::vector<double> constants_;  // (slots, K)
+    size_t n_constants_ = 0, size_ = 0;
 };
 
 // Every key ever inserted, in 8 bytes of a table that is at most three quarters full.

@@ -53,8 +53,8 @@ void check_programs(const Library& library, const ProgramView& programs, size_t 
     }
 }
 
-Machine::Machine(const Library& library, const Columns& data, bool is_protected)
-    : library_(library), data_(data), is_protected_(is_protected) {}
+Machine::Machine(const Library& library, const Columns& data, bool is_protected, Values values)
+    : library_(library), data_(data), is_protected_(is_protected), values_(values) {}
 
 int32_t Machine::take_register() {
     if (free_.empty()) return n_registers_++;
@@ -77,6 +77,7 @@ int32_t Machine::emit(int16_t token, int32_t position, const double* constants,
     }
     if (step.op == Op::constant) {
         // A number that was never set stands at 1, where every fit starts.
+        step.column = next_constant_;
         const auto slot = static_cast<size_t>(next_constant_++);
         step.value = slot < n_constants && !std::isnan(constants[slot]) ? constants[slot] : 1.0;
     }

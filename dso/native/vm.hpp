@@ -63,9 +63,12 @@ struct Verdict {
 // below is register ~source.
 struct Instruction {
     Op op;
-    int32_t position, target, a, b, column;
+    int32_t position, target, a, b, column;  // column: of the data, or slot of a constant
     double value;
 };
+
+// Whether a machine may write over values that nothing will read again.
+enum class Values { reused, kept };
 
 // One thread's executor: compiles a program, then runs it tile by tile.
 //
@@ -77,7 +80,8 @@ class Machine {
    public:
     static constexpr size_t kTile = 512;
 
-    Machine(const Library& library, const Columns& data, bool is_protected);
+    Machine(const Library& library, const Columns& data, bool is_protected,
+            Values values = Values::reused);
 
     void compile(const int16_t* tokens, int32_t length, const double* constants,
                  size_t n_constants);
@@ -97,7 +101,7 @@ class Machine {
         return {cause_, code_[first_failure_].position};
     }
 
-   private:
+   protected:
     void run_tile(size_t row, size_t n, bool all_rows);
     void fail(size_t index, size_t row, size_t n);
     const double* source(int32_t index, size_t row) const {
@@ -106,7 +110,7 @@ class Machine {
     int32_t emit(int16_t token, int32_t position, const double* constants, size_t n_constants);
     int32_t take_register();
     void release(int32_t index) {
-        if (index < 0) free_.push_back(~index);
+        if (index < 0 && values_ == Values::reused) free_.push_back(~index);
     }
     int32_t pop() {
         const int32_t top = operands_.back();
@@ -117,6 +121,7 @@ class Machine {
     const Library& library_;
     const Columns& data_;
     const bool is_protected_;
+    const Values values_;
     std::vector<Instruction> code_;
     std::vector<int32_t> operands_, free_;
     struct Open {

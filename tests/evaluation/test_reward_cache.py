@@ -22,7 +22,7 @@ def test_holds_what_was_put_in() -> None:
     keys = draw(5000, 0)
     assert not cache.lookup(keys)[0].any()
     fill(cache, keys, 1)
-    found, rewards, cause, node = cache.lookup(keys)
+    found, rewards, cause, node, _ = cache.lookup(keys)
     assert found.all()
     np.testing.assert_array_equal(rewards, np.arange(5000) + 0.5)
     np.testing.assert_array_equal(cause, np.arange(5000) % 4)

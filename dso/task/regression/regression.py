@@ -115,6 +115,16 @@ class RegressionTask(HierarchicalTask):
         return self.dataset.y_train
 
     @property
+    def fit_data(self) -> Scorer:
+        """The rows that constants are fitted to."""
+        return self._train
+
+    @property
+    def is_least_squares(self) -> bool:
+        """Whether the least squared error on `fit_data` has the greatest reward."""
+        return self.metric.is_of_mse
+
+    @property
     def invalid_reward(self) -> float:
         """The reward of an invalid program."""
         return self.metric.invalid_reward
@@ -131,11 +141,17 @@ class RegressionTask(HierarchicalTask):
         return self._train.rewards(self.metric, programs, self.n_threads)
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
-        """Return the reward of one program; while its constants are fitted, the negative NRMSE."""
+        """Return the reward of one program.
+
+        While its constants are fitted, it is without noise, and the negative NRMSE wherever the
+        metric is one of the squared error.
+        """
         if not optimizing:
             return float(self.rewards(program.batch).values[0])
-        fitting = make_metric("neg_nrmse", (), self.metric.variance)
-        return float(self._train.rewards(fitting, program.batch).values[0])
+        metric = self.metric
+        if metric.is_of_mse:
+            metric = make_metric("neg_nrmse", (), metric.variance)
+        return float(self._train.rewards(metric, program.batch).values[0])
 
     def evaluate(self, program: Program, *, final: bool = False) -> dict[str, Any]:
         """Judge a program by the test rows.
