@@ -42,7 +42,10 @@ def native_core() -> Pybind11Extension:
         sorted(glob("dso/native/*.cpp")),
         depends=sorted(glob("dso/native/*.hpp")),
         cxx_std=17,
-        define_macros=[("DSO_NO_VECTOR_MATH", "1")] if PORTABLE_MATH else [],
+        define_macros=[
+            *[("DSO_NO_VECTOR_MATH", "1")] * PORTABLE_MATH,
+            *[("_GLIBCXX_ASSERTIONS", "1")] * bool(SANITIZE),  # indices of vectors too
+        ],
         extra_compile_args=compile_args,
         extra_link_args=link_args,
     )

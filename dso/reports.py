@@ -43,7 +43,13 @@ class Reports:
     def program(self, programs: ProgramBatch, i: int = 0) -> Program:
         """Return row `i` as a Program."""
         protected = bool(getattr(self.task, "protected", False))
-        return Program(self.library, programs.row(i), programs.constants[i], protected=protected)
+        return Program(
+            self.library,
+            programs.row(i),
+            programs.constants[i],
+            protected=protected,
+            scorer=self.evaluator,
+        )
 
     def tables(self, *parts: ScoredPrograms) -> list[list[Row]]:
         """Return the rows of each part: the columns of `PF_COLUMNS`, then those of the task.

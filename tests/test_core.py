@@ -2,6 +2,7 @@
 
 import csv
 import json
+import pickle
 import signal
 
 import numpy as np
@@ -158,6 +159,13 @@ def test_interleaved_optimisers_do_what_each_does_alone():
 def test_training_again_starts_anew():
     model = DeepSymbolicOptimizer(config())
     assert model.train()["traversal"] == model.train()["traversal"]
+
+
+def test_the_program_returned_can_be_pickled_and_scored():
+    program = DeepSymbolicOptimizer(config()).train()["program"]
+    copy = pickle.loads(pickle.dumps(program))
+    assert copy.r == program.r
+    assert copy.evaluate == program.evaluate
 
 
 def test_an_iteration_makes_no_program(monkeypatch):

@@ -91,6 +91,17 @@ class Evaluator:
         self._cache = _core.RewardCache(cache_bytes)
         self._seen = _core.KeySet() if remember_keys else None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What is remembered stays behind: a copy is made to score single programs elsewhere.
+        return {
+            "task": self.task,
+            "library": self.library,
+            "n_workers": self.n_workers,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Evaluator.__init__(self, **state)
+
     @property
     def n_cached(self) -> int:
         """Programs whose reward is remembered."""

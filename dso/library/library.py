@@ -24,6 +24,7 @@ TRIGONOMETRIC = frozenset(
     prefix + name for prefix in ("", "arc") for name in ("sin", "cos", "tan", "csc", "sec", "cot")
 )
 INVERSE_PAIRS = (("inv", "inv"), ("neg", "neg"), ("exp", "log"), ("sqrt", "n2"))
+MOST_TOKENS = int(np.iinfo(np.int16).max)  # programs are int16 arrays
 OPCODES = {name: opcode for name, opcode, _ in _core.operator_table()}
 
 
@@ -72,6 +73,8 @@ class Library:
     def _check(self) -> None:
         if not self.tokens:
             raise UserError("a library needs at least one token.")
+        if self.L > MOST_TOKENS:
+            raise UserError(f"the library has {self.L} tokens; at most {MOST_TOKENS} are possible.")
         for i, name in enumerate(self.names):
             if self._index[name] != i:
                 raise UserError(f"the library has the token {name!r} twice.")

@@ -1,12 +1,14 @@
 // RuleSet, the network in both precisions, sampling, replay and gradients.
+#include <algorithm>
+#include <limits>
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include "bindings.hpp"
 #include "network.hpp"
 #include "sampler.hpp"
 #include "stepper.hpp"
+#include "threads.hpp"
 
 namespace dso {
 namespace {
@@ -36,6 +38,26 @@ ProgramView checked_view(const Array<int16_t>& tokens, const Array<int32_t>& len
     view.constants = &none;
     check_tokens(view, n_tokens);
     return view;
+}
+
+constexpr size_t kAnyTable = std::numeric_limits<int32_t>::max();
+
+// Whether every symbol that may be observed is a row of a table of `n_rows`.
+void check_observation(const Observation& observation, const RuleSet& rules, size_t n_rows) {
+    const auto n_tokens = static_cast<int>(rules.n_tokens());
+    bool fits = static_cast<int>(observation.parent_index.size()) == n_tokens;
+    for (int token = 0; fits && observation.parent >= 0 && token < n_tokens; ++token) {
+        const int index = observation.parent_index[token];
+        fits = rules.arities[token] == 0 || (index >= 0 && index < observation.n_parents);
+    }
+    const auto last_row = [](int first, int n_symbols) {
+        return first < 0 ? 0 : first + n_symbols;
+    };
+    const int last = std::max({last_row(observation.action, n_tokens),
+                               last_row(observation.parent, observation.n_parents),
+                               last_row(observation.sibling, n_tokens)});
+    if (!fits || static_cast<size_t>(last) >= n_rows)
+        throw std::invalid_argument("the observation belongs to another library or network");
 }
 
 void bind_rules(py::module_& m) {
@@ -77,6 +99,8 @@ void bind_rules(py::module_& m) {
              })
         .def("require_each",
              [](RuleSet& r, const Mask& group) { r.require_each(token_set(r, group)); })
+        .def("exclude_each_other",
+             [](RuleSet& r, const Mask& group) { r.exclude_each_other(token_set(r, group)); })
         .def("limit_depth", &RuleSet::limit_depth)
         .def(
             "limit_size",
@@ -103,6 +127,8 @@ void bind_rules(py::module_& m) {
              [](RuleSet& r, int minimum, std::optional<int> maximum) {
                  r.limit_length(minimum, maximum.value_or(kUnlimited));
              })
+        .def("look_ahead_to", &RuleSet::look_ahead_to,
+             "Tell a length limit that another rule set enforces.")
         .def(
             "forbid_at_last_chance",
             [](RuleSet& r, const Mask& targets) { r.forbid_at_last_chance(token_set(r, targets)); })
@@ -214,6 +240,7 @@ struct BoundNetwork {
                      size_t n_rows, size_t n_positions, size_t n_threads, size_t first_row) const {
         if (rules.n_tokens() != network->n_tokens())
             throw std::invalid_argument("rules and network have different libraries");
+        check_observation(observation, rules, network->n_features_table());
         py::array_t<int16_t> tokens({n_rows, n_positions});
         py::array_t<int32_t> lengths(n_rows);
         std::fill_n(tokens.mutable_data(), tokens.size(), kPad);
@@ -223,17 +250,14 @@ struct BoundNetwork {
         std::vector<int64_t> withdrawn(n_threads);
         {
             py::gil_scoped_release release;
-            const auto work = [&](size_t i) {
-                const size_t begin = n_rows * i / n_threads, end = n_rows * (i + 1) / n_threads;
-                if (begin < end)
-                    withdrawn[i] = dso::sample(
-                        *network, rules, observation, key, first_row + begin, end - begin,
-                        n_positions, token_data + begin * n_positions, length_data + begin);
+            const auto draw = [&](size_t worker, size_t begin, size_t end) {
+                withdrawn[worker] += dso::sample(*network, rules, observation, key,
+                                                 first_row + begin, end - begin, n_positions,
+                                                 token_data + begin * n_positions,
+                                                 length_data + begin);
             };
-            std::vector<std::thread> threads;
-            for (size_t i = 1; i < n_threads; ++i) threads.emplace_back(work, i);
-            work(0);
-            for (std::thread& thread : threads) thread.join();
+            const size_t share = std::max<size_t>(1, (n_rows + n_threads - 1) / n_threads);
+            parallel_for(n_rows, n_threads, share, draw);
         }
         int64_t total = 0;
         for (int64_t count : withdrawn) total += count;
@@ -319,6 +343,7 @@ void bind_stepper(py::module_& m, const std::string& suffix) {
             [](const Self& s, const Observation& observation) {
                 py::array_t<int32_t> features({s.n_rows(), observation.n_features()});
                 py::array_t<T> open_slots(s.n_rows());
+                check_observation(observation, s.rules(), kAnyTable);
                 s.observe(observation, features.mutable_data(), open_slots.mutable_data());
                 return py::make_tuple(features, open_slots);
             },
@@ -338,6 +363,7 @@ template <class T>
 py::tuple replay_programs(const RuleSet& rules, const Observation& observation,
                           const Array<int16_t>& tokens, const Array<int32_t>& lengths) {
     const ProgramView view = checked_view(tokens, lengths, rules.n_tokens());
+    check_observation(observation, rules, kAnyTable);
     const size_t n_rows = view.n_programs, n_positions = view.n_positions;
     py::array_t<int32_t> features({n_rows, n_positions, observation.n_features()});
     py::array_t<T> open_slots({n_rows, n_positions}),

@@ -153,6 +153,7 @@ Network<T>::Network(Cell cell, std::vector<ParameterView<T>> parameters, T floor
                    &bias = parameters[3 * l + 2];
         const size_t units = recurrent.n_rows, columns = n_gates() * units;
         if (input.n_cols != columns || recurrent.n_cols != columns || bias.n_cols != columns ||
+            units == 0 || bias.n_rows != 1 || (l == 0 && input.n_rows == 0) ||
             (l > 0 && input.n_rows != below))
             throw std::invalid_argument("network: shapes of a layer's parameters do not fit");
         layers_.push_back({units, padded<T>(units),
@@ -161,7 +162,7 @@ Network<T>::Network(Cell cell, std::vector<ParameterView<T>> parameters, T floor
         below = units;
     }
     const auto &kernel = parameters[parameters.size() - 2], &bias = parameters.back();
-    if (kernel.n_rows != below || bias.n_cols != kernel.n_cols)
+    if (kernel.n_rows != below || bias.n_rows != 1 || bias.n_cols != kernel.n_cols)
         throw std::invalid_argument("network: shapes of the dense layer do not fit");
     n_tokens_ = kernel.n_cols;
     output_ = pack(kernel, 1, padded<T>(below));

@@ -13,6 +13,7 @@ namespace dso {
 
 constexpr int kEmpty = -1;           // no parent, or no sibling
 constexpr int kUnlimited = 1 << 20;  // length limit where none is set
+constexpr int kMaxLevels = 4096;     // deepest limit that is looked ahead to
 constexpr size_t kMaxGroups = 64;    // ancestor groups and counters are bits of one word
 
 // A set of tokens, one bit each.
@@ -45,20 +46,31 @@ struct CountLimit {
     TokenSet forbidden;
 };
 
-// How many tokens it takes at least to complete a program that still lacks members of a group.
+// What it takes at least to complete a program that still lacks members of a group.
 //
 // Every open slot takes a terminal in the end. Where terminals are members each slot brings one;
 // what is lacking beyond that comes from operators, each of which costs as many tokens as it has
-// arguments and gains the slots that it adds, and itself where it is a member.
+// arguments and gains the slots that it adds, and itself where it is a member. Sizes are told
+// likewise, each slot taking the cheapest terminal.
 struct Completion {
     bool terminal_members = false;
     std::vector<int> operator_costs;  // tokens for a gain of 0, 1, ...
+    std::vector<int> operator_sizes;  // size for a gain of 0, 1, ...; empty without a size limit
+    std::vector<int> most;            // members that k levels can hold; empty without a depth limit
 
     int shortest(int n_open, int missing) const {
-        if (missing <= 0) return n_open;
+        return n_open + least(operator_costs, n_open, missing);
+    }
+    // Size beyond that of a cheapest terminal in every open slot.
+    int smallest_extra(int n_open, int missing) const {
+        return least(operator_sizes, n_open, missing);
+    }
+
+private:
+    int least(const std::vector<int>& costs, int n_open, int missing) const {
+        if (missing <= 0) return 0;
         if (n_open == 0) return kUnlimited + 1;
-        const int lacking = std::max(missing - (terminal_members ? n_open : 0), 0);
-        return n_open + operator_costs[lacking];
+        return costs[std::max(missing - (terminal_members ? n_open : 0), 0)];
     }
 };
 
@@ -145,6 +157,7 @@ public:
     }
 
     void limit_nesting(const TokenSet& outer, const TokenSet& inner, int limit) {
+        if (limit < 0) throw std::invalid_argument("a nesting limit is negative");
         const int first_bit = static_cast<int>(descendant.size());
         for (int level = 0; level < limit; ++level) add_ancestor_group(TokenSet(n_tokens()));
         add_ancestor_group(inner);
@@ -153,13 +166,20 @@ public:
 
     void require_ancestors(const TokenSet& targets, const std::vector<int>& groups) {
         uint64_t bits = 0;
-        for (int group : groups) bits |= 1ull << group;
+        for (int group : groups) {
+            if (group < 0 || static_cast<size_t>(group) >= descendant.size())
+                throw std::invalid_argument("there is no such ancestor group");
+            bits |= 1ull << group;
+        }
         ancestor_requirements.push_back({targets, bits});
     }
 
     void limit_count(const TokenSet& group, int threshold, const TokenSet& forbidden) {
         limits.push_back({add_counter(group), threshold, forbidden});
     }
+
+    // Of the group only one kind of token may be present.
+    void exclude_each_other(const TokenSet& group) { exclusions.push_back(group); }
 
     void require_count(const TokenSet& group, int minimum) {
         requirements.push_back({add_counter(group), minimum, group, completion(group, minimum)});
@@ -171,7 +191,10 @@ public:
         covers.push_back({group, n_members, completion(group, n_members)});
     }
 
-    void limit_depth(int maximum) { max_depth = std::min(max_depth, maximum); }
+    void limit_depth(int maximum) {
+        max_depth = std::min(max_depth, maximum);
+        update_completions();
+    }
 
     // Sizes are sums of token costs. `argument_limits` (L, max_arity) bounds each argument, the
     // whole program is bounded by `maximum`.
@@ -187,12 +210,25 @@ public:
         argument_limits.resize(n_tokens() * max_arity, kUnlimited);
         for (size_t i = 0; i < argument_limits.size(); ++i)
             argument_limits[i] = std::min(argument_limits[i], limits[i]);
+        least_sizes.assign(n_tokens(), 0);
+        for (size_t token = 0; token < n_tokens(); ++token) {
+            least_sizes[token] = costs[token] + arities[token] * cheapest_terminal;
+            for (int slot = 0; slot < arities[token]; ++slot)
+                if (argument_limits[token * max_arity + slot] < cheapest_terminal)
+                    least_sizes[token] = 2 * kUnlimited;  // nothing fits below it
+        }
+        update_completions();
     }
 
     void limit_length(int minimum, int maximum) {
         min_length = std::max(min_length, minimum);
         max_length = std::min(max_length, maximum);
+        look_ahead_to(maximum);
+        update_completions();
     }
+
+    // The length limit that look-ahead may count on, where another rule enforces it.
+    void look_ahead_to(int maximum) { horizon = std::min(horizon, maximum); }
 
     void forbid_at_last_chance(const TokenSet& targets) { last_chance |= targets; }
 
@@ -208,17 +244,21 @@ public:
 
     std::vector<int> arities;
     int max_arity = 0, min_length = 0, max_length = kUnlimited, n_counters = 0;
+    int horizon = kUnlimited;  // at most max_length
     int max_depth = kUnlimited, max_size = kUnlimited, cheapest_terminal = 0;
     std::vector<int> costs;            // (L,), empty where no size is limited
     std::vector<int> argument_limits;  // (L, max_arity)
+    std::vector<int> least_sizes;      // (L,), of each token with the cheapest arguments
     TokenSet first, last_chance, terminals;
     std::vector<TokenSet> child, only_child, sibling, of_arity, above_arity, descendant;
     std::vector<uint64_t> ancestor_bits, counter_bits;  // (L,)
     std::vector<CountLimit> limits;
+    std::vector<TokenSet> exclusions;
     std::vector<CountRequirement> requirements;
     std::vector<CoverRequirement> covers;
     std::vector<NestingLimit> nestings;
     std::vector<AncestorRequirement> ancestor_requirements;
+    Completion to_min_length;    // members are all tokens
     std::vector<double> logits;  // (L,)
     struct SoftLength {
         double location, scale;
@@ -242,19 +282,55 @@ private:
     Completion completion(const TokenSet& group, int most_missing) const {
         Completion result;
         for_each(group, [&](int token) { result.terminal_members |= arities[token] == 0; });
-        result.operator_costs.assign(std::max(most_missing, 0) + 1, kUnlimited + 1);
-        result.operator_costs[0] = 0;
+        result.operator_costs =
+            cheapest_gains(group, result.terminal_members, most_missing, arities);
+        if (!costs.empty() && max_size < kUnlimited) {
+            std::vector<int> added(n_tokens());
+            for (size_t token = 0; token < n_tokens(); ++token)
+                added[token] = costs[token] + (arities[token] - 1) * cheapest_terminal;
+            result.operator_sizes =
+                cheapest_gains(group, result.terminal_members, most_missing, added);
+        }
+        if (max_depth <= kMaxLevels) {
+            result.most.assign(std::max(max_depth, 0) + 1, 0);
+            for (size_t levels = 1; levels < result.most.size(); ++levels)
+                for (size_t token = 0; token < n_tokens(); ++token) {
+                    if (levels == 1 && arities[token] > 0) continue;
+                    const int64_t members = group.has(static_cast<int>(token)) +
+                                            int64_t{arities[token]} * result.most[levels - 1];
+                    const auto capped = static_cast<int>(std::min<int64_t>(members, kUnlimited));
+                    result.most[levels] = std::max(result.most[levels], capped);
+                }
+        }
+        return result;
+    }
+    // The least sum of `prices` (L,) of operators that bring 0, 1, ... members of a group.
+    std::vector<int> cheapest_gains(const TokenSet& group, bool terminal_members, int most_missing,
+                                    const std::vector<int>& prices) const {
+        std::vector<int> cheapest(std::max(most_missing, 0) + 1, kUnlimited + 1);
+        cheapest[0] = 0;
         for (int gained = 1; gained <= most_missing; ++gained)
             for (size_t token = 0; token < n_tokens(); ++token) {
-                const int arity = arities[token];
-                if (arity == 0) continue;
-                const int gain =
-                    (result.terminal_members ? arity - 1 : 0) + group.has(static_cast<int>(token));
+                if (arities[token] == 0) continue;
+                const int gain = (terminal_members ? arities[token] - 1 : 0) +
+                                 group.has(static_cast<int>(token));
                 if (gain == 0) continue;
-                int& cost = result.operator_costs[gained];
-                cost = std::min(cost, arity + result.operator_costs[std::max(gained - gain, 0)]);
+                const int64_t price =
+                    int64_t{prices[token]} + cheapest[std::max(gained - gain, 0)];
+                cheapest[gained] = static_cast<int>(std::min<int64_t>(cheapest[gained], price));
             }
-        return result;
+        return cheapest;
+    }
+    // Completions depend on the limits of size and depth, which may come after them.
+    void update_completions() {
+        if (costs.empty() && max_depth > kMaxLevels) return;
+        for (CountRequirement& need : requirements)
+            need.completion = completion(need.group, need.minimum);
+        for (CoverRequirement& need : covers)
+            need.completion = completion(need.group, need.n_members);
+        TokenSet all(n_tokens());
+        for (size_t token = 0; token < n_tokens(); ++token) all.insert(static_cast<int>(token));
+        to_min_length = completion(all, min_length);
     }
     int add_ancestor_group(const TokenSet& targets) {
         const int group = claim(descendant.size(), "ancestor groups");
@@ -291,9 +367,13 @@ inline void RuleSet::merge(const RuleSet& other) {
     for (AncestorRequirement need : other.ancestor_requirements)
         need.groups <<= n_groups, ancestor_requirements.push_back(need);
     covers.insert(covers.end(), other.covers.begin(), other.covers.end());
-    limit_depth(other.max_depth);
+    exclusions.insert(exclusions.end(), other.exclusions.begin(), other.exclusions.end());
+    max_depth = std::min(max_depth, other.max_depth);
+    min_length = std::max(min_length, other.min_length);
+    max_length = std::min(max_length, other.max_length);
+    look_ahead_to(other.horizon);
     if (!other.costs.empty()) limit_size(other.costs, other.max_size, other.argument_limits);
-    limit_length(other.min_length, other.max_length);
+    update_completions();
     add_logits(other.logits);
     soft_lengths.insert(soft_lengths.end(), other.soft_lengths.begin(), other.soft_lengths.end());
 }

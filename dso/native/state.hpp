@@ -42,7 +42,7 @@ public:
     void restart() {
         frames_.assign(1, Frame{});
         frames_[0].room = rules_->max_size;
-        n_chosen_ = 0, n_open_ = 1, last_ = kEmpty;
+        n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty;
         std::fill(counts_.begin(), counts_.end(), 0);
         std::fill(counted_out_.begin(), counted_out_.end(), 0);
         for (size_t i = 0; i < rules_->covers.size(); ++i) {
@@ -81,8 +81,11 @@ private:
     void forbid_by_size(uint64_t* words) const;
     int room_of_next(const Frame& frame) const;
     // Tokens after which `missing` members (one fewer after a member itself) no longer fit.
-    void forbid_unfulfillable(const TokenSet& members, int missing, const Completion& completion,
+    void forbid_unfulfillable(const TokenSet* members, int missing, const Completion& completion,
                               uint64_t* words) const;
+    // The same for limits of size and depth; without `members` all tokens are.
+    void forbid_too_large(const TokenSet* members, int missing, const Completion& completion,
+                          uint64_t* words) const;
     uint64_t ancestors_below(int token) const;
     void complete(int token, int size);
 
@@ -93,7 +96,7 @@ private:
     std::vector<TokenSet> missing_;      // per cover requirement, members not yet present
     std::vector<int> n_missing_;
     mutable std::vector<uint64_t> scratch_;
-    int n_chosen_ = 0, n_open_ = 1, last_ = kEmpty;
+    int n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty;
 };
 
 inline void TraversalState::forbidden(uint64_t* words) const {
@@ -120,17 +123,18 @@ inline void TraversalState::forbidden(uint64_t* words) const {
         join(words, rules.above_arity[0]);
     if (!rules.costs.empty()) forbid_by_size(words);
     for (const CountRequirement& need : rules.requirements)
-        forbid_unfulfillable(need.group, need.minimum - counts_[need.counter], need.completion,
+        forbid_unfulfillable(&need.group, need.minimum - counts_[need.counter], need.completion,
                              words);
     for (size_t i = 0; i < rules.covers.size(); ++i)
-        forbid_unfulfillable(missing_[i], n_missing_[i], rules.covers[i].completion, words);
+        forbid_unfulfillable(&missing_[i], n_missing_[i], rules.covers[i].completion, words);
+    forbid_too_large(nullptr, rules.min_length - n_chosen_, rules.to_min_length, words);
 }
 
 inline void TraversalState::forbid_by_length(uint64_t* words) const {
     const RuleSet& rules = *rules_;
     const int room = rules.max_length - n_chosen_ - n_open_;  // largest arity that still fits
     if (room < rules.max_arity) join(words, rules.above_arity[std::max(room, 0)]);
-    if (room == 1) join(words, rules.last_chance);
+    if (rules.horizon - n_chosen_ - n_open_ == 1) join(words, rules.last_chance);
     if (n_open_ == 1 && n_chosen_ + 1 < rules.min_length) join(words, rules.terminals);
 }
 
@@ -140,7 +144,7 @@ inline void TraversalState::forbid_by_size(uint64_t* words) const {
     const RuleSet& rules = *rules_;
     const int room = room_of_next(top());
     for (size_t token = 0; token < rules.n_tokens(); ++token)
-        if (rules.costs[token] + rules.arities[token] * rules.cheapest_terminal > room)
+        if (rules.least_sizes[token] > room)
             words[token >> 6] |= 1ull << (token & 63);
 }
 
@@ -151,20 +155,52 @@ inline int TraversalState::room_of_next(const Frame& frame) const {
     return std::min(shared, rules.argument_limits[frame.parent * rules.max_arity + frame.slot]);
 }
 
-inline void TraversalState::forbid_unfulfillable(const TokenSet& members, int missing,
+inline void TraversalState::forbid_unfulfillable(const TokenSet* members, int missing,
                                                  const Completion& completion,
                                                  uint64_t* words) const {
     if (missing <= 0) return;
     const RuleSet& rules = *rules_;
-    const int budget = rules.max_length - n_chosen_ - 1;
+    const int budget = rules.horizon - n_chosen_ - 1;
     for (int arity = 0; arity <= rules.max_arity; ++arity) {
         const int open = n_open_ - 1 + arity;
         const bool member_fails = completion.shortest(open, missing - 1) > budget;
         const bool other_fails = completion.shortest(open, missing) > budget;
         if (!member_fails && !other_fails) continue;
-        const uint64_t *same = rules.of_arity[arity].words(), *group = members.words();
+        const uint64_t *same = rules.of_arity[arity].words(), *group = members->words();
         for (size_t w = 0; w < counted_out_.size(); ++w)
             words[w] |= same[w] & ((member_fails ? group[w] : 0) | (other_fails ? ~group[w] : 0));
+    }
+    forbid_too_large(members, missing, completion, words);
+}
+
+inline void TraversalState::forbid_too_large(const TokenSet* members, int missing,
+                                             const Completion& completion,
+                                             uint64_t* words) const {
+    if (missing <= 0) return;
+    const RuleSet& rules = *rules_;
+    const int n_tokens = static_cast<int>(rules.n_tokens());
+    const auto forbid = [&](int token) { words[token >> 6] |= 1ull << (token & 63); };
+    const auto still_missing = [&](int token) {
+        return missing - (members == nullptr || members->has(token));
+    };
+    if (!completion.operator_sizes.empty())
+        for (int token = 0; token < n_tokens; ++token) {
+            const int open = n_open_ - 1 + rules.arities[token];
+            const int size = size_ + rules.costs[token] + open * rules.cheapest_terminal;
+            if (completion.smallest_extra(open, still_missing(token)) > rules.max_size - size)
+                forbid(token);
+        }
+    if (!completion.most.empty()) {
+        const int levels = rules.max_depth - static_cast<int>(frames_.size()) + 1;  // from here on
+        if (levels < 1) return;
+        int64_t elsewhere = 0;  // what the other open slots can hold
+        for (int depth = 0; depth < static_cast<int>(frames_.size()); ++depth)
+            elsewhere += int64_t{frames_[depth].slots_left - 1} *
+                         completion.most[rules.max_depth - depth];
+        for (int token = 0; token < n_tokens; ++token)
+            if (still_missing(token) >
+                elsewhere + int64_t{rules.arities[token]} * completion.most[levels - 1])
+                forbid(token);
     }
 }
 
@@ -192,11 +228,17 @@ inline void TraversalState::push(int token) {
         for (const CountLimit& limit : rules.limits)
             if (limit.counter == counter && limit.threshold == counts_[counter]) count_out(limit);
     }
+    for (const TokenSet& exclusive : rules.exclusions)
+        if (exclusive.has(token)) {
+            TokenSet others = exclusive;
+            others.erase(token);
+            join(counted_out_.data(), others);
+        }
     for (size_t i = 0; i < missing_.size(); ++i)
         if (missing_[i].has(token)) missing_[i].erase(token), --n_missing_[i];
     const int arity = rules.arities[token];
     const int cost = rules.costs.empty() ? 0 : rules.costs[token];
-    ++n_chosen_, n_open_ += arity - 1, last_ = token;
+    ++n_chosen_, n_open_ += arity - 1, size_ += cost, last_ = token;
     if (arity > 0) {
         const int room = rules.costs.empty() ? kUnlimited : room_of_next(top()) - cost;
         frames_.push_back({token, 0, arity, kEmpty, kEmpty, ancestors_below(token), cost, room});

@@ -32,6 +32,7 @@ public:
     }
     Stepper(const Stepper&) = delete;
 
+    const RuleSet& rules() const { return rules_; }
     size_t n_rows() const { return states_.size(); }
     size_t n_tokens() const { return rules_.n_tokens(); }
     size_t n_positions() const { return n_positions_; }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -32,7 +33,10 @@ void parallel_for(size_t n_items, size_t n_threads, size_t chunk, Body body) {
         }
     };
     std::vector<std::thread> threads;
-    for (size_t worker = 1; worker < n_threads; ++worker) threads.emplace_back(work, worker);
+    try {
+        for (size_t worker = 1; worker < n_threads; ++worker) threads.emplace_back(work, worker);
+    } catch (const std::system_error&) {  // no more threads to be had: those there do it all
+    }
     work(0);
     for (auto& thread : threads) thread.join();
     if (failure) std::rethrow_exception(failure);

@@ -153,8 +153,13 @@ class RNNPolicy(Policy):
         Raises
         ------
         UserError
-            If no row could be completed.
+            If no row could be completed, or the weights are no longer finite.
         """
+        if not all(bool(torch.isfinite(p).all()) for p in self._parameters.values()):
+            raise UserError(
+                "the weights of the policy are no longer finite; lower "
+                "policy_optimizer.learning_rate."
+            )
         with torch.no_grad():
             network = self._network(self._network_parameters())
         if self.prior.python:

@@ -92,7 +92,13 @@ def _walk(walk: Any, prior: JointPrior, observation: _core.Observation, step: St
     """Choose tokens until every row is finished or stuck."""
     plain = plain_observation(prior.library)
     for t in range(prior.max_length):
-        logits = step(*walk.observe(observation))
+        features, open_slots = walk.observe(observation)
+        logits = step(features, open_slots)
+        if not (logits[open_slots > 0] < np.inf).all():
+            raise UserError(
+                "the policy returned NaN or +inf as a logit; if its weights are no longer finite, "
+                "policy_optimizer.learning_rate is too large."
+            )
         if prior.python:
             features, open_slots = walk.observe(plain)
             actions = np.maximum(walk.tokens[:, :t], 0).astype(np.int32)

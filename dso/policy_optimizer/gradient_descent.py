@@ -75,13 +75,20 @@ class GradientDescent:
         self.states: list[State] = [{} for _ in self.parameters]
 
     def step(self, loss: torch.Tensor) -> None:
-        """Descend one step along the gradient of `loss` (a scalar)."""
-        gradients = torch.autograd.grad(loss, self.parameters)
+        """Descend one step along the gradient of `loss` (a scalar).
+
+        Parameters that are frozen, or that the loss does not depend on, stay as they are.
+        """
+        learned = [i for i, parameter in enumerate(self.parameters) if parameter.requires_grad]
+        gradients = torch.autograd.grad(
+            loss, [self.parameters[i] for i in learned], allow_unused=True
+        )
         with torch.no_grad():
-            for parameter, gradient, state in zip(
-                self.parameters, gradients, self.states, strict=True
-            ):
-                RULES[self.rule](parameter, gradient, state, self.learning_rate)
+            for i, gradient in zip(learned, gradients, strict=True):
+                if gradient is not None:
+                    RULES[self.rule](
+                        self.parameters[i], gradient, self.states[i], self.learning_rate
+                    )
 
     def state_dict(self) -> dict[str, Any]:
         """Return the moments of every parameter."""

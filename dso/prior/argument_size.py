@@ -39,6 +39,11 @@ class ArgumentSizeConstraint(Constraint):
                     f"{name} takes {arity} arguments."
                 )
             self.limits[token, :arity] = bounds
+            if (self.limits[token, :arity] < NO_LIMIT).any():
+                raise UserError(
+                    f"prior.argument_size.limits.{name}: {bounds}; a bound is 0 or more, or -1 for "
+                    "none."
+                )
 
     def validate(self) -> str | None:
         """Without a bound there is nothing to forbid."""

@@ -67,22 +67,40 @@ class JointPrior:
                 max_length,
                 self.max_length,
             )
+        for prior in self.priors:
+            if isinstance(prior, LengthConstraint) and (prior.min or 0) > self.max_length:
+                raise UserError(
+                    f"prior.length.min_ = {prior.min} is greater than the longest program, "
+                    f"{self.max_length} tokens; set prior.length.max_ or policy.max_length."
+                )
         self.rules = _core.RuleSet(np.asarray(library.arities).tolist())
         self.rules.limit_length(1, self.max_length)
         self._compiled = [p for p in self.priors if not is_python_prior(p)]
-        self._each = [prior.rules() for prior in self._compiled]
-        for rules in self._each:
-            rules.limit_length(1, self.max_length)  # look-ahead needs to know the room left
-            self.rules.merge(rules)
+        self._each = []
+        for prior in self._compiled:
+            try:
+                rules = prior.rules()
+                # Not a limit of its own: what the length masks is not this prior's doing.
+                rules.look_ahead_to(self.max_length)
+                self.rules.merge(rules)
+            except ValueError as error:
+                raise UserError(f"prior: {type(prior).__name__}: {error}.") from None
+            self._each.append(rules)
         if not self.rules.first_allowed().any():
             raise UserError(f"the priors leave no first token.\n{self._first_token_table()}")
 
     def _first_token_table(self) -> str:
         lines = []
+        is_explained = np.zeros(self.library.L, dtype=bool)
         for prior, rules in zip(self._compiled, self._each, strict=True):
-            masked = np.flatnonzero(~rules.first_allowed())
-            if len(masked):
-                lines.append(f"  {type(prior).__name__} masks {prior.names(masked)}")
+            is_masked = ~rules.first_allowed()
+            is_explained |= is_masked
+            if is_masked.any():
+                names = prior.names(np.flatnonzero(is_masked))
+                lines.append(f"  {type(prior).__name__} masks {names}")
+        if not is_explained.all():
+            rest = [self.library.names[token] for token in np.flatnonzero(~is_explained)]
+            lines.append(f"  all limits together mask {', '.join(rest)}")
         return "\n".join(lines)
 
     def allowed(self, programs: ProgramBatch) -> np.ndarray:
@@ -109,13 +127,23 @@ class JointPrior:
 
         The last entry, ``all``, counts what all of them together masked.
         """
+        tokens, lengths = programs.tokens, programs.lengths
+        parts = [
+            (type(prior).__name__, rules.mask_counts(tokens, lengths))
+            for prior, rules in zip(self._compiled, self._each, strict=True)
+        ]
+        together = self.rules.mask_counts(tokens, lengths)
+        if self.python:
+            masks = np.isneginf(self.python.rule_logits(programs, self.rules))  # (B, T, L)
+            for prior in self.python.priors:
+                alone = PythonPriors(self.library, [prior]).replay(programs, self.rules)
+                parts.append((type(prior).__name__, np.isneginf(alone).sum(axis=(0, 1))))
+                masks |= np.isneginf(alone)
+            together = masks.sum(axis=(0, 1))
         counts: dict[str, np.ndarray] = {}
-        rules = [*zip(self._compiled, self._each, strict=True), (self, self.rules)]
-        for prior, alone in rules:
-            name = "all" if prior is self else type(prior).__name__
-            masked = alone.mask_counts(programs.tokens, programs.lengths)
+        for name, masked in parts:
             counts[name] = counts.get(name, 0) + masked
-        return counts
+        return {**counts, "all": together}
 
     def masking_report(self, programs: ProgramBatch) -> str:
         """Return the table of what each prior masked on the way through given programs."""

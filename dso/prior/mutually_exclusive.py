@@ -27,9 +27,7 @@ class MutuallyExclusiveConstraint(Constraint):
 
     def compile(self, rules: _core.RuleSet) -> None:
         """Once one has appeared the others are masked."""
-        for token in self.tokens:
-            others = self.mask(t for t in self.tokens if t != token)
-            rules.limit_count(self.mask([token]), 1, others)
+        rules.exclude_each_other(self.mask(self.tokens))
 
     def describe(self) -> str:
         """Return the tokens."""

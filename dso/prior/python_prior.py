@@ -57,18 +57,28 @@ class PythonPriors:
             if actions.shape[1] == 0:
                 initial = getattr(prior, "initial_prior", None)
                 if initial is not None:
-                    total += self._checked(prior, initial(), (self.library.L,), "initial_prior")
+                    found = self._checked(prior, initial(), (self.library.L,), "initial_prior")
+                    total += found
             else:
                 found = prior(actions, parent, sibling, dangling)
-                total += self._checked(prior, found, total.shape, "__call__")
+                total += self._checked(prior, found, total.shape, "__call__", dangling > 0)
         return total
 
     @staticmethod
-    def _checked(prior: Any, found: Any, shape: tuple[int, ...], method: str) -> np.ndarray:
+    def _checked(
+        prior: Any,
+        found: Any,
+        shape: tuple[int, ...],
+        method: str,
+        is_open: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return what was found; with `is_open` (B,), 0 in the rows that are finished."""
         values = np.asarray(found, dtype=np.float64)
         name = f"{type(prior).__name__}.{method}"
         if values.shape != shape:
             raise UserError(f"prior {name} returned shape {values.shape}; {shape} is needed.")
+        if is_open is not None:
+            values = np.where(is_open[:, None], values, 0.0)
         if np.isnan(values).any() or np.isposinf(values).any():
             raise UserError(f"prior {name} returned NaN or +inf; numbers and -inf are allowed.")
         return values
@@ -93,6 +103,11 @@ class PythonPriors:
         ]
         is_written = np.arange(programs.tokens.shape[1]) < programs.lengths[:, None]  # (B, T)
         return np.where(is_written[:, :, None], np.stack(steps, axis=1), 0.0)
+
+    def rule_logits(self, programs: ProgramBatch, rules: _core.RuleSet) -> np.ndarray:
+        """Return what compiled rules add at every position of given programs, (B, T, L)."""
+        observation = plain_observation(self.library)
+        return _core.replay64(rules, observation, programs.tokens, programs.lengths)[2]
 
     def allowed(self, programs: ProgramBatch, rules: _core.RuleSet) -> np.ndarray:
         """Tell which programs none of them forbids anywhere, (B,) bool."""

@@ -25,12 +25,18 @@ class SoftLengthPrior(Prior):
     Landajuela et al., "Improving exploration in policy gradient search", 2021.
     """
 
-    def __init__(self, library: Library, loc: float, scale: float) -> None:
+    def __init__(
+        self, library: Library, loc: float | None = None, scale: float | None = None
+    ) -> None:
         super().__init__(library)
-        if scale <= 0:
+        if scale is not None and not scale > 0:
             raise UserError(f"prior.soft_length.scale: {scale} must be positive.")
         self.loc = loc
         self.scale = scale
+
+    def validate(self) -> str | None:
+        """Without location and scale there is no preference."""
+        return "Needs loc and scale." if self.loc is None or self.scale is None else None
 
     def compile(self, rules: _core.RuleSet) -> None:
         """The formula above, from the second token on."""

@@ -205,6 +205,11 @@ def test_pickling_rebuilds_the_native_part() -> None:
     assert len(copy.native) == library.L
 
 
+def test_more_tokens_than_programs_can_name_are_refused() -> None:
+    with pytest.raises(UserError, match="40000 tokens; at most 32767"):
+        Library(create_tokens(40_000, []))
+
+
 def test_tokens_check_their_use() -> None:
     with pytest.raises(UserError, match="takes 2 arguments"):
         create_tokens(0, ["add"])[0](np.ones(1))

@@ -7,6 +7,7 @@ import torch
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.library import Library, create_tokens
+from dso.native import _core
 from dso.policy import RNNPolicy, StateManager
 from dso.prior import make_joint_prior
 from dso.streams import Stream
@@ -146,6 +147,12 @@ def test_a_row_depends_on_nothing_but_its_index():
     policy = make_policy()
     batch = policy.sample(300, stream).programs
     fewer = policy.sample(37, stream).programs
+    network = policy._network(policy._network_parameters())
+    arguments = policy.prior.rules, policy._observation, stream.key
+    tokens, lengths, _ = network.sample(*arguments, 7, 20, 1, 30)
+    np.testing.assert_array_equal(lengths, batch.lengths[30:37])
+    np.testing.assert_array_equal(tokens[:, : batch.tokens.shape[1]], batch.tokens[30:37])
+    assert network.sample(*arguments, 0, 20)[0].shape == (0, 20)
     threaded = make_policy(n_threads=2).sample(300, stream).programs
     for i in range(37):
         np.testing.assert_array_equal(batch.row(i), fewer.row(i))
@@ -185,6 +192,27 @@ def test_priors_without_any_way_to_finish_are_an_error():
     policy = make_policy(["add", "sin"], n_inputs=1, priors=priors)
     with pytest.raises(UserError, match="no way to complete"):
         policy.sample(10, Stream(0, "policy"))
+
+
+def test_weights_that_are_no_longer_finite_are_named():
+    policy = make_policy()
+    with torch.no_grad():
+        policy.parameters()[0][0, 0] = float("nan")
+    with pytest.raises(UserError, match="no longer finite"):
+        policy.sample(10, Stream(0, "policy"))
+
+
+def test_a_bias_of_several_rows_is_refused():
+    parameters = [np.zeros(shape) for shape in ((5, 8), (2, 8), (3, 8), (2, 4), (1, 4))]
+    with pytest.raises(ValueError, match="do not fit"):
+        _core.Network64("lstm", parameters)
+
+
+def test_a_network_refuses_symbols_beyond_its_table():
+    policy, other = make_policy(), make_policy(n_inputs=9)
+    network = policy._network(policy._network_parameters())
+    with pytest.raises(ValueError, match="another library"):
+        network.sample(policy.prior.rules, other._observation, 0, 5, 20)
 
 
 def test_weights_are_restored():

@@ -1,9 +1,11 @@
 """A policy written in torch learns under the same priors and optimisers as the built-in one."""
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
+from dso.errors import UserError
 from dso.library import Library, create_tokens
 from dso.policy import TorchPolicy
 from dso.policy_optimizer.pg import PolicyGradient
@@ -75,3 +77,11 @@ def test_config_names_it():
     assert type(optimizer.policy).__name__ == "BagOfSymbols"
     assert optimizer.policy.head.in_features == 4
     assert result["n_samples"] == 200
+
+
+def test_logits_that_are_no_numbers_are_named():
+    policy = make_policy()
+    with torch.no_grad():
+        policy.head.bias[0] = float("nan")
+    with pytest.raises(UserError, match=r"NaN or \+inf as a logit"):
+        policy.sample(10, Stream(0, "policy"))

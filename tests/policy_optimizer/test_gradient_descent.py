@@ -56,6 +56,17 @@ def test_a_state_of_another_rule_is_refused():
         GradientDescent("adam", parameters(), 0.1).load_state_dict(state)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_frozen_and_unused_parameters_stay(rule):
+    used, frozen, unused = (torch.ones(2, requires_grad=True) for _ in range(3))
+    frozen.requires_grad_(False)
+    descent = GradientDescent(rule, [frozen, unused, used], 0.1)
+    descent.step((used * frozen).sum())
+    assert torch.equal(frozen, torch.ones(2))
+    assert torch.equal(unused, torch.ones(2))
+    assert (used < 1).all()
+
+
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ValueError, match="adam, rmsprop, sgd"):
         GradientDescent("lion", parameters(), 0.1)

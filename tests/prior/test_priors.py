@@ -461,10 +461,62 @@ def test_violations_are_attributed():
     programs = ProgramBatch.from_rows([ONE_INPUT.actionize(row) for row in rows])
     found = prior.violations(programs)
     assert {name: v.tolist() for name, v in found.items()} == {
-        "TrigConstraint": [True, False, True, False],
-        "InverseUnaryConstraint": [False, True, True, False],
+        "TrigConstraint": [True, False, False, False],
+        "InverseUnaryConstraint": [False, True, False, False],
         "LengthConstraint": [False, False, True, False],
     }
+
+
+def test_masks_are_counted_for_the_prior_that_masks():
+    prior = joint(ONE_INPUT, {"uniform_arity": on(), "trig": on(), "length": on(max_=4)})
+    programs = RNNPolicy(ONE_INPUT, prior).sample(100, Stream(0, "policy")).programs
+    counts = prior.mask_counts(programs)
+    assert counts["UniformArityPrior"].sum() == 0
+    trigonometric = np.isin(np.arange(ONE_INPUT.L), ONE_INPUT.trig_tokens)
+    assert (counts["TrigConstraint"][trigonometric] > 0).all()
+    assert (counts["TrigConstraint"][~trigonometric] == 0).all()
+    assert (counts["LengthConstraint"] > 0).all()
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"all_inputs": on(), "max_size": on(max_=12)},
+        {"all_inputs": on(), "max_depth": on(max_=4)},
+        {"length": on(min_=12, max_=20), "max_size": on(max_=14)},
+        {"length": on(min_=12, max_=20), "max_depth": on(max_=4)},
+        {"repeat": on(tokens="sin,cos", min_=4), "max_size": on(max_=14)},
+        {"repeat": on(tokens="sin,cos", min_=4), "max_depth": on(max_=4)},
+        {"argument_size": on(limits={"sin": 0, "add": [-1, 0]})},
+    ],
+)
+def test_requirements_know_the_limits_of_size_and_depth(section):
+    library = Library(create_tokens(5, KOZA))
+    prior = joint(library, section)
+    batch = RNNPolicy(library, prior).sample(300, Stream(0, "policy"))
+    assert batch.withdrawn == 0
+    assert prior.allowed(batch.programs).all()
+    assert not any(violated.any() for violated in prior.violations(batch.programs).values())
+
+
+def test_many_tokens_may_exclude_each_other_and_many_nestings_be_bounded():
+    library = Library(create_tokens(100, [*KOZA, "tan", "sinh", "cosh", "tanh"]))
+    inputs = [f"x{i}" for i in range(1, 101)]
+    unary = [library.names[t] for t in library.unary_tokens]
+    check(
+        library,
+        {
+            "mutually_exclusive": on(tokens=inputs),
+            "nesting": on(limits={a: {b: int(a == "log") for b in unary} for a in unary}),
+        },
+        masked=["add,x1,x2", "sin,add,x1,cos", "log,sin,sin", "log,sin,log", "tan,log"],
+        unmasked=["add,x9,x9", "add,sin,x1,cos,x1", "log,log,x1", "log,sin,x1"],
+    )
+
+
+def test_a_length_preference_without_location_and_scale_is_skipped():
+    skipped = joint(ONE_INPUT, {"soft_length": on(loc=None, scale=None)}).skipped
+    assert "Needs loc and scale" in skipped[0]
 
 
 def test_priors_that_do_nothing_are_skipped_with_the_reason():
@@ -498,6 +550,13 @@ def test_priors_that_do_nothing_are_skipped_with_the_reason():
         ({"max_size": on()}, "greatest complexity"),
         ({"max_depth": on()}, "greatest depth"),
         ({"max_depth": on(max_=1)}, "no first token"),
+        ({"all_inputs": on(), "max_size": on(max_=1)}, "no first token"),
+        ({"length": on(min_=100)}, "min_ = 100 is greater than the longest program, 64"),
+        ({"soft_length": on(loc=3, scale=float("nan"))}, "positive"),
+        ({"argument_size": on(limits={"sin": -2})}, "-1 for none"),
+        ({"nesting": on(limits={"sin": {"cos": -1}})}, "sin.cos: -1 is less than 0"),
+        ({"nesting": on(limits={"sin": {"cos": 64}})}, "NestingConstraint: at most 64"),
+        ({"repeat": [on(tokens="sin", max_=3)] * 65}, "RepeatConstraint: at most 64"),
         ({"length": on(min_=3, maximum=5)}, "maximum"),
         ({"repeat": on(tokens="add,sub,mul,div,sin,cos,exp,log", max_=0)}, "no first token"),
     ],

@@ -159,6 +159,19 @@ def test_wrong_answers_are_errors_that_name_the_class(value, message):
         policy.sample(5, STREAM)
 
 
+def test_finished_rows_may_be_answered_with_anything():
+    class OverOpenSlots(Prior):
+        def __call__(self, actions, parent, sibling, dangling):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.zeros((len(actions), self.L)) / dangling[:, None]
+
+    prior = joint(OverOpenSlots(LIBRARY))
+    policy = policy_with_weights(prior)
+    programs = policy.sample(50, STREAM).programs
+    assert len(set(programs.lengths.tolist())) > 1
+    assert policy.replay(programs).allowed.all()
+
+
 def test_a_config_names_it_by_module_or_file(tmp_path):
     section = {**LENGTH, "tests.prior.test_python_prior:NoDoubleSine": {"on": True, "word": "exp"}}
     prior = make_joint_prior(section, LIBRARY, max_length=12)
@@ -187,3 +200,15 @@ def test_a_config_names_it_by_module_or_file(tmp_path):
             LIBRARY,
             max_length=12,
         )
+
+
+def test_what_it_masks_is_counted_beside_the_rules():
+    prior = joint(NoDoubleSine(LIBRARY))
+    programs = ProgramBatch.from_rows([LIBRARY.actionize("sin,exp,x1")])
+    counts = prior.mask_counts(programs)
+    sin, x1 = LIBRARY.index("sin"), LIBRARY.index("x1")
+    assert counts["NoDoubleSine"][sin] == 1
+    assert counts["NoDoubleSine"].sum() == 1
+    assert counts["LengthConstraint"][x1] == 2  # as first token, and before a length of 3
+    assert counts["all"].sum() == counts["LengthConstraint"].sum() + 1
+    assert list(counts)[-1] == "all"

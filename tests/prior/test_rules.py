@@ -1,5 +1,7 @@
 """Every built-in constraint against the obvious definition, on random traversals of any arity."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -231,6 +233,98 @@ def completable_with(tokens, unseen) -> bool:
     return reference.completable(tokens, ARITIES, {0, 1, 2}, have + len(unseen), MAX_LENGTH)
 
 
+SIZE = 9
+
+
+@cache
+def fits_size(n_open, missing, left, group) -> bool:
+    """Tell whether some completion has `missing` members of a group and at most size `left`."""
+    if n_open == 0:
+        return missing <= 0
+    return any(
+        SIZES[t] <= left
+        and fits_size(n_open - 1 + ARITIES[t], missing - (t in group), left - SIZES[t], group)
+        for t in range(L)
+    )
+
+
+SIZES = [1, 1, 1, 3, 2, 1, 2, 4]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=seeds,
+    kind=st.sampled_from([(0,), (0, 1, 2), (3,), (4, 5), (7,), (0, 4), (1, 5), tuple(range(L))]),
+    least=st.integers(1, 6),
+)
+def test_at_least_within_a_size_masks_exactly_what_cannot_be_fulfilled(seed, kind, least):
+    rules = _core.RuleSet(ARITIES)
+    if len(kind) == L:  # at least so many tokens of any kind
+        rules.limit_length(least, 100)
+    else:
+        rules.require_count(mask(kind), least)
+    rules.limit_size(SIZES, SIZE, NO_LIMITS)
+    tokens = random_traversal(seed)
+    native = native_masks(rules, tokens)
+    for t in range(len(tokens)):
+        n_open = reference.n_open(tokens[:t], ARITIES)
+        missing = least - sum(token in kind for token in tokens[:t])
+        left = SIZE - sum(SIZES[token] for token in tokens[:t])
+        if not fits_size(n_open, missing, left, kind):
+            break  # the sampler never gets here
+        for token in range(L):
+            after = missing - (token in kind), left - SIZES[token]
+            possible = after[1] >= 0 and fits_size(n_open - 1 + ARITIES[token], *after, kind)
+            assert native[t, token] == (not possible), (tokens[:t], token)
+
+
+DEPTH = 4
+
+
+@cache
+def most_members(levels, group) -> int:
+    """Return how many members of a group a tree of so many levels can hold."""
+    if levels == 0:
+        return -100  # no tree at all
+    return max((t in group) + ARITIES[t] * most_members(levels - 1, group) for t in range(L))
+
+
+def levels_left(tokens) -> list[int]:
+    """Return how many levels the subtree in each open slot may have, last the next one."""
+    slots = [DEPTH]
+    for token in tokens:
+        levels = slots.pop()
+        slots += [levels - 1] * ARITIES[token]
+    return slots
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=seeds,
+    kind=st.sampled_from([(0,), (0, 1, 2), (3,), (4, 5), (7,), (0, 4), (1, 5), tuple(range(L))]),
+    least=st.integers(1, 25),
+)
+def test_at_least_within_a_depth_masks_exactly_what_cannot_be_fulfilled(seed, kind, least):
+    rules = _core.RuleSet(ARITIES)
+    if len(kind) == L:
+        rules.limit_length(least, 100)
+    else:
+        rules.require_count(mask(kind), least)
+    rules.limit_depth(DEPTH)
+    tokens = random_traversal(seed)
+    native = native_masks(rules, tokens)
+
+    def possible(before) -> bool:
+        most = sum(most_members(levels, kind) for levels in levels_left(before))
+        return most >= least - sum(token in kind for token in before)
+
+    for t in range(len(tokens)):
+        if not possible(tokens[:t]):
+            break
+        for token in range(L):
+            assert native[t, token] == (not possible([*tokens[:t], token])), (tokens[:t], token)
+
+
 def test_targets_that_need_ancestors():
     rules = _core.RuleSet(ARITIES)
     groups = [rules.forbid_descendant(mask([t]), mask([t])) for t in (3, 4)]
@@ -244,6 +338,17 @@ def test_targets_that_need_ancestors():
         (5, 3, 4, 0, 1): True,
     }.items():
         assert obeys(rules, list(tokens)) == expected, tokens
+
+
+def test_an_observation_of_another_library_is_refused():
+    rules = _core.RuleSet(ARITIES)
+    programs = ProgramBatch.from_rows([[5, 0, 1]])
+    for observation in (
+        _core.Observation(-1, -1, -1, True, [-1] * (L - 1), 0),
+        _core.Observation(-1, 0, -1, True, [-1] * L, 5),
+    ):
+        with pytest.raises(ValueError, match="another library"):
+            _core.replay32(rules, observation, programs.tokens, programs.lengths)
 
 
 def test_masks_are_counted():
