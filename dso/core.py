@@ -211,17 +211,20 @@ class DeepSymbolicOptimizer:
         """
         if self.trainer is None:
             self.setup()
-        trainer = self.trainer
-        assert trainer is not None
+        assert self.trainer is not None
         if self.stop_reason is not None:
             raise RuntimeError(f"the run has ended: {self.stop_reason}; call setup() for another")
         try:
-            for recorder in self.recorders:
-                recorder.start(trainer.standing.iteration + 1)
-            row = trainer.step(override)
+            self._one_step(self.trainer, override)
         except BaseException:
             self._close()
             raise
+        return None if self.stop_reason is None else self.finish()
+
+    def _one_step(self, trainer: Trainer, override: Batch | None) -> None:
+        for recorder in self.recorders:
+            recorder.start(trainer.standing.iteration + 1)
+        row = trainer.step(override)
         if self.folder is not None and trainer.standing.iteration == 1:
             # Not before: a config that cannot do one iteration leaves nothing behind.
             self.folder.create(self._config_text)
@@ -234,7 +237,6 @@ class DeepSymbolicOptimizer:
             self.result_files.update(trainer)
         self.display.update(trainer.standing, self._expression)
         self.stop_reason = self.stopping.reason(trainer.standing)
-        return None if self.stop_reason is None else self.finish()
 
     def finish(self) -> dict[str, Any]:
         """Write the result files and return the result.
@@ -248,7 +250,8 @@ class DeepSymbolicOptimizer:
             traversal and program are None.
         """
         trainer = self.trainer
-        assert trainer is not None
+        if trainer is None:
+            raise RuntimeError("there is no run to finish; call train() or setup() first")
         self.display.show(trainer.standing, self._expression)
         self._close()
         if self.result_files is not None and trainer.standing.iteration > 0:
@@ -281,7 +284,7 @@ class DeepSymbolicOptimizer:
 
     def _expression(self) -> str:
         program = self._best_program()
-        return "" if program is None else str(program.sympy_expr)
+        return "" if program is None else program.expression
 
     def _is_success(self, programs: ProgramBatch) -> bool:
         return bool(self.task.evaluate(self.reports.program(programs)).get("success"))

@@ -82,7 +82,7 @@ class Reports:
 
     def _describe(self, program: Program) -> Row:
         return {
-            "expression": str(program.sympy_expr),
+            "expression": program.expression,
             "traversal": repr(program),
             **self.task.evaluate(program),
         }

@@ -89,9 +89,12 @@ def main(
             validate(config)
             _apply_options(config, benchmark=benchmark, exp_name=exp_name, seed=seed)
             was_interrupted = run_all(config, runs, _n_processes(n_cores_task, runs))
-        except UserError as error:
+        except (UserError, OSError) as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(1)
+        except KeyboardInterrupt:  # while starting, or for the second time
+            click.echo("Interrupted.", err=True)
+            sys.exit(INTERRUPT_STATUS)
     if was_interrupted:
         sys.exit(INTERRUPT_STATUS)
 
@@ -188,7 +191,10 @@ def run_one(config: dict) -> Outcome:
     result["t"] = time.perf_counter() - start
     assert model.stop_reason is not None
     if model.folder is not None:
-        model.folder.append_summary(result)
+        try:
+            model.folder.append_summary(result)
+        except OSError as error:
+            logger.warning("no row is added to summary.csv: %s.", error)
     return Outcome(result, model.stop_reason, model.save_path)
 
 

@@ -422,3 +422,18 @@ def test_a_policy_that_is_none_is_refused():
     model = DeepSymbolicOptimizer(config(policy={"policy_type": "dso.batch:Batch"}))
     with pytest.raises(UserError, match="no subclass of Policy"):
         model.setup()
+
+
+def test_an_error_in_a_callback_gives_the_files_back(tmp_path):
+    def fail(standing):
+        raise ArithmeticError
+
+    model = DeepSymbolicOptimizer(config(tmp_path, logging={"save_freq": -1}))
+    with pytest.raises(ArithmeticError):
+        model.train(fail)
+    assert len(read(tmp_path / "run" / "dso_Nguyen-5_0.csv")) == 1
+
+
+def test_there_is_no_result_before_there_is_a_run():
+    with pytest.raises(RuntimeError, match="no run to finish"):
+        DeepSymbolicOptimizer(config()).finish()

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -170,3 +171,32 @@ def test_a_signal_ends_real_processes_cleanly(tmp_path, options):
     assert "Traceback" not in errors
     assert len(read(tmp_path / "logs" / "e" / "summary.csv")) == len(logs)
     assert read(tmp_path / "logs" / "e" / "dso_Nguyen-12_0_hof.csv")
+
+
+def test_ctrl_c_while_starting_is_no_error_of_the_input(invoke, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dso.run.run_one", interrupted)
+    outcome = invoke("small.json")
+    assert outcome.exit_code == 130
+    assert outcome.output.splitlines()[-1] == "Interrupted."
+
+
+def test_a_folder_that_vanishes_is_an_error_without_traceback(invoke, tmp_path, monkeypatch):
+    def vanish(files, trainer):
+        shutil.rmtree(tmp_path / "logs", ignore_errors=True)
+
+    monkeypatch.setattr("dso.reports.ResultFiles.update", vanish)
+    outcome = invoke("small.json", "--exp_name", "e")
+    assert outcome.exit_code == 1
+    assert "Error: [Errno 2] No such file or directory: 'logs/e/" in outcome.output
+    assert isinstance(outcome.exception, SystemExit)
+
+
+def test_a_summary_that_cannot_be_written_does_not_hide_the_result(invoke, tmp_path):
+    (tmp_path / "logs" / "e" / "summary.csv").mkdir(parents=True)
+    outcome = invoke("small.json", "--exp_name", "e")
+    assert outcome.exit_code == 0
+    assert "WARNING: no row is added to summary.csv" in outcome.output
+    assert "  expression: " in outcome.output

@@ -99,6 +99,10 @@ def _task_type(config: dict) -> str | None:
 
 def _drop_ignored(config: dict) -> None:
     config.pop("$schema", None)  # which editors read
+    for name in config:
+        home = section_of(str(name))
+        if name not in Config.model_fields and home is not None:
+            raise UserError(f"config: '{name}' is a key of section '{home}'.")
     drop_unknown(config, Config.model_fields, "section", "the config")
     for name, section in _LENIENT.items():
         if isinstance(config.get(name), dict):

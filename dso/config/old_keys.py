@@ -25,6 +25,14 @@ _LOGGING = (
     "save_token_count",
 )
 _EXPERIMENT = ("logdir", "seed", "exp_name")
+_STATE_MANAGER = (
+    "observe_action",
+    "observe_parent",
+    "observe_sibling",
+    "observe_dangling",
+    "embedding",
+    "embedding_size",
+)
 _POLICY = ("max_length", "cell", "num_layers", "num_units", "initializer")
 _POLICY_OPTIMIZER = (
     "learning_rate",
@@ -45,6 +53,7 @@ MOVED: dict[Place, Place] = {
     **{("training", key): ("logging", key) for key in _LOGGING},
     ("training", "save_all_epoch"): ("logging", "save_all_iterations"),
     **{("training", key): ("experiment", key) for key in _EXPERIMENT},
+    **{("controller", key): ("state_manager", key) for key in _STATE_MANAGER},
     **{("controller", key): ("policy", key) for key in _POLICY},
     **{("controller", key): ("policy_optimizer", key) for key in _POLICY_OPTIMIZER},
 }

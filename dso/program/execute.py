@@ -197,7 +197,12 @@ def _call(token: Token, children: list[np.ndarray], X: np.ndarray, constants: An
     if isinstance(token, PlaceholderConstant):
         value = next(constants, np.nan)
         return np.full(n_rows, 1.0 if np.isnan(value) else value)
-    column = np.asarray(token(*children), dtype=np.float64)
+    try:
+        column = np.asarray(token(*children), dtype=np.float64)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"token {token.name!r} failed: {type(error).__name__}: {error}") from error
     if column.shape not in ((), (1,), (n_rows,)):
         raise UserError(
             f"token {token.name!r} returned an array of shape {column.shape}; "

@@ -12,7 +12,7 @@ from dso.errors import UserError
 from dso.library import Library, PlaceholderConstant, Token, TokenNotFoundError
 from dso.program.execute import CAUSES, VALID, execute
 from dso.program.program_batch import ProgramBatch
-from dso.program.symbolic import to_sympy
+from dso.program.symbolic import to_sympy, to_text
 
 
 class Scorer(Protocol):
@@ -136,6 +136,11 @@ class Program:
     def sympy_expr(self) -> Any:
         """The expression as a sympy object, in sympy's automatic normal form."""
         return to_sympy(self.traversal)
+
+    @property
+    def expression(self) -> str:
+        """The same as text."""
+        return to_text(self.traversal)
 
     def pretty(self) -> str:
         """Return the expression drawn in two dimensions."""

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from dso.library import HardCodedConstant, PlaceholderConstant, StateChecker, Token
+
+COMPARING = ("Max", "Min", "Abs", "sign", "harmonic")
+"""Functions that compare numbers to simplify, even when printed, and fail on NaN or complex."""
 
 
 def to_sympy(traversal: Sequence[Token]) -> Any:
     """Return the sympy expression of tokens in prefix order.
 
     A `const` without a number becomes the symbol c1, c2, ...; a user's token without a row in the
-    operator table becomes an undefined function of its name.
+    operator table becomes an undefined function of its name; so do those of `COMPARING` where sympy
+    fails, as at Max(x1, acos(5)), of which protected operators can still make a number.
     """
+    return _simplified_if_possible(lambda expression: expression, traversal)
+
+
+def to_text(traversal: Sequence[Token]) -> str:
+    """Return the sympy expression as text."""
+    return _simplified_if_possible(str, traversal)
+
+
+def _simplified_if_possible(form: Callable[[Any], Any], traversal: Sequence[Token]) -> Any:
     import sympy
 
+    try:
+        return form(_build(sympy, traversal))
+    except Exception:
+        plain = {name: sympy.Function(name) for name in COMPARING}
+        return form(_build(SimpleNamespace(**{**vars(sympy), **plain}), traversal))
+
+
+def _build(sympy: Any, traversal: Sequence[Token]) -> Any:
     n_unknown = sum(isinstance(t, PlaceholderConstant) and t.value is None for t in traversal)
     unknown = [sympy.Symbol(f"c{k + 1}") for k in range(n_unknown)]
     stack: list[Any] = []

@@ -66,6 +66,10 @@ def test_the_documented_moves_are_all_there() -> None:
     }
     assert MOVED["training", "save_all_epoch"] == ("logging", "save_all_iterations")
     assert keys("training", "experiment") == {"logdir", "seed", "exp_name"}
+    assert keys("controller", "state_manager") == {
+        *("observe_action", "observe_parent", "observe_sibling", "observe_dangling"),
+        *("embedding", "embedding_size"),
+    }
     assert keys("controller", "policy") == {
         "max_length",
         "cell",
@@ -158,6 +162,12 @@ def test_unknown_sections_are_ignored_with_one_warning(
 def test_a_slip_is_an_error_even_there(slip: dict, meant: str) -> None:
     with pytest.raises(UserError, match=f"Did you mean '{meant}'"):
         load_config(REGRESSION | slip)
+
+
+@pytest.mark.parametrize(("key", "section"), [("n_samples", "training"), ("seed", "experiment")])
+def test_a_key_outside_its_section_is_an_error(key: str, section: str) -> None:
+    with pytest.raises(UserError, match=f"'{key}' is a key of section '{section}'"):
+        load_config(REGRESSION | {key: 1})
 
 
 def test_what_a_run_wrote_into_its_config_is_known(warnings: pytest.LogCaptureFixture) -> None:

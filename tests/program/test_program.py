@@ -167,3 +167,21 @@ def test_custom_token_of_wrong_shape_is_named() -> None:
     batch = ProgramBatch.from_rows([library.actionize("cut,x1")])
     with pytest.raises(UserError, match=r"'cut' returned an array of shape \(2,\)"):
         execute(library, batch, np.ones((1, 5)))
+
+
+def test_a_custom_token_that_fails_is_named() -> None:
+    def cut(a: np.ndarray) -> np.ndarray:
+        raise ZeroDivisionError("by nothing")
+
+    library = Library([*create_tokens(2, ["add"]), Token(cut, "cut", 1, 1)])
+    with pytest.raises(UserError, match="token 'cut' failed: ZeroDivisionError: by nothing"):
+        from_str_tokens("cut,x1", library).execute(X)
+
+
+def test_what_sympy_cannot_compare_is_written_all_the_same() -> None:
+    library = Library(create_tokens(2, ["max", "min", "arccos", 5.0, "div", "sub"], protected=True))
+    program = from_str_tokens("max,x1,arccos,5.0", library)
+    assert str(program.sympy_expr) == program.expression == "Max(x1, 2.29243166956118*I)"
+    zero = "sub,x1,x1"
+    program = from_str_tokens(f"min,x2,div,{zero},{zero}", library)
+    assert "Min(" in program.expression

@@ -74,7 +74,8 @@ def test_kinds_of_arrays():
         (X, np.full(3, 0.1), "y has the value 0.1 in every row"),
         (X, Y * 1e200, "beyond double precision"),
         (X, Y * 1e-200, "beyond double precision"),
-        (object(), Y, "X: .*holds <object"),
+        (object(), Y, "X is <object.*; expected an array"),
+        ("no.data", Y, "X is 'no.data'; expected an array"),
     ],
 )
 def test_arrays_refused(bad_X, bad_y, message):
@@ -137,7 +138,7 @@ def test_a_header_with_numbers_in_it_is_mentioned(tmp_path, caplog):
         ("a,b\n1,2\n", "has 1 row"),
         ("1\n2\n3\n", "has one column"),
         ("y\n2\n3\n", "has one column"),
-        ("1;2\n2;3\n", "has one column"),
+        ("1;2\n2;3\n", "has one column, '1;2' in its first row"),
         ("1,2\n3,4,5\n", "row 2 has 3 columns, 2 expected"),
         ("a,b\n1,2\n3\n", "row 3 has 1 columns, 2 expected"),
         ("1,2\n3,four\n", "row 2, column 2 holds 'four'"),
@@ -229,3 +230,10 @@ def test_no_global_random_state_is_touched():
     state = np.random.get_state()[1].copy()  # noqa: NPY002
     load_dataset({"name": "Nguyen-5", "noise": 0.1})
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+def test_a_backup_that_cannot_be_saved_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    source = {"name": "Nguyen-1", "backup": True, "logdir": str(tmp_path / "file")}
+    with pytest.raises(UserError, match=r"task.dataset.logdir: no copy can be saved"):
+        load_dataset(source)

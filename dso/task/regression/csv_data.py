@@ -72,7 +72,8 @@ def _read_rows(path: Path) -> tuple[list[list[str]], list[int]]:
         raise UserError(f"{path}: the file is empty.")
     if len(rows[0]) < 2:
         raise UserError(
-            f"{path}: has one column; expected one or more inputs, then y, separated by commas."
+            f"{path}: has one column, {rows[0][0].strip()[:40]!r} in its first row; expected one "
+            "or more inputs, then y, separated by commas."
         )
     return rows, lines
 

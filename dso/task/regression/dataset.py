@@ -208,7 +208,10 @@ def _from_dict(source: Mapping) -> Dataset:
         benchmark = find_in_source(name, Path(root or "", table).expanduser())
     dataset = from_benchmark(benchmark, seed, noise, limit)
     if source.get("backup"):
-        _save_copy(dataset, Path(source["logdir"]), f"{name}_n{noise:.2f}_s{seed}")
+        try:
+            _save_copy(dataset, Path(source["logdir"]), f"{name}_n{noise:.2f}_s{seed}")
+        except OSError as error:
+            raise UserError(f"task.dataset.logdir: no copy can be saved ({error}).") from None
     return dataset
 
 
@@ -243,6 +246,8 @@ def _numbers(values: object, label: str) -> np.ndarray:
         raise UserError(f"{label}: the rows differ in length.") from None
     is_number = array.dtype.kind in "biuf"
     if not is_number:
+        if array.ndim == 0:
+            raise UserError(f"{label} is {_shown(values)}; expected an array of numbers.")
         for index, cell in np.ndenumerate(array):
             if not isinstance(cell, numbers.Real):
                 raise _bad_cell(label, index, cell)
