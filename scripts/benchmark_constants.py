@@ -37,7 +37,7 @@ def random_skeletons(
         lengths = np.clip(generator.normal(15, 4, n_programs).round(), 3, 30).astype(int)
         drawn = ProgramBatch.from_rows([random_row(library, n, generator) for n in lengths])
         n_constants = (drawn.tokens == library.const_token).sum(axis=1)
-        drawn = drawn[(1 <= n_constants) & (n_constants <= 3)]
+        drawn = drawn[(n_constants >= 1) & (n_constants <= 3)]
         constants = generator.uniform(0.5, 1.5, (len(drawn), 3))
         drawn = ProgramBatch(drawn.tokens, drawn.lengths, constants)
         values, cause, _ = execute(library, drawn, X)

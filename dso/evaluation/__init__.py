@@ -9,7 +9,7 @@ __all__ = [
     "Evaluator",
     "FitOptions",
     "ProgramArchive",
-    "Scores",
     "ScipyFitter",
+    "Scores",
     "make_fitter",
 ]
