@@ -408,6 +408,27 @@ def test_what_does_not_exist_yet_is_refused_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_constants_are_found_and_shown(tmp_path):
+    model = DeepSymbolicOptimizer(
+        config(
+            tmp_path,
+            task={"dataset": "Constant-1"},
+            training={"n_samples": 60_000, "batch_size": 1000},
+            experiment={"seed": 1},
+        )
+    )
+    result = model.train()
+    assert result["success"]
+    numbers = [float(name) for name in result["traversal"].split(",") if "." in name]
+    assert numbers == result["program"].constants.tolist()
+    assert "const" not in result["expression"]
+    hall_of_fame = next(tmp_path.rglob("*_hof.csv")).read_text()
+    assert "const" not in hall_of_fame
+    np.testing.assert_allclose(
+        result["program"].execute(model.task.X_train), model.task.y_train, rtol=1e-9
+    )
+
+
 def test_constants_that_stay_at_one_need_no_fit():
     model = DeepSymbolicOptimizer(
         config(

@@ -66,6 +66,11 @@ class ConstantFit(Section):
     max_iterations: Annotated[int, Field(ge=1, le=10_000), WHOLE] = key(
         50, "Limit of steps per start."
     )
+    snap: Literal["integer", "rational"] | None = key(
+        None,
+        "Round constants to integers, or to fractions with denominators up to 12, where the fit "
+        "is as good with them.",
+    )
 
     @field_validator("bounds")
     @classmethod
@@ -107,8 +112,9 @@ class Training(Section):
     )
     const_params: dict[str, Any] = key(
         {},
-        "Options of the fit. lm: bounds null, n_starts 1, max_iterations 50; scipy: arguments of "
-        "scipy.optimize.minimize, method 'L-BFGS-B' and options {gtol: 1e-3} if absent.",
+        "Options of the fit. lm: bounds null, n_starts 1, max_iterations 50, snap null; scipy: "
+        "arguments of scipy.optimize.minimize, method 'L-BFGS-B' and options {gtol: 1e-3} if "
+        "absent. See docs/constants.md.",
     )
     max_seconds: Positive | None = key(None, "Stop after so much wall time.")
     reward_threshold: float | None = key(None, "Stop once the best reward reaches it.")

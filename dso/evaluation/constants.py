@@ -71,7 +71,7 @@ class ConstantFitter:
     def __init__(self, task: Any, options: FitOptions | None = None) -> None:
         self.task = task
         self.options = options or FitOptions()
-        self.data = getattr(task, "fit_data", None)
+        self.data: Any = getattr(task, "fit_data", None)
         self.is_least_squares = self.data is not None and bool(task.is_least_squares)
         self.reward = reward_while_fitting(task)
         self._key = Stream(0, "constants").key
@@ -98,7 +98,7 @@ class ConstantFitter:
         rows = np.flatnonzero((np.isnan(given) & ~np.isnan(start.constants)).any(axis=1))
         if len(rows) == 0:
             return start
-        fitted = self._fit(start[rows], *self._bounds(given[rows]))
+        fitted = self._fit(start[rows], *self._bounds(given[rows], start.constants[rows]))
         constants = start.constants.copy()
         constants[rows] = fitted
         return replace(start, constants=constants)
@@ -116,10 +116,10 @@ class ConstantFitter:
             return self._maximised(replace(start, constants=constants), lower, upper)
         return constants
 
-    def _bounds(self, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the bounds (B, K) of each constant; those of a given number are that number."""
+    def _bounds(self, given: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bounds (B, K) of constants: a given number's are itself, an unused slot's NaN."""
         low, high = bound_rows(self.options.bounds, given.shape[1])
-        is_given = ~np.isnan(given)
+        is_given = ~np.isnan(given) | np.isnan(start)
         return np.where(is_given, given, low), np.where(is_given, given, high)
 
     def _least_squares(

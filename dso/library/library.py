@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -27,9 +28,20 @@ INVERSE_PAIRS = (("inv", "inv"), ("neg", "neg"), ("exp", "log"), ("sqrt", "n2"))
 MOST_TOKENS = int(np.iinfo(np.int16).max)  # programs are int16 arrays
 OPCODES = {name: opcode for name, opcode, _ in _core.operator_table()}
 
+ELSEWHERE = re.compile(r"const|poly|stop|x\d+( < .*)?|a(\d+)?_\d+|[-+.\d].*")
+"""Names of tokens that are no operators: fitted ones, inputs, conditions, actions, numbers."""
+
 
 class TokenNotFoundError(UserError):
-    """A name or an index that the library does not have."""
+    """A name or an index that the library does not have.
+
+    Attributes
+    ----------
+    is_known : bool
+        Whether it names a token that other libraries have: an operator, `const`, an input.
+    """
+
+    is_known: bool = False
 
 
 class Library:
@@ -148,7 +160,9 @@ class Library:
         for candidate in (name, lowered, shown):
             if candidate in self._index:
                 return self._index[candidate]
-        raise TokenNotFoundError(str(unknown("token", name, self.names)))
+        error = TokenNotFoundError(str(unknown("token", name, self.names)))
+        error.is_known = row is not None or bool(ELSEWHERE.fullmatch(lowered))
+        raise error
 
     def find_literal(self, value: float) -> int | None:
         """Return the index of the hard-coded constant with this value, or None."""

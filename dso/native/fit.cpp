@@ -283,12 +283,12 @@ class LevenbergMarquardt {
     bool moved_ = false;
 };
 
-// A start point of its own for each (program, number): sign and size at random, sizes from 0.1 to
-// 10 alike; inside the bounds.
-double random_start(const FitOptions& options, uint64_t hash, uint32_t number, uint32_t slot,
-                    double lower, double upper) {
-    const auto bits = philox({static_cast<uint32_t>(hash), static_cast<uint32_t>(hash >> 32),
-                              number, slot},
+// A number of its own for each (program, draw, slot): inside finite bounds, else of either sign and
+// with sizes from 0.1 to 10 alike.
+double random_constant(const FitOptions& options, uint64_t hash, uint32_t draw, uint32_t slot,
+                       double lower, double upper) {
+    const auto bits = philox({static_cast<uint32_t>(hash), static_cast<uint32_t>(hash >> 32), draw,
+                              slot},
                              options.key);
     const double u = (bits[0] + 0.5) * 0x1p-32;
     if (std::isfinite(lower) && std::isfinite(upper)) return lower + u * (upper - lower);
@@ -296,29 +296,48 @@ double random_start(const FitOptions& options, uint64_t hash, uint32_t number, u
     return std::min(std::max(bits[1] & 1 ? size : -size, lower), upper);
 }
 
-}  // namespace
+constexpr uint32_t kDrawsPerStart = 8;
+constexpr int kMoreStarts = 2;  // looked for before an invalid program is given up
 
-constexpr int kMoreTries = 8;  // start points drawn before an invalid program is given up
+}  // namespace
 
 double fit_constants(DifferentiableProgram& program, uint64_t program_hash, const Target& target,
                      const FitOptions& options, const double* lower, const double* upper,
                      double* constants) {
     const size_t K = program.n_constants();
-    LevenbergMarquardt search(program, lower, upper, target.floor);
-    for (size_t k = 0; k < K; ++k)  // one that was never set stands at 1, as in execution
+    const auto within = [&](size_t k, double value) {
+        return std::min(std::max(value, lower[k]), upper[k]);
+    };
+    std::vector<double> start(K), candidate(K);
+    for (size_t k = 0; k < K; ++k) {
+        // One that was never set stands at 1, as in execution.
         if (std::isnan(constants[k])) constants[k] = 1;
-    std::vector<double> candidate(constants, constants + K);
+        start[k] = candidate[k] = within(k, constants[k]);
+    }
+    // Errors are cheap beside a fit: a further start is the best of several draws.
+    const auto draw_start = [&](int number) {
+        double least = kInfinity;
+        std::vector<double> drawn(K);
+        for (uint32_t i = 0; i < kDrawsPerStart; ++i) {
+            for (size_t k = 0; k < K; ++k)
+                drawn[k] = lower[k] < upper[k]
+                               ? random_constant(options, program_hash, number * kDrawsPerStart + i,
+                                                 static_cast<uint32_t>(k), lower[k], upper[k])
+                               : start[k];
+            const double error = program.squared_error(drawn.data(), least, nullptr);
+            if (error < least) {
+                least = error;
+                candidate = drawn;
+            }
+        }
+        return least < kInfinity;
+    };
+    LevenbergMarquardt search(program, lower, upper, target.floor);
     double best = kInfinity;
-    int n_valid = 0;
-    for (int number = 0; number < options.n_starts + kMoreTries; ++number) {
-        if (n_valid >= options.n_starts || best <= target.floor) break;
-        for (size_t k = 0; k < K; ++k)
-            candidate[k] = number == 0 || !(lower[k] < upper[k])
-                               ? std::min(std::max(constants[k], lower[k]), upper[k])
-                               : random_start(options, program_hash, number,
-                                              static_cast<uint32_t>(k), lower[k], upper[k]);
+    for (int number = 0; number < options.n_starts + kMoreStarts; ++number) {
+        if (best <= target.floor || (number >= options.n_starts && best < kInfinity)) break;
+        if (number > 0 && !draw_start(number)) continue;
         const double error = search.minimise(candidate.data(), options.max_iterations);
-        n_valid += error < kInfinity;
         if (error < best) {
             best = error;
             std::copy(candidate.begin(), candidate.end(), constants);

@@ -117,7 +117,9 @@ def _make_prior(
     wanted = inspect.signature(made).parameters
     try:
         prior = made(library, **arguments, **{k: v for k, v in facts.items() if k in wanted})
-    except TokenNotFoundError:
+    except TokenNotFoundError as error:
+        if not error.is_known:  # a slip, not a token of some other library
+            raise UserError(f"prior.{name}: {error}") from None
         return "Uses Tokens not in the Library."
     except TypeError as error:
         raise UserError(f"prior.{name}: {error}.") from None

@@ -130,6 +130,7 @@ def control(**values: Any) -> dict:
         (control(reward_scale=[1]), r"task.reward_scale"),
         ({"training": {"const_params": {"n_start": 2}}}, r"const_params: .*'n_start'.*'n_starts'"),
         ({"training": {"const_params": {"n_starts": 0}}}, r"const_params: n_starts: .*got 0"),
+        ({"training": {"const_params": {"snap": "whole"}}}, r"const_params: .*'whole' in snap"),
         ({"training": {"const_params": {"bounds": [1, 0]}}}, r"pair \[low, high\]"),
         ({"training": {"const_params": {"bounds": [[0, 1], [2]]}}}, r"pair \[low, high\]"),
     ],
@@ -300,7 +301,7 @@ def test_options_of_the_constant_fit_follow_the_optimizer(
     def params(**training: object) -> dict:
         return check({"training": training}).training.const_params
 
-    assert params() == {"bounds": None, "n_starts": 1, "max_iterations": 50}
+    assert params() == {"bounds": None, "n_starts": 1, "max_iterations": 50, "snap": None}
     assert params(const_params={"n_starts": 4})["n_starts"] == 4
     assert params(const_optimizer="scipy") == {"method": "L-BFGS-B", "options": {"gtol": 1e-3}}
     assert params(const_optimizer="scipy", const_params={"options": {"ftol": 1}, "tol": 0.1}) == {

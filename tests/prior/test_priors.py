@@ -547,6 +547,10 @@ def test_priors_that_do_nothing_are_skipped_with_the_reason():
         ({"soft_length": on(loc=3, scale=0)}, "positive"),
         ({"relational": on(targets="sin", effectors="cos", relationship="chidl")}, "'child'"),
         ({"argument_size": on(limits={"add": [1]})}, "add takes 2"),
+        (
+            {"relational": on(targets="sinn", effectors="exp", relationship="child")},
+            "prior.relational: unknown token 'sinn'.* Did you mean 'sin'",
+        ),
         ({"max_size": on()}, "greatest complexity"),
         ({"max_depth": on()}, "greatest depth"),
         ({"max_depth": on(max_=1)}, "no first token"),
