@@ -117,7 +117,7 @@ class ConstantFitter:
         return constants
 
     def _bounds(self, given: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the bounds (B, K) of constants: a given number's are itself, an unused slot's NaN."""
+        """Return the bounds (B, K): a given number is its own bounds, those of no constant NaN."""
         low, high = bound_rows(self.options.bounds, given.shape[1])
         is_given = ~np.isnan(given) | np.isnan(start)
         return np.where(is_given, given, low), np.where(is_given, given, high)
