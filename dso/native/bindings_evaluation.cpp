@@ -275,7 +275,7 @@ static void cache_load(RewardCache& cache, const py::bytes& state) {
     for (size_t i = sizeof K; i < bytes.size(); i += step) {
         CacheEntry entry;
         std::memcpy(&entry, bytes.data() + i, sizeof entry);
-        std::memcpy(constants.data(), bytes.data() + i + sizeof entry, K * sizeof(double));
+        if (K) std::memcpy(constants.data(), bytes.data() + i + sizeof entry, K * sizeof(double));
         cache.insert(entry, constants.data(), K);
     }
 }
