@@ -412,6 +412,7 @@ void bind_network(py::module_& m, const std::string& suffix) {
 }  // namespace
 
 void bind_sampling(py::module_& m) {
+    m.attr("MAX_ATTEMPTS") = kMaxAttempts;  // draws of one row before it is given up
     bind_rules(m);
     bind_network<float>(m, "32");
     bind_network<double>(m, "64");

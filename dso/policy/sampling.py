@@ -18,10 +18,7 @@ from dso.native import _core
 from dso.policy.policy import Replay
 from dso.prior.joint_prior import JointPrior
 from dso.prior.python_prior import plain_observation
-from dso.program.program_batch import ProgramBatch
-
-MAX_ATTEMPTS = 100
-"""Draws of one row before it is given up."""
+from dso.program.program_batch import PAD, ProgramBatch
 
 StepLogits = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From features (B, O) and open slots (B,) of the next position to logits (B, L); keeps the hidden
@@ -72,11 +69,11 @@ def sample_stepwise(
     stepper : type
         ``_core.Stepper32`` or ``_core.Stepper64``.
     """
-    tokens = np.full((n, prior.max_length), -1, dtype=np.int16)
+    tokens = np.full((n, prior.max_length), PAD, dtype=np.int16)
     lengths = np.zeros(n, dtype=np.int32)
     rows = np.arange(n)
     withdrawn = 0
-    for attempt in range(MAX_ATTEMPTS):
+    for attempt in range(_core.MAX_ATTEMPTS):
         walk = stepper(prior.rules, key, rows.tolist(), attempt, prior.max_length)
         _walk(walk, prior, observation, start(len(rows)))
         tokens[rows], lengths[rows] = walk.tokens, walk.lengths
@@ -84,7 +81,7 @@ def sample_stepwise(
         withdrawn += len(rows)
         if len(rows) == 0:
             break
-    tokens[lengths == 0] = -1
+    tokens[lengths == 0] = PAD
     return Drawn(tokens, lengths, withdrawn)
 
 
@@ -156,5 +153,6 @@ def make_replay(
     )
     if prior.python:
         logits += prior.python.replay(programs, prior.rules).astype(logits.dtype)
-        allowed &= prior.python.allowed(programs, prior.rules)
+        chosen = np.maximum(programs.tokens, 0).astype(np.intp)[:, :, None]
+        allowed &= ~np.isneginf(np.take_along_axis(logits, chosen, axis=2)).any(axis=(1, 2))
     return Replay(programs, features, open_slots, logits, allowed)

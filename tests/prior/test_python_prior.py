@@ -132,6 +132,14 @@ def test_it_sees_the_traversal_of_each_row():
             assert dangling[b] == n_open
 
 
+def test_a_replay_asks_once_per_position():
+    recorder = Recorder(LIBRARY)
+    policy = policy_with_weights(joint(recorder))
+    programs = ProgramBatch.from_rows([LIBRARY.actionize("add,x1,sin,x2")])
+    assert policy.replay(programs).allowed.all()
+    assert len(recorder.seen) == 3  # the first position is initial_prior's
+
+
 def test_dead_ends_are_drawn_again_in_a_further_round():
     class OnlySineBelowSine(Prior):
         def __call__(self, actions, parent, sibling, dangling):
