@@ -187,9 +187,7 @@ def execute_columns(
     raise ValueError(f"program {b} is not complete")
 
 
-def column_of(
-    token: Token, children: list[np.ndarray], X: np.ndarray, number: float
-) -> np.ndarray:
+def column_of(token: Token, children: list[np.ndarray], X: np.ndarray, number: float) -> np.ndarray:
     """Return the values (N,) of one node.
 
     Parameters
