@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from dso.run_folder import Pace, write_bytes
+from dso.disk import GrowingFile, Guard
+from dso.run_folder import Pace
 
 HEADER_BYTES = 128
 MAGIC = b"\x93NUMPY\x01\x00"
@@ -31,6 +32,8 @@ class ArrayLog:
         Least width; a longer row widens the array, for which the file is written anew.
     save_freq : int or None
         See `Pace`.
+    guard : Guard, optional
+        See `dso.disk.GrowingFile`.
     """
 
     def __init__(
@@ -41,51 +44,65 @@ class ArrayLog:
         fill: float,
         n_columns: int = 0,
         save_freq: int | None = 1,
+        guard: Guard | None = None,
     ) -> None:
-        self.path = path
         self.dtype = np.dtype(dtype)
         self.fill = fill
         self.n_columns = n_columns
         self.n_rows = 0
         self._pace = Pace(save_freq)
-        self._file: BinaryIO | None = None
+        self._file = GrowingFile(path, guard)
 
     def append(self, row: np.ndarray) -> None:
         """Add a row (at most n_columns,); a longer one makes more columns."""
-        if self._file is None:
+        if self._file.n_bytes == 0:
             self.n_columns = max(self.n_columns, len(row))
-            self._start(np.empty((0, self.n_columns), self.dtype))
+            self._file.append(self._header())
+            self._file.write()
         elif len(row) > self.n_columns:
             self._widen(len(row))
-        assert self._file is not None
-        self._file.write(self._padded(row[None], self.n_columns).tobytes())
-        self.n_rows += 1
-        if self._pace.is_due():
+        if self._file.append(self._padded(row[None], self.n_columns).tobytes()):
+            self.n_rows += 1
+        if self._pace.is_due() or self._file.is_worth_writing:
             self._flush()
 
     def close(self) -> None:
         """Write out what is pending."""
-        if self._file is not None:
+        if self.n_rows:
             self._flush()
-            self._file.close()
-            self._file = None
+        self._file.close()
 
-    def _start(self, rows: np.ndarray) -> None:
-        write_bytes(self.path, _header(rows.dtype, rows.shape) + rows.tobytes())
-        self._file = open(self.path, "r+b")  # noqa: SIM115
-        self._file.seek(0, 2)
+    def state_dict(self) -> dict[str, Any]:
+        """Return how far the file has come."""
+        self._flush()
+        file = self._file.state_dict()
+        return {"file": file, "n_rows": self.n_rows, "n_columns": self.n_columns}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Cut the file back to where `state_dict` was taken."""
+        self._file.load_state_dict(state["file"])
+        self.n_columns = int(state["n_columns"])
+        row_bytes = max(self.n_columns * self.dtype.itemsize, 1)
+        n_whole = max(self._file.n_bytes - HEADER_BYTES, 0) // row_bytes
+        self.n_rows = min(int(state["n_rows"]), n_whole)
+        if self.n_rows < int(state["n_rows"]):
+            whole = self._file.content()[: HEADER_BYTES + self.n_rows * row_bytes]
+            self._file.restart(whole if self.n_rows else b"")
+        self._flush()
 
     def _flush(self) -> None:
-        assert self._file is not None
-        self._file.flush()  # the rows are there before the header counts them
-        self._file.seek(0)
-        self._file.write(_header(self.dtype, (self.n_rows, self.n_columns)))
-        self._file.seek(0, 2)  # flushes
+        # The rows are there before the header counts them.
+        if self._file.n_bytes:
+            self._file.write(head=self._header())
 
     def _widen(self, n_columns: int) -> None:
-        self.close()
+        rows = np.frombuffer(self._file.content()[HEADER_BYTES:], self.dtype)
+        rows = rows.reshape(self.n_rows, self.n_columns)
         self.n_columns = n_columns
-        self._start(self._padded(np.load(self.path), n_columns))
+        self._file.restart(self._header() + self._padded(rows, n_columns).tobytes())
+
+    def _header(self) -> bytes:
+        return _header(self.dtype, (self.n_rows, self.n_columns))
 
     def _padded(self, rows: np.ndarray, n_columns: int) -> np.ndarray:
         padded = np.full((len(rows), n_columns), self.fill, self.dtype)

@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zlib import adler32
+from zlib import adler32, crc32
 
 import numpy as np
 
 from dso.batch import Batch
+from dso.checkpoint import Checkpoints, read_checkpoint, write_checkpoint
 from dso.config import Config, load_config, validate
+from dso.disk import Guard
+from dso.errors import UserError
 from dso.memory import complexity_measure
 from dso.parts import (
     make_evaluator,
@@ -34,7 +37,7 @@ from dso.progress import Display, make_display
 from dso.recorders import Recorder, parameter_table
 from dso.reports import Reports, ResultFiles
 from dso.run_folder import IterationLog, RunFolder
-from dso.stopping import Standing
+from dso.stopping import INTERRUPT, Standing
 from dso.train import Trainer
 from dso.unavailable import refuse_unavailable
 
@@ -103,12 +106,14 @@ class DeepSymbolicOptimizer:
         self.display = Display()
         self.log: IterationLog | None = None
         self.recorders: list[Recorder] = []
+        self._is_loaded = False
         self.set_config(config)
 
     def set_config(self, config: str | os.PathLike[str] | dict | None) -> None:
         """Replace the config; parts that exist are dropped."""
         self.config = load_config(config)
         self.trainer = None
+        self._is_loaded = False
 
     def setup(self, callback: Callable[[Standing], object] | None = None) -> None:
         """Check the config and build every part anew.
@@ -174,11 +179,15 @@ class DeepSymbolicOptimizer:
         )
         if config.policy.debug or config.policy_optimizer.debug:
             print(parameter_table(self.policy))
+        self._is_loaded = False
+        if config.checkpoint.load_path is not None:
+            self.load(config.checkpoint.load_path)
 
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
         """Set up, search until a rule of `Stopping` ends it, and return the result.
 
-        Ctrl-C finishes the iteration under way and returns the result so far.
+        Ctrl-C finishes the iteration under way and returns the result so far. After `load` or
+        `resume` nothing is set up anew: the search goes on.
 
         Parameters
         ----------
@@ -190,7 +199,13 @@ class DeepSymbolicOptimizer:
         dict
             See `finish`.
         """
-        self.setup(callback)
+        if not self._is_loaded:
+            self.setup(callback)
+        elif callback is not None:
+            self.stopping.callback = callback
+        self._is_loaded = False
+        if self.stop_reason is not None:  # it had come to its end when it was saved
+            return self.finish()
         with self.stopping.on_interrupt():
             while (result := self.train_one_step()) is None:
                 pass
@@ -227,7 +242,9 @@ class DeepSymbolicOptimizer:
         row = trainer.step(override)
         if self.folder is not None and trainer.standing.iteration == 1:
             # Not before: a config that cannot do one iteration leaves nothing behind.
-            self.folder.create(self._config_text)
+            self.folder.create()
+            assert self.checkpoints is not None
+            self.checkpoints.clear()  # of an earlier run
         if self.log is not None:
             self.log.append(row)
         assert trainer.last is not None
@@ -236,7 +253,124 @@ class DeepSymbolicOptimizer:
         if self.result_files is not None:
             self.result_files.update(trainer)
         self.display.update(trainer.standing, self._expression)
+        if self.checkpoints is not None and self.checkpoints.is_due(trainer.standing.iteration):
+            self.save()
         self.stop_reason = self.stopping.reason(trainer.standing)
+
+    def save(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Write the state of the run to a file, from which `load` goes on.
+
+        Parameters
+        ----------
+        path : path, optional
+            None is the folder ``checkpoint`` of the run folder, where a disk that is full is no
+            error.
+
+        Returns
+        -------
+        str
+            Where it is.
+        """
+        if self.trainer is None:
+            raise RuntimeError("there is no run to save; call train() or setup() first")
+        state = {
+            "trainer": self.trainer.state_dict(),
+            "log": None if self.log is None else self.log.state_dict(),
+            "recorders": {type(one).__name__: one.state_dict() for one in self.recorders},
+        }
+        iteration = self.trainer.standing.iteration
+        if path is not None:
+            write_checkpoint(Path(path), {**self._about(), "iteration": iteration}, state)
+            return str(path)
+        if self.checkpoints is None:
+            raise UserError("save: experiment.logdir is null, so a path is needed.")
+        return str(self.checkpoints.save(iteration, self._about(), state))
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go on from a checkpoint; `train` and `train_one_step` then do the iterations after it.
+
+        Parameters
+        ----------
+        path : path
+            A file that `save` wrote, or a run folder, of which the newest checkpoint of this run
+            that can be read is taken. From this run's own folder its logs are gone on with; else
+            they begin anew.
+
+        Raises
+        ------
+        UserError
+            If it cannot be read, or is of another task, seed, data or library.
+        """
+        if self.trainer is None:
+            self.setup()
+        path = Path(path)
+        if not path.is_dir():
+            self._restore(path, *read_checkpoint(path))
+        elif not self._restore_newest(Checkpoints(path, self._prefix, Guard())):
+            raise UserError(f"checkpoint.load_path: {str(path)!r} has no checkpoint of this run.")
+
+    def resume(self) -> bool:
+        """Set up and go on from the newest checkpoint in the run folder.
+
+        Returns
+        -------
+        bool
+            Whether there was one; without it the run is at its beginning.
+        """
+        self.setup()
+        if self.checkpoints is None or not self.checkpoints.found():
+            return False
+        if self._restore_newest(self.checkpoints):
+            return True
+        self.setup()  # what could be read did not fit, and may have changed some parts
+        return False
+
+    def _restore_newest(self, checkpoints: Checkpoints) -> bool:
+        for path, about, state in checkpoints.readable():
+            try:
+                self._restore(path, about, state)
+            except UserError as error:
+                logger.warning("%s The one before it is taken, if there is one.", error)
+            else:
+                return True
+        return False
+
+    def _restore(self, path: Path, about: dict[str, Any], state: dict[str, Any]) -> None:
+        assert self.trainer is not None
+        ours = self._about()
+        for name in ("task", "seed", "tokens", "data"):
+            if about.get(name) != ours[name]:
+                raise UserError(
+                    f"checkpoint '{path}': its {name} is {about.get(name)!r}, that of this run "
+                    f"{ours[name]!r}."
+                )
+        try:
+            self.trainer.load_state_dict(state["trainer"])
+            if self.folder is not None and _is_inside(path, self.folder.path):
+                if self.log is not None:
+                    self.log.load_state_dict(state["log"])
+                for recorder in self.recorders:
+                    if (known := state["recorders"].get(type(recorder).__name__)) is not None:
+                        recorder.load_state_dict(known)
+        except (UserError, TypeError, LookupError, AttributeError, ValueError) as error:
+            raise UserError(f"checkpoint '{path}' does not fit this run: {error}") from None
+        iteration = self.trainer.standing.iteration
+        logger.info("Seed %d goes on after iteration %d from '%s'.", self.seed, iteration, path)
+        if self.checkpoints is not None:
+            self.checkpoints.start(iteration)
+        self._is_loaded = True
+        self.stop_reason = self.stopping.reason(self.trainer.standing)
+
+    def _about(self) -> dict[str, Any]:
+        """Return whose a checkpoint is."""
+        return {
+            "task": self.task.name,
+            "seed": self.seed,
+            "tokens": list(self.library.names),
+            "data": _fingerprint(self.task),
+            "config": self._config_text,
+            "timestamp": self.config["experiment"].get("timestamp"),
+        }
 
     def finish(self) -> dict[str, Any]:
         """Write the result files and return the result.
@@ -253,9 +387,16 @@ class DeepSymbolicOptimizer:
         if trainer is None:
             raise RuntimeError("there is no run to finish; call train() or setup() first")
         self.display.show(trainer.standing, self._expression)
+        may_go_on = self.checkpoints is not None and (
+            self._saves_on_done or self.stop_reason == INTERRUPT
+        )
+        if may_go_on:
+            self.save()  # before the files are closed, whose lengths belong to it
         self._close()
         if self.result_files is not None and trainer.standing.iteration > 0:
             self.result_files.write(trainer)
+        if self.checkpoints is not None and self.stop_reason is not None and not may_go_on:
+            self.checkpoints.clear()
         program = self._best_program()
         return {
             "seed": self.seed,
@@ -296,18 +437,28 @@ class DeepSymbolicOptimizer:
         self.folder: RunFolder | None = None
         self.log = None
         self.result_files: ResultFiles | None = None
+        self.checkpoints: Checkpoints | None = None
+        self._config_text = _config_text(config, self.task.name, self.seed)
+        self._prefix = RunFolder(Path(), self.task.name, self.seed).prefix
         experiment = config.experiment
         if experiment.logdir is None:
             logger.warning("experiment.logdir is null: no files are written.")
             return
         timestamp = experiment.timestamp or time.strftime("%Y-%m-%d-%H%M%S")
         name = experiment.exp_name or f"{self.task.name}_{timestamp}".replace("/", "_")
-        self.folder = RunFolder(Path(experiment.logdir, name), self.task.name, self.seed)
+        path = Path(experiment.logdir, name)
+        self.folder = RunFolder(path, self.task.name, self.seed, self._config_text)
         self.save_path = str(self.folder.path)
         self.output_file = str(self.folder.file(".csv"))
-        self._config_text = _config_text(config, self.task.name, self.seed)
-        self.log = IterationLog(self.folder.file(".csv"), config.logging.save_freq)
+        self.log = IterationLog(
+            self.folder.file(".csv"), config.logging.save_freq, self.folder.guard
+        )
         self.result_files = ResultFiles(self.folder, self.reports, config.logging.save_freq)
+        wanted = config.checkpoint
+        self._saves_on_done = wanted.save_on_done
+        self.checkpoints = Checkpoints(
+            path, self.folder.prefix, self.folder.guard, wanted.save_freq, wanted.units
+        )
 
 
 def _seed(config: Config, plain: dict) -> int:
@@ -317,6 +468,21 @@ def _seed(config: Config, plain: dict) -> int:
     seed = time.time_ns() // 1_000_000 % 1_000_000_000
     plain["experiment"]["seed"] = seed
     return seed
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return folder.resolve() in path.resolve().parents
+
+
+def _fingerprint(task: Any) -> int | None:
+    """Return a number that tells the training data apart, None for a task without."""
+    arrays = [getattr(task, name, None) for name in ("X_train", "y_train")]
+    if any(array is None for array in arrays):
+        return None
+    value = 0
+    for array in arrays:
+        value = crc32(np.ascontiguousarray(array, dtype=np.float64).tobytes(), value)
+    return value
 
 
 def _config_text(config: Config, task_name: str, seed: int) -> str:

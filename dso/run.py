@@ -191,10 +191,7 @@ def run_one(config: dict) -> Outcome:
     result["t"] = time.perf_counter() - start
     assert model.stop_reason is not None
     if model.folder is not None:
-        try:
-            model.folder.append_summary(result)
-        except OSError as error:
-            logger.warning("no row is added to summary.csv: %s.", error)
+        model.folder.append_summary(result)
     return Outcome(result, model.stop_reason, model.save_path)
 
 

@@ -1,7 +1,7 @@
 """The folder of a run, and the one way in which files get into it.
 
-A file that is replaced is written beside its place and moved there, so a reader (or a crash) sees
-the old file or the new one, never half of one. The log of iterations is appended to.
+Tables are replaced as a whole, logs of iterations grow; `dso.disk` has how. Where the disk refuses,
+the run goes on, and what is not on disk yet is written when it can be.
 """
 
 from __future__ import annotations
@@ -10,32 +10,16 @@ import csv
 import fcntl
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
-from dso.errors import UserError
+from dso.disk import GrowingFile, Guard, write_text
 
 Row = Mapping[str, object]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace the file at `path` atomically."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace the file at `path` atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> None:
@@ -56,20 +40,46 @@ def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> 
     write_text(path, text.getvalue())
 
 
-def append_row(path: Path, row: Row) -> None:
-    """Add a row to a CSV file atomically; its columns become the union of old and new.
+def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
+    """Add a row to a CSV file atomically, where its ``seed`` belongs.
 
-    Runs that end at the same time wait for each other.
+    The file depends on its rows alone, not on the order in which they came: its columns are the
+    union of theirs, each behind the one that precedes it. Runs that end at the same time wait for
+    each other.
+
+    Parameters
+    ----------
+    path : Path
+    row : dict
+    replace : bool
+        Whether rows of the same seed give way.
     """
     with _locked(path.parent):
         rows: list[Row] = []
         columns: list[str] = []
         if path.exists():
             with open(path, encoding="utf-8", newline="") as file:
-                reader = csv.DictReader(file)
+                reader = csv.DictReader(file, restkey="", restval="")
                 rows = list(reader)
-                columns = list(reader.fieldnames or ())
-        write_rows(path, [*rows, row], _merged(columns, list(row)))
+                columns = [name for name in reader.fieldnames or () if name]
+        if replace:
+            rows = [old for old in rows if old.get("seed") != str(row["seed"])]
+        rows = sorted([*rows, row], key=_seed)
+        names: list[str] = []
+        for one in rows:
+            names = _merged(names, [name for name in one if name and one[name] not in ("", None)])
+        for extra in (columns, list(row)):
+            names = _merged(names, extra)
+        known = [{name: one.get(name, "") for name in names} for one in rows]
+        write_rows(path, known, names)
+
+
+def _seed(row: Row) -> float:
+    """Return the seed to sort by; rows that somebody else wrote come first."""
+    try:
+        return int(str(row["seed"]))
+    except (KeyError, ValueError):
+        return float("-inf")
 
 
 def _merged(old: list[str], new: list[str]) -> list[str]:
@@ -125,12 +135,13 @@ class IterationLog:
     path : Path
     save_freq : int or None
         See `Pace`.
+    guard : Guard, optional
+        See `dso.disk.GrowingFile`.
     """
 
-    def __init__(self, path: Path, save_freq: int | None = 1) -> None:
-        self.path = path
+    def __init__(self, path: Path, save_freq: int | None = 1, guard: Guard | None = None) -> None:
+        self._file = GrowingFile(path, guard)
         self._pace = Pace(save_freq)
-        self._file: TextIO | None = None
 
     def append(self, row: Mapping[str, object]) -> None:
         """Write the one row of an iteration; the first one brings the header."""
@@ -146,18 +157,26 @@ class IterationLog:
         rows : iterable of iterables
             One value per column.
         """
-        if self._file is None:
-            self._file = open(self.path, "w", encoding="utf-8", newline="")  # noqa: SIM115
+        if self._file.n_bytes == 0:
+            self._file.write()  # makes the file
             rows = chain([columns], rows)
-        csv.writer(self._file, lineterminator="\n").writerows(rows)
-        if self._pace.is_due():
-            self._file.flush()
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        self._file.append(text.getvalue().encode())
+        if self._pace.is_due() or self._file.is_worth_writing:
+            self._file.write()
 
     def close(self) -> None:
         """Write out what is pending."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._file.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how far the file has come."""
+        return self._file.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Cut the file back to where `state_dict` was taken."""
+        self._file.load_state_dict(state)
 
 
 class RunFolder:
@@ -168,41 +187,56 @@ class RunFolder:
     path : Path
     task_name : str
     seed : int
+    config : str
+        What ``config.json`` says, unless a run of the same batch has written one.
+
+    Attributes
+    ----------
+    guard : Guard
+        Decides what happens where a file of this run cannot be written.
     """
 
-    def __init__(self, path: Path, task_name: str, seed: int) -> None:
+    def __init__(self, path: Path, task_name: str, seed: int, config: str = "{}") -> None:
         self.path = path
         self.prefix = f"dso_{task_name.replace('/', '_')}_{seed}"
+        self.guard = Guard()
+        self._config = config
 
     def file(self, suffix: str) -> Path:
         """Return the path of one of this run's own files, e.g. ``_hof.csv``."""
         return self.path / f"{self.prefix}{suffix}"
 
-    def create(self, config: str) -> None:
-        """Make the folder and write ``config.json``, unless a run of the same batch has done so.
+    def create(self) -> None:
+        """Make the folder and write ``config.json``, and again where they were deleted.
 
-        Raises
-        ------
-        UserError
-            If that is not possible there.
+        What a run of the same name and seed left half written is removed.
         """
+        with self.guard(self.path):
+            self._create()
+            leftover = re.compile(rf"\.{re.escape(self.prefix)}(_[a-z_]+)?\.csv\.\d+")
+            for path in self.path.iterdir():
+                if leftover.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
+
+    def _create(self) -> None:
         path = self.path / "config.json"
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"experiment.logdir: {str(self.path)!r} cannot be made ({error.strerror})."
-            ) from None
+        if path.exists():
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
         with _locked(self.path):
             if not path.exists():
-                write_text(path, config)
+                write_text(path, self._config)
 
     def write_rows(self, suffix: str, rows: Iterable[Row], columns: Sequence[str]) -> None:
         """Replace one of this run's own CSV files atomically."""
-        write_rows(self.file(suffix), list(rows), columns)
+        path = self.file(suffix)
+        with self.guard(path):
+            self._create()
+            write_rows(path, list(rows), columns)
 
-    def append_summary(self, row: Row) -> Path:
-        """Add this run's row to ``summary.csv`` and return its path."""
+    def append_summary(self, row: Row, *, replace: bool = False) -> None:
+        """Add this run's row to ``summary.csv``; see `insert_row`."""
         path = self.path / "summary.csv"
-        append_row(path, row)
-        return path
+        with self.guard(path):
+            self._create()
+            insert_row(path, row, replace=replace)

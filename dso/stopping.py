@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 from dso.errors import UserError
 
@@ -167,3 +168,11 @@ class DeadEndWatch:
                 f"position where no token is allowed, so the search cannot go on. Loosen or switch "
                 f"off priors; this is what each of them masked:\n{report()}"
             )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts of the iterations looked back on."""
+        return {"counts": [list(pair) for pair in self.counts]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the counts."""
+        self.counts = deque(map(tuple, state["counts"]), maxlen=self.counts.maxlen)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dso.batch import Batch
+from dso.errors import UserError
 from dso.memory import HallOfFame, ParetoFront, PriorityQueue, ScoredPrograms
 from dso.policy_optimizer import Baseline, RiskFilter
 from dso.stopping import DeadEndWatch, Standing
@@ -156,6 +157,53 @@ class Trainer:
             batch.withdrawn, len(batch), lambda: self.masking_report(batch.programs)
         )
         return self._log_row(row, baseline, time.perf_counter() - start)
+
+    def _parts(self) -> dict[str, Any]:
+        """Return the parts that remember something; one with a state joins by its line."""
+        parts = {
+            "policy": self.policy,
+            "policy_optimizer": self.policy_optimizer,
+            "baseline": self.baseline,
+            "memory": self.risk_filter.memory,
+            "queue": self.queue,
+            "evaluator": self.evaluator,
+            "task": self.evaluator.task,
+            "hall_of_fame": self.hall_of_fame,
+            "pareto_front": self.pareto_front,
+            "stats": self.stats,
+            "dead_ends": self.dead_ends,
+        }
+        # Parts of users need no state.
+        return {name: part for name, part in parts.items() if hasattr(part, "state_dict")}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the next iteration depends on, part by part."""
+        return {
+            "standing": asdict(self.standing),
+            "best": None if self.best is None else self.best.state_dict(),
+            **{name: part.state_dict() for name, part in self._parts().items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken.
+
+        Raises
+        ------
+        UserError
+            Naming the part that the state does not fit.
+        """
+        parts = self._parts()
+        if wrong := set(parts) ^ (set(state) - {"standing", "best"}):
+            raise UserError(f"the runs differ in their parts: {', '.join(sorted(wrong))}.")
+        for name, part in parts.items():
+            try:
+                part.load_state_dict(state[name])
+            except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+                raise UserError(f"the state of {name} does not fit: {error}") from None
+        self.standing = Standing(**state["standing"])
+        best = state["best"]
+        self.best = None if best is None else ScoredPrograms.from_state_dict(best)
+        self._clock = None
 
     def _sample(self) -> Batch:
         if self.max_attempts is None:

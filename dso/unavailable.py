@@ -8,8 +8,6 @@ from dso.errors import UserError
 OFF: dict[tuple[str, str], object] = {
     ("gp_meld", "run_gp_meld"): False,
     ("semantic", "on"): False,
-    ("checkpoint", "load_path"): None,
-    ("checkpoint", "save_on_done"): False,
     ("task", "validation_fraction"): 0.0,
 }
 """Keys whose part does not exist yet, each with the value that asks for nothing."""

@@ -183,20 +183,23 @@ def test_ctrl_c_while_starting_is_no_error_of_the_input(invoke, monkeypatch):
     assert outcome.output.splitlines()[-1] == "Interrupted."
 
 
-def test_a_folder_that_vanishes_is_an_error_without_traceback(invoke, tmp_path, monkeypatch):
+def test_a_folder_that_vanishes_is_written_again(invoke, tmp_path, monkeypatch):
     def vanish(files, trainer):
         shutil.rmtree(tmp_path / "logs", ignore_errors=True)
 
     monkeypatch.setattr("dso.reports.ResultFiles.update", vanish)
     outcome = invoke("small.json", "--exp_name", "e")
-    assert outcome.exit_code == 1
-    assert "Error: [Errno 2] No such file or directory: 'logs/e/" in outcome.output
-    assert isinstance(outcome.exception, SystemExit)
+    assert outcome.exit_code == 0
+    names = {path.name for path in (tmp_path / "logs" / "e").iterdir()}
+    prefix = "dso_Nguyen-5_0"
+    tables = {f"{prefix}.csv", f"{prefix}_hof.csv", f"{prefix}_pf.csv"}
+    assert names == tables | {"config.json", "summary.csv"}
+    assert len(read(tmp_path / "logs" / "e" / f"{prefix}.csv")) == 2
 
 
 def test_a_summary_that_cannot_be_written_does_not_hide_the_result(invoke, tmp_path):
     (tmp_path / "logs" / "e" / "summary.csv").mkdir(parents=True)
     outcome = invoke("small.json", "--exp_name", "e")
     assert outcome.exit_code == 0
-    assert "WARNING: no row is added to summary.csv" in outcome.output
+    assert "WARNING: logs/e/summary.csv cannot be written (Is a directory)." in outcome.output
     assert "  expression: " in outcome.output

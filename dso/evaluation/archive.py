@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from dso.program import ProgramBatch
@@ -55,3 +57,22 @@ class ProgramArchive:
     def clear(self) -> None:
         """Forget everything."""
         self._parts.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is remembered as arrays, in the order in which it came."""
+        if not self._parts:
+            return {}
+        keys, programs, rewards = zip(*self._parts, strict=True)
+        joined = ProgramBatch.concatenate(programs)
+        return {
+            "keys": np.concatenate(keys),
+            **joined.state_dict(),
+            "rewards": np.concatenate(rewards),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember what `state_dict` returned."""
+        self._parts = []
+        if state:
+            programs = ProgramBatch.from_state_dict(state)
+            self._parts.append((state["keys"], programs, state["rewards"]))

@@ -193,6 +193,8 @@ class Evaluator:
         state: dict[str, Any] = {"cache": self._cache.state()}
         if self._seen is not None:
             state["seen"] = self._seen.sorted()
+        if self.archive is not None:
+            state["archive"] = self.archive.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -201,6 +203,8 @@ class Evaluator:
         if self._seen is not None:
             self._seen = _core.KeySet()
             self._seen.insert(state["seen"])
+        if self.archive is not None:
+            self.archive.load_state_dict(state["archive"])
 
     def _scores(
         self, programs: ProgramBatch, verdicts: Verdicts, is_new: np.ndarray, n_evaluated: int

@@ -104,16 +104,14 @@ class ProgramMemory:
     def state_dict(self) -> dict[str, Any]:
         """Return programs and rewards as arrays, oldest first."""
         return {
-            "tokens": self.programs.tokens,
-            "lengths": self.programs.lengths,
-            "constants": self.programs.constants,
+            **self.programs.state_dict(),
             "rewards": self.rewards,
             "is_told": self._is_told,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self.programs = ProgramBatch(state["tokens"], state["lengths"], state["constants"])
+        self.programs = ProgramBatch.from_state_dict(state)
         self.rewards = state["rewards"]
         self._is_told = bool(state["is_told"])
 

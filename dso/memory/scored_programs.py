@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dso.errors import UserError
 from dso.program.program_batch import ProgramBatch, Rows
 
 
@@ -77,9 +78,7 @@ class ScoredPrograms:
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return the arrays."""
         return {
-            "tokens": self.programs.tokens,
-            "lengths": self.programs.lengths,
-            "constants": self.programs.constants,
+            **self.programs.state_dict(),
             "rewards": self.rewards,
             "complexities": self.complexities,
         }
@@ -87,8 +86,11 @@ class ScoredPrograms:
     @staticmethod
     def from_state_dict(state: dict[str, np.ndarray]) -> ScoredPrograms:
         """Rebuild from `state_dict`."""
-        programs = ProgramBatch(state["tokens"], state["lengths"], state["constants"])
-        return ScoredPrograms(programs, state["rewards"], state["complexities"])
+        programs = ProgramBatch.from_state_dict(state)
+        numbers = [state["rewards"], state["complexities"]]
+        if any(n.dtype != np.float64 or n.shape != (len(programs),) for n in numbers):
+            raise UserError("programs: rewards or complexities that do not fit them.")
+        return ScoredPrograms(programs, *numbers)
 
 
 def _sortable_tokens(tokens: np.ndarray) -> np.ndarray:

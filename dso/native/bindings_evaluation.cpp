@@ -205,6 +205,12 @@ static void require_length(const char* name, py::ssize_t given, py::ssize_t expe
         throw std::invalid_argument(std::string(name) + ": one value per key is needed");
 }
 
+// No program has more constants than positions.
+static void require_constants(size_t K) {
+    if (K > static_cast<size_t>(std::numeric_limits<int16_t>::max()))
+        throw std::invalid_argument("constants: more per program than it has positions");
+}
+
 static void cache_insert(RewardCache& cache, const Array<uint64_t>& keys,
                          const Array<double>& rewards, const Array<uint8_t>& cause,
                          const Array<int32_t>& node, uint32_t iteration,
@@ -215,6 +221,7 @@ static void cache_insert(RewardCache& cache, const Array<uint64_t>& keys,
     if (constants && (constants->ndim() != 2 || constants->shape(0) != keys.size()))
         throw std::invalid_argument("constants: (B, K), one row per key");
     const size_t K = constants ? constants->shape(1) : 0;
+    require_constants(K);
     cache.widen(K);
     for (py::ssize_t i = 0; i < keys.size(); ++i)
         cache.insert({keys.data()[i], rewards.data()[i], 0, 0, iteration,
@@ -240,44 +247,78 @@ static py::tuple cache_counts(RewardCache& cache, const Array<uint64_t>& keys) {
     return py::make_tuple(on, off);
 }
 
-// How many constants K an entry has, then all entries, each followed by its constants, in the order
-// of their keys, so that equal caches give equal bytes.
-static py::bytes cache_state(const RewardCache& cache) {
+// All entries as arrays in the order of their keys, so that equal caches give equal arrays.
+static py::dict cache_state(const RewardCache& cache) {
     std::vector<const CacheEntry*> entries;
     for (const CacheEntry& slot : cache.slots())
         if (slot.used) entries.push_back(&slot);
     std::sort(entries.begin(), entries.end(),
               [](const CacheEntry* a, const CacheEntry* b) { return a->key < b->key; });
-    std::string bytes;
-    const auto append = [&bytes](const void* from, size_t n) {
-        bytes.append(static_cast<const char*>(from), n);
-    };
-    const uint64_t K = cache.n_constants();
-    append(&K, sizeof K);
-    for (const CacheEntry* entry : entries) {
-        append(entry, sizeof *entry);
-        append(cache.constants(*entry), K * sizeof(double));
+    const size_t n = entries.size(), K = cache.n_constants();
+    py::array_t<uint64_t> keys(n);
+    py::array_t<double> rewards(n), constants({n, K});
+    py::array_t<uint32_t> on_policy(n), off_policy(n), iterations(n);
+    py::array_t<int16_t> nodes(n);
+    py::array_t<uint8_t> causes(n);
+    for (size_t i = 0; i < n; ++i) {
+        const CacheEntry& entry = *entries[i];
+        keys.mutable_data()[i] = entry.key;
+        rewards.mutable_data()[i] = entry.reward;
+        on_policy.mutable_data()[i] = entry.on_policy;
+        off_policy.mutable_data()[i] = entry.off_policy;
+        iterations.mutable_data()[i] = entry.iteration;
+        nodes.mutable_data()[i] = entry.node;
+        causes.mutable_data()[i] = entry.cause;
+        std::copy_n(cache.constants(entry), K, constants.mutable_data() + i * K);
     }
-    return py::bytes(bytes);
+    py::dict state;
+    state["keys"] = keys;
+    state["rewards"] = rewards;
+    state["on_policy"] = on_policy;
+    state["off_policy"] = off_policy;
+    state["iterations"] = iterations;
+    state["nodes"] = nodes;
+    state["causes"] = causes;
+    state["constants"] = constants;
+    return state;
 }
 
-static void cache_load(RewardCache& cache, const py::bytes& state) {
-    const std::string_view bytes = state;
-    uint64_t K = 0;
-    const auto refuse = [] { throw std::invalid_argument("RewardCache: the state is cut off"); };
-    if (bytes.size() < sizeof K) refuse();
-    std::memcpy(&K, bytes.data(), sizeof K);
-    const size_t step = sizeof(CacheEntry) + K * sizeof(double);
-    if (K > bytes.size() || (bytes.size() - sizeof K) % step) refuse();
+// One column of a cache's state: of exactly the type and length that `cache_state` gives it.
+template <typename T>
+static py::array_t<T> state_column(const py::dict& state, const char* name, py::ssize_t n) {
+    if (!state.contains(name) || !py::isinstance<py::array_t<T>>(state[name]))
+        throw std::invalid_argument(std::string("RewardCache: the state has no ") + name);
+    auto column = py::array_t<T, py::array::c_style>::ensure(state[name]);
+    if (column.ndim() != 1 || (n >= 0 && column.size() != n))
+        throw std::invalid_argument(std::string("RewardCache: ") + name + ": one value per key");
+    return column;
+}
+
+static void cache_load(RewardCache& cache, const py::dict& state) {
+    const auto keys = state_column<uint64_t>(state, "keys", -1);
+    const py::ssize_t n = keys.size();
+    const auto rewards = state_column<double>(state, "rewards", n);
+    const auto on_policy = state_column<uint32_t>(state, "on_policy", n);
+    const auto off_policy = state_column<uint32_t>(state, "off_policy", n);
+    const auto iterations = state_column<uint32_t>(state, "iterations", n);
+    const auto nodes = state_column<int16_t>(state, "nodes", n);
+    const auto causes = state_column<uint8_t>(state, "causes", n);
+    if (!state.contains("constants") || !py::isinstance<py::array_t<double>>(state["constants"]))
+        throw std::invalid_argument("RewardCache: the state has no constants");
+    const auto constants = py::array_t<double, py::array::c_style>::ensure(state["constants"]);
+    if (constants.ndim() != 2 || constants.shape(0) != n)
+        throw std::invalid_argument("RewardCache: constants: (B, K), one row per key");
+    const size_t K = constants.shape(1);
+    require_constants(K);
+    for (py::ssize_t i = 0; i < n; ++i)
+        if (causes.data()[i] > static_cast<uint8_t>(Cause::invalid))
+            throw std::invalid_argument("RewardCache: causes: a number that means nothing");
     cache.clear();
     cache.widen(K);
-    std::vector<double> constants(K);
-    for (size_t i = sizeof K; i < bytes.size(); i += step) {
-        CacheEntry entry;
-        std::memcpy(&entry, bytes.data() + i, sizeof entry);
-        if (K) std::memcpy(constants.data(), bytes.data() + i + sizeof entry, K * sizeof(double));
-        cache.insert(entry, constants.data(), K);
-    }
+    for (py::ssize_t i = 0; i < n; ++i)
+        cache.insert({keys.data()[i], rewards.data()[i], on_policy.data()[i], off_policy.data()[i],
+                      iterations.data()[i], nodes.data()[i], causes.data()[i], true},
+                     constants.data() + i * K, K);
 }
 
 static py::array_t<bool> keys_contained(const KeySet& set, const Array<uint64_t>& keys) {
@@ -347,7 +388,7 @@ void bind_evaluation(py::module_& m) {
         .def("clear", &RewardCache::clear)
         .def("__len__", &RewardCache::size)
         .def_property_readonly("n_bytes", &RewardCache::n_bytes)
-        .def("state", &cache_state, "All entries as bytes, ordered by key.")
+        .def("state", &cache_state, "All entries as a dict of arrays, ordered by key.")
         .def("load_state", &cache_load, py::arg("state"));
     py::class_<KeySet>(m, "KeySet", "Keys without end; nothing is forgotten.")
         .def(py::init<>())

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dso.batch import Batch
+from dso.errors import UserError
 from dso.library import Library
 from dso.policy.policy import Policy, Replay
 from dso.policy.sampling import StepLogits, make_batch, make_replay, sample_stepwise
@@ -128,3 +129,26 @@ class TorchPolicy(nn.Module, Policy):
     def parameters(self, recurse: bool = True) -> list[nn.Parameter]:  # type: ignore[override]
         """Return the weights of all layers."""
         return list(super().parameters(recurse))
+
+    def state_dict(  # type: ignore[override]
+        self, *args: Any, **options: Any
+    ) -> dict[str, Any]:
+        """Return weights and buffers by name, as arrays."""
+        state = super().state_dict(*args, **options)
+        return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
+
+    def load_state_dict(  # type: ignore[override]
+        self, state: dict[str, Any], strict: bool = True, assign: bool = False
+    ) -> None:
+        """Restore what `state_dict` returned.
+
+        Raises
+        ------
+        UserError
+            If names or shapes are those of another network.
+        """
+        tensors = {name: torch.as_tensor(np.array(value)) for name, value in state.items()}
+        try:
+            super().load_state_dict(tensors, strict=strict, assign=assign)
+        except RuntimeError as error:
+            raise UserError(f"policy weights do not fit this policy: {error}") from None

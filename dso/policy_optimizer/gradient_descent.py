@@ -6,13 +6,14 @@ costs more than a short run.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+
+from dso.errors import UserError
 
 State = dict[str, Any]
 
@@ -91,11 +92,42 @@ class GradientDescent:
                     )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the moments of every parameter."""
-        return {"rule": self.rule, "states": copy.deepcopy(self.states)}
+        """Return the moments of every parameter as arrays."""
+        return {"rule": self.rule, "states": [_as_arrays(state) for state in self.states]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the moments."""
+        """Restore the moments.
+
+        Raises
+        ------
+        UserError
+            If they belong to another rule or to other parameters.
+        """
         if state["rule"] != self.rule:
-            raise ValueError(f"the state belongs to {state['rule']!r}, not to {self.rule!r}")
-        self.states = copy.deepcopy(state["states"])
+            raise UserError(
+                f"policy_optimizer.optimizer: the state belongs to {state['rule']!r}, "
+                f"not to {self.rule!r}."
+            )
+        self.states = [
+            _as_tensors(one, like)
+            for one, like in zip(state["states"], self.parameters, strict=True)
+        ]
+
+
+def _as_arrays(state: State) -> State:
+    return {
+        name: value.detach().cpu().numpy().copy() if torch.is_tensor(value) else value
+        for name, value in state.items()
+    }
+
+
+def _as_tensors(state: State, like: torch.Tensor) -> State:
+    """Return the moments of the parameter `like`, whose shape they have."""
+    tensors: State = {}
+    for name, value in state.items():
+        if isinstance(value, np.ndarray):
+            if value.shape != tuple(like.shape):
+                raise UserError(f"a moment of shape {value.shape} for weights {tuple(like.shape)}.")
+            value = torch.from_numpy(value.copy()).to(like)
+        tensors[name] = value
+    return tensors

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dso.errors import UserError
 from dso.native import _core
 
 PAD = -1
@@ -67,6 +68,28 @@ class ProgramBatch:
     def keys(self) -> np.ndarray:
         """Return a 64-bit identity of each token sequence, (B,) uint64."""
         return _core.hash_programs(np.ascontiguousarray(self.tokens), self.lengths)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return the arrays by name."""
+        return {"tokens": self.tokens, "lengths": self.lengths, "constants": self.constants}
+
+    @staticmethod
+    def from_state_dict(state: dict[str, np.ndarray]) -> ProgramBatch:
+        """Rebuild from `state_dict`; other arrays may stand beside these.
+
+        Raises
+        ------
+        UserError
+            If the arrays are no programs.
+        """
+        kinds = (("tokens", np.int16, 2), ("lengths", np.int32, 1), ("constants", np.float64, 2))
+        tokens, lengths, constants = arrays = [state[name] for name, _, _ in kinds]
+        for array, (name, dtype, n_dimensions) in zip(arrays, kinds, strict=True):
+            if array.dtype != dtype or array.ndim != n_dimensions or len(array) != len(tokens):
+                raise UserError(f"programs: {name} is {array.dtype} {array.shape}.")
+        if len(lengths) and not 1 <= lengths.min() <= lengths.max() <= tokens.shape[1]:
+            raise UserError("programs: a length that does not fit the tokens.")
+        return ProgramBatch(tokens, lengths, constants)
 
     @staticmethod
     def concatenate(batches: Sequence[ProgramBatch]) -> ProgramBatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,3 +65,12 @@ class ConstraintCounts(Recorder):
             )
             self.folder.write_rows("_constraint_counts.csv", rows, self.COLUMNS)
         self.counts = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Recorder.state_dict`."""
+        return {"counts": dict(self.counts), "n_positions": self.n_positions}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Recorder.load_state_dict`."""
+        self.counts = dict(state["counts"])
+        self.n_positions = int(state["n_positions"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dso.train import Iteration
@@ -25,3 +25,10 @@ class Recorder(ABC):
 
     def close(self) -> None:  # noqa: B027
         """Leave everything written; a second call does nothing."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a run that goes on from a checkpoint must know of what was written."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027
+        """Go on where `state_dict` was taken; what was written after it is taken back."""

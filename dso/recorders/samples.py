@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,9 +34,13 @@ class AllSamples(Recorder):
     COLUMNS = ("iteration", "r", "l", "invalid")
 
     def __init__(self, folder: RunFolder, save_freq: int | None = 1) -> None:
-        self._table = IterationLog(folder.file("_all_info.csv"), save_freq)
+        self._table = IterationLog(folder.file("_all_info.csv"), save_freq, folder.guard)
         self._rewards = ArrayLog(
-            folder.file("_all_r.npy"), np.float32, fill=-np.inf, save_freq=save_freq
+            folder.file("_all_r.npy"),
+            np.float32,
+            fill=-np.inf,
+            save_freq=save_freq,
+            guard=folder.guard,
         )
 
     def update(self, iteration: Iteration) -> None:
@@ -53,6 +57,15 @@ class AllSamples(Recorder):
         """See `Recorder.close`."""
         self._table.close()
         self._rewards.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Recorder.state_dict`."""
+        return {"table": self._table.state_dict(), "rewards": self._rewards.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Recorder.load_state_dict`."""
+        self._table.load_state_dict(state["table"])
+        self._rewards.load_state_dict(state["rewards"])
 
 
 class TopSamples(Recorder):
@@ -78,7 +91,8 @@ class TopSamples(Recorder):
     ) -> None:
         self.library = library
         self.share = share
-        self._table = IterationLog(folder.file("_top_samples_per_batch.csv"), save_freq)
+        path = folder.file("_top_samples_per_batch.csv")
+        self._table = IterationLog(path, save_freq, folder.guard)
 
     def update(self, iteration: Iteration) -> None:
         """See `Recorder.update`."""
@@ -93,6 +107,14 @@ class TopSamples(Recorder):
     def close(self) -> None:
         """See `Recorder.close`."""
         self._table.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Recorder.state_dict`."""
+        return self._table.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Recorder.load_state_dict`."""
+        self._table.load_state_dict(state)
 
 
 class TokenCount(Recorder):
@@ -110,7 +132,7 @@ class TokenCount(Recorder):
 
     def __init__(self, folder: RunFolder, library: Library, save_freq: int | None = 1) -> None:
         self.names = list(library.names)
-        self._table = IterationLog(folder.file("_token_count.csv"), save_freq)
+        self._table = IterationLog(folder.file("_token_count.csv"), save_freq, folder.guard)
 
     def update(self, iteration: Iteration) -> None:
         """See `Recorder.update`."""
@@ -122,6 +144,14 @@ class TokenCount(Recorder):
     def close(self) -> None:
         """See `Recorder.close`."""
         self._table.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Recorder.state_dict`."""
+        return self._table.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Recorder.load_state_dict`."""
+        self._table.load_state_dict(state)
 
 
 class PositionalEntropy(Recorder):
@@ -153,6 +183,7 @@ class PositionalEntropy(Recorder):
             fill=0.0,
             n_columns=max_length,
             save_freq=save_freq,
+            guard=folder.guard,
         )
 
     def update(self, iteration: Iteration) -> None:
@@ -163,3 +194,11 @@ class PositionalEntropy(Recorder):
     def close(self) -> None:
         """See `Recorder.close`."""
         self._entropies.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Recorder.state_dict`."""
+        return self._entropies.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Recorder.load_state_dict`."""
+        self._entropies.load_state_dict(state)

@@ -65,8 +65,10 @@ class TensorBoard(Recorder):
                 "pip install 'deep-symbolic-optimization[tensorboard]'."
             )
         self.path: Path = folder.file("_summary")
+        self._guard = folder.guard
         self._pace = Pace(save_freq)
         self._writer: SummaryWriter | None = None
+        self._n_done = 0  # iterations, of which events are there already
         self._parameters = named_parameters(policy) if with_parameters else {}
         self._gradients: dict[str, Tensor] = {}
         # A hook sees the gradient of whatever optimiser, of the user's own too.
@@ -78,9 +80,14 @@ class TensorBoard(Recorder):
 
     def update(self, iteration: Iteration) -> None:
         """See `Recorder.update`."""
+        with self._guard(self.path):
+            self._update(iteration)
+
+    def _update(self, iteration: Iteration) -> None:
         if self._writer is None:
             self._writer = self._open()
         kept, number = iteration.kept, iteration.number
+        self._n_done = number
         rewards = iteration.scores.rewards[kept]
         scalars = {"reward": rewards.mean(), "baseline": iteration.baseline}
         for name, value in iteration.statistics.items():
@@ -106,16 +113,30 @@ class TensorBoard(Recorder):
         for hook in self._hooks:
             hook.remove()
         if self._writer is not None:
-            self._writer.close()
+            with self._guard(self.path):
+                self._writer.close()
             self._writer = None
 
     def _open(self) -> Any:
         from torch.utils.tensorboard import SummaryWriter  # takes its time to import
 
+        if self._n_done:  # what was written of later iterations is to be ignored
+            return SummaryWriter(str(self.path), purge_step=self._n_done + 1)
         if self.path.is_dir():
             for old in self.path.glob("events.out.tfevents.*"):
                 old.unlink()
         return SummaryWriter(str(self.path))
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Recorder.state_dict`."""
+        if self._writer is not None:
+            with self._guard(self.path):
+                self._writer.flush()
+        return {"n_done": self._n_done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Recorder.load_state_dict`."""
+        self._n_done = int(state["n_done"])
 
 
 def _arrays(kind: str, tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:

@@ -81,16 +81,44 @@ def test_state_does_not_depend_on_the_order_of_insertion() -> None:
     keys = draw(2000, 0)
     fill(one, keys, 5)
     other.load_state(one.state())
-    assert other.state() == one.state()
+    assert_same(other.state(), one.state())
     rest = _core.RewardCache(2**20)
     for part in (slice(1000, 2000), slice(0, 1000)):
         rest.insert(
             keys[part], np.arange(2000)[part] + 0.5, np.arange(2000)[part] % 4,
             np.arange(2000)[part] % 30 - 1, 5,
         )  # fmt: skip
-    assert rest.state() == one.state()
-    with pytest.raises(ValueError, match="cut off"):
-        other.load_state(one.state()[:-1])
+    assert_same(rest.state(), one.state())
+
+
+def assert_same(one: dict, other: dict) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"keys": None}, "has no keys"),
+        ({"keys": np.zeros(3)}, "has no keys"),
+        ({"keys": np.zeros((3, 1), np.uint64)}, "keys: one value per key"),
+        ({"rewards": np.zeros(4)}, "rewards: one value per key"),
+        ({"rewards": [0.0] * 3}, "has no rewards"),
+        ({"nodes": np.zeros(3, np.int64)}, "has no nodes"),
+        ({"causes": np.full(3, 7, np.uint8)}, "causes: a number that means nothing"),
+        ({"constants": np.zeros(3)}, "constants: "),
+        ({"constants": np.zeros((2, 1))}, "constants: "),
+        ({"constants": np.empty((3, 10**6))}, "more per program than it has positions"),
+    ],
+)
+def test_a_state_that_is_none_is_refused_and_nothing_is_lost(change: dict, message: str) -> None:
+    cache, keys = _core.RewardCache(2**20), draw(3, 0)
+    fill(cache, keys, 5)
+    state = {**cache.state(), **change}
+    with pytest.raises(ValueError, match=message):
+        cache.load_state({name: value for name, value in state.items() if value is not None})
+    assert cache.lookup(keys)[0].all()
 
 
 def test_lengths_must_agree() -> None:
