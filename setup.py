@@ -53,6 +53,7 @@ def native_core() -> Pybind11Extension:
 
 CONTROL = ["gymnasium[box2d,mujoco]>=1.0"]
 TENSORBOARD = ["tensorboard>=2.16"]
+DASK = ["distributed>=2024.1"]
 TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3", "jsonschema>=4.20"]
 
 if __name__ == "__main__":
@@ -91,8 +92,9 @@ if __name__ == "__main__":
         extras_require={
             "control": CONTROL,
             "tensorboard": TENSORBOARD,
-            "all": [*CONTROL, *TENSORBOARD],
-            "test": [*CONTROL, *TENSORBOARD, *TEST],
+            "dask": DASK,
+            "all": [*CONTROL, *TENSORBOARD, *DASK],
+            "test": [*CONTROL, *TENSORBOARD, *DASK, *TEST],
         },
         ext_modules=[native_core()],
         cmdclass={"build_ext": BuildExt},

@@ -87,11 +87,27 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     UserError
         If the file is cut off or damaged, no checkpoint, or from a newer version.
     """
+    return _read(path, with_state=True)
+
+
+def peek(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint tells about itself, without its arrays.
+
+    Raises
+    ------
+    UserError
+        As `read_checkpoint` does.
+    """
+    return _read(path, with_state=False)[0]
+
+
+def _read(path: Path, *, with_state: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             whole = json.loads(_member(archive, "state.json", _MAX_JSON))
             _check_kind(whole, path)
-            return whole["about"], _with_arrays(whole["state"], archive)
+            state = _with_arrays(whole["state"], archive) if with_state else {}
+            return whole["about"], state
     except OSError as error:
         raise UserError(f"checkpoint '{path}' cannot be read: {error.strerror or error}.") from None
     except (

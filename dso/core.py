@@ -15,7 +15,7 @@ from zlib import adler32, crc32
 import numpy as np
 
 from dso.batch import Batch
-from dso.checkpoint import Checkpoints, read_checkpoint, write_checkpoint
+from dso.checkpoint import Checkpoints, peek, read_checkpoint, write_checkpoint
 from dso.config import Config, load_config, validate
 from dso.disk import Guard
 from dso.errors import UserError
@@ -309,21 +309,36 @@ class DeepSymbolicOptimizer:
         elif not self._restore_newest(Checkpoints(path, self._prefix, Guard())):
             raise UserError(f"checkpoint.load_path: {str(path)!r} has no checkpoint of this run.")
 
-    def resume(self) -> bool:
-        """Set up and go on from the newest checkpoint in the run folder.
+    def resume(self, timestamp: str | None = None) -> bool:
+        """Set up, and go on from the newest checkpoint in the run folder if there is one.
+
+        Parameters
+        ----------
+        timestamp : str, optional
+            Only from one of the run that started then (`experiment.timestamp`).
 
         Returns
         -------
         bool
-            Whether there was one; without it the run is at its beginning.
+            Whether there was one; without it `train` starts at the beginning.
         """
         self.setup()
-        if self.checkpoints is None or not self.checkpoints.found():
-            return False
-        if self._restore_newest(self.checkpoints):
-            return True
-        self.setup()  # what could be read did not fit, and may have changed some parts
+        if self._has_checkpoint(timestamp):
+            assert self.checkpoints is not None
+            if self._restore_newest(self.checkpoints):
+                return True
+            self.setup()  # what could be read did not fit, and may have changed some parts
+        self._is_loaded = True
         return False
+
+    def _has_checkpoint(self, timestamp: str | None) -> bool:
+        found = [] if self.checkpoints is None else self.checkpoints.found()
+        if not found or timestamp is None:
+            return bool(found)
+        try:
+            return peek(found[0]).get("timestamp") == timestamp
+        except UserError:
+            return False
 
     def _restore_newest(self, checkpoints: Checkpoints) -> bool:
         for path, about, state in checkpoints.readable():

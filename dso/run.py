@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-import copy
 import logging
-import os
-import signal
+import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
-from dso.config import load_config, validate
+from dso.batch_runs import FAILED, Outcome, do_jobs
+from dso.batch_table import BatchTable
+from dso.config import load_config, read_source, validate
+from dso.disk import Guard, write_text
 from dso.errors import UserError
+from dso.run_folder import RunFolder, write_rows
 from dso.stopping import INTERRUPT
+from dso.sweep import (
+    BATCH_FILE,
+    Job,
+    batch_text,
+    jobs_of,
+    label,
+    overview,
+    read_sweep,
+    unfinished,
+    with_values,
+)
 
 logger = logging.getLogger("dso")
 
@@ -67,17 +80,34 @@ def _messages_as_lines() -> Iterator[None]:
 @click.option(
     "--benchmark",
     "--b",
-    default=None,
-    help="Overrides task.dataset (regression) or task.env (control).",
+    multiple=True,
+    help="Overrides task.dataset (regression) or task.env (control); may be given several times.",
 )
 @click.option("--exp_name", default=None, help="Name of the run folder below experiment.logdir.")
+@click.option(
+    "--sweep", default=None, metavar="FILE", help="Run every combination of keys that FILE names."
+)
+@click.option(
+    "--resume", default=None, metavar="RUN_DIR", help="Do what is not done yet in a run folder."
+)
+@click.option(
+    "--backend",
+    default="loky",
+    type=click.Choice(["loky", "dask"]),
+    help="Processes of this machine, or the workers of a Dask cluster.",
+)
+@click.option("--scheduler", default=None, metavar="ADDRESS", help="Of the Dask cluster.")
 def main(
     config_template: str,
     runs: int,
     n_cores_task: int,
     seed: int | None,
-    benchmark: str | None,
+    benchmark: tuple[str, ...],
     exp_name: str | None,
+    sweep: str | None,
+    resume: str | None,
+    backend: str,
+    scheduler: str | None,
 ) -> None:
     """Search as CONFIG says: a JSON file, or the name of one that comes with dso.
 
@@ -85,33 +115,104 @@ def main(
     """
     with _messages_as_lines():
         try:
-            config = load_config(config_template or None)
-            validate(config)
-            _apply_options(config, benchmark=benchmark, exp_name=exp_name, seed=seed)
-            was_interrupted = run_all(config, runs, _n_processes(n_cores_task, runs))
+            if (backend == "dask") != (scheduler is not None):
+                raise UserError("--backend dask and --scheduler ADDRESS belong together.")
+            if resume is not None:
+                if config_template or benchmark or exp_name or sweep or seed is not None:
+                    raise UserError("--resume RUN_DIR goes on as RUN_DIR says; give no config.")
+                jobs, root = _resumed(Path(resume))
+            else:
+                jobs, root = _planned(config_template, benchmark, sweep, exp_name, seed, runs)
+            n_processes = _n_processes(n_cores_task, len(jobs)) if backend == "loky" else 1
+            reasons = run_all(jobs, n_processes, scheduler, root)
         except (UserError, OSError) as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(1)
         except KeyboardInterrupt:  # while starting, or for the second time
             click.echo("Interrupted.", err=True)
             sys.exit(INTERRUPT_STATUS)
-    if was_interrupted:
+    if INTERRUPT in reasons:
         sys.exit(INTERRUPT_STATUS)
+    if FAILED in reasons:
+        sys.exit(1)
 
 
-def _apply_options(
-    config: dict, *, benchmark: str | None, exp_name: str | None, seed: int | None
-) -> None:
+def _planned(
+    template: str,
+    benchmarks: tuple[str, ...],
+    sweep: str | None,
+    exp_name: str | None,
+    seed: int | None,
+    runs: int,
+) -> tuple[list[Job], Path | None]:
+    """Return the runs that the options ask for, and the folder of a batch of several configs."""
+    combinations = read_sweep(sweep) if sweep is not None else [{}]
+    configs: list[tuple[dict, dict[str, Any]]] = []
+    for name in benchmarks or (None,):
+        for values in combinations:
+            config = _load(template, values)
+            validate(config)
+            varied = dict(values)
+            if name is not None:
+                place = _set_benchmark(config, name)
+                varied = {place: name, **varied} if len(benchmarks) > 1 else varied
+            _apply_options(config, exp_name=exp_name, seed=seed, runs=runs)
+            configs.append((config, varied))
+    root = None
+    if len(configs) > 1:
+        first = configs[0][0]["experiment"]
+        for config, _ in configs:  # which were read one after the other
+            for key in ("timestamp", "seed", "starting_seed"):
+                config["experiment"][key] = first[key]
+        folder = exp_name or f"batch_{first['timestamp']}"
+        for i, (config, varied) in enumerate(configs):
+            config["experiment"]["exp_name"] = f"{folder}/{_folder_name(i, varied, sweep)}"
+        if first["logdir"] is not None:
+            root = Path(first["logdir"], folder)
+            with Guard()(root):
+                root.mkdir(parents=True, exist_ok=True)
+                write_text(root / BATCH_FILE, batch_text(configs, runs))
+    return jobs_of(configs, runs), root
+
+
+def _load(template: str, values: dict[str, Any]) -> dict:
+    if not values:
+        return load_config(template or None)
+    return load_config(with_values(read_source(template or None), values))
+
+
+def _folder_name(number: int, varied: dict[str, Any], sweep: str | None) -> str:
+    if sweep is not None:
+        return label(number, varied)
+    return re.sub(r"[^\w.-]+", "_", str(next(iter(varied.values()))))
+
+
+def _resumed(folder: Path) -> tuple[list[Job], Path | None]:
+    """Return the runs of a folder that are not done, and the folder itself if it is of a batch."""
+    jobs, n_done = unfinished(folder, load_config)
+    for job in jobs:
+        validate(job.config)
+        job.config["experiment"]["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
+    click.echo(f"{n_done} run(s) are done, {len(jobs)} to do.")
+    return jobs, folder if (folder / BATCH_FILE).exists() else None
+
+
+def _set_benchmark(config: dict, name: str) -> str:
+    """Put the name where the task has it, and return that place."""
+    task = config["task"]
+    keys = {"regression": "dataset", "control": "env"}
+    if task["task_type"] not in keys:
+        raise UserError(
+            f"--benchmark: a task of type {task['task_type']!r} has no benchmarks; "
+            "it can be given for regression and control."
+        )
+    task[keys[task["task_type"]]] = name
+    return f"task.{keys[task['task_type']]}"
+
+
+def _apply_options(config: dict, *, exp_name: str | None, seed: int | None, runs: int) -> None:
     """Lay the options of the command line over the config, and note when and how it was called."""
-    experiment, task = config["experiment"], config["task"]
-    if benchmark is not None:
-        keys = {"regression": "dataset", "control": "env"}
-        if task["task_type"] not in keys:
-            raise UserError(
-                f"--benchmark: a task of type {task['task_type']!r} has no benchmarks; "
-                "it can be given for regression and control."
-            )
-        task[keys[task["task_type"]]] = benchmark
+    experiment = config["experiment"]
     if exp_name is not None:
         experiment["exp_name"] = exp_name
     if seed is not None:
@@ -121,112 +222,84 @@ def _apply_options(
     elif experiment["seed"] is None:
         experiment["seed"] = time.time_ns() // 1_000_000 % 1_000_000_000
     experiment["starting_seed"] = experiment["seed"]
+    experiment["runs"] = runs if runs > 1 else None
     experiment["cmd"] = " ".join(sys.argv)
     experiment["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
 
 
 def _n_processes(n_cores_task: int, runs: int) -> int:
-    n_processes = (os.cpu_count() or 1) if n_cores_task == -1 else max(n_cores_task, 1)
+    if n_cores_task == -1:
+        from joblib import cpu_count  # those that this process may use
+
+        return max(1, min(cpu_count(), runs))
+    n_processes = max(n_cores_task, 1)
     if n_processes > runs:
         logger.info(
             "--n_cores_task %d is more than the %d run(s): %d used.", n_processes, runs, runs
         )
-    return min(n_processes, runs)
+    return max(1, min(n_processes, runs))
 
 
-def run_all(config: dict, runs: int, n_processes: int) -> bool:
-    """Do all runs, print each result, and return whether Ctrl-C ended them.
+def run_all(
+    jobs: list[Job], n_processes: int, scheduler: str | None = None, root: Path | None = None
+) -> set[str]:
+    """Do all runs, print each result, and return why they ended.
 
     Parameters
     ----------
-    config : dict
-        Run i takes its seed plus i.
-    runs : int
+    jobs : list of Job
     n_processes : int
-        With more than one, runs show no progress and evaluate with one thread each.
+    scheduler : str, optional
+        See `dso.batch_runs.do_jobs`.
+    root : Path, optional
+        Where a batch of several configs has its table of all runs.
     """
-    configs = []
-    for i in range(runs):
-        one = copy.deepcopy(config)
-        one["experiment"]["seed"] += i
-        if n_processes > 1:
-            one["training"].update(verbose=False, n_cores_batch=1)
-        configs.append(one)
-    outcomes = _in_a_row(configs) if n_processes == 1 else _in_processes(configs, n_processes)
-    was_interrupted = False
-    for i, outcome in enumerate(outcomes, start=1):
-        _print_outcome(outcome)
-        seconds, expression = outcome.result["t"], outcome.result["expression"]
-        click.echo(f"Completed run {i} of {runs} in {seconds:.1f} s: {expression}")
-        was_interrupted |= outcome.stop_reason == INTERRUPT
-    return was_interrupted
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What is left of a run.
-
-    Attributes
-    ----------
-    result : dict
-        Of `DeepSymbolicOptimizer.finish`, without ``program`` and with the wall seconds ``t``.
-    stop_reason : str
-    save_path : str or None
-    """
-
-    result: dict[str, Any]
-    stop_reason: str
-    save_path: str | None
-
-
-def run_one(config: dict) -> Outcome:
-    """Do one run and add its row to ``summary.csv``."""
-    from dso.core import DeepSymbolicOptimizer
-
-    start = time.perf_counter()
-    model = DeepSymbolicOptimizer(config)
-    logger.info("Run with seed %d starts.", config["experiment"]["seed"])
-    result = model.train()
-    del result["program"]
-    result["t"] = time.perf_counter() - start
-    assert model.stop_reason is not None
-    if model.folder is not None:
-        model.folder.append_summary(result)
-    return Outcome(result, model.stop_reason, model.save_path)
-
-
-def _in_a_row(configs: list[dict]) -> Iterator[Outcome]:
-    for config in configs:
-        outcome = run_one(config)
-        yield outcome
-        if outcome.stop_reason == INTERRUPT:
-            return
-
-
-def _in_processes(configs: list[dict], n_processes: int) -> Iterator[Outcome]:
-    """Yield outcomes in the order in which runs end."""
-    from joblib import Parallel, delayed
-
-    interrupts: list[int] = []
-
-    def pending() -> Iterator[Any]:
-        for config in configs:
-            if interrupts:
-                return
-            yield delayed(run_one)(config)
-
-    # Ctrl-C reaches the workers too, which finish their runs; this process waits for them.
-    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    if not jobs:
+        return set()
+    table = BatchTable(jobs, sys.stdout)
+    outcomes: list[Outcome] = []
     try:
-        yield from Parallel(
-            n_jobs=n_processes, pre_dispatch="n_jobs", return_as="generator_unordered"
-        )(pending())
+        for outcome in do_jobs(
+            jobs, n_processes=n_processes, scheduler=scheduler, watch=table.watch
+        ):
+            outcomes.append(outcome)
+            table.add(outcome)
+            _print_outcome(outcome)
+            if outcome.error is None:
+                seconds, expression = outcome.result["t"], outcome.result["expression"]
+                done = f"{len(outcomes)} of {len(jobs)}"
+                click.echo(f"Completed run {done} in {seconds:.1f} s: {expression}")
     finally:
-        signal.signal(signal.SIGINT, before)
+        table.close()
+    if root is None:
+        _write_homeless_errors(outcomes)
+    else:
+        with Guard()(root):
+            write_rows(root / "summary.csv", overview(root))
+    errors = sum(outcome.error is not None for outcome in outcomes)
+    if errors:
+        click.echo(f"{errors} of {len(jobs)} run(s) failed.", err=True)
+    return {outcome.stop_reason for outcome in outcomes}
+
+
+def _write_homeless_errors(outcomes: list[Outcome]) -> None:
+    """Write down errors of runs that did not get far enough to know their folder.
+
+    Where no name is given, all runs of a config share the folder that those know which began.
+    """
+    folders = {one.save_path for one in outcomes if one.save_path is not None}
+    if len(folders) != 1:
+        return
+    for outcome in outcomes:
+        if outcome.save_path is None and outcome.error is not None:
+            RunFolder(Path(*folders), "", outcome.seed).append_summary(outcome.result)
 
 
 def _print_outcome(outcome: Outcome) -> None:
     result = outcome.result
+    if outcome.error is not None:
+        click.echo(f"Seed {outcome.seed} failed: {outcome.error}", err=True)
+        return
     click.echo(f"Seed {result['seed']} ended: {outcome.stop_reason}.")
     shown = ("r", "success", "expression", "traversal", "n_samples")
     for name in shown:

@@ -177,7 +177,7 @@ def test_ctrl_c_while_starting_is_no_error_of_the_input(invoke, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dso.run.run_one", interrupted)
+    monkeypatch.setattr("dso.batch_runs.run_one", interrupted)
     outcome = invoke("small.json")
     assert outcome.exit_code == 130
     assert outcome.output.splitlines()[-1] == "Interrupted."

@@ -55,7 +55,7 @@ def load_config(source: str | os.PathLike[str] | dict | None = None) -> dict:
     UserError
         If the file cannot be read or the task type is unknown.
     """
-    user = _read(source)
+    user = read_source(source)
     modernise(user)
     _drop_ignored(user)
     kind = _task_type(user)
@@ -69,7 +69,8 @@ def load_config(source: str | os.PathLike[str] | dict | None = None) -> dict:
     return _fit_defaults_to(config, user)
 
 
-def _read(source: str | os.PathLike[str] | dict | None) -> dict:
+def read_source(source: str | os.PathLike[str] | dict | None) -> dict:
+    """Return what the user gave to `load_config` as a plain dict of their own, without defaults."""
     if source is None:
         return {}
     if isinstance(source, dict):

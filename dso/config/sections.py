@@ -54,6 +54,7 @@ class Experiment(Section):
     timestamp: str | None = run_time_key()
     task_name: str | None = run_time_key()
     save_path: str | None = run_time_key()
+    runs: Int | None = run_time_key()
 
 
 class ConstantFit(Section):
