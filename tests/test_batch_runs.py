@@ -1,5 +1,6 @@
 """Many runs: in processes and on a cluster they are what they are one by one; failures are told."""
 
+import contextlib
 import csv
 import io
 import json
@@ -294,9 +295,8 @@ def test_any_sweep_file_is_read_or_refused_in_words(tmp_path_factory, given):
 def test_any_batch_file_is_read_or_refused_in_words(tmp_path_factory, batch):
     folder = tmp_path_factory.mktemp("b")
     (folder / "batch.json").write_text(json.dumps(batch))
-    with pytest.raises(UserError):
+    with contextlib.suppress(UserError):
         unfinished(folder, load_config)
-        raise UserError("fine")
 
 
 class Terminal(io.StringIO):

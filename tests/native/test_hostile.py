@@ -1,0 +1,236 @@
+"""Whatever shapes, types and values the native core is handed, it answers or refuses in words.
+
+`scripts/check_sanitizers.sh` runs these too, where a read outside an array ends the process.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dso.library import Library, create_tokens
+from dso.native import _core
+from dso.policy import RNNPolicy, StateManager
+from dso.prior import make_joint_prior
+
+LIBRARY = Library(create_tokens(2, ["add", "mul", "sin", "log", "const", 1.5]))
+L, B, T, N = LIBRARY.L, 3, 5, 7
+PRIOR = make_joint_prior({"length": {"on": True, "min_": 1, "max_": T}}, LIBRARY, max_length=T)
+POLICY = RNNPolicy(LIBRARY, PRIOR, state_manager=StateManager(True, True, True, True))
+NETWORK = POLICY._network(POLICY._network_parameters())
+OBSERVATION = StateManager(True, True, True, True).observation(LIBRARY)
+ADD, SIN = LIBRARY.names.index("add"), LIBRARY.names.index("sin")
+X1, CONST = LIBRARY.names.index("x1"), LIBRARY.names.index("const")
+TOKENS = np.array(
+    [[ADD, X1, CONST, -1, -1], [SIN, X1, -1, -1, -1], [ADD, X1, SIN, X1, -1]], np.int16
+)
+LENGTHS = np.array([3, 2, 4], np.int32)
+CONSTANTS = np.array([[0.5], [np.nan], [np.nan]])
+COLUMNS = np.linspace(0.1, 1.0, 2 * N).reshape(2, N)
+Y = np.linspace(1.0, 2.0, N)
+MASK = np.zeros(L, dtype=bool)
+MASK[SIN] = True
+FEATURES, SLOTS, LOGITS, _ = _core.replay32(PRIOR.rules, OBSERVATION, TOKENS, LENGTHS)
+KEYS = np.array([0, 1, 2**64 - 1], np.uint64)
+
+PROGRAMS = (LIBRARY.native, TOKENS, LENGTHS, CONSTANTS, COLUMNS)
+
+
+def rules():
+    return _core.RuleSet(np.asarray(LIBRARY.arities).tolist())
+
+
+def cache():
+    filled = _core.RewardCache(2**16)
+    filled.insert(KEYS, np.ones(3), np.zeros(3, np.uint8), np.zeros(3, np.int32), 1, CONSTANTS)
+    return filled
+
+
+def steps(features, slots):
+    return NETWORK.start(B).step(features, slots)
+
+
+def require_ancestors(targets, groups):
+    made = rules()
+    made.forbid_descendant(MASK, MASK)
+    made.require_ancestors(targets, groups)
+
+
+def choose(key, rows, attempt, n_positions, logits):
+    stepper = _core.Stepper32(PRIOR.rules, key, rows, attempt, n_positions)
+    stepper.observe(OBSERVATION)
+    return stepper.choose(logits)
+
+
+def backward(d_log_prob, d_entropy):
+    *_, forward_pass = NETWORK.forward(FEATURES, SLOTS, LOGITS, TOKENS, LENGTHS)
+    return forward_pass.backward(d_log_prob, d_entropy)
+
+
+def load(**columns):
+    cache().load_state({**cache().state(), **columns})
+
+
+def load_columns(keys, rewards, causes, constants):
+    load(keys=keys, rewards=rewards, causes=causes, constants=constants)
+
+
+CALLS = {
+    "hash_programs": (_core.hash_programs, (TOKENS, LENGTHS)),
+    "execute": (_core.execute, (*PROGRAMS, False, 2)),
+    "mean_squared_error": (_core.mean_squared_error, (*PROGRAMS, Y, np.ones(N), False, 2)),
+    "fraction_within": (_core.fraction_within, (*PROGRAMS, Y, 0.1, 0.1, np.ones(N), True, 1)),
+    "fit_constants": (
+        _core.fit_constants,
+        (*PROGRAMS, Y, None, False, CONSTANTS - 1, CONSTANTS + 1, 5, 2, 3, 2),
+    ),
+    "partials": (_core.partials, (0, Y, Y, Y)),
+    "Library": (
+        _core.Library,
+        (np.array([0]), np.array([_core.OP_INPUT]), np.array([0]), np.array([0.0])),
+    ),
+    "first_rows": (_core.first_rows, (KEYS,)),
+    "lookup": (lambda *a: cache().lookup(*a), (KEYS,)),
+    "insert": (
+        lambda *a: cache().insert(*a),
+        (KEYS, np.ones(3), np.zeros(3, np.uint8), np.zeros(3, np.int32), 1, CONSTANTS),
+    ),
+    "count": (lambda *a: cache().count(*a), (KEYS, np.ones(3, bool))),
+    "counts": (lambda *a: cache().counts(*a), (KEYS,)),
+    "load_state": (load_columns, (KEYS, np.ones(3), np.zeros(3, np.uint8), CONSTANTS)),
+    "KeySet": (lambda *a: _core.KeySet().insert(*a), (KEYS,)),
+    "contains": (lambda *a: _core.KeySet().contains(*a), (KEYS,)),
+    "RuleSet": (_core.RuleSet, ([0, 1, 2],)),
+    "forbid_child": (lambda *a: rules().forbid_child(*a), (MASK, MASK, True, True)),
+    "forbid_first": (lambda *a: rules().forbid_first(*a), (MASK,)),
+    "limit_nesting": (lambda *a: rules().limit_nesting(*a), (MASK, MASK, 1)),
+    "require_ancestors": (require_ancestors, (MASK, [0])),
+    "limit_depth": (lambda *a: rules().limit_depth(*a), (3,)),
+    "limit_size": (
+        lambda *a: rules().limit_size(*a),
+        ([1] * L, 9, np.full((L, 2), 5, np.int32)),
+    ),
+    "limit_count": (lambda *a: rules().limit_count(*a), (MASK, 1, MASK)),
+    "require_count": (lambda *a: rules().require_count(*a), (MASK, 1)),
+    "limit_length": (lambda *a: rules().limit_length(*a), (1, 5)),
+    "look_ahead_to": (lambda *a: rules().look_ahead_to(*a), (5,)),
+    "add_logits": (lambda *a: rules().add_logits(*a), ([0.0] * L,)),
+    "add_soft_length": (lambda *a: rules().add_soft_length(*a), (3.0, 1.0)),
+    "mask_counts": (PRIOR.rules.mask_counts, (TOKENS, LENGTHS)),
+    "violations": (PRIOR.rules.violations, (TOKENS, LENGTHS)),
+    "Observation": (_core.Observation, (0, L, 2 * L, True, [0] * L, 1)),
+    "replay32": (_core.replay32, (PRIOR.rules, OBSERVATION, TOKENS, LENGTHS)),
+    "Network32": (
+        _core.Network32,
+        ("lstm", [p.detach().numpy() for p in POLICY._network_parameters()], 0.0),
+    ),
+    "sample": (NETWORK.sample, (PRIOR.rules, OBSERVATION, 1, 4, T, 2, 0)),
+    "forward": (NETWORK.forward, (FEATURES, SLOTS, LOGITS, TOKENS, LENGTHS)),
+    "backward": (backward, (np.ones((B, T), np.float32), np.ones((B, T), np.float32))),
+    "step": (steps, (FEATURES[:, 0], SLOTS[:, 0])),
+    "choose": (choose, (1, [0, 1, 2], 0, T, LOGITS[:, 0])),
+}
+REFUSALS = (ValueError, TypeError, OverflowError, IndexError, MemoryError)
+
+
+def arrays_like(array):
+    """Return a strategy of arrays that are wrong in one way."""
+    extremes = [-(2**31), -1, 0, 1, L, 2**15 - 1, 2**31 - 1, np.nan, np.inf, -np.inf]
+    dtypes = ["f4", "f8", "i2", "i4", "i8", "u8", "bool", "complex128", "O", "S3", "datetime64[s]"]
+
+    def reshaped(shape):
+        return np.resize(array, shape)
+
+    def retyped(dtype):
+        with np.errstate(all="ignore"):
+            try:
+                return array.astype(dtype)
+            except (TypeError, ValueError):
+                return np.zeros(array.shape, dtype)
+
+    def filled(value):
+        with np.errstate(all="ignore"):
+            try:
+                return np.full(array.shape, value, array.dtype)
+            except (OverflowError, ValueError):
+                return np.full(array.shape, value)
+
+    def spiked(place, value):
+        changed = np.array(array, copy=True)
+        if changed.size:
+            flat = changed.reshape(-1)
+            with np.errstate(all="ignore"):
+                try:
+                    flat[place % changed.size] = value
+                except (OverflowError, ValueError):
+                    return np.full(array.shape, value)
+        return changed
+
+    return st.one_of(
+        st.lists(st.integers(0, 8), max_size=4).map(reshaped),
+        st.sampled_from(dtypes).map(retyped),
+        st.sampled_from(extremes).map(filled),
+        st.builds(spiked, st.integers(0, 10**6), st.sampled_from(extremes)),
+        st.sampled_from([array.T, array[::-1], array[:0], array[..., None], None, "x", 3]),
+    )
+
+
+scalars = st.sampled_from(
+    [-1, 0, 1, 2, 2**15, 2**31 - 1, -(2**31), 2**62, 2**70, 1.5, np.nan, None, "x", [], True]
+)
+
+
+def wrong(value):
+    if isinstance(value, np.ndarray):
+        return arrays_like(value)
+    if isinstance(value, list) and value and isinstance(value[0], np.ndarray):
+        short = st.sampled_from([value[:-1], value + value[-1:], [], [value[-1]] * len(value)])
+        one = st.integers(0, len(value) - 1).flatmap(
+            lambda i: arrays_like(value[i]).map(lambda a: [*value[:i], a, *value[i + 1 :]])
+        )
+        return st.one_of(short, one)
+    if isinstance(value, list):
+        return st.one_of(st.lists(scalars, max_size=8), scalars, st.just(value * 3))
+    return scalars
+
+
+# A number that stands for rows to make: what is asked for is made.
+SIZES = {("sample", 3), ("sample", 4), ("choose", 3)}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_right_arguments_are_right(name):
+    call, arguments = CALLS[name]
+    call(*arguments)
+
+
+def check(name, data):
+    """Change one or two arguments of a call, which then answers or refuses."""
+    call, arguments = CALLS[name]
+    changed = list(arguments)
+    for _ in range(data.draw(st.integers(1, 2))):
+        i = data.draw(st.integers(0, len(changed) - 1))
+        value = data.draw(wrong(arguments[i]))
+        is_size = (name, i) in SIZES and isinstance(value, int) and 2**15 < value < 2**40
+        changed[i] = 8 if is_size else value
+    try:
+        call(*changed)
+    except REFUSALS as error:
+        assert str(error)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CALLS)
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_wrong_arguments_are_refused_or_answered(name, data):
+    check(name, data)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CALLS)
+@settings(max_examples=1000, deadline=None)
+@given(data=st.data())
+def test_many_wrong_arguments_are_refused_or_answered(name, data):
+    check(name, data)
