@@ -204,7 +204,7 @@ def from_csv(path: Path, header: bool | None = None, weights: object = None) -> 
     check_weights(
         table.values[:, place],
         f"{path}: column {weights!r}",
-        lambda row: f"row {table.lines[row]}",
+        lambda row: f"row {table.line(row)}",
     )
     others = [i for i in range(table.values.shape[1]) if i != place]
     if len(others) < 2:

@@ -21,7 +21,7 @@ from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
 from dso.task.regression.metrics import make_metric
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
-from dso.task.regression.rows import n_search_rows, weighted_variance
+from dso.task.regression.rows import draw_rows, n_search_rows, weighted_variance
 from dso.task.regression.scorer import Scorer
 from dso.task.task import HierarchicalTask, Rewards
 
@@ -169,6 +169,10 @@ class RegressionTask(HierarchicalTask):
         part = copy(self)
         part._train = self._train.on_rows(rows)
         return part
+
+    def on_drawn_rows(self, stream: Stream) -> RegressionTask:
+        """Return the same task on `n_search_rows` random training rows."""
+        return self.on_rows(draw_rows(self.n_train_rows, self.n_search_rows, stream))
 
     def validation_rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward B programs, constants and all, on the rows set aside."""
