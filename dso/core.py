@@ -249,7 +249,8 @@ class DeepSymbolicOptimizer:
         Returns
         -------
         dict
-            ``seed``, ``r`` (and ``r_val`` where rows were set aside), what `Task.evaluate` says, ``expression``, ``traversal``, ``program``,
+            ``seed``, ``r``, ``r_val`` where rows were set aside, what `Task.evaluate` says,
+            ``expression``, ``traversal``, ``program``,
             ``error_<operator>`` and ``error_node_<category>`` (see `TrainStats.invalid_summary`),
             ``n_samples``, ``n_cached``. Without any valid program ``r`` is -inf and expression,
             traversal and program are None.

@@ -31,7 +31,8 @@ class Standing:
     r_best : float
         Best reward of a valid program, by which programs are ranked; -inf before there is one.
     r_train : float
-        Reward of that program on the training rows where others were set aside to rank by; else inf.
+        Reward of that program on the training rows where others were set aside to rank by them;
+        else inf.
     best_iteration : int
         Iteration (from 1) in which `r_best` was reached; 0 before there is one.
     success : bool

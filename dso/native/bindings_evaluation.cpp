@@ -64,7 +64,8 @@ struct Job {
                 body(machine, p);
             }
         };
-        parallel_for(programs.n_programs, n_threads, kProgramsPerChunk, chunk_of_programs);
+        parallel_for(programs.n_programs, n_threads, chunk_size(kProgramsPerChunk, data.n_rows()),
+                     chunk_of_programs);
     }
 
     static const Array<double>& require_matrix(const Array<double>& X) {
