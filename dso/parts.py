@@ -96,7 +96,13 @@ def make_row_batches(
     """Build what chooses the rows that the search sees, where it does not see all."""
     if judge is None or judge.evaluator is None:
         return None
-    return RowBatches(evaluator, task, seed)
+    batches = RowBatches(evaluator, task, seed)
+    logger.info(
+        "task.batching: the search sees %d of %d rows at a time; what it keeps is rewarded on all.",
+        batches.n_rows,
+        judge.task.n_train_rows,
+    )
+    return batches
 
 
 def data_ranges(task: Task) -> dict[str, np.ndarray]:
