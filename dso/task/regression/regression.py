@@ -268,7 +268,7 @@ class RegressionTask(HierarchicalTask):
             part.mean_squared_error(program.batch).values[0]
             for part in (self._train, self._validation)
         ]
-        return max(errors) / self.metric.variance < self.threshold
+        return bool(max(errors) / self.metric.variance < self.threshold)
 
     def _judge(self, predictions: np.ndarray, rows: Rows) -> dict[str, Any]:
         """Compare the predictions (1, M) of one program with the test targets."""
