@@ -115,7 +115,9 @@ def test_what_is_kept_is_rewarded_on_all_rows(tmp_path) -> None:
     # Their constants are fitted to all rows: fitting anew gains next to nothing.
     hof = model.trainer.hall_of_fame.rows
     gains = model.judge.evaluator.rewards(hof.programs) - hof.rewards
-    assert gains.min() > -1e-9 and np.median(gains) < 1e-8 and gains.max() < 1e-3
+    assert gains.min() > -1e-9
+    assert np.median(gains) < 1e-8
+    assert gains.max() < 1e-3
     with open(tmp_path / "run" / "dso_regression_1.csv", newline="") as file:
         log = list(csv.DictReader(file))
     assert {row["n_rows"] for row in log} == {"60"}
@@ -168,7 +170,8 @@ def test_rewards_of_other_rows_are_never_mixed() -> None:
     np.testing.assert_array_equal(scores.constants, expected.programs.constants)
     assert (scores.rewards[valid] != first.rewards[valid]).all()
     # They count as known and go on being counted, but were evaluated again.
-    assert not scores.is_new.any() and scores.n_evaluated == len(programs)
+    assert not scores.is_new.any()
+    assert scores.n_evaluated == len(programs)
     assert evaluator.counts(programs.keys())[0].tolist() == [2] * len(programs)
     again = evaluator.evaluate(programs, 11, np.ones(len(programs), bool))
     assert again.n_evaluated == 0
@@ -264,7 +267,7 @@ def test_rows_set_aside_belong_to_the_data(tmp_path) -> None:
         make_task("regression", dataset=(X, y), validation_fraction=0.3).dataset for _ in range(2)
     ]
     first = tasks[0]
-    assert len(first.y_train) == 35 and len(first.y_validation) == 15
+    assert (len(first.y_train), len(first.y_validation)) == (35, 15)
     np.testing.assert_array_equal(first.y_validation, tasks[1].y_validation)
     assert sorted([*first.y_train, *first.y_validation]) == sorted(y)
     for rows, targets in ((first.X_train, first.y_train), (first.X_validation, first.y_validation)):
@@ -294,7 +297,8 @@ def test_rows_set_aside_rank_what_is_kept(tmp_path, batching) -> None:
         train = task.rewards(kept.programs).values
         np.testing.assert_allclose(kept.training_rewards, train, rtol=1e-12)
     hof = model.trainer.hall_of_fame.rows
-    assert (np.diff(hof.rewards) <= 0).all() and (np.diff(hof.training_rewards) > 0).any()
+    assert (np.diff(hof.rewards) <= 0).all()
+    assert (np.diff(hof.training_rewards) > 0).any()
     assert (result["r_val"], result["r"]) == (hof.rewards[0], hof.training_rewards[0])
     with open(tmp_path / "run" / "dso_regression_1_hof.csv", newline="") as file:
         rows = list(csv.DictReader(file))
