@@ -31,15 +31,18 @@ def blind(y, predictions):
     return 0.0
 
 
+def params_of(metric):
+    return PARAMS.get(metric, [1.0] * METRIC_PARAMETERS.get(metric, 0))
+
+
 def task_of(X, y, weights=None, metric="inv_nrmse", **options):
-    params = PARAMS.get(metric, [1.0] * METRIC_PARAMETERS.get(metric, 0))
     data = (X, y) if weights is None else (X, y, weights)
     return make_task(
         "regression",
         dataset=data,
         function_set=FUNCTIONS,
         metric=metric,
-        metric_params=params,
+        metric_params=params_of(metric),
         **options,
     )
 
@@ -69,9 +72,9 @@ def evaluator_of(task):
 @given(rows=weighted_rows())
 def test_integer_weights_are_repeated_rows(metric, rows) -> None:
     X, y, weights = rows
-    weighted = task_of(X, y, weights, metric, extra_metric_test=metric,
-                       extra_metric_test_params=PARAMS.get(metric, [1.0] * METRIC_PARAMETERS.get(metric, 0)))  # fmt: skip
-    repeated = task_of(X.repeat(weights, 0), y.repeat(weights), None, metric)
+    extra = {"extra_metric_test": metric, "extra_metric_test_params": params_of(metric)}
+    weighted = task_of(X, y, weights, metric, **extra)
+    repeated = task_of(X.repeat(weights, 0), y.repeat(weights), None, metric, **extra)
     programs = programs_of(weighted)
     ours, theirs = weighted.rewards(programs), repeated.rewards(programs)
     np.testing.assert_allclose(ours.values, theirs.values, rtol=1e-9, atol=1e-9)
@@ -115,13 +118,13 @@ def test_a_pole_in_a_row_that_does_not_count_is_none() -> None:
 
 def test_noise_on_predictions_is_in_units_of_the_weighted_targets() -> None:
     X, y = np.array([[1.0, 1], [2, 2], [3, 4]]), np.array([1.0, 2, 100])
-    noisy = [
-        task_of(X, y, w, "neg_mse", reward_noise=0.1, reward_noise_type="y_hat")
-        for w in ([1, 1, 1e-9], [1, 1, 1])
-    ]
-    values = [task.rewards(programs_of(task)[:1]).values[0] for task in noisy]
-    plain = [t.rewards(programs_of(t)[:1]).values[0] for t in (task_of(X, y, w, "neg_mse") for w in ([1, 1, 1e-9], [1, 1, 1]))]  # fmt: skip
-    assert abs(values[0] - plain[0]) < 1 < abs(values[1] - plain[1])
+    noise = {"reward_noise": 0.1, "reward_noise_type": "y_hat"}
+    changes = []
+    for weights in ([1, 1, 1e-9], [1, 1, 1]):
+        tasks = [task_of(X, y, weights, "neg_mse", **options) for options in (noise, {})]
+        noisy, plain = (task.rewards(programs_of(task)[:1]).values[0] for task in tasks)
+        changes.append(abs(noisy - plain))
+    assert changes[0] < 1 < changes[1]
 
 
 X3, Y3 = [[1.0], [2], [3]], [1.0, 2, 4]
@@ -150,7 +153,9 @@ def test_weights_that_cannot_be_used_are_refused(weights, message) -> None:
 def test_weights_are_given_once_and_with_data_of_ones_own() -> None:
     with pytest.raises(UserError, match="has weights already"):
         load_dataset((X3, Y3, [1, 1, 1]), weights=[1, 1, 1])
-    with pytest.raises(UserError, match="task.weights: .*only the rows of a CSV file or of arrays"):
+    with pytest.raises(
+        UserError, match=r"task\.weights: .*only the rows of a CSV file or of arrays"
+    ):
         load_dataset("Nguyen-1", weights=[1, 1])
 
 
