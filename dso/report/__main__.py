@@ -19,9 +19,9 @@ from dso.run_folder import write_text
 @click.option(
     "--out",
     default=None,
-    help="The file to write. Default: report.html in the run folder, or here if there are several.",
+    help="The file to write. Default: report.html, in RUN_DIR or, of several, here.",
 )
-@click.option("--title", default=None, help="Heading of the page. Default: the names of the folders.")
+@click.option("--title", default=None, help="Heading. Default: the folders' names.")
 @click.option("--serve", is_flag=True, help="Show the page live, on this machine only.")
 @click.option(
     "--port", default=0, type=click.IntRange(0, 65535), help="Port of --serve; 0: any that is free."

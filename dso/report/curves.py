@@ -71,13 +71,11 @@ def reward_distribution(rewards: np.ndarray, n_groups: int = 60) -> dict[str, An
         ``edges`` of the bins; ``shares`` (n, bins) of the samples of a group in each bin. None
         where no reward is finite.
     """
-    n_iterations, batch = rewards.shape
+    n_iterations = len(rewards)
     starts = _group_starts(n_iterations, n_groups)
     ends = np.append(starts[1:], n_iterations)
     step = max(1, rewards.size // MAX_VALUES)
-    groups = [
-        _finite(rewards[start:end:step]) for start, end in zip(starts, ends, strict=True)
-    ]
+    groups = [_finite(rewards[start:end:step]) for start, end in zip(starts, ends, strict=True)]
     present = [i for i, group in enumerate(groups) if len(group)]
     if not present:
         return None

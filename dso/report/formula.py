@@ -1,7 +1,8 @@
 """From the text of an expression to presentation MathML, as nested lists that a page can build.
 
 The text is that of an `expression` column. It is read as syntax and never evaluated, so a file from
-anywhere can be shown. A node is ``[tag, child, ...]``, a leaf ``[tag, text]``.
+anywhere can be shown. A node is ``[tag, child, ...]``, a leaf ``[tag, text]``; a dict of attributes
+may stand behind the tag.
 """
 
 from __future__ import annotations
@@ -93,8 +94,11 @@ class _Writer:
 
     def product(self, left: ast.expr, right: ast.expr) -> MathML:
         first, second = self.inside(left, MULTIPLY), self.inside(right, MULTIPLY)
-        times = "⋅" if _first_leaf(second)[0] == "mn" else INVISIBLE_TIMES
-        return ["mrow", first, ["mo", times], second]
+        tag, text = _first_leaf(second)[:2]
+        times: MathML = ["mo", "⋅" if tag == "mn" else INVISIBLE_TIMES]
+        if tag == "mi" and len(text) > 1:  # sin x and its like stand off
+            times = ["mspace", {"width": "0.17em"}]
+        return ["mrow", first, times, second]
 
     def power(self, base: ast.expr, exponent: ast.expr) -> tuple[MathML, int]:
         match exponent:
@@ -133,7 +137,15 @@ class _Writer:
 
 
 def _parentheses(node: MathML) -> MathML:
-    return ["mrow", ["mo", "("], node, ["mo", ")"]]
+    # Around a single line they keep its height, whatever the font makes of powers and indices.
+    sides = [["mo", *([] if _is_tall(node) else [{"stretchy": "false"}]), side] for side in "()"]
+    return ["mrow", sides[0], node, sides[1]]
+
+
+def _is_tall(node: MathML) -> bool:
+    return node[0] in ("mfrac", "mtable") or any(
+        _is_tall(child) for child in node[1:] if isinstance(child, list)
+    )
 
 
 def _first_leaf(node: MathML) -> MathML:

@@ -38,11 +38,11 @@ function makeScale(values, from, to, isLog, least) {
 
 function axes(frame, x, y, labels) {
   const parts = [];
-  for (const value of y.ticks(4)) {
+  for (const value of y.ticks(frame.height / 48)) {
     parts.push(svg("line", { class: "rule", x1: PAD.left, x2: frame.width - PAD.right, y1: y(value), y2: y(value) }));
     parts.push(svg("text", { class: "axis", x: PAD.left - 7, y: y(value) + 4, "text-anchor": "end" }, short(value)));
   }
-  for (const value of x.ticks(Math.max(2, Math.floor(frame.width / 110)))) {
+  for (const value of x.ticks(Math.max(2, Math.floor(frame.width / 80)))) {
     parts.push(svg("text", { class: "axis", x: x(value), y: frame.height - PAD.bottom + 16, "text-anchor": "middle" }, short(value)));
   }
   parts.push(svg("text", { class: "axis", x: frame.width - PAD.right, y: frame.height - 4, "text-anchor": "end" }, labels.x));
@@ -154,7 +154,7 @@ function lineChart(title, series, labels, options = {}) {
       html("span", {}, `${labels.x} ${short(options.logX ? at : Math.round(at * 100) / 100)}`),
       ...named.slice(0, 9).map((one) => keyOf(one, `${one.label} ${short(valueAt(one, at))}`)),
     ];
-    return { content: [...axes(frame, x, y, labels), ...bands, ...lines], x, y, read, key: named.slice(0, 9).map((one) => keyOf(one, one.label)) };
+    return { content: [...axes(frame, x, y, labels), ...bands, ...lines], x, y, read, key: options.unnamed ? [] : named.slice(0, 9).map((one) => keyOf(one, one.label)) };
   };
   const last = known.filter((one) => one.style !== "faint").slice(0, 5).map((one) => `${one.label}: ${short(one.y[one.y.length - 1])}`);
   return chartCard(title, `${title} over ${labels.x}. Last values: ${last.join(", ")}. Arrow keys read values.`, draw, options);
@@ -220,7 +220,7 @@ function scatterGroup(group, x, y, options) {
     const isChosen = data && options.isChosen && options.isChosen(data);
     const dot = svg("circle", {
       class: `dot ${group.color} ${group.kind || ""} ${data ? "pick" : ""} ${isChosen ? "chosen" : ""}`,
-      cx: x(px).toFixed(1), cy: y(py).toFixed(1), r: isChosen ? 7 : data ? 5 : 2.6,
+      cx: x(px).toFixed(1), cy: y(py).toFixed(1), r: isChosen ? 7 : data ? 5 : 3,
       onclick: data && options.pick ? () => options.pick(data) : null,
     }, data && options.name && svg("title", {}, options.name(data)));
     parts.push(dot);

@@ -12,7 +12,7 @@ function make(namespace, tag, attributes, children) {
     else if (value !== undefined && value !== null && value !== false) element.setAttribute(name, value);
   }
   for (const child of [children].flat(9)) {
-    if (child !== undefined && child !== null && child !== "") element.append(child);
+    if (child !== undefined && child !== null && child !== false && child !== "") element.append(child);
   }
   return element;
 }
@@ -22,10 +22,11 @@ const svg = (tag, attributes, ...children) => make(SVG, tag, attributes, childre
 const byId = (id) => document.getElementById(id);
 const fill = (id, ...children) => byId(id).replaceChildren(...children.flat(9).filter(Boolean));
 
-/** Build MathML from nested lists [tag, child, ...]; a leaf is [tag, text]. */
-function mathNode(node) {
-  const children = node.slice(1).map((child) => (Array.isArray(child) ? mathNode(child) : child));
-  return make(MATH, node[0], {}, children);
+/** Build MathML from nested lists [tag, attributes, child, ...]; attributes may be absent. */
+function mathNode([tag, ...rest]) {
+  const hasAttributes = typeof rest[0] === "object" && !Array.isArray(rest[0]);
+  const children = rest.slice(hasAttributes ? 1 : 0).map((child) => (Array.isArray(child) ? mathNode(child) : child));
+  return make(MATH, tag, hasAttributes ? rest[0] : {}, children);
 }
 
 /** The formula of an expression, as mathematics where its text could be read. */
@@ -36,6 +37,9 @@ function formula(text) {
 }
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+
+/** A whole number in full. */
+const count = (value) => (isNumber(value) ? Math.round(value).toLocaleString("en") : "–");
 
 /** A number with four digits, large and small ones in powers of ten. */
 function short(value) {
@@ -122,7 +126,7 @@ function tableHead(id, column, sort, redraw) {
 function tableRow(columns, row, options) {
   const pick = options.pick;
   const cells = columns.map((column) => html("td",
-    { class: [column.number && "number", column.wide && "wide"].filter(Boolean).join(" ") || null }, column.cell(row)));
+    { class: [column.number && "number", column.wide && "wide", column.short && "short"].filter(Boolean).join(" ") || null }, column.cell(row)));
   return html("tr", {
     class: pick && "pick",
     "aria-selected": options.isChosen ? String(options.isChosen(row)) : null,

@@ -17,6 +17,12 @@ const isSame = (a, b) => Boolean(a && b) && a.run === b.run && a.traversal === b
 /** The names of evaluation results that the rows have. */
 const moreNames = (rows) => [...new Set(rows.flatMap((row) => Object.keys(row.more)))];
 
+/** Two of them for the table; those without noise only where noise was added. */
+function tableNames(rows) {
+  const isOther = (name) => !name.endsWith("_noiseless") || rows.some((row) => row.more[name] !== row.more[name.replace(/_noiseless$/, "")]);
+  return moreNames(rows).filter(isOther).slice(0, 2);
+}
+
 function programColumns(rows, kind) {
   const many = report.runs.length > 1;
   const column = (key, label, value) => ({ key, label, number: true, value, cell: (row) => short(value(row)) });
@@ -25,11 +31,11 @@ function programColumns(rows, kind) {
   }, String(row.rank));
   return [
     { key: "rank", label: "#", number: true, value: (row) => row.rank, cell: button },
-    many && { key: "run", label: "Run", value: (row) => row.run, cell: (row) => report.runs[row.run].name },
+    many && { key: "run", label: "Run", value: (row) => row.run, short: true, cell: (row) => report.runs[row.run].name },
     { key: "expression", label: "Formula", wide: true, value: (row) => row.expression, cell: (row) => html("div", { class: "formula" }, formula(row.expression)) },
     column("r", "Reward", (row) => row.r),
     kind === "pf" ? column("complexity", "Complexity", (row) => row.complexity) : column("length", "Length", (row) => row.length),
-    ...moreNames(rows).slice(0, 2).map((name) => column(name, name.replaceAll("_", " "), (row) => row.more[name])),
+    ...tableNames(rows).map((name) => column(name, name.replaceAll("_", " "), (row) => row.more[name])),
     rows.some((row) => row.success) && { key: "success", label: "Solved", value: (row) => Number(row.success), cell: (row) => (row.success ? html("span", { class: "badge good" }, "yes") : "") },
     kind === "hof" && column("count", "Drawn", (row) => (row.count_on_policy || 0) + (row.count_off_policy || 0)),
   ].filter(Boolean);
@@ -57,7 +63,7 @@ function drawPrograms() {
     })
     : html("p", { class: "empty" }, "No programs yet: these files are written a few seconds after a run starts.");
   const more = total > rows.length && html("p", { class: "quiet small more" }, `${rows.length} of ${total} programs are shown; the CSV files have all.`);
-  fill("program-table", html("div", { class: "card scroll whole" }, listed, more));
+  fill("program-table", html("div", { class: "card flush" }, listed, more));
   drawDetail();
   keep();
 }
@@ -79,7 +85,7 @@ function frontChart() {
   const isLog = key !== "r" && rows.every((row) => !isNumber(value(row)) || value(row) >= 0);
   const floor = (v) => (isLog && v !== null ? Math.max(v, 1e-32) : v);
   const groups = report.runs.map((run, i) => ({
-    color: colorOf(i), line: true, label: report.runs.length > 1 ? run.name : "",
+    color: colorOf(i), line: true, label: report.runs.length > 1 && report.runs.length <= MANY ? run.name : "",
     points: rows.filter((row) => row.run === i).map((row) => [row.complexity, floor(value(row)), row]),
   }));
   const aside = names.length > 0 && select("front-value", "", [["r", "Reward"], ...names.map((name) => [name, name.replaceAll("_", " ")])], key,
@@ -194,7 +200,7 @@ function treeCard(traversal, arities) {
     svg("title", {}, node.token),
     svg("rect", { x: node.x - node.width / 2, y: node.y - 13, width: node.width, height: 26, rx: node.arity ? 6 : 13 }),
     svg("text", { x: node.x, y: node.y }, node.label)));
-  const scale = Math.max(0.6, Math.min(1, 520 / size.width));
+  const scale = Math.max(0.55, Math.min(1, 460 / size.width, 420 / size.height));
   const picture = svg("svg", {
     width: size.width * scale, height: size.height * scale, viewBox: `0 0 ${size.width} ${size.height}`, role: "img", "aria-label": `Tree with ${nodes.length} tokens: ${traversal}`,
   }, links, boxes);

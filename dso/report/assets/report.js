@@ -1,7 +1,7 @@
 let report = JSON.parse(byId("data").textContent);
 
 const state = {
-  x: "iteration", stat: "r_best", scale: "linear", column: "time", hidden: new Set(), distributionRun: null,
+  x: "iteration", stat: "r_best", scale: "linear", column: "n_withdrawn", hidden: new Set(), distributionRun: null,
   kind: "pf", programRun: "all", frontValue: "r", chosen: null, axis: null,
 };
 const X_AXES = [["iteration", "iteration"], ["nevals", "samples"], ["seconds", "seconds"]];
@@ -12,6 +12,7 @@ const CHARTS = [
   ["Entropy of tokens (nats)", [["a_ent_full", "batch"], ["a_ent_sub", "kept"]]],
   ["Share of new programs", [["novel", "never seen before"], ["unique", "different within the batch"]]],
   ["Share of invalid programs", [["invalid_avg_full", "batch"], ["invalid_avg_sub", "kept"]]],
+  ["Seconds per iteration", [["time", "seconds"]]],
   ["Length (tokens)", [["l_avg_full", "batch"], ["l_avg_sub", "kept"]]],
 ];
 const MANY = 8;
@@ -38,11 +39,14 @@ function drawHeader() {
   byId("footer").textContent = `Made by dso on ${report.generated}. This page loads nothing from any network.`;
 }
 
+/** The runs, the one with the best reward first. */
+const bestFirst = () => report.runs.map((run, i) => ({ ...run, i })).sort((a, b) => compare(a.result.r, b.result.r, true));
+
 const isSolved = (run) => run.result.success === true;
 
 function drawOverview() {
   const { runs } = report;
-  const best = [...runs].sort((a, b) => compare(a.result.r, b.result.r, true))[0];
+  const [best] = bestFirst();
   const issues = report.folders.flatMap((folder) => folder.issues.map((issue) => `${folder.name}: ${issue}`));
   const notice = issues.length > 0 && html("div", { class: "card notice", id: "issues" }, html("strong", {}, "Not everything could be read"),
     html("ul", {}, issues.slice(0, 20).map((issue) => html("li", {}, issue))));
@@ -68,7 +72,7 @@ function tiles(runs, best) {
     tile(short(best.result.r), "best reward"),
     runs.length > 1 && tile(short(median), "median of the runs' rewards"),
     tile(runs.length > 1 ? `${solved} of ${runs.length}` : solved ? "yes" : "no", runs.length > 1 ? `solved (${short((100 * solved) / runs.length)} %)` : "solved"),
-    tile(short(total("n_samples")), budget ? `samples of at most ${short(budget)}` : "samples"),
+    tile(count(total("n_samples")), budget ? `samples of at most ${count(budget)}` : "samples"),
     tile(duration(total("t")), "of computing"),
     tile(runs.length > 1 ? String(runs.length) : runs[0].status, runs.length > 1 ? `runs: ${status}` : "state of the run"),
   ].filter(Boolean);
@@ -138,13 +142,13 @@ function rewardChart(shown) {
   const options = { wide: true, height: 300, log: isLog, id: "reward" };
   if (shown.length === 1) return lineChart(isLog ? "1 − reward" : "Reward", seriesOfColumns(shown[0], REWARDS, change), { x: xLabel() }, options);
   const label = REWARDS.find(([name]) => name === state.stat)[1];
-  return lineChart(`${isLog ? "1 − reward" : "Reward"}, ${label}`, seriesOfRuns(shown, state.stat, change), { x: xLabel() }, options);
+  return lineChart(`${isLog ? "1 − reward" : "Reward"}, ${label}`, seriesOfRuns(shown, state.stat, change), { x: xLabel() }, { ...options, unnamed: true });
 }
 
 function curveChart(title, names, shown) {
   const least = title.startsWith("Share") ? 0 : undefined;
   if (shown.length === 1) return lineChart(title, seriesOfColumns(shown[0], names), { x: xLabel() }, { least });
-  return lineChart(`${title}, ${names[0][1]}`, seriesOfRuns(shown, names[0][0]), { x: xLabel() }, { least });
+  return lineChart(`${title}, ${names[0][1]}`, seriesOfRuns(shown, names[0][0]), { x: xLabel() }, { least, unnamed: true });
 }
 
 /** Any other column of the log. */
@@ -154,28 +158,24 @@ function anyChart(shown) {
   if (!names.length) return null;
   const name = names.includes(state.column) ? state.column : names[0];
   const aside = select("column", "", names.map((one) => [one, one]), name, (value) => { state.column = value; drawCurves(); });
-  return lineChart("Another column", seriesOfRuns(shown, name), { x: xLabel() }, { aside, id: "any" });
+  return lineChart("Another column", seriesOfRuns(shown, name), { x: xLabel() }, { aside, id: "any", unnamed: true });
 }
 
 function drawDistribution() {
   const keep = rememberFocus();
-  const known = report.runs.map((run, i) => [i, run.name]).filter(([i]) => report.runs[i].distribution);
-  if (!known.length) {
-    fill("distribution-controls");
-    fill("distribution-body", spreadOfLog());
-  } else {
-    const chosen = known.some(([i]) => String(i) === String(state.distributionRun)) ? Number(state.distributionRun) : known[0][0];
-    fill("distribution-controls", known.length > 1 && select("distribution-run", "Run", known, chosen, (value) => { state.distributionRun = value; drawDistribution(); }));
-    fill("distribution-body", heatChart(report.runs[chosen].distribution, report.quantiles));
-  }
+  const known = report.runs.map((run, i) => [i, run.name]).filter(([i]) => report.runs[i].n_iterations);
+  const whole = known.find(([i]) => report.runs[i].distribution) || known[0];
+  const isKnown = known.some(([i]) => String(i) === String(state.distributionRun));
+  const run = whole && report.runs[isKnown ? Number(state.distributionRun) : whole[0]];
+  fill("distribution-controls", known.length > 1 && select("distribution-run", "Run", known, report.runs.indexOf(run),
+    (value) => { state.distributionRun = value; drawDistribution(); }));
+  if (!run) fill("distribution-body", html("p", { class: "card empty" }, "No iterations to show."));
+  else fill("distribution-body", run.distribution ? heatChart(run.distribution, report.quantiles) : spreadOfLog(run));
   keep();
 }
 
 /** What the log alone says of the distribution: from the batch's mean to its best. */
-function spreadOfLog() {
-  const i = report.runs.findIndex((run) => run.n_iterations);
-  if (i < 0) return html("p", { class: "card empty" }, "No iterations to show.");
-  const run = report.runs[i];
+function spreadOfLog(run) {
   const curve = (name) => run.curves[name] || [];
   const x = run.curves.iteration;
   const series = [
@@ -184,7 +184,7 @@ function spreadOfLog() {
     { x, y: curve("r_max"), label: "best of batch", color: "c1" },
   ];
   return [
-    lineChart(`From mean to best of each batch, ${run.name}`, series, { x: "iteration" }, { height: 260, id: "spread" }),
+    lineChart("From mean to best of each batch", series, { x: "iteration" }, { height: 260, id: "spread" }),
     html("p", { class: "quiet small more" }, "With logging.save_all_iterations a run keeps every reward, and their whole distribution is shown here."),
   ];
 }
@@ -200,12 +200,12 @@ function drawRuns() {
   const named = ["nmse_test", ...new Set(runs.flatMap((run) => Object.keys(run.result).filter((name) => name.startsWith("r_avg_test"))))];
   const column = (key, label, value, cell) => ({ key, label, number: true, value, cell: cell || ((row) => short(value(row))) });
   const columns = [
-    { key: "run", label: "Run", value: (run) => run.i, cell: (run) => html("button", { class: "row", type: "button", id: `run-${run.i}` }, run.name) },
+    { key: "run", label: "Run", value: (run) => run.i, short: true, cell: (run) => html("button", { class: "row", type: "button", id: `run-${run.i}` }, run.name) },
     { key: "status", label: "State", value: (run) => run.status, cell: statusBadge },
     column("r", "Reward", (run) => run.result.r),
     ...named.filter((name) => runs.some((run) => isNumber(run.result[name]))).map((name) => column(name, name.replaceAll("_", " "), (run) => run.result[name])),
     { key: "expression", label: "Formula", wide: true, value: (run) => run.result.expression || "", cell: (run) => html("div", { class: "formula" }, run.result.error ? run.result.error : formula(run.result.expression)) },
-    column("n_samples", "Samples", (run) => run.result.n_samples),
+    column("n_samples", "Samples", (run) => run.result.n_samples, (run) => count(run.result.n_samples)),
     column("n_iterations", "Iterations", (run) => run.n_iterations),
     column("t", "Time", (run) => run.result.t, (run) => duration(run.result.t)),
   ];
@@ -217,7 +217,7 @@ function drawRuns() {
   };
   const rows = runs.map((run, i) => ({ ...run, i }));
   fill("run-table", runs.length
-    ? html("div", { class: "card scroll whole" }, table("run-list", columns, rows, { label: "Runs", redraw: drawRuns, pick }))
+    ? html("div", { class: "card flush" }, table("run-list", columns, rows, { label: "Runs", redraw: drawRuns, pick }))
     : html("p", { class: "card empty" }, "No runs yet."));
   keep();
 }
@@ -281,6 +281,7 @@ async function refresh() {
     if (next.generated !== report.generated) {
       report = { ...next, live: true, title: report.title };
       drawAll();
+      if (!byId("settings-body").querySelector("details[open]")) drawSettings();
     }
     badge.className = "live";
     badge.textContent = report.runs.some((run) => run.status === "running") ? "live" : "up to date";
@@ -293,6 +294,7 @@ async function refresh() {
 
 startTheme();
 startNavigation();
+if (report.runs.length > MANY) state.programRun = String(bestFirst()[0].i);
 drawSettings();
 drawAll();
 if (report.live) refresh();
