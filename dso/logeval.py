@@ -110,8 +110,8 @@ class LogEval:
     def plot_hof(self) -> Any:
         """Return a figure of the rewards and errors in the halls of fame."""
         names = ["r", *self._errors(self.hof)]
-        figure, rows = _axes(2, len(names))
-        for name, (above, below) in zip(names, np.transpose(rows), strict=True):
+        figure, (upper, lower) = _axes(2, len(names))
+        for name, above, below in zip(names, upper, lower, strict=True):
             values = numbers(self.hof, name)
             above.plot(np.arange(1, len(values) + 1), values, ".-")
             above.set(xlabel="rank", ylabel=name, title=name)
@@ -122,7 +122,7 @@ class LogEval:
     def plot_pf(self) -> Any:
         """Return a figure of rewards and errors against complexity."""
         names = ["r", *self._errors(self.pf)]
-        figure, ((*panels,),) = _axes(1, len(names))
+        figure, (panels,) = _axes(1, len(names))
         for name, panel in zip(names, panels, strict=True):
             panel.plot(numbers(self.pf, "complexity"), numbers(self.pf, name), "o-")
             panel.set(xlabel="complexity", ylabel=name, title=name)

@@ -17,8 +17,8 @@ MAX_LENGTH = 5_000
 DIGITS = 5
 INVISIBLE_TIMES, APPLY = "\u2062", "\u2061"
 
-ADD, MULTIPLY, POWER, ATOM = range(4)
-"""How tightly a node binds."""
+ADD, SIGNED, MULTIPLY, POWER, ATOM = range(5)
+"""How tightly a node binds; a product with a leading minus is SIGNED."""
 
 FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "Max": "max", "Min": "min"}
 LETTERS = {"pi": "π", "E": "e", "oo": "∞", "zoo": "∞", "I": "i"}
@@ -60,7 +60,7 @@ class _Writer:
                 return _name(name), ATOM
             case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
                 shown = "−" if isinstance(sign, ast.USub) else "+"
-                return ["mrow", ["mo", shown], self.inside(operand, MULTIPLY)], ADD
+                return ["mrow", ["mo", shown], self.inside(operand, MULTIPLY)], SIGNED
             case ast.BinOp(left, op, right):
                 return self.operation(left, op, right)
             case ast.Compare(left, [op], [right]) if type(op) in COMPARISONS:
@@ -78,27 +78,30 @@ class _Writer:
     def operation(self, left: ast.expr, op: ast.operator, right: ast.expr) -> tuple[MathML, int]:
         match op:
             case ast.Add():
-                return self.chain(left, "+", right, ADD)
+                return self.chain(left, "+", right)
             case ast.Sub():
-                return self.chain(left, "−", right, MULTIPLY)
+                return self.chain(left, "−", right)
             case ast.Mult():
-                return self.product(left, right), MULTIPLY
+                return self.product(left, right)
             case ast.Div():
                 return ["mfrac", self.node(left)[0], self.node(right)[0]], MULTIPLY
             case ast.Pow():
                 return self.power(left, right)
         raise _Unreadable
 
-    def chain(self, left: ast.expr, sign: str, right: ast.expr, least: int) -> tuple[MathML, int]:
-        return ["mrow", self.inside(left, ADD), ["mo", sign], self.inside(right, least)], ADD
+    def chain(self, left: ast.expr, sign: str, right: ast.expr) -> tuple[MathML, int]:
+        return ["mrow", self.inside(left, ADD), ["mo", sign], self.inside(right, MULTIPLY)], ADD
 
-    def product(self, left: ast.expr, right: ast.expr) -> MathML:
-        first, second = self.inside(left, MULTIPLY), self.inside(right, MULTIPLY)
+    def product(self, left: ast.expr, right: ast.expr) -> tuple[MathML, int]:
+        first, binding = self.node(left)
+        if binding < SIGNED:
+            first = _parentheses(first)
+        second = self.inside(right, MULTIPLY)
         tag, text = _first_leaf(second)[:2]
         times: MathML = ["mo", "⋅" if tag == "mn" else INVISIBLE_TIMES]
         if tag == "mi" and len(text) > 1:  # sin x and its like stand off
             times = ["mspace", {"width": "0.17em"}]
-        return ["mrow", first, times, second]
+        return ["mrow", first, times, second], SIGNED if binding == SIGNED else MULTIPLY
 
     def power(self, base: ast.expr, exponent: ast.expr) -> tuple[MathML, int]:
         match exponent:

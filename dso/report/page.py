@@ -47,7 +47,7 @@ def to_script_json(content: Any) -> str:
 
 
 def _asset(name: str) -> str:
-    return files("dso.report").joinpath("assets", name).read_text(encoding="utf-8")
+    return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def _policy(style: str, script: str, *, is_live: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,7 @@ def _spread(n_rows: int) -> np.ndarray:
     return np.unique(np.linspace(0, n_rows - 1, min(n_rows, MAX_POINTS)).astype(int))
 
 
-def _references(value: Any) -> Iterable[str]:
+def _references(value: Any) -> Iterator[str]:
     """Yield every text in a value that names code."""
     if isinstance(value, dict):
         value = list(value.values())
