@@ -35,7 +35,7 @@ def test_finished_runs(finished):
     assert folder["no_data"] is None
     best = content["runs"][0]["result"]["traversal"]
     assert len(folder["predictions"][best]) == len(folder["data"]["y"])
-    assert len(folder["data"]["X"]) == 2  # by input: Nguyen-5 has one
+    assert len(folder["data"]["X"]) == 1  # by input
     assert ("task.dataset", "Nguyen-5") in [tuple(pair) for pair in folder["settings"]]
 
 
@@ -51,9 +51,8 @@ def test_a_run_that_goes_on(folder):
     assert first["n_iterations"] == 6
     assert first["result"]["expression"] == first["hof"][0]["expression"]
     assert first["result"]["n_samples"] == 1200
-    assert any(
-        "dso_Nguyen-5_0.csv ends within a line" in line for line in content["folders"][0]["issues"]
-    )
+    (issue,) = content["folders"][0]["issues"]
+    assert issue == "dso_Nguyen-5_0.csv ends within a line, which is left out"
 
 
 def test_files_that_are_missing_empty_or_foreign(folder):
@@ -75,12 +74,10 @@ def test_files_that_are_missing_empty_or_foreign(folder):
 def test_every_prefix_of_a_file_can_be_read(folder):
     """Cut each file of a run at many places, as a full disk or a plug that is pulled does."""
     random = np.random.default_rng(0)
-    for path in sorted(folder.glob("dso_Nguyen-5_0*")) + [
-        folder / "summary.csv",
-        folder / "config.json",
-    ]:
+    own = sorted(folder.glob("dso_Nguyen-5_0*"))
+    for path in (*own, folder / "summary.csv", folder / "config.json"):
         content = path.read_bytes()
-        for end in random.integers(0, len(content), 3):
+        for end in random.integers(0, len(content), 2):
             path.write_bytes(content[:end])
             Collector([folder]).collect()
         path.write_bytes(content)
@@ -148,7 +145,7 @@ def test_only_what_has_changed_is_read_again(folder, monkeypatch):
 def test_rewards_that_are_not_finite(folder):
     log = folder / "dso_Nguyen-5_0.csv"
     lines = log.read_text().splitlines()
-    lines[1] = ",".join(["-inf", "nan", "inf"] + lines[1].split(",")[3:])
+    lines[1] = ",".join(["-inf", "nan", "inf", *lines[1].split(",")[3:]])
     log.write_text("\n".join(lines) + "\n")
     curves = collected(folder)["runs"][0]["curves"]
     assert curves["r_best"][0] is None

@@ -27,7 +27,7 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attributes)))
 
     def handle_data(self, data):
-        tag, attributes = self.elements[-1]
+        tag, attributes = self.elements[-1] if self.elements else ("", {})
         self.text[attributes.get("id", tag)] = self.text.get(attributes.get("id", tag), "") + data
 
 
