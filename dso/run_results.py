@@ -121,7 +121,7 @@ class RunResults:
         if rest:
             self.issues[name] = "ends within a line, which is left out"
         try:
-            return pd.read_csv(
+            table = pd.read_csv(
                 BytesIO(whole + newline),
                 encoding_errors="replace",
                 on_bad_lines="skip",
@@ -133,6 +133,10 @@ class RunResults:
         except (ValueError, OverflowError, pd.errors.ParserError) as error:
             self.issues[name] = f"is no table: {error}"
             return pd.DataFrame()
+        if not isinstance(table.index, pd.RangeIndex):  # pandas took columns for names of rows
+            self.issues[name] = "has rows that are longer than its header"
+            return pd.DataFrame()
+        return table
 
     def all_rewards(self, run: RunName) -> np.ndarray | None:
         """Return the rewards (iterations, B) that ``save_all_iterations`` kept, None without."""

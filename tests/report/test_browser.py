@@ -166,7 +166,7 @@ def test_narrow_pages_do_not_scroll_sideways(browser, finished, tmp_path, width)
 def test_folders_in_any_state(browser, folder, finished, tmp_path):
     (empty := tmp_path / "empty").mkdir()
     for path in folder.glob("*_hof.csv"):
-        path.write_text("r,expression,traversal\n1,<b>x1</b>,"no,such"\n")
+        path.write_text('r,expression,traversal\n1,<b>x1</b>,"no,such"\n')
     (folder / "summary.csv").unlink()
     (folder / "config.json").unlink()
     for visit in visited(browser, tmp_path, empty):
