@@ -41,11 +41,11 @@ class Collector:
 
     Parameters
     ----------
-    folders : sequence of Path
+    folders : sequence of str or Path
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self.folders = [_Folder(RunResults(path)) for path in folders]
+    def __init__(self, folders: Sequence[str | Path]) -> None:
+        self.folders = [_Folder(RunResults(Path(path))) for path in folders]
         self._formulas: dict[str, MathML] = {}
 
     def stamp(self) -> tuple:
