@@ -32,9 +32,9 @@ function programColumns(rows, kind) {
   return [
     { key: "rank", label: "#", number: true, value: (row) => row.rank, cell: button },
     many && { key: "run", label: "Run", value: (row) => row.run, short: true, cell: (row) => report.runs[row.run].name },
-    { key: "expression", label: "Formula", wide: true, value: (row) => row.expression, cell: (row) => html("div", { class: "formula" }, formula(row.expression)) },
     column("r", "Reward", (row) => row.r),
     kind === "pf" ? column("complexity", "Complexity", (row) => row.complexity) : column("length", "Length", (row) => row.length),
+    { key: "expression", label: "Formula", wide: true, value: (row) => row.expression, cell: (row) => html("div", { class: "formula" }, formula(row.expression)) },
     ...tableNames(rows).map((name) => column(name, name.replaceAll("_", " "), (row) => row.more[name])),
     rows.some((row) => row.success) && { key: "success", label: "Solved", value: (row) => Number(row.success), cell: (row) => (row.success ? html("span", { class: "badge good" }, "yes") : "") },
     kind === "hof" && column("count", "Drawn", (row) => (row.count_on_policy || 0) + (row.count_off_policy || 0)),
