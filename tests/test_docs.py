@@ -87,7 +87,7 @@ class Reader:
         self.session: dict[str, object] = {}
 
     def follow(self, kind: str, text: str) -> None:
-        """Save a block that names a file, run one of Python, and what starts with `python -m dso`."""
+        """Save a block that names a file, run one of Python, and each `python -m dso...`."""
         file = FILE_NAME.match(text)
         if file:
             (self.folder / file[1]).write_text(text)

@@ -115,13 +115,14 @@ class _Folder:
         for i, run in enumerate(self.runs()):
             log = self.results.log(run)
             hof, pf = self.results.best(run, "_hof"), self.results.best(run, "_pf")
-            result = _result(summary, run.seed)
+            ended = _result(summary, run.seed)
+            result = ended or _result_so_far(log, hof)
             entries.append(
                 {
                     "task": run.task,
                     "seed": run.seed,
-                    "status": self._status(run, result),
-                    "result": result or _result_so_far(log, hof),
+                    "status": _state(ended) if ended else self._status(run, result),
+                    "result": result,
                     "n_iterations": len(log),
                     "curves": learning_curves(log, n_points),
                     "distribution": self._distribution(run) if i < MAX_DISTRIBUTIONS else None,
@@ -152,8 +153,13 @@ class _Folder:
         }
 
     def _status(self, run: RunName, result: dict[str, Any]) -> str:
-        if result:
-            return "failed" if result.get("error") else "done"
+        """Return the state of a run that ``summary.csv`` does not know, as those from Python."""
+        training = _section(self.results.config(), "training")
+        n_samples = training.get("n_samples")
+        if isinstance(n_samples, int) and result.get("n_samples", 0) >= n_samples:
+            return "done"
+        if training.get("early_stopping") and result.get("success"):
+            return "done"
         try:
             age = time.time() - (self.results.path / f"{run.prefix}.csv").stat().st_mtime
         except OSError:
@@ -235,6 +241,10 @@ def _result(summary: pd.DataFrame, seed: int) -> dict[str, Any]:
         return {}
     row = {name: value for name, value in rows.iloc[-1].items() if value == value}
     return {**row, "success": bool(truths(rows, "success")[-1])}
+
+
+def _state(result: dict[str, Any]) -> str:
+    return "failed" if result.get("error") else "done"
 
 
 def _result_so_far(log: pd.DataFrame, hof: pd.DataFrame) -> dict[str, Any]:

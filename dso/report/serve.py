@@ -38,14 +38,20 @@ class LiveReport:
     def content(self) -> dict[str, Any]:
         """Return what `Collector.collect` does, with the seconds after which to ask again."""
         with self._lock:
-            start = time.monotonic()
-            if start >= self._next_time and (stamp := self._collector.stamp()) != self._stamp:
-                self._content = self._collector.collect()
-                self._stamp = stamp
-                seconds = time.monotonic() - start
-                self._content["refresh"] = max(MIN_SECONDS, seconds / MAX_SHARE)
-                self._next_time = start + self._content["refresh"] / 2
+            now = time.monotonic()
+            if now >= self._next_time and (stamp := self._collector.stamp()) != self._stamp:
+                cpu_seconds = self._collect()
+                # The first time has to read everything, and to import what reads.
+                is_first, self._stamp = self._stamp is None, stamp
+                refresh = MIN_SECONDS if is_first else max(MIN_SECONDS, cpu_seconds / MAX_SHARE)
+                self._content["refresh"] = refresh
+                self._next_time = now + refresh / 2
             return self._content
+
+    def _collect(self) -> float:
+        start = time.thread_time()
+        self._content = self._collector.collect()
+        return time.thread_time() - start
 
     def page(self) -> str:
         """Return the page with the data of now."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dso.report import Collector, build_page
+from tests.report.conftest import change_config
 
 
 def collected(*folders):
@@ -41,6 +42,7 @@ def test_finished_runs(finished):
 
 def test_a_run_that_goes_on(folder):
     (folder / "summary.csv").unlink()
+    change_config(folder, "training", n_samples=5000)
     log = folder / "dso_Nguyen-5_0.csv"
     with log.open("a") as file:
         file.write("0.99,0.9")  # a line that is being written
@@ -53,6 +55,16 @@ def test_a_run_that_goes_on(folder):
     assert first["result"]["n_samples"] == 1200
     (issue,) = content["folders"][0]["issues"]
     assert issue == "dso_Nguyen-5_0.csv ends within a line, which is left out"
+
+
+def test_a_run_from_python_ends_without_a_summary(folder):
+    (folder / "summary.csv").unlink()
+    assert {run["status"] for run in collected(folder)["runs"]} == {"done"}  # 1200 of 1200
+    change_config(folder, "training", n_samples=5000)
+    assert {run["status"] for run in collected(folder)["runs"]} == {"running"}
+    hof = folder / "dso_Nguyen-5_0_hof.csv"
+    hof.write_text(hof.read_text().replace("False", "True"))
+    assert collected(folder)["runs"][0]["status"] == "done"
 
 
 def test_files_that_are_missing_empty_or_foreign(folder):
@@ -97,7 +109,7 @@ def test_a_seed_that_failed(folder):
     )
     content = collected(folder)
     states = {run["seed"]: run["status"] for run in content["runs"]}
-    assert states == {0: "done", 1: "running", 7: "failed"}
+    assert states == {0: "done", 1: "done", 7: "failed"}
     assert content["runs"][2]["result"]["error"] == "no memory <left>"
 
 
