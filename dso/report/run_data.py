@@ -80,7 +80,6 @@ def load_run_data(config: dict[str, Any]) -> RunData:
         section["dataset"] = {**section["dataset"], "backup": False}
     elif not isinstance(section["dataset"], str):
         raise UserError("the data were arrays; they are not part of the run folder.")
-    section.pop("validation_fraction", None)
     task: Any = make_task(**section)
     return _some_rows(task)
 
