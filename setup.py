@@ -54,6 +54,8 @@ def native_core() -> Pybind11Extension:
 CONTROL = ["gymnasium[box2d,mujoco]>=1.0"]
 TENSORBOARD = ["tensorboard>=2.16"]
 DASK = ["distributed>=2024.1"]
+PLOTS = ["matplotlib>=3.9"]
+BROWSER = ["playwright>=1.40"]
 TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3", "jsonschema>=4.20"]
 
 if __name__ == "__main__":
@@ -75,6 +77,7 @@ if __name__ == "__main__":
         package_data={
             "dso.shipped_config": ["*.json", "examples/*/*"],
             "dso.task.regression": ["*.json"],
+            "dso.report": ["assets/*"],
         },
         install_requires=[
             "torch>=2.4",
@@ -92,9 +95,11 @@ if __name__ == "__main__":
         extras_require={
             "control": CONTROL,
             "tensorboard": TENSORBOARD,
+            "plots": PLOTS,
             "dask": DASK,
-            "all": [*CONTROL, *TENSORBOARD, *DASK],
-            "test": [*CONTROL, *TENSORBOARD, *DASK, *TEST],
+            "browser": BROWSER,
+            "all": [*CONTROL, *TENSORBOARD, *PLOTS, *DASK],
+            "test": [*CONTROL, *TENSORBOARD, *PLOTS, *DASK, *TEST],
         },
         ext_modules=[native_core()],
         cmdclass={"build_ext": BuildExt},

@@ -8,7 +8,6 @@ from dso.errors import UserError
 OFF: dict[tuple[str, str], object] = {
     ("gp_meld", "run_gp_meld"): False,
     ("semantic", "on"): False,
-    ("task", "validation_fraction"): 0.0,
 }
 """Keys whose part does not exist yet, each with the value that asks for nothing."""
 

@@ -42,6 +42,15 @@ KINDS: dict[str, dict] = {
     "memory": {"training": {"use_memory": True, "memory_capacity": 50}},
     "const": {"task": {"function_set": ["add", "mul", "sin", "const"]}},
     "noise": {"task": {"reward_noise": 0.1}},
+    "rows": {
+        "task": {
+            "batching": True,
+            "batching_rows": 7,
+            "validation_fraction": 0.2,
+            "function_set": ["add", "mul", "sin", "const"],
+        },
+        "training": {"use_memory": True, "memory_capacity": 50},
+    },
     "novel": {"policy": {"sample_novel_batch": True}, "task": {"function_set": ["add", "sin"]}},
     "everything written": {**EVERYTHING, "prior": {"count_constraints": True}},
 }

@@ -21,11 +21,15 @@ class ScoredPrograms:
     rewards : (B,) float64
         -inf marks a row that must never be remembered (an invalid program).
     complexities : (B,) float64
+    training : (B,) float64, optional
+        Rewards on the rows of data that programs are fitted to, where they are ranked by others.
+        Default: `rewards`.
     """
 
     programs: ProgramBatch
     rewards: np.ndarray
     complexities: np.ndarray
+    training: np.ndarray | None = None
 
     @staticmethod
     def empty() -> ScoredPrograms:
@@ -36,7 +40,15 @@ class ScoredPrograms:
         return len(self.programs)
 
     def __getitem__(self, rows: Rows) -> ScoredPrograms:
-        return ScoredPrograms(self.programs[rows], self.rewards[rows], self.complexities[rows])
+        training = None if self.training is None else self.training[rows]
+        return ScoredPrograms(
+            self.programs[rows], self.rewards[rows], self.complexities[rows], training
+        )
+
+    @property
+    def training_rewards(self) -> np.ndarray:
+        """Rewards on the rows that programs are fitted to, (B,) float64."""
+        return self.rewards if self.training is None else self.training
 
     @staticmethod
     def concatenate(parts: Sequence[ScoredPrograms]) -> ScoredPrograms:
@@ -45,6 +57,9 @@ class ScoredPrograms:
             ProgramBatch.concatenate([part.programs for part in parts]),
             np.concatenate([part.rewards for part in parts]),
             np.concatenate([part.complexities for part in parts]),
+            None
+            if all(part.training is None for part in parts)
+            else np.concatenate([part.training_rewards for part in parts]),
         )
 
     def ranked(self) -> ScoredPrograms:
@@ -81,6 +96,7 @@ class ScoredPrograms:
             **self.programs.state_dict(),
             "rewards": self.rewards,
             "complexities": self.complexities,
+            **({} if self.training is None else {"training": self.training}),
         }
 
     @staticmethod
@@ -88,6 +104,8 @@ class ScoredPrograms:
         """Rebuild from `state_dict`."""
         programs = ProgramBatch.from_state_dict(state)
         numbers = [state["rewards"], state["complexities"]]
+        if (training := state.get("training")) is not None:
+            numbers.append(training)
         if any(n.dtype != np.float64 or n.shape != (len(programs),) for n in numbers):
             raise UserError("programs: rewards or complexities that do not fit them.")
         return ScoredPrograms(programs, *numbers)
