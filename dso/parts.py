@@ -16,7 +16,8 @@ from dso.config import Config
 from dso.config.config import TASK_DEFAULTS
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, make_fitter
-from dso.memory import PriorityQueue, ProgramMemory
+from dso.gp import Breeder, GPController, GPOptions, Probe
+from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
 from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
 from dso.prior import JointPrior, make_joint_prior
 from dso.recorders import (
@@ -176,6 +177,38 @@ def max_attempts(config: Config) -> int | None:
     """Return the draws that a novel batch may take, None where batches need not be novel."""
     policy = config.policy
     return policy.max_attempts_at_novel_batch if policy.sample_novel_batch else None
+
+
+def make_gp(
+    config: Config, task: Task, prior: JointPrior, evaluator: Evaluator, seed: int
+) -> GPController | None:
+    """Build GP-meld, if it is asked for."""
+    section = config.gp_meld
+    if not section.run_gp_meld:
+        return None
+    import json
+    extra = json.loads(os.environ.get("GP", "{}"))
+    bk = {k: extra.pop(k) for k in list(extra) if k in ("p_perturb", "p_archive", "n_attempts")}
+    probe = Probe.of_task(task, 8)
+    return GPController(
+        breeder=Breeder(
+            prior,
+            p_crossover=section.p_crossover,
+            p_mutate=section.p_mutate,
+            tournament_size=section.tournament_size,
+            mutate_tree_max=section.mutate_tree_max,
+            n_threads=n_cores(config), **bk,
+        ),
+        evaluator=evaluator,
+        values=probe.values,
+        complexity=complexity_measure(config.training.complexity or "token", task.library.complexities),
+        seed=seed,
+        options=GPOptions(
+            generations=section.generations,
+            population_size=section.population_size,
+            train_n=section.train_n, **extra,
+        ),
+    )
 
 
 def make_stopping(config: Config, callback: Callable[[Standing], object] | None) -> Stopping:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dso.evaluation import Evaluator, Scores
+    from dso.gp import GPController
     from dso.library import Library
     from dso.policy import Policy
     from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
@@ -105,6 +106,7 @@ class Trainer:
         queue: PriorityQueue | None = None,
         max_attempts: int | None = None,
         warm_start: int | None = None,
+        gp: GPController | None = None,
         is_success: Callable[[ProgramBatch], bool] | None = None,
         masking_report: Callable[[ProgramBatch], str] = str,
     ) -> None:
@@ -122,6 +124,7 @@ class Trainer:
         self.pareto_front = ParetoFront() if save_pareto_front else None
         self.queue = queue
         self.max_attempts = max_attempts
+        self.gp = gp
         self.warm_start = batch_size if warm_start is None else warm_start
         self.stats = TrainStats(library.names)
         self.dead_ends = DeadEndWatch()
@@ -143,6 +146,7 @@ class Trainer:
         batch = self._sample() if override is None else override
         scores = self.evaluator.evaluate(batch.programs, self.standing.iteration, batch.on_policy)
         batch = self._with_scores(batch, scores)
+        batch, scores = self._meld(batch, scores)
         kept, quantile = self.risk_filter.select(scores.rewards, batch.programs)
         baseline = self.baseline.update(scores.rewards[kept], quantile)
         scored = self._scored(batch, scores)
@@ -150,12 +154,33 @@ class Trainer:
         statistics = self._learn(batch, scored, rows, baseline)
         self._remember(scored)
         row = self.stats.row(batch, scores, kept)
-        self.standing = self._advanced(len(batch), start)
+        n_drawn = int(batch.on_policy.sum()) if self.gp is not None else len(batch)
+        self.standing = self._advanced(n_drawn + self.n_offspring, start)
         self.last = Iteration(self.standing.iteration, batch, scores, kept, baseline, statistics)
         self.dead_ends.update(
             batch.withdrawn, len(batch), lambda: self.masking_report(batch.programs)
         )
         return self._log_row(row, baseline, time.perf_counter() - start)
+
+    def _meld(self, batch: Batch, scores: Scores) -> tuple[Batch, Scores]:
+        """Add what genetic programming makes of the batch, off policy."""
+        self.n_offspring = 0
+        if self.gp is None:
+            return batch, scores
+        self._remember(self._scored(batch, scores))
+
+        def is_done(offspring: Batch, verdicts: Scores) -> bool:
+            self._remember(self._scored(offspring, verdicts))
+            return self.standing.success
+
+        harvest = self.gp.step(batch, scores, self.standing.iteration, is_done)
+        if harvest is None:
+            return batch, scores
+        self.n_offspring = harvest.n_offspring
+        return (
+            Batch.concatenate([batch, harvest.batch]),
+            type(scores).concatenate([scores, harvest.scores]),
+        )
 
     def _sample(self) -> Batch:
         if self.max_attempts is None:
@@ -196,7 +221,7 @@ class Trainer:
 
     def _writable(self, batch: Batch, is_drawn: bool) -> np.ndarray:
         """Tell which rows (B,) the policy could have written; others have no log-probability."""
-        if is_drawn:
+        if is_drawn and self.gp is None:
             return np.ones(len(batch), dtype=bool)
         return self.policy.prior.allowed(batch.programs)
 
