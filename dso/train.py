@@ -13,13 +13,13 @@ from dso.memory import HallOfFame, ParetoFront, PriorityQueue, ScoredPrograms
 from dso.policy_optimizer import Baseline, RiskFilter
 from dso.stopping import DeadEndWatch, Standing
 from dso.streams import Stream
-from dso.train_stats import COLUMNS, TrainStats
+from dso.train_stats import COLUMNS, GP_COLUMNS, TrainStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dso.evaluation import Evaluator, Scores
-    from dso.gp import GPController
+    from dso.gp import GPController, Harvest
     from dso.library import Library
     from dso.policy import Policy
     from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
@@ -79,6 +79,8 @@ class Trainer:
         Sample up to so many times in an iteration, until `batch_size` programs are there that were
         never evaluated before (the evaluator must remember keys); the others that came up on the
         way are learned from and counted too. None samples once, whatever comes.
+    gp : GPController, optional
+        Breeds from every batch; its best offspring join the batch, all of them count.
     warm_start : int, optional
         Programs that are sampled, evaluated and counted before the first iteration to fill the
         memory of the risk filter, if that has one; None is `batch_size`.
@@ -131,6 +133,7 @@ class Trainer:
         self.standing = Standing()
         self.best: ScoredPrograms | None = None
         self.last: Iteration | None = None
+        self.harvest: Harvest | None = None
         self._clock: float | None = None
 
     def step(self, override: Batch | None = None) -> dict[str, float]:
@@ -146,6 +149,7 @@ class Trainer:
         batch = self._sample() if override is None else override
         scores = self.evaluator.evaluate(batch.programs, self.standing.iteration, batch.on_policy)
         batch = self._with_scores(batch, scores)
+        n_rows = len(batch)
         batch, scores = self._meld(batch, scores)
         kept, quantile = self.risk_filter.select(scores.rewards, batch.programs)
         baseline = self.baseline.update(scores.rewards[kept], quantile)
@@ -154,8 +158,7 @@ class Trainer:
         statistics = self._learn(batch, scored, rows, baseline)
         self._remember(scored)
         row = self.stats.row(batch, scores, kept)
-        n_drawn = int(batch.on_policy.sum()) if self.gp is not None else len(batch)
-        self.standing = self._advanced(n_drawn + self.n_offspring, start)
+        self.standing = self._advanced(n_rows, start)
         self.last = Iteration(self.standing.iteration, batch, scores, kept, baseline, statistics)
         self.dead_ends.update(
             batch.withdrawn, len(batch), lambda: self.masking_report(batch.programs)
@@ -163,24 +166,22 @@ class Trainer:
         return self._log_row(row, baseline, time.perf_counter() - start)
 
     def _meld(self, batch: Batch, scores: Scores) -> tuple[Batch, Scores]:
-        """Add what genetic programming makes of the batch, off policy."""
-        self.n_offspring = 0
+        """Add what genetic programming makes of a batch, off policy."""
         if self.gp is None:
             return batch, scores
         self._remember(self._scored(batch, scores))
-
-        def is_done(offspring: Batch, verdicts: Scores) -> bool:
-            self._remember(self._scored(offspring, verdicts))
-            return self.standing.success
-
-        harvest = self.gp.step(batch, scores, self.standing.iteration, is_done)
-        if harvest is None:
+        self.harvest = self.gp.step(batch, scores, self.standing.iteration, self._take_in)
+        if self.harvest is None:
             return batch, scores
-        self.n_offspring = harvest.n_offspring
         return (
-            Batch.concatenate([batch, harvest.batch]),
-            type(scores).concatenate([scores, harvest.scores]),
+            Batch.concatenate([batch, self.harvest.batch]),
+            scores.concatenate([scores, self.harvest.scores]),
         )
+
+    def _take_in(self, offspring: Batch, scores: Scores) -> bool:
+        """Remember offspring; return whether the task is solved."""
+        self._remember(self._scored(offspring, scores))
+        return self.standing.success
 
     def _sample(self) -> Batch:
         if self.max_attempts is None:
@@ -258,15 +259,17 @@ class Trainer:
             success=self.is_success is not None and self.is_success(best.programs),
         )
 
-    def _advanced(self, n_samples: int, start: float) -> Standing:
+    def _advanced(self, n_rows: int, start: float) -> Standing:
         """Return the standing after this iteration; time between iterations counts."""
+        n_offspring = 0 if self.harvest is None else self.harvest.n_offspring
         now = time.perf_counter()
         seconds = now - (start if self._clock is None else self._clock)
         self._clock = now
         return replace(
             self.standing,
             iteration=self.standing.iteration + 1,
-            n_samples=self.standing.n_samples + n_samples,
+            n_samples=self.standing.n_samples + n_rows + n_offspring,
+            n_offspring=self.standing.n_offspring + n_offspring,
             seconds=self.standing.seconds + seconds,
         )
 
@@ -278,4 +281,12 @@ class Trainer:
             time=seconds,
             nevals=self.standing.n_samples,
         )
-        return {name: row[name] for name in COLUMNS}
+        if self.gp is None:
+            return {name: row[name] for name in COLUMNS}
+        found = self.harvest
+        row.update(
+            n_offspring=found.n_offspring if found else 0,
+            n_offspring_novel=found.n_novel if found else 0,
+            n_refused=found.n_refused if found else 0,
+        )
+        return {name: row[name] for name in (*COLUMNS, *GP_COLUMNS)}

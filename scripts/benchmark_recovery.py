@@ -81,7 +81,11 @@ def override(config: dict, assignments: list[str]) -> None:
     for assignment in assignments:
         place, value = assignment.split("=", 1)
         section, key = place.split(".", 1)
-        config[section][key] = json.loads(value)
+        node = config[section]
+        *path, last = key.split(".")
+        for step in path:
+            node = node[step]
+        node[last] = json.loads(value)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from dso.gp.breeder import Breeder, Offspring
 from dso.gp.controller import GPController, GPOptions, Harvest
 from dso.gp.population import Population
-from dso.gp.probe import Probe
+from dso.gp.probe import Probe, tokens_only
 
 __all__ = [
     "Breeder",
@@ -13,4 +13,5 @@ __all__ = [
     "Offspring",
     "Population",
     "Probe",
+    "tokens_only",
 ]

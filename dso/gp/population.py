@@ -73,6 +73,13 @@ class Population:
         keys = ranked.values ^ (ranked.islands.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
         return ranked[_core.first_rows(keys) == np.arange(len(keys))]
 
+    def pareto_front(self) -> Population:
+        """Return those that no other beats in both reward and complexity, simplest first."""
+        ranked = self[np.lexsort((self.programs.lengths, self.complexities, -self.rewards))]
+        simplest = np.minimum.accumulate(ranked.complexities)
+        is_on_front = np.append(True, ranked.complexities[1:] < simplest[:-1])[: len(ranked)]
+        return ranked[np.flatnonzero(is_on_front)[::-1]]
+
     def best_of_each(self, capacities: np.ndarray) -> Population:
         """Return, of a ranked population, the best `capacities` (I,) of each island."""
         return self[self.places() < capacities[self.islands]]

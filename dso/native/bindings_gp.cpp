@@ -10,12 +10,13 @@ namespace {
 
 constexpr size_t kRowsPerChunk = 64;
 
-BreedOptions make_options(double p_crossover, double p_mutate, double p_perturb, double p_archive,
-                          int tournament_size, int mutate_tree_max, int n_attempts) {
+BreedOptions make_options(double p_crossover, double p_mutate, double p_perturb, double p_join,
+                          double p_archive, int tournament_size, int mutate_tree_max,
+                          int n_attempts) {
     if (tournament_size < 1 || mutate_tree_max < 0 || n_attempts < 1)
         throw std::invalid_argument("BreedOptions: a size is too small");
-    return {p_crossover,     p_mutate,        p_perturb, p_archive,
-            tournament_size, mutate_tree_max, n_attempts};
+    return {p_crossover, p_mutate,        p_perturb,       p_join,
+            p_archive,   tournament_size, mutate_tree_max, n_attempts};
 }
 
 // A checked view of the parents; the arrays stay with the caller.
@@ -90,8 +91,8 @@ py::tuple breed_programs(const RuleSet& rules, const std::vector<uint8_t>& has_c
 void bind_gp(py::module_& m) {
     py::class_<BreedOptions>(m, "BreedOptions", "How offspring are made of their parents.")
         .def(py::init(&make_options), py::kw_only(), py::arg("p_crossover"), py::arg("p_mutate"),
-             py::arg("p_perturb"), py::arg("p_archive"), py::arg("tournament_size"),
-             py::arg("mutate_tree_max"), py::arg("n_attempts"));
+             py::arg("p_perturb"), py::arg("p_join"), py::arg("p_archive"),
+             py::arg("tournament_size"), py::arg("mutate_tree_max"), py::arg("n_attempts"));
     m.def("breed", &breed_programs, py::arg("rules"), py::arg("has_constant"), py::arg("tokens"),
           py::arg("lengths"), py::arg("constants"), py::arg("offsets"), py::arg("options"),
           py::arg("known").none(true), py::arg("key"), py::arg("rows"), py::arg("groups"),

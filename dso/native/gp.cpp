@@ -101,7 +101,7 @@ private:
         }
         unchanged_ = child_.size();
         if (crosses) cross(choose_parent(group));
-        if (mutates) mutate();
+        if (mutates) mutate(group);
         return operation_ != kCopied;
     }
 
@@ -156,7 +156,7 @@ private:
         operation_ |= kCrossed;
     }
 
-    void mutate() {
+    void mutate(int group) {
         if (options_.p_perturb > 0 && has_numbers() && draws_.happens(options_.p_perturb)) {
             perturb();
             return;
@@ -169,7 +169,7 @@ private:
                 replace_node();
                 break;
             case 2:
-                insert();
+                insert(group);
                 break;
             default:
                 shrink();
@@ -213,18 +213,26 @@ private:
         operation_ |= kReplaced;
     }
 
-    void insert() {
+    void insert(int group) {
         if (operators_.empty() || by_arity_[0].empty()) return;
         const size_t at = draws_.below(child_.size());
         const size_t end = end_of_subtree(child_, at);
         const int16_t token = operators_[draws_.below(operators_.size())];
         const auto arity = static_cast<size_t>(rules_.arities[token]);
         const size_t slot = draws_.below(arity);
+        const bool joins = arity > 1 && draws_.happens(options_.p_join);
+        size_t from = 0, to = 0;
+        if (joins) {
+            load(choose_parent(group), mate_);
+            from = draws_.below(mate_.size()), to = end_of_subtree(mate_, from);
+        }
         segment_.clear();
         segment_.push(token);
         for (size_t s = 0; s < arity; ++s) {
             if (s == slot)
                 segment_.append(child_, at, end);
+            else if (joins)
+                segment_.append(mate_, from, to);
             else
                 segment_.push(by_arity_[0][draws_.below(by_arity_[0].size())]);
         }

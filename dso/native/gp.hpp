@@ -27,6 +27,7 @@ enum Operation : uint8_t {
 struct BreedOptions {
     double p_crossover = 0.5, p_mutate = 0.5;
     double p_perturb = 0;  // share of mutations, where a program has constants
+    double p_join = 0;     // that an inserted operator's other arguments come from a mate
     double p_archive = 0;  // that a parent comes from the last group rather than the row's own
     int tournament_size = 5, mutate_tree_max = 3, n_attempts = 8;
 };
