@@ -164,6 +164,7 @@ class GPController:
         """
         if not self.options.keep_population:
             self._clear()
+        self.known.insert(batch.programs.keys())
         seeds = self._seeds(batch, scores, Stream(self.seed, "gp seeds", iteration))
         self._select(seeds)
         picked: list[tuple[Batch, Scores]] = []
