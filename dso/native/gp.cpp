@@ -29,18 +29,22 @@ private:
 };
 
 // A program that is being changed. Each position has its number beside it, NaN where there is none
-// or it is to be fitted.
+// or it is to be fitted; a library without constants goes without numbers.
 struct Sequence {
     std::vector<int16_t> tokens;
     std::vector<double> numbers;
+    bool has_numbers = false;
     size_t size() const { return tokens.size(); }
     void clear() { tokens.clear(), numbers.clear(); }
     void push(int16_t token, double number = kToBeFitted) {
-        tokens.push_back(token), numbers.push_back(number);
+        tokens.push_back(token);
+        if (has_numbers) numbers.push_back(number);
     }
     void append(const Sequence& other, size_t begin, size_t end) {
         tokens.insert(tokens.end(), other.tokens.begin() + begin, other.tokens.begin() + end);
-        numbers.insert(numbers.end(), other.numbers.begin() + begin, other.numbers.begin() + end);
+        if (has_numbers)
+            numbers.insert(numbers.end(), other.numbers.begin() + begin,
+                           other.numbers.begin() + end);
     }
 };
 
@@ -55,6 +59,10 @@ public:
           known_(known),
           state_(rules),
           by_arity_(rules.max_arity + 1) {
+        const bool has_numbers = std::any_of(has_constant.begin(), has_constant.end(),
+                                             [](uint8_t carries) { return carries; });
+        for (Sequence* sequence : {&child_, &mate_, &segment_, &other_})
+            sequence->has_numbers = has_numbers;
         for (size_t token = 0; token < rules.n_tokens(); ++token) {
             by_arity_[rules.arities[token]].push_back(static_cast<int16_t>(token));
             if (rules.arities[token] > 0) operators_.push_back(static_cast<int16_t>(token));
@@ -67,12 +75,13 @@ public:
         for (int attempt = 0; attempt < options_.n_attempts; ++attempt) {
             draws_.start(key, row, first_attempt + static_cast<uint32_t>(attempt));
             if (!vary(group)) continue;  // nothing that could be changed
-            if (!allowed(brood.n_positions)) {
-                ++brood.n_refused[at];
-                continue;
-            }
+            // The cheaper question first: a known program has obeyed already.
             if (operation_ != kPerturbed && known_ && known_->contains(hash())) {
                 ++brood.n_known[at];
+                continue;
+            }
+            if (!allowed(brood.n_positions)) {
+                ++brood.n_refused[at];
                 continue;
             }
             write(child_, at, brood);
@@ -124,8 +133,8 @@ private:
         const int16_t* tokens = from.row(program);
         const auto length = static_cast<size_t>(from.lengths[program]);
         into.tokens.assign(tokens, tokens + length);
+        if (!into.has_numbers) return;
         into.numbers.assign(length, kToBeFitted);
-        if (from.n_constants == 0) return;
         size_t slot = 0;
         for (size_t t = 0; t < length && slot < from.n_constants; ++t)
             if (has_constant_[tokens[t]]) into.numbers[t] = from.slots(program)[slot++];
@@ -208,7 +217,7 @@ private:
         size_t chosen = draws_.below(choices.size() - 1);
         if (choices[chosen] >= old) ++chosen;  // any but the old one
         child_.tokens[at] = choices[chosen];
-        child_.numbers[at] = kToBeFitted;
+        if (child_.has_numbers) child_.numbers[at] = kToBeFitted;
         unchanged_ = std::min(unchanged_, at);
         operation_ |= kReplaced;
     }
