@@ -18,8 +18,9 @@ from dso.train_stats import COLUMNS, GP_COLUMNS, TrainStats
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dso.evaluation import Evaluator, Scores
+    from dso.evaluation import Evaluator, RowBatches, Scores
     from dso.gp import GPController, Harvest
+    from dso.judge import Judge
     from dso.library import Library
     from dso.policy import Policy
     from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
@@ -81,6 +82,11 @@ class Trainer:
         way are learned from and counted too. None samples once, whatever comes.
     gp : GPController, optional
         Breeds from every batch; its best offspring join the batch, all of them count.
+    judge : Judge, optional
+        Rewards what is worth keeping on more rows of data than the search sees. Without it the
+        rewards of the search are those that are kept.
+    row_batches : RowBatches, optional
+        Chooses the rows that the search sees.
     warm_start : int, optional
         Programs that are sampled, evaluated and counted before the first iteration to fill the
         memory of the risk filter, if that has one; None is `batch_size`.
@@ -109,6 +115,8 @@ class Trainer:
         max_attempts: int | None = None,
         warm_start: int | None = None,
         gp: GPController | None = None,
+        judge: Judge | None = None,
+        row_batches: RowBatches | None = None,
         is_success: Callable[[ProgramBatch], bool] | None = None,
         masking_report: Callable[[ProgramBatch], str] = str,
     ) -> None:
@@ -127,6 +135,8 @@ class Trainer:
         self.queue = queue
         self.max_attempts = max_attempts
         self.gp = gp
+        self.judge = judge
+        self.row_batches = row_batches
         self.warm_start = batch_size if warm_start is None else warm_start
         self.stats = TrainStats(library.names)
         self.dead_ends = DeadEndWatch()
@@ -145,6 +155,7 @@ class Trainer:
             Programs to learn from in place of what the policy would have drawn.
         """
         start = time.perf_counter()
+        self._choose_rows()
         self._fill_memory()
         batch = self._sample() if override is None else override
         scores = self.evaluator.evaluate(batch.programs, self.standing.iteration, batch.on_policy)
@@ -197,6 +208,15 @@ class Trainer:
         name = f"sample again {attempt}" if attempt else "sample"
         return self.policy.sample(n, Stream(self.seed, name, self.standing.iteration))
 
+    def _choose_rows(self) -> None:
+        """Let the search see other rows where it is time to."""
+        if self.row_batches is None or not self.row_batches.start(self.standing.iteration):
+            return
+        if self.risk_filter.memory is not None:
+            self.risk_filter.memory.rescore(self.evaluator.rewards)
+        if self.gp is not None:
+            self.gp.rescore()
+
     def _fill_memory(self) -> None:
         """Before the first iteration, give a memory something to start from."""
         memory, n_rows = self.risk_filter.memory, self.warm_start
@@ -233,7 +253,10 @@ class Trainer:
         if not rows.any():
             return {}
         if self.queue is not None:
-            self.queue.update(scored[rows].best())
+            best = scored[rows].best()
+            if self.judge is not None:
+                best = self.judge.judge(best, self.standing.iteration)
+            self.queue.update(best)
         batch = batch[rows]
         statistics = self.policy_optimizer.step(batch, baseline, self.queue)
         if self.risk_filter.memory is not None:
@@ -243,11 +266,14 @@ class Trainer:
 
     def _remember(self, scored: ScoredPrograms) -> None:
         """Offer the batch to hall of fame and front, and look for a new best program."""
+        if self.judge is not None:
+            kept = self.hall_of_fame, self.pareto_front
+            scored = self.judge.select(scored, *kept, self.standing.iteration)
         if self.hall_of_fame is not None:
             self.hall_of_fame.update(scored)
         if self.pareto_front is not None:
             self.pareto_front.update(scored)
-        if scored.rewards.max() > self.standing.r_best:
+        if scored.rewards.max(initial=-np.inf) > self.standing.r_best:
             self._set_best(scored.best())
 
     def _set_best(self, best: ScoredPrograms) -> None:
@@ -255,6 +281,7 @@ class Trainer:
         self.standing = replace(
             self.standing,
             r_best=float(best.rewards[0]),
+            r_train=np.inf if best.training is None else float(best.training[0]),
             best_iteration=self.standing.iteration + 1,
             success=self.is_success is not None and self.is_success(best.programs),
         )
@@ -281,12 +308,12 @@ class Trainer:
             time=seconds,
             nevals=self.standing.n_samples,
         )
-        if self.gp is None:
-            return {name: row[name] for name in COLUMNS}
-        found = self.harvest
-        row.update(
-            n_offspring=found.n_offspring if found else 0,
-            n_offspring_novel=found.n_novel if found else 0,
-            n_refused=found.n_refused if found else 0,
-        )
-        return {name: row[name] for name in (*COLUMNS, *GP_COLUMNS)}
+        row = {name: row[name] for name in COLUMNS}
+        if self.row_batches is not None:
+            row["n_rows"] = self.row_batches.n_rows
+        return row if self.gp is None else {**row, **self._gp_columns()}
+
+    def _gp_columns(self) -> dict[str, float]:
+        harvest = self.harvest
+        counts = (harvest.n_offspring, harvest.n_novel, harvest.n_refused) if harvest else (0, 0, 0)
+        return dict(zip(GP_COLUMNS, counts, strict=True))

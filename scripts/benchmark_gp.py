@@ -72,7 +72,9 @@ def main() -> None:
     n_offspring = totals["n_offspring"]
     tries = n_offspring + totals["n_refused"]
     length = trainer.gp.population.programs.lengths.mean()
-    print(f"{arguments.benchmark}, {len(optimizer.task.y_train)} rows, {length:.0f} tokens a program")
+    print(
+        f"{arguments.benchmark}, {len(optimizer.task.y_train)} rows, {length:.0f} tokens a program"
+    )
     print(f"{median(rates):,.0f} offspring per CPU-second bred, checked and scored", end=" ")
     print(f"(windows {min(rates):,.0f} to {max(rates):,.0f})")
     print(f"{median(whole):,.0f} in all (windows {min(whole):,.0f} to {max(whole):,.0f})")

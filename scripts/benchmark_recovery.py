@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from dso import DeepSymbolicOptimizer
 from dso.config import load_config
@@ -80,12 +81,29 @@ def override(config: dict, assignments: list[str]) -> None:
     """Apply assignments like ``policy_optimizer.pqt_use_pg=true``."""
     for assignment in assignments:
         place, value = assignment.split("=", 1)
-        section, key = place.split(".", 1)
-        node = config[section]
-        *path, last = key.split(".")
+        *path, key = place.split(".")
+        section = config
         for step in path:
-            node = node[step]
-        node[last] = json.loads(value)
+            section = section[step]
+        section[key] = json.loads(value)
+
+
+def summary(path: Path) -> str:
+    """Return a Markdown table of the rows written so far; medians are of recovered runs."""
+    rows = pd.read_csv(path)
+    lines = [
+        "| Benchmark | Recovered | Median samples | Median CPU-seconds |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, runs in rows.groupby("benchmark", sort=False):
+        found = runs[runs["recovered"]]
+        medians = (
+            f"{found['n_samples'].median():,.0f} | {found['seconds'].median():.1f}"
+            if len(found)
+            else "|"
+        )
+        lines.append(f"| {name} | {len(found)} of {len(runs)} | {medians} |".replace(",", " "))
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -119,6 +137,7 @@ def main() -> None:
                 writer.writerow(row)
                 file.flush()
                 print(*(f"{key}={value}" for key, value in row.items()), flush=True)
+    print(summary(arguments.out))
 
 
 if __name__ == "__main__":

@@ -89,9 +89,7 @@ def insertions(tree: Tree, arities) -> set[Tree]:
 
 def shrinkings(tree: Tree) -> set[Tree]:
     """Return all that putting an operator's argument in its place can make."""
-    return {
-        put(tree, path, child) for path in paths(tree) for child in at(tree, path)[2:]
-    }
+    return {put(tree, path, child) for path in paths(tree) for child in at(tree, path)[2:]}
 
 
 def full_trees(arities, n_levels: int) -> set[Tree]:

@@ -470,7 +470,6 @@ def test_a_generation_can_be_followed(caplog):
     ("section", "values", "name"),
     [
         ("checkpoint", {"load_path": "x"}, "checkpoint.load_path"),
-        ("task", {"validation_fraction": 0.2}, "task.validation_fraction"),
         ("task", {"function_set": ["add", "poly"]}, "'poly' cannot be fitted"),
     ],
 )

@@ -286,7 +286,8 @@ class GPMeld(Section):
         20, "Generations per iteration."
     )
     population_size: Annotated[int, Field(ge=1, le=10_000_000), WHOLE] | None = key(
-        None, "Individuals on all islands together, seeded by the batch; null = training.batch_size."
+        None,
+        "Individuals on all islands together, seeded by the batch; null = training.batch_size.",
     )
     p_crossover: Share = key(0.5, "Probability that an offspring is crossed with a second parent.")
     p_mutate: Share = key(
@@ -352,7 +353,10 @@ class GPMeld(Section):
     @model_validator(mode="before")
     @classmethod
     def _no_binding(cls, section: object) -> object:
-        gone = {"crossover_operator": "cxModifiedPMX", "mutation_operator": "multi_constrained_mutate"}
+        gone = {
+            "crossover_operator": "cxModifiedPMX",
+            "mutation_operator": "multi_constrained_mutate",
+        }
         for name, value in gone.items() if isinstance(section, dict) else ():
             if section.get(name) == value:
                 allowed = cls.model_fields[name].default

@@ -50,8 +50,12 @@ class Breeder:
         All of its constraints hold for every offspring; soft priors play no part.
     p_crossover, p_mutate : float
         Probabilities that an offspring is crossed and mutated; one of both happens at least.
+    p_join : float
+        Share of insertions whose other arguments are subtrees of a mate instead of terminals.
     p_perturb : float
         Share of the mutations that change a fitted number, where a program has one.
+    p_archive : float
+        Probability that a parent is drawn from the archive, if there is one.
     tournament_size : int
     mutate_tree_max : int
         Greatest depth of a subtree made by mutation.
@@ -122,24 +126,33 @@ class Breeder:
         parts = self._native(parents, offsets, stream.key, rows, islands, 0, known)
         programs = ProgramBatch(*parts[:3])
         operations, n_refused, n_known = parts[4], int(parts[5].sum()), int(parts[6].sum())
-        if self.prior.python:
-            for round_ in range(1, self.n_attempts):
-                bad = np.flatnonzero(
-                    (operations != COPIED) & ~self.prior.python.allowed(programs, self.prior.rules)
-                )
-                if len(bad) == 0:
-                    break
-                n_refused += len(bad)
-                more = self._native(
-                    parents, offsets, stream.key, rows[bad], islands[bad],
-                    round_ * self.n_attempts, known,
-                )  # fmt: skip
-                for whole, part in zip((*_arrays(programs), operations), (*more[:3], more[4])):
-                    whole[bad] = part
-                n_refused, n_known = n_refused + int(more[5].sum()), n_known + int(more[6].sum())
-            bad = ~self.prior.python.allowed(programs, self.prior.rules)
-            operations[bad] = COPIED
-        return Offspring(programs, islands, operations, n_refused, n_known)
+        offspring = Offspring(programs, islands, operations, n_refused, n_known)
+        if not self.prior.python:
+            return offspring
+        return self._under_python_priors(offspring, parents, offsets, stream.key, known)
+
+    def _under_python_priors(
+        self, offspring: Offspring, parents: Population, offsets: list[int], key: int, known: Any
+    ) -> Offspring:
+        """Breed those again that priors in Python refuse, whole rows at a time."""
+        programs, operations = offspring.programs, offspring.operations
+        n_refused, n_known = offspring.n_refused, offspring.n_known
+        for round_ in range(1, self.n_attempts + 1):
+            is_allowed = self.prior.python.allowed(programs, self.prior.rules)
+            bad = np.flatnonzero((operations != COPIED) & ~is_allowed)
+            n_refused += len(bad)
+            if len(bad) == 0 or round_ == self.n_attempts:
+                operations[bad] = COPIED
+                break
+            first_attempt = round_ * self.n_attempts
+            rows, islands = bad.astype(np.uint32), offspring.islands[bad]
+            more = self._native(parents, offsets, key, rows, islands, first_attempt, known)
+            for whole, part in zip(
+                (*_arrays(programs), operations), (*more[:3], more[4]), strict=True
+            ):
+                whole[bad] = part
+            n_refused, n_known = n_refused + int(more[5].sum()), n_known + int(more[6].sum())
+        return Offspring(programs, offspring.islands, operations, n_refused, n_known)
 
     def _native(
         self,

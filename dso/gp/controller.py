@@ -294,6 +294,18 @@ class GPController:
         self.last_gain[is_idle] = self.n_generations
         self._select(seeds[is_idle[seeds.islands]])
 
+    def rescore(self) -> None:
+        """Reward those who live on again: the search sees other rows of data."""
+        for name in ("population", "archive"):
+            individuals = getattr(self, name)
+            if len(individuals):
+                rewards = self.evaluator.rewards(individuals.programs)
+                setattr(self, name, replace(individuals, rewards=rewards))
+        self.population = self.population[self.population.order()]
+        self.archive = self.archive.pareto_front()
+        self.best[:] = -np.inf
+        self.last_gain[:] = self.n_generations
+
     def _tell(self, generation: int, bred: Offspring, n_scored: int) -> None:
         logger.info(
             "gp_meld: generation %d, %d offspring scored, %d tries refused, population %d, best %g",

@@ -63,9 +63,7 @@ class Population:
 
         A row that stands before another is older.
         """
-        return np.lexsort(
-            (self.programs.lengths, self.complexities, -self.rewards, self.islands)
-        )
+        return np.lexsort((self.programs.lengths, self.complexities, -self.rewards, self.islands))
 
     def unique(self) -> Population:
         """Return the ranked population with the first of those of equal values on each island."""

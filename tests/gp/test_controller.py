@@ -89,9 +89,7 @@ def test_every_reward_is_that_of_the_mutated_program(function_set):
             offspring.rewards, own_rewards(controller, offspring.programs)
         )
     population = controller.population
-    np.testing.assert_array_equal(
-        population.rewards, own_rewards(controller, population.programs)
-    )
+    np.testing.assert_array_equal(population.rewards, own_rewards(controller, population.programs))
     best = harvest.batch
     np.testing.assert_array_equal(best.rewards, own_rewards(controller, best.programs))
     np.testing.assert_array_equal(best.rewards, harvest.scores.rewards)
@@ -264,6 +262,21 @@ def test_a_stored_state_goes_on_as_if_nothing_had_been():
     for iteration in range(3, 6):
         expected = one.step(*draw(iteration), iteration, go_on)
         same(other.step(*draw_too(iteration), iteration, go_on), expected)
+
+
+def test_other_rows_of_data_change_the_rewards_of_those_who_live_on():
+    controller, draw = make(keep_population=True, has_archive=True, n_islands=2)
+    controller.step(*draw(0), 0, go_on)
+    before = controller.population
+    task = RegressionTask(dataset=(X[:7], -Y[:7]), function_set=["add", "mul", "sin", "log"])
+    controller.evaluator.change_task(task, 1)
+    controller.rescore()
+    population = controller.population
+    assert set(population.programs.keys()) == set(before.programs.keys())
+    for individuals in (population, controller.archive):
+        expected = own_rewards(controller, individuals.programs)
+        np.testing.assert_array_equal(individuals.rewards, expected)
+    assert population.order().tolist() == list(range(len(population)))
 
 
 def test_constants_of_parents_travel_when_they_are_not_fitted():
