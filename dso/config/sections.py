@@ -357,8 +357,9 @@ class GPMeld(Section):
             "crossover_operator": "cxModifiedPMX",
             "mutation_operator": "multi_constrained_mutate",
         }
-        for name, value in gone.items() if isinstance(section, dict) else ():
-            if section.get(name) == value:
+        given = section if isinstance(section, dict) else {}
+        for name, value in gone.items():
+            if given.get(name) == value:
                 allowed = cls.model_fields[name].default
                 raise ValueError(
                     f"{name} {value!r} belongs to the task 'binding', which does not exist; "
