@@ -11,7 +11,7 @@ from dso.config import load_config
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
 
-RUNS = {"regression/Nguyen-2", "regression/PiecewiseFunction-1"}
+RUNS = {"regression/Constant-7", "regression/Nguyen-2", "regression/PiecewiseFunction-1"}
 WITH_GP = {"regression/Nguyen-2-GPmeld"}
 NOT_YET = {
     "regression/Poly-1": (
