@@ -334,6 +334,7 @@ def do_jobs(
         return
     for job in jobs:
         job.config["training"].update(verbose=False, n_cores_batch=1)
+        job.config["gp_meld"]["parallel_eval"] = False
     with status_folder(jobs[0].config["experiment"]["logdir"] if scheduler else None) as statuses:
         if watch is not None:
             watch(statuses)

@@ -22,6 +22,7 @@ from dso.errors import UserError
 from dso.memory import complexity_measure
 from dso.parts import (
     make_evaluator,
+    make_gp,
     make_judge,
     make_memory,
     make_policy,
@@ -165,6 +166,7 @@ class DeepSymbolicOptimizer:
             queue=make_queue(config, self.policy_optimizer, stream_seed),
             max_attempts=max_attempts(config),
             warm_start=config.training.warm_start,
+            gp=make_gp(config, self.task, self.prior, self.evaluator, stream_seed),
             judge=self.judge,
             row_batches=make_row_batches(self.task, self.evaluator, self.judge, stream_seed),
             is_success=self._is_success if config.training.early_stopping else None,

@@ -6,7 +6,6 @@ from dso.config import Config
 from dso.errors import UserError
 
 OFF: dict[tuple[str, str], object] = {
-    ("gp_meld", "run_gp_meld"): False,
     ("semantic", "on"): False,
 }
 """Keys whose part does not exist yet, each with the value that asks for nothing."""

@@ -41,6 +41,10 @@ KINDS: dict[str, dict] = {
     "ppo": {"policy_optimizer": {"policy_optimizer_type": "ppo", "ppo_n_iters": 2}},
     "memory": {"training": {"use_memory": True, "memory_capacity": 50}},
     "const": {"task": {"function_set": ["add", "mul", "sin", "const"]}},
+    "gp": {
+        "gp_meld": {"run_gp_meld": True, "generations": 3, "population_size": 60},
+        "task": {"function_set": ["add", "mul", "sin", "const"]},
+    },
     "noise": {"task": {"reward_noise": 0.1}},
     "rows": {
         "task": {
