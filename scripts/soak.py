@@ -52,7 +52,7 @@ KINDS: dict[str, dict] = {
         "policy": {"cell": "gru"},
     },
     "poly": {"task": {"function_set": ["add", "mul", "sin", "poly"]}},
-    "gp": {"gp_meld": {"run_gp_meld": True, "generations": 5, "population_size": 50}},
+    "gp": {"gp_meld": {"run_gp_meld": True, "generations": 5, "population_size": 60}},
     "semantic": {"semantic": {"on": True}},
 }
 

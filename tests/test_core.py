@@ -469,7 +469,6 @@ def test_a_generation_can_be_followed(caplog):
 @pytest.mark.parametrize(
     ("section", "values", "name"),
     [
-        ("checkpoint", {"load_path": "x"}, "checkpoint.load_path"),
         ("task", {"function_set": ["add", "poly"]}, "'poly' cannot be fitted"),
     ],
 )
