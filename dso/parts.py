@@ -16,7 +16,7 @@ from dso.config import Config
 from dso.config.config import TASK_DEFAULTS
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, make_fitter
-from dso.memory import PriorityQueue, ProgramMemory
+from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
 from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
 from dso.prior import JointPrior, make_joint_prior
 from dso.recorders import (
@@ -38,6 +38,7 @@ from dso.task import make_task as make_task_of
 
 if TYPE_CHECKING:
     from dso.policy import Policy
+    from dso.program import ProgramBatch
 
 logger = logging.getLogger("dso")
 
@@ -49,14 +50,14 @@ def n_cores(config: Config) -> int:
 
 
 def make_task(config: Config) -> Task:
-    """Build the task, and refuse one whose tokens cannot be fitted yet."""
+    """Build the task, and refuse one whose tokens nothing can fit."""
     section = config.task.to_dict()
     if not is_reference(section["task_type"]):
         section.pop("validation_fraction", None)
     task = make_task_of(**section)
     task.n_threads = n_cores(config)
-    if task.library.poly_token is not None:
-        raise UserError("task.function_set: 'poly' cannot be fitted in this version; leave it out.")
+    if task.library.poly_token is not None and getattr(task, "polynomials", None) is None:
+        raise UserError("task.function_set: 'poly' needs data to be fitted to, as regression has.")
     return task
 
 
@@ -80,6 +81,15 @@ def make_archive(config: Config, task: Task) -> ProgramArchive | None:
         logger.warning("logging.save_cache: rewards with noise are not cached; nothing to save.")
         return None
     return ProgramArchive(config.logging.save_cache_r_min)
+
+
+def make_complexity(config: Config, task: Task) -> Callable[[ProgramBatch], np.ndarray]:
+    """Return the complexity of programs; of tokens, where `poly` counts its fitted terms."""
+    kind, library = config.training.complexity, task.library
+    measure = complexity_measure(kind, library.complexities)
+    if kind != "token" or library.poly_token is None:
+        return measure
+    return lambda programs: measure(programs) + task.polynomials.n_more_terms(programs)
 
 
 def data_ranges(task: Task) -> dict[str, np.ndarray]:

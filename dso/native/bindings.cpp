@@ -5,5 +5,6 @@ PYBIND11_MODULE(_core, m) {
     dso::bind_programs(m);
     dso::bind_evaluation(m);
     dso::bind_fitting(m);
+    dso::bind_polynomials(m);
     dso::bind_sampling(m);
 }

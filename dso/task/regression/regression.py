@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from dso.library import Library, create_tokens
-from dso.program import Program, ProgramBatch
+from dso.library import FittedPolynomial, Library, create_tokens
+from dso.program import Program, ProgramBatch, has_poly
 from dso.program.execute import VALID
 from dso.program.program_batch import Rows
 from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
 from dso.task.regression.metrics import make_metric
+from dso.task.regression.polynomial_fitter import PolynomialFitter, PolynomialOptions
+from dso.task.regression.polynomial_scorer import PolynomialScorer
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
 from dso.task.regression.scorer import Scorer
 from dso.task.task import HierarchicalTask, Rewards
@@ -51,7 +53,7 @@ class RegressionTask(HierarchicalTask):
     decision_tree_threshold_set : sequence, optional
         Thresholds of StateChecker tokens.
     poly_optimizer_params : dict, optional
-        Kept for the fitting of ``poly`` tokens.
+        Fields of `PolynomialOptions`, for the token `poly`.
     header, y_limit : bool or None, float or None
         See `load_dataset`.
     """
@@ -91,7 +93,6 @@ class RegressionTask(HierarchicalTask):
         self.stochastic = reward_noise > 0
         self.threshold = threshold
         self.protected = protected
-        self.poly_optimizer_params = poly_optimizer_params
         self.library = Library(
             create_tokens(
                 data.n_input_var,
@@ -101,6 +102,11 @@ class RegressionTask(HierarchicalTask):
             )
         )
         self._train = Scorer.of_rows(self.library, data.X_train, data.y_train, protected=protected)
+        self.polynomials: PolynomialFitter | None = None
+        if self.library.poly_token is not None:
+            options = PolynomialOptions(**(poly_optimizer_params or {}))
+            self._train = fitting = PolynomialScorer.like(self._train, options)
+            self.polynomials = fitting.fitter
         self._quick_rows = _quick_test_rows(data)
         self._n_noisy_calls = 0
 
@@ -138,7 +144,8 @@ class RegressionTask(HierarchicalTask):
         """Reward a batch of B programs."""
         if self.stochastic:
             return self._noisy_rewards(programs)
-        return self._train.rewards(self.metric, programs, self.n_threads)
+        scored = self._train.rewards(self.metric, programs, self.n_threads)
+        return self._without_interpolation(programs, scored)
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
         """Return the reward of one program.
@@ -169,10 +176,17 @@ class RegressionTask(HierarchicalTask):
             and ``<name>_noiseless``. All but ``success`` are None if the program is invalid there.
         """
         rows = slice(None) if final else self._quick_rows
-        predictions, cause, _ = self._test_scorer(rows).predictions(program.batch)
+        polynomials = [program.polynomial]
+        if program.polynomial is None:
+            polynomials = self._polynomials(program.batch)
+        test = self._test_scorer(rows)
+        predictions, cause, _ = test.predictions(program.batch, 1, polynomials)
+        result = self._judge(predictions, rows)
         if cause[0] != VALID:
-            return dict.fromkeys(self._judge(predictions, rows)) | {"success": False}
-        return self._judge(predictions, rows)
+            return dict.fromkeys(result) | {"success": False}
+        if self.dataset.X_test is self.dataset.X_train and self._interpolates(program.batch)[0]:
+            result["success"] = False
+        return result
 
     def final_evaluation(self, program: Program) -> dict[str, Any]:
         """Judge a program by every test row."""
@@ -206,6 +220,35 @@ class RegressionTask(HierarchicalTask):
                 result[metric.name + suffix] = float(rewards[0])
         return result
 
+    def _polynomials(self, programs: ProgramBatch) -> list[FittedPolynomial | None]:
+        """Return what was fitted to each program that has a `poly`."""
+        if self.polynomials is None:
+            return [None] * len(programs)
+        return self.polynomials.polynomials(programs, self.n_threads)
+
+    def _interpolates(self, programs: ProgramBatch) -> np.ndarray:
+        """Tell which programs (B,) have too many fitted numbers for an exact fit to mean anything.
+
+        With p of them it takes 2 p + 1 training rows.
+        """
+        n_fitted = np.zeros(len(programs), dtype=np.int64)
+        if self.library.const_token is not None:
+            n_fitted += (programs.tokens == self.library.const_token).sum(axis=1)
+        if self.polynomials is not None:
+            n_fitted += self.polynomials.n_monomials * has_poly(self.library, programs)
+        return len(self.y_train) < 2 * n_fitted + 1
+
+    def _without_interpolation(self, programs: ProgramBatch, scored: Rewards) -> Rewards:
+        """Let no program that may only interpolate have a better reward than one that nearly fits.
+
+        "Nearly" is an error at the threshold of success.
+        """
+        if not self.metric.is_of_mse:
+            return scored
+        error = np.array([self.threshold * self.metric.variance])
+        best = np.where(self._interpolates(programs), self.metric.from_mse(error), np.inf)
+        return replace(scored, values=np.minimum(scored.values, best))
+
     def _noisy_rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward a batch with noise on the rewards or on the predictions; never on invalid ones."""
         random = self.noise.generator(self._n_noisy_calls)
@@ -229,7 +272,10 @@ class RegressionTask(HierarchicalTask):
         has_succeeded = candidates.copy()
         if candidates.any():
             test = self._test_scorer(self._quick_rows)
-            mse = test.mean_squared_error(programs[candidates], self.n_threads).values
+            chosen = programs[candidates]
+            mse = test.mean_squared_error(
+                chosen, self.n_threads, self._polynomials(chosen)
+            ).values
             nmse = mse / np.var(self.dataset.y_test_noiseless)
             has_succeeded[candidates] = nmse < self.threshold
         return has_succeeded

@@ -9,7 +9,7 @@ import numpy as np
 
 from dso.library import Library
 from dso.program import ProgramBatch, execute, fraction_within, mean_squared_error
-from dso.program.execute import Execution
+from dso.program.execute import Execution, Polynomials
 from dso.task.regression.metrics import Metric
 from dso.task.task import Rewards
 
@@ -79,7 +79,9 @@ class Scorer:
         ]
         return Rewards(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
-    def mean_squared_error(self, programs: ProgramBatch, n_threads: int = 1) -> Execution:
+    def mean_squared_error(
+        self, programs: ProgramBatch, n_threads: int = 1, polynomials: Polynomials = None
+    ) -> Execution:
         """Return the error of each program (B,), NaN where it is invalid."""
         return mean_squared_error(
             self.library,
@@ -89,14 +91,23 @@ class Scorer:
             self.weights,
             self.protected,
             n_threads,
+            polynomials,
         )
 
-    def predictions(self, programs: ProgramBatch, n_threads: int = 1) -> Execution:
+    def predictions(
+        self, programs: ProgramBatch, n_threads: int = 1, polynomials: Polynomials = None
+    ) -> Execution:
         """Return the predictions of each program, (B, N)."""
-        return execute(self.library, programs, self.columns, self.protected, n_threads)
+        return execute(
+            self.library, programs, self.columns, self.protected, n_threads, polynomials
+        )
 
     def _fraction(
-        self, tolerance: tuple[float, ...], programs: ProgramBatch, n_threads: int
+        self,
+        tolerance: tuple[float, ...],
+        programs: ProgramBatch,
+        n_threads: int,
+        polynomials: Polynomials = None,
     ) -> Execution:
         relative, absolute = tolerance
         return fraction_within(
@@ -109,6 +120,7 @@ class Scorer:
             self.weights,
             self.protected,
             n_threads,
+            polynomials,
         )
 
     def _of_predictions(
