@@ -79,19 +79,23 @@ static py::tuple fit_polynomials(const Library& library, const Array<int16_t>& t
                                  const Array<double>& X, const Array<double>& y,
                                  const OptionalArray& weights, bool is_protected,
                                  const BasisStorage& storage, const OptionalArray& lower,
-                                 const OptionalArray& upper, double coef_tol, int max_steps,
-                                 double work, bool with_wanted, int n_threads) {
+                                 const OptionalArray& upper, const BasisStorage* sparse,
+                                 size_t most_terms, double coef_tol, int max_steps, double work,
+                                 bool with_wanted, int n_threads) {
     const ProgramView programs = view_programs(tokens, lengths, start);
     const Columns data(require_matrix(X).data(), X.shape(0), X.shape(1));
     check_programs(library, programs, data.n_columns(), Polynomials::allowed);
-    if (storage.n_rows != data.n_rows()) throw std::invalid_argument("basis: of other rows than X");
+    if (storage.n_rows != data.n_rows() || (sparse && sparse->n_rows != data.n_rows()))
+        throw std::invalid_argument("basis: of other rows than X");
     const TargetStorage targets(y, weights, data.n_rows());
     const double none = std::numeric_limits<double>::infinity();
     std::vector<double> no_lower, no_upper;
     const double* low = bounds_or(lower, no_lower, -none, programs);
     const double* high = bounds_or(upper, no_upper, none, programs);
     const size_t B = programs.n_programs, K = programs.n_constants, N = data.n_rows();
-    const size_t P = storage.basis.monomials.size();
+    const size_t P = (sparse ? sparse : &storage)->basis.monomials.size();
+    if (P < storage.basis.monomials.size())
+        throw std::invalid_argument("sparse_basis: fewer monomials than the basis");
     py::array_t<double> coefficients({B, P}), constants({B, K}), mse(B);
     py::array_t<double> wanted({with_wanted ? B : 0, N});
     py::array_t<uint8_t> cause(B);
@@ -101,9 +105,10 @@ static py::tuple fit_polynomials(const Library& library, const Array<int16_t>& t
     uint8_t* causes = cause.mutable_data();
     int32_t* nodes = node.mutable_data();
     std::copy(start.data(), start.data() + B * K, numbers);
-    const PolynomialOptions options{coef_tol, max_steps, work};
+    const PolynomialOptions options{coef_tol, max_steps, work, most_terms};
     const auto chunk_of_programs = [&](size_t, size_t begin, size_t end) {
-        PolynomialFit fitter(library, data, targets.target, storage.basis, is_protected, options);
+        PolynomialFit fitter(library, data, targets.target, storage.basis,
+                             sparse ? &sparse->basis : nullptr, is_protected, options);
         for (size_t p = begin; p < end; ++p) {
             double error = 0;
             const Verdict verdict =
@@ -219,7 +224,8 @@ void bind_polynomials(py::module_& m) {
     m.def("fit_polynomials", &fit_polynomials, py::arg("library"), py::arg("tokens"),
           py::arg("lengths"), py::arg("start"), py::arg("X"), py::arg("y"), py::arg("weights"),
           py::arg("protected"), py::arg("basis"), py::arg("lower") = py::none(),
-          py::arg("upper") = py::none(), py::arg("coef_tol") = 0.0, py::arg("max_steps") = 50,
+          py::arg("upper") = py::none(), py::arg("sparse_basis") = py::none(),
+          py::arg("most_terms") = 0, py::arg("coef_tol") = 0.0, py::arg("max_steps") = 50,
           py::arg("work") = 2.5e6, py::arg("with_wanted") = false, py::arg("n_threads") = 1,
           "Programs with one polynomial each -> its coefficients (B, P), constants (B, K), mean "
           "squared error (B,), NaN where invalid, cause (B,), node (B,), and, if asked for, what "

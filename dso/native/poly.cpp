@@ -88,6 +88,29 @@ static void transposed_times(const double* matrix, const double* vector, double*
     }
 }
 
+// The solution of (matrix + damping * its diagonal) x = right by Gauss-Jordan elimination; 0 where
+// that is no number.
+static std::vector<double> solved(std::vector<double> matrix, std::vector<double> right,
+                                  double damping) {
+    const size_t n = right.size();
+    for (size_t i = 0; i < n; ++i) {
+        double& pivot = matrix[i * n + i];
+        pivot = pivot > 0 ? pivot * (1 + damping) : 1;
+    }
+    for (size_t i = 0; i < n; ++i)
+        for (size_t j = 0; j < n; ++j) {
+            if (i == j) continue;
+            const double factor = matrix[j * n + i] / matrix[i * n + i];
+            for (size_t k = i; k < n; ++k) matrix[j * n + k] -= factor * matrix[i * n + k];
+            right[j] -= factor * right[i];
+        }
+    for (size_t i = 0; i < n; ++i) {
+        right[i] /= matrix[i * n + i];
+        if (!std::isfinite(right[i])) right[i] = 0;
+    }
+    return right;
+}
+
 double PolynomialProgram::linearise(const double* constants, const double* values, double bound,
                                     Linearisation& out) {
     for (Instruction& step : code_)
@@ -121,20 +144,23 @@ double PolynomialProgram::linearise(const double* constants, const double* value
 }
 
 PolynomialFit::PolynomialFit(const Library& library, const Columns& data, const Target& target,
-                             const PolynomialBasis& basis, bool is_protected,
-                             const PolynomialOptions& options)
+                             const PolynomialBasis& basis, const PolynomialBasis* sparse,
+                             bool is_protected, const PolynomialOptions& options)
     : data_(data),
       target_(target),
       basis_(basis),
-      monomials_(basis.monomials),
+      sparse_(sparse),
+      monomials_(sparse ? sparse->monomials : basis.monomials),
       options_(options),
       n_rows_(data.n_rows()),
       n_padded_(data.n_padded()),
       holed_(library, data, is_protected),
       program_(library, data, target, is_protected) {
-    for (auto* rows : {&z_, &mask_, &values_, &trial_values_, &scaled_, &residual_, &image_})
+    for (auto* rows : {&z_, &mask_, &values_, &trial_values_, &beside_values_, &scaled_, &residual_,
+                       &image_})
         rows->assign(n_padded_, 0);
-    for (auto* u : {&u_, &trial_u_}) u->assign(basis.stride, 0);
+    for (auto* u : {&u_, &trial_u_, &beside_u_}) u->assign(basis.stride, 0);
+    if (sparse) sparse_u_.assign(sparse->stride, 0);
 }
 
 void PolynomialFit::forward(const double* u, double* out) const {
@@ -169,13 +195,11 @@ double PolynomialFit::try_inverse(size_t n_known, const double* constants) {
         backward(scaled_.data(), u_.data());
     } else {
         // Least squares on some of the rows only.
-        free_.clear();
         here_.slopes = mask_;
         multiply(here_.errors.data(), z_.data(), mask_.data(), n_padded_);
         for (double& error : here_.errors) error = -error;
-        scale_columns();
-        solve(1e-14);
-        std::copy(step_.begin(), step_.begin() + basis_.stride, u_.begin());
+        solve(here_.errors.data(), 1e-14);
+        u_ = step_;
     }
     forward(u_.data(), values_.data());
     return program_.linearise(constants, values_.data(), kInfinity, here_);
@@ -212,96 +236,122 @@ void PolynomialFit::choose_free(size_t K, const double* lower, const double* upp
         if (lower[k] < upper[k]) free_.push_back(k);
 }
 
-// Choose units for the free constants in which their derivatives are as large as those of u.
-void PolynomialFit::scale_columns() {
-    double total = 0;
-    for (size_t i = 0; i < n_rows_; ++i) total += here_.slopes[i] * here_.slopes[i];
-    mean_square_slope_ = total / target_.total_weight;
-    column_scale_.clear();
-    for (const size_t k : free_) {
-        const double* column = here_.jacobian.data() + k * n_padded_;
-        const double square = dot(column, column, n_padded_);
-        column_scale_.push_back(square > 0 ? std::sqrt((mean_square_slope_ > 0 ? mean_square_slope_ : 1) / square) : 0);
-    }
-    if (!(mean_square_slope_ > 0)) mean_square_slope_ = 1;
-}
-
-// rows = J step
-void PolynomialFit::apply(const double* step, double* rows) const {
-    forward(step, rows);
-    multiply(rows, rows, here_.slopes.data(), n_padded_);
-    for (size_t f = 0; f < free_.size(); ++f)
-        add(rows, step[basis_.stride + f] * column_scale_[f],
-            here_.jacobian.data() + free_[f] * n_padded_, n_padded_);
-}
-
-// step = J' rows
-void PolynomialFit::apply_transposed(const double* rows, double* step) {
-    multiply(scaled_.data(), rows, here_.slopes.data(), n_padded_);
-    backward(scaled_.data(), step);
-    for (size_t f = 0; f < free_.size(); ++f)
-        step[basis_.stride + f] =
-            column_scale_[f] *
-            dot(here_.jacobian.data() + free_[f] * n_padded_, rows, n_padded_);
-}
-
-// Conjugate gradients for the damped step (J'J + damping) step = -J' errors. Returns the sum of
-// squares that is left of the errors in the linear model.
-double PolynomialFit::solve(double damping) {
-    const size_t size = basis_.stride + (free_.size() + kLanes - 1) / kLanes * kLanes;
-    for (auto* vector : {&step_, &direction_, &gradient_}) vector->assign(size, 0);
-    damping *= mean_square_slope_;
-    for (size_t i = 0; i < n_padded_; ++i) residual_[i] = -here_.errors[i];
-    apply_transposed(residual_.data(), gradient_.data());
+// Conjugate gradients for the damped step (J'J + damping) step = -J' errors in u, where
+// J = slopes * values. Leaves -(errors + J step) in `residual_`.
+void PolynomialFit::solve(const double* errors, double damping) {
+    for (auto* vector : {&step_, &direction_, &gradient_}) vector->assign(basis_.stride, 0);
+    const double* slopes = here_.slopes.data();
+    damping *= std::max(dot(slopes, slopes, n_padded_) / target_.total_weight, 1e-300);
+    const auto send_back = [&] {
+        multiply(scaled_.data(), residual_.data(), slopes, n_padded_);
+        backward(scaled_.data(), gradient_.data());
+    };
+    for (size_t i = 0; i < n_padded_; ++i) residual_[i] = -errors[i];
+    send_back();
     direction_ = gradient_;
     products_ += 1;
-    double square = dot(gradient_.data(), gradient_.data(), size);
-    const double enough = square * 1e-12;
-    const size_t n_unknown = basis_.rank + free_.size();
-    const auto most = static_cast<size_t>(std::max(8.0, options_.work / (2.0 * n_rows_ * n_unknown)));
-    for (size_t i = 0; i < std::min(2 * n_unknown, most) && square > enough; ++i) {
-        apply(direction_.data(), image_.data());
-        const double curvature = dot(image_.data(), image_.data(), n_padded_) +
-                                 damping * dot(direction_.data(), direction_.data(), size);
+    double square = dot(gradient_.data(), gradient_.data(), basis_.stride);
+    const double enough = square * (free_.empty() ? 1e-12 : 1e-22);
+    const double most = std::max(8.0, options_.work / (2.0 * n_rows_ * basis_.rank));
+    const size_t n_steps = std::min<size_t>(2 * basis_.rank + 8, static_cast<size_t>(most));
+    for (size_t i = 0; i < n_steps && square > enough; ++i) {
+        forward(direction_.data(), image_.data());
+        multiply(image_.data(), image_.data(), slopes, n_padded_);
+        const double curvature =
+            dot(image_.data(), image_.data(), n_padded_) +
+            damping * dot(direction_.data(), direction_.data(), basis_.stride);
         products_ += 2;
         if (!(curvature > 0) || !std::isfinite(curvature)) break;
         const double length = square / curvature;
-        add(step_.data(), length, direction_.data(), size);
+        add(step_.data(), length, direction_.data(), basis_.stride);
         add(residual_.data(), -length, image_.data(), n_padded_);
-        apply_transposed(residual_.data(), gradient_.data());
-        add(gradient_.data(), -damping, step_.data(), size);
-        const double next = dot(gradient_.data(), gradient_.data(), size);
+        send_back();
+        add(gradient_.data(), -damping, step_.data(), basis_.stride);
+        const double next = dot(gradient_.data(), gradient_.data(), basis_.stride);
         const double ratio = next / square;
         square = next;
-        for (size_t k = 0; k < size; ++k) direction_[k] = gradient_[k] + ratio * direction_[k];
+        for (size_t k = 0; k < basis_.stride; ++k)
+            direction_[k] = gradient_[k] + ratio * direction_[k];
+    }
+}
+
+// Set `step_` in u and `constant_step_`; returns the squared error that the linear model promises.
+//
+// Variable projection (Golub and Pereyra 1973, in Kaufman's form): what the polynomial can make up
+// for is taken out of errors and derivatives, and the constants are left with a problem of their
+// own.
+double PolynomialFit::solve_jointly(double damping) {
+    const size_t F = free_.size();
+    constant_step_.assign(F, 0);
+    if (F == 0) {
+        solve(here_.errors.data(), damping);
+        return dot(residual_.data(), residual_.data(), n_padded_);
+    }
+    std::vector<std::vector<double>> columns, steps;
+    for (size_t f = 0; f < F; ++f) {
+        solve(here_.jacobian.data() + free_[f] * n_padded_, 1e-14);
+        columns.push_back(residual_);  // minus the projected derivatives
+        steps.push_back(step_);
+    }
+    solve(here_.errors.data(), 1e-14);
+    std::vector<double> matrix(F * F), right(F);
+    for (size_t f = 0; f < F; ++f) {
+        for (size_t g = 0; g < F; ++g)
+            matrix[f * F + g] = dot(columns[f].data(), columns[g].data(), n_padded_);
+        right[f] = -dot(columns[f].data(), residual_.data(), n_padded_);
+    }
+    constant_step_ = solved(matrix, right, damping);
+    for (size_t f = 0; f < F; ++f) {
+        add(residual_.data(), constant_step_[f], columns[f].data(), n_padded_);
+        add(step_.data(), constant_step_[f], steps[f].data(), basis_.stride);
     }
     return dot(residual_.data(), residual_.data(), n_padded_);
+}
+
+// With new constants another polynomial is best. To take it at once, before the trial is judged,
+// leads around the bends of the narrow valleys in which constants and polynomial stand for each
+// other. Changes the trial where that lowers its error, which it returns.
+double PolynomialFit::follow(double error) {
+    std::swap(here_, there_);
+    solve(here_.errors.data(), 1e-14);
+    std::copy(trial_u_.begin(), trial_u_.end(), beside_u_.begin());
+    add(beside_u_.data(), 1, step_.data(), basis_.stride);
+    forward(beside_u_.data(), beside_values_.data());
+    const double reached =
+        program_.linearise(trial_constants_.data(), beside_values_.data(), error, beside_);
+    std::swap(here_, there_);
+    if (!(reached < error)) return error;
+    std::swap(there_, beside_);
+    trial_u_.swap(beside_u_);
+    trial_values_.swap(beside_values_);
+    return reached;
 }
 
 // Levenberg-Marquardt in the space of y from `u_`, `constants` and `here_`.
 double PolynomialFit::improve(double error, size_t K, const double* lower, const double* upper,
                               double* constants) {
-    const size_t n_unknown = basis_.rank + free_.size();
-    const double most = std::max(16.0, options_.work / (double(n_rows_) * n_unknown));
+    // Beside constants there are few programs, and each step takes several solutions.
+    const double work = free_.empty() ? options_.work : 20 * options_.work;
+    const double most = std::max(16.0, work / (1.0 * n_rows_ * basis_.rank));
     double damping = 1e-4, growth = 2;
     trial_constants_.assign(K, 0);
     products_ = 0;
     for (int i = 0; i < options_.max_steps && error > target_.floor; ++i) {
-        scale_columns();
-        const double promised = solve(damping);
+        const double promised = solve_jointly(damping);
         if (!(error - promised > 1e-12 * error)) break;
         std::copy(u_.begin(), u_.end(), trial_u_.begin());
         add(trial_u_.data(), 1, step_.data(), basis_.stride);
         std::copy(constants, constants + K, trial_constants_.begin());
         for (size_t f = 0; f < free_.size(); ++f) {
             const size_t k = free_[f];
-            const double moved = constants[k] + step_[basis_.stride + f] * column_scale_[f];
+            const double moved = constants[k] + constant_step_[f];
             trial_constants_[k] = std::min(std::max(moved, lower[k]), upper[k]);
         }
         forward(trial_u_.data(), trial_values_.data());
         products_ += 1;
-        const double reached =
-            program_.linearise(trial_constants_.data(), trial_values_.data(), error, there_);
+        double reached = program_.linearise(trial_constants_.data(), trial_values_.data(),
+                                            free_.empty() ? error : kInfinity, there_);
+        if (!free_.empty() && reached < kInfinity) reached = follow(reached);
         if (reached < error) {
             const double gain = (error - reached) / (error - promised);
             const double x = 2 * gain - 1;
@@ -324,17 +374,35 @@ double PolynomialFit::improve(double error, size_t K, const double* lower, const
     return error;
 }
 
-void PolynomialFit::to_coefficients(const double* u, double* coefficients) const {
-    const size_t n_terms = basis_.monomials.size();
-    times(basis_.to_monomials, u, coefficients, n_terms, basis_.stride);
+void PolynomialFit::to_coefficients(const PolynomialBasis& basis, const double* u,
+                                    double* coefficients) const {
+    const size_t n_terms = basis.monomials.size();
+    times(basis.to_monomials, u, coefficients, n_terms, basis.stride);
+    std::fill(coefficients + n_terms, coefficients + monomials_.size(), 0.0);
     // Terms far below the rounding of others are rounding themselves.
     double largest = 0;
     for (size_t k = 0; k < n_terms; ++k)
-        largest = std::max(largest, std::fabs(coefficients[k]) * basis_.sizes[k]);
+        largest = std::max(largest, std::fabs(coefficients[k]) * basis.sizes[k]);
     for (size_t k = 0; k < n_terms; ++k)
         if (std::fabs(coefficients[k]) < options_.coef_tol ||
-            std::fabs(coefficients[k]) * basis_.sizes[k] <= 1e-13 * largest)
+            std::fabs(coefficients[k]) * basis.sizes[k] <= 1e-13 * largest)
             coefficients[k] = 0;
+}
+
+// Whether `z_` is a polynomial of few terms.
+bool PolynomialFit::fit_sparse(double* coefficients, Verdict* verdict, double* error) {
+    if (!sparse_ || !is_inverted_) return false;
+    multiply(scaled_.data(), z_.data(), target_.weights, n_padded_);
+    transposed_times(sparse_->values, scaled_.data(), sparse_u_.data(), n_rows_, sparse_->stride);
+    const double whole = dot(scaled_.data(), z_.data(), n_padded_);
+    const double explained = dot(sparse_u_.data(), sparse_u_.data(), sparse_->stride);
+    // With errors of any size no coefficient is zero.
+    if (!(std::fabs(whole - explained) <= 1e-9 * whole)) return false;
+    to_coefficients(*sparse_, sparse_u_.data(), coefficients);
+    const auto n_zero = static_cast<size_t>(std::count(coefficients, coefficients + monomials_.size(), 0.0));
+    if (monomials_.size() - n_zero > options_.most_terms) return false;
+    *verdict = judge(coefficients, error);
+    return verdict->cause == Cause::valid && std::isfinite(*error);
 }
 
 // Execute the program as it will be from now on, with the monomials.
@@ -362,28 +430,29 @@ Verdict PolynomialFit::fit(const int16_t* tokens, int32_t length, size_t K, cons
         throw std::invalid_argument("start: a program has " +
                                     std::to_string(program_.n_constants()) + " constants");
     choose_free(K, lower, upper);
-    const std::vector<size_t> free = free_;
     double reached = can_be_valid ? start(constants) : kInfinity;
-    free_ = free;
-    const size_t n_terms = basis_.monomials.size();
     if (reached < kInfinity) {
+        Verdict of_sparse;
+        if (reached > target_.floor && fit_sparse(coefficients, &of_sparse, error) &&
+            *error < reached)
+            return of_sparse;
         const std::vector<double> first_u = u_;
         const std::vector<double> first_constants(constants, constants + K);
         const double first = reached;
         if (reached > target_.floor) reached = improve(reached, K, lower, upper, constants);
-        to_coefficients(u_.data(), coefficients);
+        to_coefficients(basis_, u_.data(), coefficients);
         holed_.set(tokens, length, constants, K);
         const Verdict verdict = judge(coefficients, error);
         if (verdict.cause == Cause::valid && (*error <= first || reached == first)) return verdict;
         // The way back: the coefficients that were dropped mattered.
-        to_coefficients(first_u.data(), coefficients);
+        to_coefficients(basis_, first_u.data(), coefficients);
         std::copy(first_constants.begin(), first_constants.end(), constants);
         holed_.set(tokens, length, constants, K);
         const Verdict again = judge(coefficients, error);
         if (again.cause == Cause::valid && std::isfinite(*error)) return again;
     }
     is_inverted_ = false;
-    std::fill(coefficients, coefficients + n_terms, 0.0);
+    std::fill(coefficients, coefficients + monomials_.size(), 0.0);
     std::fill(values_.begin(), values_.end(), 1.0);
     coefficients[0] = 1;
     holed_.set(tokens, length, constants, K);

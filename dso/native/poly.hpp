@@ -24,6 +24,7 @@ struct PolynomialOptions {
     double coef_tol;     // smaller coefficients are dropped
     int max_steps;       // of the search in the space of y
     double work;         // products spent on it per program while it gains little
+    size_t most_terms;   // of a polynomial in the sparse basis
 };
 
 // A program as a function of its constants and of the values of its polynomial, with the errors
@@ -43,7 +44,8 @@ class PolynomialProgram : public DifferentiableProgram {
 
 // One thread's fitter.
 //
-//     z = program^-1(y); u = nearest polynomial to z            if the path can be inverted
+//     z = program^-1(y); sparse polynomial equal to z           if there is one: done
+//     u = nearest polynomial to z                               if the path can be inverted
 //     u = a constant                                            if not, or if that is invalid
 //     Levenberg-Marquardt on (u, constants) in the space of y   unless the fit is exact
 //
@@ -52,8 +54,9 @@ class PolynomialProgram : public DifferentiableProgram {
 // (tokens, constants, data, options).
 class PolynomialFit {
    public:
+    // `sparse`, if given, has more monomials than `basis`, which are its first ones.
     PolynomialFit(const Library& library, const Columns& data, const Target& target,
-                  const PolynomialBasis& basis, bool is_protected,
+                  const PolynomialBasis& basis, const PolynomialBasis* sparse, bool is_protected,
                   const PolynomialOptions& options);
 
     // `constants` (K,) holds the start and then the result within the bounds. `coefficients` (P,)
@@ -74,32 +77,33 @@ class PolynomialFit {
     void choose_free(size_t K, const double* lower, const double* upper);
     double improve(double error, size_t K, const double* lower, const double* upper,
                    double* constants);
-    double solve(double damping);
-    void scale_columns();
+    void solve(const double* errors, double damping);
+    double solve_jointly(double damping);
+    double follow(double error);
     void forward(const double* u, double* out) const;
     void backward(const double* rows, double* out) const;
-    void apply(const double* step, double* rows) const;
-    void apply_transposed(const double* rows, double* step);
-    void to_coefficients(const double* u, double* coefficients) const;
+    void to_coefficients(const PolynomialBasis& basis, const double* u,
+                         double* coefficients) const;
+    bool fit_sparse(double* coefficients, Verdict* verdict, double* error);
     Verdict judge(const double* coefficients, double* error);
 
     const Columns& data_;
     const Target& target_;
     const PolynomialBasis& basis_;
-    Monomials monomials_;  // its scratch is this thread's own
+    const PolynomialBasis* sparse_;
+    Monomials monomials_;  // of the larger basis; its scratch is this thread's own
     const PolynomialOptions options_;
     const size_t n_rows_, n_padded_;
     HoledProgram holed_;
     PolynomialProgram program_;
     bool is_inverted_ = false;
-    std::vector<double> u_, trial_u_, z_, mask_, values_, trial_values_, scaled_;
+    std::vector<double> u_, trial_u_, beside_u_, sparse_u_;
+    std::vector<double> z_, mask_, values_, trial_values_, beside_values_, scaled_;
     std::vector<double> trial_constants_;
-    // Of the linear solver: the step sought, directions, residuals. Steps are u, then constants.
-    std::vector<double> step_, direction_, gradient_, residual_, image_;
-    std::vector<size_t> free_;
-    std::vector<double> column_scale_;  // of the free constants, making them alike u
-    Linearisation here_, there_;
-    double mean_square_slope_ = 1;
+    // Of the linear solver: the step sought, directions, residuals.
+    std::vector<double> step_, constant_step_, direction_, gradient_, residual_, image_;
+    std::vector<size_t> free_;  // constants that may move
+    Linearisation here_, there_, beside_;
     double products_ = 0;
 };
 

@@ -10,7 +10,7 @@ import logging
 from functools import cached_property
 from itertools import combinations_with_replacement
 from math import comb
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,41 +41,62 @@ def exponents_up_to(n_inputs: int, degree: int) -> np.ndarray:
     return np.array(rows, dtype=np.int32)
 
 
-def supported_degree(n_inputs: int, n_rows: int, degree: int) -> int:
-    """Return the greatest degree up to `degree` that so many rows support.
+class Degrees(NamedTuple):
+    """How high polynomials may be.
 
-    With p monomials there must be 2 p + 1 rows, or a fit can be exact without being true. Degree 0
-    is always possible.
+    Attributes
+    ----------
+    dense : int
+        Where every monomial has a coefficient.
+    sparse : int
+        Where no more than `most_terms` coefficients are left.
+    most_terms : int
+        Terms that so many rows support.
+    """
+
+    dense: int
+    sparse: int
+    most_terms: int
+
+
+def supported_degrees(n_inputs: int, n_rows: int, degree: int) -> Degrees:
+    """Return the greatest degrees up to `degree` that so many rows support.
+
+    A fit with p terms needs 2 p + 1 rows, or it can be exact without being true. Where all
+    monomials are too many, those of a higher degree can still be told apart if there are more rows
+    than monomials, and count where all but a few coefficients turn out to be zero.
 
     Raises
     ------
     UserError
         If there are rows enough, but more monomials than are ever fitted.
     """
-    chosen = degree
-    while chosen > 0 and n_rows < 2 * n_monomials(n_inputs, chosen) + 1:
-        chosen -= 1
-    count = n_monomials(n_inputs, chosen)
-    if count > MOST_MONOMIALS:
-        possible = max(d for d in range(chosen) if n_monomials(n_inputs, d) <= MOST_MONOMIALS)
+    most_terms = max(1, (n_rows - 1) // 2)
+    counts = [n_monomials(n_inputs, d) for d in range(degree + 1)]
+    dense = max(d for d, count in enumerate(counts) if d == 0 or count <= most_terms)
+    if counts[dense] > MOST_MONOMIALS:
+        possible = max(d for d, count in enumerate(counts) if count <= MOST_MONOMIALS)
         raise UserError(
-            f"{DEGREE_KEY}: {degree} makes {count} monomials of {n_inputs} inputs; at most "
-            f"{MOST_MONOMIALS} are fitted, which allows degree {possible} "
-            f"({n_monomials(n_inputs, possible)} monomials)."
+            f"{DEGREE_KEY}: {degree} makes {counts[degree]} monomials of {n_inputs} inputs; at "
+            f"most {MOST_MONOMIALS} are fitted, which allows degree {possible} "
+            f"({counts[possible]} monomials)."
         )
-    if chosen < degree:
+    limit = min(n_rows - 1, MOST_MONOMIALS)
+    sparse = max(d for d, count in enumerate(counts) if d <= dense or count <= limit)
+    if dense < degree:
+        is_sparse = f"; degree {sparse} where no more than {most_terms} terms are left"
         logger.warning(
-            "%s: %d is lowered to %d: %d rows support %d monomials (two rows for each and one "
-            "more), degree %d has %d.",
+            "%s: %d is lowered to %d, since %d monomials of %d inputs are too many for %d rows "
+            "(two rows for each and one more)%s.",
             DEGREE_KEY,
             degree,
-            chosen,
+            dense,
+            counts[degree],
+            n_inputs,
             n_rows,
-            max(1, (n_rows - 1) // 2),
-            degree,
-            n_monomials(n_inputs, degree),
+            is_sparse if sparse > dense else "",
         )
-    return chosen
+    return Degrees(dense, sparse, most_terms)
 
 
 class PolynomialBasis:
@@ -153,7 +174,8 @@ class PolynomialBasis:
             expansion = _expansion(exponents, middle, half)
         values = _products(shifted, exponents)
         kept, coordinates = _orthogonalised(values, self.weights)
-        return values[:, kept] @ coordinates, expansion[:, kept] @ coordinates
+        with np.errstate(all="ignore"):
+            return values[:, kept] @ coordinates, expansion[:, kept] @ coordinates
 
 
 def _products(columns: np.ndarray, exponents: np.ndarray) -> np.ndarray:

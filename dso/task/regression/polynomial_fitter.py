@@ -12,7 +12,7 @@ from dso.library import FittedPolynomial, Library
 from dso.native import _core
 from dso.program import ProgramBatch, has_poly, has_python_token, mean_squared_error
 from dso.program.execute import VALID
-from dso.task.regression.polynomial_basis import PolynomialBasis, supported_degree
+from dso.task.regression.polynomial_basis import PolynomialBasis, supported_degrees
 from dso.task.regression.polynomial_python import fit_in_python
 from dso.task.regression.regressors import PARAMS_KEY, make_regressor, pruned
 
@@ -94,8 +94,13 @@ class PolynomialFitter:
         self.weights, self.protected = weights, protected
         self.options = options or PolynomialOptions()
         n_rows = len(y) if weights is None else int(np.count_nonzero(weights))
-        degree = supported_degree(len(columns), n_rows, self.options.degree)
-        self.basis = PolynomialBasis(columns, weights, degree)
+        degrees = supported_degrees(len(columns), n_rows, self.options.degree)
+        self.most_terms = degrees.most_terms
+        self.basis = PolynomialBasis(columns, weights, degrees.dense)
+        self.sparse_basis = None
+        if degrees.sparse > degrees.dense:
+            self.sparse_basis = PolynomialBasis(columns, weights, degrees.sparse)
+        self.exponents = (self.sparse_basis or self.basis).exponents
         self._n_terms: dict[tuple[int, bytes], int] = {}
         self._regressor = None
         self._pruning = {"cutoff_p_value": 1.0, "n_max_terms": None, "coef_tol": 0.0}
@@ -107,8 +112,8 @@ class PolynomialFitter:
 
     @property
     def n_monomials(self) -> int:
-        """Coefficients that a fit has to choose."""
-        return len(self.basis.exponents)
+        """Monomials that a polynomial may have."""
+        return len(self.exponents)
 
     def fit(
         self,
@@ -205,7 +210,7 @@ class PolynomialFitter:
 
     def _polynomial(self, coefficients: np.ndarray) -> FittedPolynomial:
         terms = np.flatnonzero(coefficients)
-        return FittedPolynomial(self.basis.exponents[terms], coefficients[terms])
+        return FittedPolynomial(self.exponents[terms], coefficients[terms])
 
     def _fit(
         self, programs: ProgramBatch, n_threads: int, lower: np.ndarray, upper: np.ndarray
@@ -239,6 +244,8 @@ class PolynomialFitter:
             basis.native,
             _without_nan(lower),
             _without_nan(upper),
+            sparse_basis=None if self.sparse_basis is None else self.sparse_basis.native,
+            most_terms=self.most_terms,
             coef_tol=self.options.coef_tol,
             with_wanted=self._is_regressed,
             n_threads=n_threads,
@@ -267,7 +274,7 @@ class PolynomialFitter:
             if self._is_regressed:
                 wanted[native] = wishes
         for b in np.flatnonzero(in_python).tolist():
-            coefficients[b], wishes = fit_in_python(
+            dense, wishes = fit_in_python(
                 self.library,
                 programs[b : b + 1],
                 self.basis,
@@ -275,6 +282,7 @@ class PolynomialFitter:
                 self.protected,
                 self.options.coef_tol,
             )
+            coefficients[b, : len(dense)] = dense
             if self._is_regressed:
                 wanted[b] = wishes
         unknown = np.full(n_programs, np.nan), np.zeros(n_programs, int), np.zeros(n_programs, int)
@@ -289,29 +297,43 @@ class PolynomialFitter:
 
     def _regressed(self, coefficients: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Return the coefficients (B, P) that the regressor finds for wanted values (B, n)."""
-        one = np.zeros(self.n_monomials)
-        one[0] = 1.0
-        monomials, weights = self.basis.monomials, self.basis.weights
-        result = np.empty_like(coefficients)
-        for b, (plain, wish) in enumerate(zip(coefficients, wanted, strict=True)):
-            try:
-                if self._regressor is not None:
-                    found = self._regressor(monomials, wish, weights)
-                else:
-                    tolerance = self._pruning["coef_tol"]
-                    found = pruned(
-                        np.where(np.abs(plain) < tolerance, 0.0, plain),
-                        monomials,
-                        wish,
-                        weights,
-                        self._pruning["cutoff_p_value"],
-                        self._pruning["n_max_terms"],
-                    )
-            except (ValueError, np.linalg.LinAlgError):  # numbers beyond the regressor
-                found = one
-            found = found if np.isfinite(found).all() else one
-            result[b] = np.where(np.abs(found) < self.options.coef_tol, 0.0, found)
+        result = np.zeros_like(coefficients)
+        for found, wish in zip(result, wanted, strict=True):
+            for basis in (self.sparse_basis, self.basis):
+                if basis is None:
+                    continue
+                terms = self._terms_of(basis, wish)
+                if np.count_nonzero(terms) <= self.most_terms:
+                    break
+            found[: len(terms)] = terms
         return result
+
+    def _terms_of(self, basis: PolynomialBasis, wish: np.ndarray) -> np.ndarray:
+        """Return the coefficients (P',) that the regressor finds; those of 1 where it cannot."""
+        one = np.eye(1, len(basis.exponents))[0]
+        try:
+            if self._regressor is not None:
+                found = self._regressor(basis.monomials, wish, basis.weights)
+            else:
+                found = self._pruned(basis, wish)
+        except (ValueError, np.linalg.LinAlgError):  # numbers beyond the regressor
+            return one
+        if not np.isfinite(found).all():
+            return one
+        return np.where(np.abs(found) < self.options.coef_tol, 0.0, found)
+
+    def _pruned(self, basis: PolynomialBasis, wish: np.ndarray) -> np.ndarray:
+        values, to_monomials, _ = basis.arrays
+        weighted = wish if basis.weights is None else basis.weights * wish
+        found = to_monomials @ (values.T @ weighted)
+        return pruned(
+            np.where(np.abs(found) < self._pruning["coef_tol"], 0.0, found),
+            basis.monomials,
+            wish,
+            basis.weights,
+            self._pruning["cutoff_p_value"],
+            self._pruning["n_max_terms"],
+        )
 
     def _judged(
         self, programs: ProgramBatch, fits: PolynomialFits, n_threads: int

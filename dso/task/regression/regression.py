@@ -235,7 +235,8 @@ class RegressionTask(HierarchicalTask):
         if self.library.const_token is not None:
             n_fitted += (programs.tokens == self.library.const_token).sum(axis=1)
         if self.polynomials is not None:
-            n_fitted += self.polynomials.n_monomials * has_poly(self.library, programs)
+            n_fitted += has_poly(self.library, programs)
+            n_fitted += self.polynomials.n_more_terms(programs)
         return len(self.y_train) < 2 * n_fitted + 1
 
     def _without_interpolation(self, programs: ProgramBatch, scored: Rewards) -> Rewards:

@@ -52,9 +52,14 @@ def make_regressor(name: str, params: dict[str, Any]) -> Regressor:
 def _of_sklearn(
     make: Callable[[], Any], monomials: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None
 ) -> np.ndarray:
+    model = make()
+    if hasattr(model, "warm_start"):
+        # A lasso has one optimum, and from here it takes few steps there; from zero thousands.
+        model.warm_start = True
+        model.coef_ = _least_squares(monomials, wanted, weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = make().fit(monomials, wanted, sample_weight=weights)
+        model.fit(monomials, wanted, sample_weight=weights)
     coefficients = np.array(model.coef_, dtype=np.float64)
     coefficients[0] += model.intercept_
     return coefficients
@@ -72,7 +77,7 @@ def _own_lasso(
     """Minimise |y - X b|^2 / (2 n var y) + gamma |b|_1 / P; then least squares on the support."""
     from sklearn.linear_model import Lasso
 
-    n_rows, n_terms = monomials.shape
+    n_terms = monomials.shape[1]
     scale = float(np.var(wanted)) or 1.0
     lasso = partial(
         Lasso, alpha=gamma * scale / n_terms, tol=comp_tol, fit_intercept=False, max_iter=10_000
@@ -80,10 +85,15 @@ def _own_lasso(
     coefficients = _of_sklearn(lasso, monomials, wanted, weights)
     support = np.flatnonzero(coefficients)
     if rtrn_constrnd_ls and len(support):
-        roots = np.ones(n_rows) if weights is None else np.sqrt(weights)
-        left = roots[:, None] * monomials[:, support]
-        coefficients[support] = np.linalg.lstsq(left, roots * wanted, rcond=None)[0]
+        coefficients[support] = _least_squares(monomials[:, support], wanted, weights)
     return coefficients
+
+
+def _least_squares(
+    monomials: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None
+) -> np.ndarray:
+    roots = np.ones(len(wanted)) if weights is None else np.sqrt(weights)
+    return np.linalg.lstsq(roots[:, None] * monomials, roots * wanted, rcond=None)[0]
 
 
 def pruned(
@@ -127,5 +137,5 @@ def pruned(
     kept = order[p_values[order] <= cutoff_p_value][:n_max_terms]
     result = np.zeros_like(coefficients)
     if len(kept):
-        result[terms[kept]] = np.linalg.lstsq(left[:, kept], right, rcond=None)[0]
+        result[terms[kept]] = _least_squares(monomials[:, terms[kept]], wanted, weights)
     return result
