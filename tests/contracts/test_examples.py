@@ -11,12 +11,9 @@ from dso.config import load_config
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
 
-RUNS = {"regression/Nguyen-2", "regression/PiecewiseFunction-1"}
+RUNS = {"regression/Nguyen-2", "regression/PiecewiseFunction-1", "regression/Poly-1"}
 NOT_YET = {
     "regression/Nguyen-2-GPmeld": "gp_meld.run_gp_meld = True is not available in this version.",
-    "regression/Poly-1": (
-        "task.function_set: 'poly' cannot be fitted in this version; leave it out."
-    ),
     **{
         f"control/{path.stem}": "task.task_type = 'control' is not available in this version."
         for path in sorted((EXAMPLES / "control").glob("*.json"))
