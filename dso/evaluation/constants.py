@@ -24,6 +24,7 @@ from dso.program import (
     has_python_token,
     mean_squared_error,
 )
+from dso.program.derivatives import derivatives_in_constants
 from dso.program.execute import VALID
 from dso.streams import Stream
 
@@ -213,7 +214,7 @@ class ConstantFitter:
     def _least_squares_in_python(
         self, program: ProgramBatch, lower: np.ndarray, upper: np.ndarray
     ) -> np.ndarray:
-        """Fit one program that the native machine cannot execute, with numerical derivatives."""
+        """Fit one program that the native machine cannot execute."""
         from scipy.optimize import least_squares  # takes a second to import
 
         data, library = self.data, self.task.library
@@ -230,6 +231,11 @@ class ConstantFitter:
             values, cause, _ = execute(library, whole(free), data.columns, data.protected)
             return np.where(cause[0] == VALID, roots * (values[0] - data.y), np.inf)
 
+        def jacobian(free: np.ndarray) -> np.ndarray:
+            constants = whole(free).constants[0]
+            slopes = derivatives_in_constants(library, program.row(0), constants, data.columns)
+            return np.reshape(roots, (-1, 1)) * slopes[:, is_free]
+
         def mse(free: np.ndarray) -> float:
             arguments = data.columns, data.y, data.weights, data.protected
             value = mean_squared_error(library, whole(free), *arguments).values[0]
@@ -245,7 +251,11 @@ class ConstantFitter:
                     continue
                 try:
                     found = least_squares(
-                        errors, point, bounds=(low, high), max_nfev=self.options.max_iterations
+                        errors,
+                        point,
+                        jacobian,
+                        bounds=(low, high),
+                        max_nfev=self.options.max_iterations,
                     ).x
                 except (ValueError, np.linalg.LinAlgError):  # derivatives that are not finite
                     found = point

@@ -334,7 +334,6 @@ NAMES: dict[str, str] = {
 """Every accepted name, aliases included, to the name of its row."""
 
 
-
 def solve(inverse: Inverse, given: dict[str, np.ndarray]) -> np.ndarray:
     """Evaluate an inverse, given y and the other argument; NaN where there is none."""
     name, *operands = inverse

@@ -54,7 +54,10 @@ class FittedPolynomial:
             *(
                 sympy.Mul(
                     sympy.Float(c),
-                    *(sympy.Pow(sympy.Symbol(f"x{i + 1}"), int(row[i])) for i in np.nonzero(row)[0]),
+                    *(
+                        sympy.Pow(sympy.Symbol(f"x{i + 1}"), int(row[i]))
+                        for i in np.nonzero(row)[0]
+                    ),
                 )
                 for c, row in self._terms()
             )

@@ -39,8 +39,12 @@ struct BasisStorage {
     BasisStorage(const Array<int32_t>& exponents, const Array<double>& orthonormal,
                  const Array<double>& to_monomials, const Array<double>& sizes)
         : n_rows(orthonormal.shape(0)),
-          basis{make_monomials(exponents), static_cast<size_t>(orthonormal.shape(1)),
-                padded(orthonormal.shape(1)), nullptr, nullptr, nullptr} {
+          basis{make_monomials(exponents),
+                static_cast<size_t>(orthonormal.shape(1)),
+                padded(orthonormal.shape(1)),
+                nullptr,
+                nullptr,
+                nullptr} {
         const size_t n_terms = basis.monomials.size();
         if (orthonormal.ndim() != 2 || to_monomials.ndim() != 2 || sizes.ndim() != 1 ||
             static_cast<size_t>(to_monomials.shape(0)) != n_terms ||
@@ -69,7 +73,7 @@ struct BasisStorage {
     size_t n_rows;
     PolynomialBasis basis;
 
-   private:
+private:
     Buffer values_, to_monomials_;
     std::vector<double> sizes_;
 };
@@ -111,9 +115,8 @@ static py::tuple fit_polynomials(const Library& library, const Array<int16_t>& t
                              sparse ? &sparse->basis : nullptr, is_protected, options);
         for (size_t p = begin; p < end; ++p) {
             double error = 0;
-            const Verdict verdict =
-                fitter.fit(programs.row(p), programs.lengths[p], K, low + p * K, high + p * K,
-                           numbers + p * K, to + p * P, &error);
+            const Verdict verdict = fitter.fit(programs.row(p), programs.lengths[p], K, low + p * K,
+                                               high + p * K, numbers + p * K, to + p * P, &error);
             causes[p] = static_cast<uint8_t>(verdict.cause);
             nodes[p] = verdict.node;
             errors[p] = verdict.cause == Cause::valid ? error / targets.target.total_weight
@@ -235,11 +238,10 @@ void bind_polynomials(py::module_& m) {
           py::arg("y"), py::arg("n_threads") = 1,
           "What the node at each position (B,) ought to be for the program to give y (N,): values "
           "(B, N), NaN where nothing or anything does, and whether all are finite (B,).");
-    m.def("has_inverse", [](int opcode, int argument) {
-        return has_inverse(static_cast<Op>(opcode), argument);
-    });
-    m.def("invert_operator", &invert_operator, py::arg("opcode"), py::arg("argument"),
-          py::arg("y"), py::arg("other"),
+    m.def("has_inverse",
+          [](int opcode, int argument) { return has_inverse(static_cast<Op>(opcode), argument); });
+    m.def("invert_operator", &invert_operator, py::arg("opcode"), py::arg("argument"), py::arg("y"),
+          py::arg("other"),
           "The argument of an operator that gives y, from the other argument; each (N,).");
 }
 

@@ -27,8 +27,8 @@ struct NormalEquations {
 //     upstream[root] = 1
 //     for node in reversed(postorder): upstream[child] = upstream[node] * d node / d child
 //     column k of J = upstream[k-th constant]
-// Only nodes above a constant (or a polynomial) take part; where the data fit into one tile, the values of the
-// others are computed once.
+// Only nodes above a constant or a polynomial take part; where the data fit into one tile, the
+// values of the others are computed once.
 class DifferentiableProgram : protected Machine {
    public:
     DifferentiableProgram(const Library& library, const Columns& data, const Target& target,

@@ -14,22 +14,22 @@ static DSO_INLINE void map(double* out, const double* y, const double* other, si
     for (size_t i = 0; i < n; i += kLanes) store(out + i, f(load(y + i), load(other + i)));
 }
 
-#define LAMBDA(expression)                                                                \
-    [](const Lanes& y, const Lanes& b) __attribute__((always_inline)) -> Lanes {          \
-        (void)b;                                                                          \
-        return expression;                                                                \
+#define LAMBDA(expression)                                                       \
+    [](const Lanes& y, const Lanes& b) __attribute__((always_inline)) -> Lanes { \
+        (void)b;                                                                 \
+        return expression;                                                       \
     }
 // The inverse in y and the other argument b, for the first and for the second argument.
-#define UNARY(op, inverse)                              \
-    case Op::op:                                        \
+#define UNARY(op, inverse)                      \
+    case Op::op:                                \
         map(out, y, other, n, LAMBDA(inverse)); \
         break;
-#define BINARY(op, inverse_a, inverse_b)                  \
-    case Op::op:                                          \
-        if (argument == 0)                                \
-            map(out, y, other, n, LAMBDA(inverse_a));     \
-        else                                              \
-            map(out, y, other, n, LAMBDA(inverse_b));     \
+#define BINARY(op, inverse_a, inverse_b)              \
+    case Op::op:                                      \
+        if (argument == 0)                            \
+            map(out, y, other, n, LAMBDA(inverse_a)); \
+        else                                          \
+            map(out, y, other, n, LAMBDA(inverse_b)); \
         break;
 
 DSO_CLONES
@@ -73,7 +73,8 @@ void invert(Op op, int argument, const double* y, const double* other, double* o
         UNARY(op_protected_logabs, v_exp(y))
         UNARY(op_protected_expneg, -v_log(y))
         UNARY(op_protected_sigmoid, v_log(y / (1 - y)))
-        default: std::fill(out, out + n, std::numeric_limits<double>::quiet_NaN());
+        default:
+            std::fill(out, out + n, std::numeric_limits<double>::quiet_NaN());
     }
 }
 
@@ -82,10 +83,10 @@ bool has_inverse(Op op, int argument) {
         case Op::op_max:
         case Op::op_min:
         case Op::op_harmonic:
-        case Op::op_sign: return false;
+        case Op::op_sign:
+            return false;
         default:
-            return op > Op::python && op < Op::less &&
-                   argument < kArity[static_cast<int32_t>(op)];
+            return op > Op::python && op < Op::less && argument < kArity[static_cast<int32_t>(op)];
     }
 }
 

@@ -16,7 +16,7 @@ void invert(Op op, int argument, const double* y, const double* other, double* o
 //     prediction = program(values in the hole)        run
 //     values in the hole = program^-1(y)              wanted
 class HoledProgram : private Machine {
-   public:
+public:
     HoledProgram(const Library& library, const Columns& data, bool is_protected)
         : Machine(library, data, is_protected, Values::kept) {}
 
@@ -46,7 +46,7 @@ class HoledProgram : private Machine {
         return {cause_, whole_[first_failure_].position};
     }
 
-   private:
+private:
     struct Step {
         Instruction instruction;
         int argument;  // which of its children is above the hole

@@ -42,8 +42,7 @@ void Monomials::tile(const double* coefficients, const Columns& data, size_t row
         }
         const double* shorter = products + product.shorter * kTile;
         const double* column = data.column(product.column) + row;
-        for (size_t i = 0; i < n; i += kLanes)
-            store(to + i, load(shorter + i) * load(column + i));
+        for (size_t i = 0; i < n; i += kLanes) store(to + i, load(shorter + i) * load(column + i));
     }
     std::fill(out, out + n, 0.0);
     for (size_t k = 0; k < terms_.size(); ++k) {

@@ -10,7 +10,7 @@ namespace dso {
 // shorter one by a single product, so whole lists are cheap and a monomial has the same value in
 // whichever list it stands.
 class Monomials {
-   public:
+public:
     Monomials(const int32_t* exponents, size_t n_terms, size_t n_columns);
     size_t size() const { return terms_.size(); }
 
@@ -18,7 +18,7 @@ class Monomials {
     // Terms with a coefficient of zero are left out.
     void values(const double* coefficients, const Columns& data, size_t row, size_t n, double* out);
 
-   private:
+private:
     static constexpr size_t kTile = 64;
     struct Product {
         int32_t shorter, column;  // both -1 for the number 1

@@ -66,8 +66,8 @@ static void times(const double* matrix, const double* vector, double* out, size_
 }
 // out (stride) = matrix' (stride, n_rows) vector
 DSO_CLONES
-static void transposed_times(const double* matrix, const double* vector, double* out,
-                             size_t n_rows, size_t stride) {
+static void transposed_times(const double* matrix, const double* vector, double* out, size_t n_rows,
+                             size_t stride) {
     constexpr size_t width = 4 * kLanes;  // columns in registers at a time
     for (size_t first = 0; first < stride; first += width) {
         const size_t n_lanes = std::min(width, stride - first) / kLanes;
@@ -156,8 +156,8 @@ PolynomialFit::PolynomialFit(const Library& library, const Columns& data, const 
       n_padded_(data.n_padded()),
       holed_(library, data, is_protected),
       program_(library, data, target, is_protected) {
-    for (auto* rows : {&z_, &mask_, &values_, &trial_values_, &beside_values_, &scaled_, &residual_,
-                       &image_})
+    for (auto* rows :
+         {&z_, &mask_, &values_, &trial_values_, &beside_values_, &scaled_, &residual_, &image_})
         rows->assign(n_padded_, 0);
     for (auto* u : {&u_, &trial_u_, &beside_u_}) u->assign(basis.stride, 0);
     if (sparse) sparse_u_.assign(sparse->stride, 0);
@@ -257,9 +257,8 @@ void PolynomialFit::solve(const double* errors, double damping) {
     for (size_t i = 0; i < n_steps && square > enough; ++i) {
         forward(direction_.data(), image_.data());
         multiply(image_.data(), image_.data(), slopes, n_padded_);
-        const double curvature =
-            dot(image_.data(), image_.data(), n_padded_) +
-            damping * dot(direction_.data(), direction_.data(), basis_.stride);
+        const double curvature = dot(image_.data(), image_.data(), n_padded_) +
+                                 damping * dot(direction_.data(), direction_.data(), basis_.stride);
         products_ += 2;
         if (!(curvature > 0) || !std::isfinite(curvature)) break;
         const double length = square / curvature;
@@ -399,7 +398,8 @@ bool PolynomialFit::fit_sparse(double* coefficients, Verdict* verdict, double* e
     // With errors of any size no coefficient is zero.
     if (!(std::fabs(whole - explained) <= 1e-9 * whole)) return false;
     to_coefficients(*sparse_, sparse_u_.data(), coefficients);
-    const auto n_zero = static_cast<size_t>(std::count(coefficients, coefficients + monomials_.size(), 0.0));
+    const auto n_zero =
+        static_cast<size_t>(std::count(coefficients, coefficients + monomials_.size(), 0.0));
     if (monomials_.size() - n_zero > options_.most_terms) return false;
     *verdict = judge(coefficients, error);
     return verdict->cause == Cause::valid && std::isfinite(*error);

@@ -21,10 +21,10 @@ struct PolynomialBasis {
 };
 
 struct PolynomialOptions {
-    double coef_tol;     // smaller coefficients are dropped
-    int max_steps;       // of the search in the space of y
-    double work;         // products spent on it per program while it gains little
-    size_t most_terms;   // of a polynomial in the sparse basis
+    double coef_tol;    // smaller coefficients are dropped
+    int max_steps;      // of the search in the space of y
+    double work;        // products spent on it per program while it gains little
+    size_t most_terms;  // of a polynomial in the sparse basis
 };
 
 // A program as a function of its constants and of the values of its polynomial, with the errors
@@ -33,7 +33,7 @@ struct Linearisation {
     std::vector<double> errors, slopes, jacobian;  // (N), (N), (K, N); N padded
 };
 class PolynomialProgram : public DifferentiableProgram {
-   public:
+public:
     using DifferentiableProgram::DifferentiableProgram;
 
     // The weighted sum of squared errors for `values` (N) of the polynomial; infinity where the
@@ -53,7 +53,7 @@ class PolynomialProgram : public DifferentiableProgram {
 // derivative of the program in its polynomial differs by row at most. All of it is deterministic in
 // (tokens, constants, data, options).
 class PolynomialFit {
-   public:
+public:
     // `sparse`, if given, has more monomials than `basis`, which are its first ones.
     PolynomialFit(const Library& library, const Columns& data, const Target& target,
                   const PolynomialBasis& basis, const PolynomialBasis* sparse, bool is_protected,
@@ -65,11 +65,11 @@ class PolynomialFit {
     Verdict fit(const int16_t* tokens, int32_t length, size_t K, const double* lower,
                 const double* upper, double* constants, double* coefficients, double* error);
 
-    // After `fit`: what the polynomial should have been, (N,). Inverted from y where that can be done
-    // on every row, else the values of what was fitted.
+    // After `fit`: what the polynomial should have been, (N,). Inverted from y where that can be
+    // done on every row, else the values of what was fitted.
     const double* wanted() const { return is_inverted_ ? z_.data() : values_.data(); }
 
-   private:
+private:
     size_t invert_target();
     double start(const double* constants);
     double try_inverse(size_t n_known, const double* constants);
@@ -82,8 +82,7 @@ class PolynomialFit {
     double follow(double error);
     void forward(const double* u, double* out) const;
     void backward(const double* rows, double* out) const;
-    void to_coefficients(const PolynomialBasis& basis, const double* u,
-                         double* coefficients) const;
+    void to_coefficients(const PolynomialBasis& basis, const double* u, double* coefficients) const;
     bool fit_sparse(double* coefficients, Verdict* verdict, double* error);
     Verdict judge(const double* coefficients, double* error);
 

@@ -17,7 +17,7 @@ from dso.config.files import read_config, shipped_configs
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = {
-    "regression": {"Nguyen-2", "Nguyen-2-GPmeld", "PiecewiseFunction-1", "Poly-1"},
+    "regression": {"Constant-7", "Nguyen-2", "Nguyen-2-GPmeld", "PiecewiseFunction-1", "Poly-1"},
     "control": {
         "BipedalWalker",
         "CustomCartPoleContinuous-v0",

@@ -16,7 +16,9 @@ from tests.reference import random_programs
 NAMES = [name for name, row in OPERATORS.items() if not row.display]
 LIBRARY = Library(create_tokens(2, [*NAMES, "const", 0.5], decision_tree_threshold_set=[0.4, 1.1]))
 X = np.random.default_rng(0).uniform(0.1, 2, (2, 600))
-POINTS = np.array([-1e300, -40.0, -2.5, -1.0, -0.3, -0.0, 0.0, 1e-9, 0.3, 0.7, 1.0, 2.5, 40.0, 1e300])
+POINTS = np.array(
+    [-1e300, -40.0, -2.5, -1.0, -0.3, -0.0, 0.0, 1e-9, 0.3, 0.7, 1.0, 2.5, 40.0, 1e300]
+)
 
 
 def half(column: np.ndarray) -> np.ndarray:
@@ -58,7 +60,11 @@ def test_what_is_wanted_makes_the_program_give_y() -> None:
         outside = np.r_[is_const[:start], is_const[end:]]
         numbers = np.full(is_const.sum(), np.nan)
         numbers[:] = row.constants[0, : len(numbers)]
-        kept = [c for c, i in zip(numbers, np.flatnonzero(is_const), strict=True) if not start <= i < end]
+        kept = [
+            c
+            for c, i in zip(numbers, np.flatnonzero(is_const), strict=True)
+            if not start <= i < end
+        ]
         assert len(kept) == outside.sum()
         inputs = np.vstack([X, values])
         whole = ProgramBatch(

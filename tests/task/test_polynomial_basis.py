@@ -86,7 +86,8 @@ def test_powers_that_overflow_are_left_out() -> None:
         basis = PolynomialBasis(size * x[None], None, 3)
         values, to_monomials, sizes = basis.arrays
         assert values.shape[1] == rank
-        assert np.isfinite(to_monomials).all() and np.isfinite(sizes).all()
+        assert np.isfinite(to_monomials).all()
+        assert np.isfinite(sizes).all()
 
 
 def test_long_data_are_fitted_by_evenly_spread_rows() -> None:

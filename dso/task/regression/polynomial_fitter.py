@@ -338,7 +338,7 @@ class PolynomialFitter:
     def _judged(
         self, programs: ProgramBatch, fits: PolynomialFits, n_threads: int
     ) -> PolynomialFits:
-        """Return the fits with their errors on all rows; the polynomial 1 where they are invalid."""
+        """Return the fits with their errors on all rows; where they are invalid, 1 takes over."""
         programs = replace(programs, constants=fits.constants)
         coefficients = fits.coefficients.copy()
         verdicts = self._errors(programs, coefficients, n_threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -22,12 +22,12 @@ class PolynomialScorer(Scorer):
     options : PolynomialOptions
     """
 
-    options: PolynomialOptions = PolynomialOptions()
+    options: PolynomialOptions = field(default_factory=PolynomialOptions)
 
     @staticmethod
     def like(scorer: Scorer, options: PolynomialOptions) -> PolynomialScorer:
         """Make one of the rows of another scorer."""
-        values = {field.name: getattr(scorer, field.name) for field in fields(Scorer)}
+        values = {each.name: getattr(scorer, each.name) for each in fields(Scorer)}
         return PolynomialScorer(**values, options=options)
 
     @cached_property

@@ -274,9 +274,7 @@ class RegressionTask(HierarchicalTask):
         if candidates.any():
             test = self._test_scorer(self._quick_rows)
             chosen = programs[candidates]
-            mse = test.mean_squared_error(
-                chosen, self.n_threads, self._polynomials(chosen)
-            ).values
+            mse = test.mean_squared_error(chosen, self.n_threads, self._polynomials(chosen)).values
             nmse = mse / np.var(self.dataset.y_test_noiseless)
             has_succeeded[candidates] = nmse < self.threshold
         return has_succeeded

@@ -98,9 +98,7 @@ class Scorer:
         self, programs: ProgramBatch, n_threads: int = 1, polynomials: Polynomials = None
     ) -> Execution:
         """Return the predictions of each program, (B, N)."""
-        return execute(
-            self.library, programs, self.columns, self.protected, n_threads, polynomials
-        )
+        return execute(self.library, programs, self.columns, self.protected, n_threads, polynomials)
 
     def _fraction(
         self,
