@@ -87,9 +87,10 @@ def make_complexity(config: Config, task: Task) -> Callable[[ProgramBatch], np.n
     """Return the complexity of programs; of tokens, where `poly` counts its fitted terms."""
     kind, library = config.training.complexity, task.library
     measure = complexity_measure(kind, library.complexities)
-    if kind != "token" or library.poly_token is None:
+    fitter = getattr(task, "polynomials", None)
+    if kind != "token" or fitter is None:
         return measure
-    return lambda programs: measure(programs) + task.polynomials.n_more_terms(programs)
+    return lambda programs: measure(programs) + fitter.n_more_terms(programs)
 
 
 def data_ranges(task: Task) -> dict[str, np.ndarray]:

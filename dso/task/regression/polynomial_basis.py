@@ -224,11 +224,11 @@ def _orthogonalised(
     norms = np.linalg.norm(values, axis=0)
     kept = np.flatnonzero(norms > 0)
     scaled = values[:, kept] / norms[kept]
-    triangle = np.linalg.qr(scaled, mode="r")
+    triangle = np.asarray(np.linalg.qr(scaled, mode="r"))
     if triangle.shape[0] < len(kept) or np.abs(np.diag(triangle)).min() < LEAST_PIVOT:
         independent = _independent(scaled)
         kept, scaled = kept[independent], scaled[:, independent]
-        triangle = np.linalg.qr(scaled, mode="r")
+        triangle = np.asarray(np.linalg.qr(scaled, mode="r"))
     identity = np.eye(len(kept))
     inverse = solve_triangular(triangle, identity)
     # A second time: the first leaves the columns orthogonal but for their near dependence.

@@ -46,6 +46,14 @@ class PolynomialOptions:
     regressor_params: dict[str, Any] | None = None
 
 
+class Pruning(NamedTuple):
+    """Parameters of `dso_least_squares`; the defaults prune nothing."""
+
+    cutoff_p_value: float = 1.0
+    n_max_terms: int | None = None
+    coef_tol: float = 0.0
+
+
 class PolynomialFits(NamedTuple):
     """What was fitted to B programs.
 
@@ -103,10 +111,10 @@ class PolynomialFitter:
         self.exponents = (self.sparse_basis or self.basis).exponents
         self._n_terms: dict[tuple[int, bytes], int] = {}
         self._regressor = None
-        self._pruning = {"cutoff_p_value": 1.0, "n_max_terms": None, "coef_tol": 0.0}
+        self._pruning = Pruning()
         params = self.options.regressor_params or {}
         if self.options.regressor == "dso_least_squares":
-            self._pruning |= _checked(params)
+            self._pruning = _pruning(params)
         else:
             self._regressor = make_regressor(self.options.regressor, params)
 
@@ -134,10 +142,15 @@ class PolynomialFitter:
         """
         self._check(programs)
         programs = self._with_constants(programs)
-        size = max(1, NUMBERS_AT_ONCE // max(self.n_monomials, len(self.y)))
-        bounds = (lower, upper) if lower is not None else (programs.constants,) * 2
+        # What the native fit alone answers does not hold a column per program.
+        holds_columns = self._is_regressed or self.basis.rows.step > 1
+        holds_columns |= bool(has_python_token(self.library, programs).any())
+        n_numbers = max(self.n_monomials, len(self.y) if holds_columns else 0)
+        size = max(1, NUMBERS_AT_ONCE // n_numbers)
+        low = programs.constants if lower is None else lower
+        high = programs.constants if upper is None else upper
         parts = [
-            self._fit(programs[rows], n_threads, *(bound[rows] for bound in bounds))
+            self._fit(programs[rows], n_threads, low[rows], high[rows])
             for start in range(0, max(1, len(programs)), size)
             for rows in [slice(start, start + size)]
         ]
@@ -292,7 +305,7 @@ class PolynomialFitter:
     def _is_regressed(self) -> bool:
         """Whether the coefficients of a plain least-squares fit are not the last word."""
         pruning = self._pruning
-        is_pruned = pruning["cutoff_p_value"] < 1 or pruning["n_max_terms"] is not None
+        is_pruned = pruning.cutoff_p_value < 1 or pruning.n_max_terms is not None
         return is_pruned or self._regressor is not None
 
     def _regressed(self, coefficients: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -327,12 +340,12 @@ class PolynomialFitter:
         weighted = wish if basis.weights is None else basis.weights * wish
         found = to_monomials @ (values.T @ weighted)
         return pruned(
-            np.where(np.abs(found) < self._pruning["coef_tol"], 0.0, found),
+            np.where(np.abs(found) < self._pruning.coef_tol, 0.0, found),
             basis.monomials,
             wish,
             basis.weights,
-            self._pruning["cutoff_p_value"],
-            self._pruning["n_max_terms"],
+            self._pruning.cutoff_p_value,
+            self._pruning.n_max_terms,
         )
 
     def _judged(
@@ -365,14 +378,14 @@ class PolynomialFitter:
         )
 
 
-def _checked(params: dict[str, Any]) -> dict[str, Any]:
+def _pruning(params: dict[str, Any]) -> Pruning:
     """Refuse parameters of `dso_least_squares` that mean nothing."""
     cutoff, most = params.get("cutoff_p_value", 1.0), params.get("n_max_terms")
     if isinstance(cutoff, bool) or not isinstance(cutoff, int | float) or not 0 < cutoff <= 1:
         raise UserError(f"{PARAMS_KEY}.cutoff_p_value: {cutoff!r}; allowed: a number in (0, 1].")
     if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 2):
         raise UserError(f"{PARAMS_KEY}.n_max_terms: {most!r}; allowed: null or an integer >= 2.")
-    return params
+    return Pruning(**params)
 
 
 def _without_nan(bounds: np.ndarray) -> np.ndarray:
