@@ -396,7 +396,6 @@ def test_bad_values_are_refused_by_name(section, values, message):
     [
         ("gp_meld", {"run_gp_meld": True}, "gp_meld.run_gp_meld"),
         ("checkpoint", {"load_path": "x"}, "checkpoint.load_path"),
-        ("task", {"validation_fraction": 0.2}, "task.validation_fraction"),
     ],
 )
 def test_what_does_not_exist_yet_is_refused_before_anything_is_written(

@@ -12,6 +12,7 @@ from dso.task.regression.polynomial_basis import (
     exponents_up_to,
     n_monomials,
     supported_degrees,
+    warn_of_degrees,
 )
 
 
@@ -43,6 +44,7 @@ def test_degrees_that_rows_support(
 ) -> None:
     with caplog.at_level(logging.WARNING, "dso"):
         assert supported_degrees(n_inputs, n_rows, degree) == expected
+        warn_of_degrees(n_inputs, n_rows, degree)
     assert len(caplog.records) == (expected[0] < degree)
 
 

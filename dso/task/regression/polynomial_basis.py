@@ -83,20 +83,27 @@ def supported_degrees(n_inputs: int, n_rows: int, degree: int) -> Degrees:
         )
     limit = min(n_rows - 1, MOST_MONOMIALS)
     sparse = max(d for d, count in enumerate(counts) if d <= dense or count <= limit)
-    if dense < degree:
-        is_sparse = f"; degree {sparse} where no more than {most_terms} terms are left"
-        logger.warning(
-            "%s: %d is lowered to %d, since %d monomials of %d inputs are too many for %d rows "
-            "(two rows for each and one more)%s.",
-            DEGREE_KEY,
-            degree,
-            dense,
-            counts[degree],
-            n_inputs,
-            n_rows,
-            is_sparse if sparse > dense else "",
-        )
     return Degrees(dense, sparse, most_terms)
+
+
+def warn_of_degrees(n_inputs: int, n_rows: int, degree: int) -> None:
+    """Say so where the degree is lowered."""
+    dense, sparse, most_terms = supported_degrees(n_inputs, n_rows, degree)
+    if dense == degree:
+        return
+    logger.warning(
+        "%s: %d is lowered to %d, since %d monomials of %d inputs are too many for %d rows "
+        "(two rows for each and one more)%s.",
+        DEGREE_KEY,
+        degree,
+        dense,
+        n_monomials(n_inputs, degree),
+        n_inputs,
+        n_rows,
+        f"; degree {sparse} where no more than {most_terms} terms are left"
+        if sparse > dense
+        else "",
+    )
 
 
 class PolynomialBasis:

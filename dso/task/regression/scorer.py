@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dso.library import Library
 from dso.program import ProgramBatch, execute, fraction_within, mean_squared_error
 from dso.program.execute import Execution, Polynomials
+from dso.program.program_batch import Rows
 from dso.task.regression.metrics import Metric
 from dso.task.task import Rewards
 
@@ -48,12 +49,19 @@ class Scorer:
         """Make a scorer from inputs (N, D)."""
         return Scorer(library, np.ascontiguousarray(X.T), y, weights, protected)
 
+    def on_rows(self, rows: Rows) -> Scorer:
+        """Return a scorer of some of the rows."""
+        weights = None if self.weights is None else self.weights[rows]
+        columns = np.ascontiguousarray(self.columns[:, rows])
+        return replace(self, columns=columns, y=self.y[rows], weights=weights)
+
     def rewards(
         self,
         metric: Metric,
         programs: ProgramBatch,
         n_threads: int = 1,
         change: Callable[[np.ndarray], np.ndarray] | None = None,
+        polynomials: Polynomials = None,
     ) -> Rewards:
         """Reward programs.
 
@@ -65,16 +73,24 @@ class Scorer:
         n_threads : int
         change : callable, optional
             Applied to predictions (b, N) before they are measured.
+        polynomials : sequence of (FittedPolynomial or None), optional
+            What `poly` stands for in each program.
         """
         if metric.is_of_mse and change is None:
-            mse, cause, node = self.mean_squared_error(programs, n_threads)
+            mse, cause, node = self.mean_squared_error(programs, n_threads, polynomials)
             return Rewards(metric.from_mse(mse), cause, node)
         if metric.name == "fraction" and change is None:
-            fraction, cause, node = self._fraction(metric.params, programs, n_threads)
+            fraction, cause, node = self._fraction(metric.params, programs, n_threads, polynomials)
             return Rewards(metric.from_fraction(fraction), cause, node)
         size = max(1, PREDICTIONS_AT_ONCE // len(self.y))
         parts = [
-            self._of_predictions(metric, programs[start : start + size], n_threads, change)
+            self._of_predictions(
+                metric,
+                programs[start : start + size],
+                n_threads,
+                change,
+                None if polynomials is None else polynomials[start : start + size],
+            )
             for start in range(0, max(1, len(programs)), size)
         ]
         return Rewards(*(np.concatenate(part) for part in zip(*parts, strict=True)))
@@ -127,8 +143,9 @@ class Scorer:
         programs: ProgramBatch,
         n_threads: int,
         change: Callable[[np.ndarray], np.ndarray] | None,
+        polynomials: Polynomials,
     ) -> tuple[np.ndarray, ...]:
-        predictions, cause, node = self.predictions(programs, n_threads)
+        predictions, cause, node = self.predictions(programs, n_threads, polynomials)
         if change is not None:
             predictions = change(predictions)
         values = metric.from_predictions(self.y, predictions, self.weights)
