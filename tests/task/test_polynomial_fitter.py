@@ -348,6 +348,26 @@ def test_other_metrics_take_the_least_squares(metric: str) -> None:
     assert noisy.rewards(programs).values[0] == 1e6
 
 
+def test_rows_set_aside_are_predicted_by_what_the_others_gave() -> None:
+    inputs = np.random.default_rng(0).uniform(0, 2, (400, 2))
+    y = np.exp(0.3 * inputs[:, 0] ** 2 - inputs[:, 1]) + np.sin(9 * inputs[:, 0])
+    task = RegressionTask(
+        dataset=(inputs, y), function_set=NAMES, validation_fraction=0.25, batching_rows=60
+    )
+    programs = batch(task.library, "exp,poly", "x1", "mul,x2,poly")
+    answer = task.validation_rewards(programs)
+    for b, polynomial in enumerate(task.polynomials.polynomials(programs)):
+        program = Program(task.library, programs.row(b), polynomial=polynomial)
+        predicted = program.execute(task.dataset.X_validation)
+        expected = task.metric.from_predictions(task.dataset.y_validation, predicted[None])
+        assert answer.values[b] == pytest.approx(expected[0], rel=1e-9)
+    assert not task.evaluate(from_str_tokens("exp,poly", task.library))["success"]
+    part = task.on_rows(np.arange(60))
+    assert part.polynomials.basis.columns.shape == (2, 60)
+    assert part.polynomials is not task.polynomials
+    assert part.rewards(programs).values[0] != task.rewards(programs).values[0]
+
+
 def test_it_travels() -> None:
     made = fitter(P0)
     made.fit(batch(LIBRARY, "poly"))
