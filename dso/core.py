@@ -16,8 +16,8 @@ import numpy as np
 
 from dso.batch import Batch
 from dso.config import Config, load_config, validate
-from dso.memory import complexity_measure
 from dso.parts import (
+    make_complexity,
     make_evaluator,
     make_gp,
     make_judge,
@@ -153,7 +153,7 @@ class DeepSymbolicOptimizer:
                 b_jumpstart=config.training.b_jumpstart,
             ),
             library=self.library,
-            complexity=complexity_measure(config.training.complexity, self.library.complexities),
+            complexity=make_complexity(config, self.evaluator),
             batch_size=config.training.batch_size,
             seed=stream_seed,
             hof=config.logging.hof or 0,

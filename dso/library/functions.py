@@ -38,8 +38,21 @@ POSITIVE = Interval(0.0, open_low=True)
 NON_ZERO = Interval(excluded=(0.0,))
 UNIT = Interval(-1.0, 1.0)
 
-Inverse = tuple[str, ...]
-"""Operator and its operands, which solve y = f(a, b) for one argument: ``("sub", "y", "b")``."""
+Inverse = tuple[Any, ...]
+"""Operator and its operands, which solve y = f(a, b) for one argument: ``("sub", "y", "b")``.
+
+An operand is y, the other argument, a number, or again an operator with its operands.
+"""
+
+_ARTANH: Inverse = ("mul", 0.5, ("log", ("div", ("add", 1.0, "y"), ("sub", 1.0, "y"))))
+_ARSINH: Inverse = (
+    "mul",
+    ("sign", "y"),
+    ("log", ("add", ("abs", "y"), ("sqrt", ("add", ("n2", "y"), 1.0)))),
+)
+_ARCOSH: Inverse = ("log", ("add", "y", ("sqrt", ("sub", ("n2", "y"), 1.0))))
+_LOGIT: Inverse = ("log", ("div", "y", ("sub", 1.0, "y")))
+_FOURTH_ROOT: Inverse = ("sqrt", ("sqrt", "y"))
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,8 @@ class Operator:
         Per argument, where the value is finite and real. Empty stands for all reals.
     range : Interval
     inverse : tuple of Inverse or None
-        Per argument, how to solve for it; empty where no argument can be had.
+        Per argument, how to solve for it; empty where no argument can be had. Of several solutions
+        it is the principal one; a protected operator has those of the one that it guards.
     protected : str or None
         Row that replaces this one under ``protected: true``.
     display : str
@@ -233,35 +247,42 @@ _UNPROTECTED = (
     Operator("n3", 1, 3, "a^3", cube, _power(3), ("cube",), inverse=(("cbrt", "y"),),
              protected="protected_n3"),
     Operator("n4", 1, 3, "a^4", fourth_power, _power(4), range=NON_NEGATIVE,
-             protected="protected_n4"),
+             protected="protected_n4",
+             inverse=(_FOURTH_ROOT,)),
     Operator("neg", 1, 1, "-a", np.negative, lambda sp, a: sp.Mul(a, -1), ("negative",),
              inverse=(("neg", "y"),)),
     Operator("abs", 1, 2, "|a|", np.abs, _named("Abs"), ("absolute", "fabs"), range=NON_NEGATIVE,
              inverse=(("abs", "y"),)),
     Operator("max", 2, 4, "larger of a and b", np.maximum, _named("Max"), ("maximum",)),
     Operator("min", 2, 4, "smaller of a and b", np.minimum, _named("Min"), ("minimum",)),
-    Operator("tanh", 1, 4, "hyperbolic tangent of a", np.tanh, _named("tanh"), range=UNIT),
+    Operator("tanh", 1, 4, "hyperbolic tangent of a", np.tanh, _named("tanh"), range=UNIT,
+             inverse=(_ARTANH,)),
     Operator("inv", 1, 2, "1 / a", inverse, _power(-1), ("reciprocal",), domain=(NON_ZERO,),
              range=NON_ZERO, inverse=(("inv", "y"),), protected="protected_inv"),
     Operator("logabs", 1, 4, "ln |a|", logabs, _logabs, domain=(NON_ZERO,),
              inverse=(("exp", "y"),), protected="protected_logabs"),
     Operator("expneg", 1, 4, "e^-a", expneg, lambda sp, a: sp.exp(sp.Mul(a, -1)), range=POSITIVE,
-             protected="protected_expneg"),
+             protected="protected_expneg",
+             inverse=(("neg", ("log", "y")),)),
     Operator("sigmoid", 1, 4, "1 / (1 + e^-a)", sigmoid, _sigmoid, ("logistic",),
-             range=Interval(0.0, 1.0), protected="protected_sigmoid"),
+             range=Interval(0.0, 1.0), protected="protected_sigmoid",
+             inverse=(_LOGIT,)),
     Operator("harmonic", 1, 4, "digamma(a + 1) + Euler's gamma", harmonic, _named("harmonic"),
              domain=(Interval(-1.0, open_low=True),)),
     Operator("pow", 2, 4, "a^b", np.power, _named("Pow"), ("^", "**", "power"),
-             domain=(NON_NEGATIVE, REAL)),
+             domain=(NON_NEGATIVE, REAL),
+             inverse=(("pow", "y", ("inv", "b")), ("div", ("log", "y"), ("log", "a")))),
     Operator("arcsin", 1, 4, "inverse sine of a", np.arcsin, _named("asin"), ("asin",),
              domain=(UNIT,), range=Interval(-np.pi / 2, np.pi / 2), inverse=(("sin", "y"),)),
     Operator("arccos", 1, 4, "inverse cosine of a", np.arccos, _named("acos"), ("acos",),
              domain=(UNIT,), range=Interval(0.0, np.pi), inverse=(("cos", "y"),)),
     Operator("arctan", 1, 4, "inverse tangent of a", np.arctan, _named("atan"), ("atan",),
              range=Interval(-np.pi / 2, np.pi / 2), inverse=(("tan", "y"),)),
-    Operator("sinh", 1, 4, "hyperbolic sine of a", np.sinh, _named("sinh")),
+    Operator("sinh", 1, 4, "hyperbolic sine of a", np.sinh, _named("sinh"),
+             inverse=(_ARSINH,)),
     Operator("cosh", 1, 4, "hyperbolic cosine of a", np.cosh, _named("cosh"),
-             range=Interval(1.0)),
+             range=Interval(1.0),
+             inverse=(_ARCOSH,)),
     Operator("cbrt", 1, 4, "real cube root of a", np.cbrt,
              lambda sp, a: sp.Mul(sp.sign(a), sp.Pow(sp.Abs(a), sp.Rational(1, 3))),
              inverse=(("n3", "y"),)),
@@ -270,27 +291,38 @@ _UNPROTECTED = (
 
 _PROTECTED = (
     Operator("protected_div", 2, 2, "a / b, 1 where |b| <= 0.001", protected_div, _quotient,
-             display="div"),
+             display="div",
+             inverse=(("mul", "y", "b"), ("div", "a", "y"))),
     Operator("protected_log", 1, 4, "ln |a|, 0 where |a| <= 0.001", protected_log, _logabs,
-             display="log"),
+             display="log",
+             inverse=(("exp", "y"),)),
     Operator("protected_exp", 1, 4, "e^a, 0 where a >= 100", protected_exp, _named("exp"),
-             range=NON_NEGATIVE, display="exp"),
+             range=NON_NEGATIVE, display="exp",
+             inverse=(("log", "y"),)),
     Operator("protected_sqrt", 1, 4, "square root of |a|", protected_sqrt,
-             lambda sp, a: sp.sqrt(sp.Abs(a)), range=NON_NEGATIVE, display="sqrt"),
+             lambda sp, a: sp.sqrt(sp.Abs(a)), range=NON_NEGATIVE, display="sqrt",
+             inverse=(("n2", "y"),)),
     Operator("protected_n2", 1, 2, "a^2, 0 where |a| >= 1e6", protected_n2, _power(2),
-             range=NON_NEGATIVE, display="n2"),
+             range=NON_NEGATIVE, display="n2",
+             inverse=(("sqrt", "y"),)),
     Operator("protected_n3", 1, 3, "a^3, 0 where |a| >= 1e6", protected_n3, _power(3),
-             display="n3"),
+             display="n3",
+             inverse=(("cbrt", "y"),)),
     Operator("protected_n4", 1, 3, "a^4, 0 where |a| >= 1e6", protected_n4, _power(4),
-             range=NON_NEGATIVE, display="n4"),
+             range=NON_NEGATIVE, display="n4",
+             inverse=(_FOURTH_ROOT,)),
     Operator("protected_inv", 1, 2, "1 / a, 0 where |a| <= 0.001", protected_inv, _power(-1),
-             display="inv"),
+             display="inv",
+             inverse=(("inv", "y"),)),
     Operator("protected_logabs", 1, 4, "ln |a|, 0 where |a| <= 0.001", protected_logabs, _logabs,
-             display="logabs"),
+             display="logabs",
+             inverse=(("exp", "y"),)),
     Operator("protected_expneg", 1, 4, "e^-a, 0 where a <= -100", protected_expneg,
-             lambda sp, a: sp.exp(sp.Mul(a, -1)), range=NON_NEGATIVE, display="expneg"),
+             lambda sp, a: sp.exp(sp.Mul(a, -1)), range=NON_NEGATIVE, display="expneg",
+             inverse=(("neg", ("log", "y")),)),
     Operator("protected_sigmoid", 1, 4, "1 / (1 + protected e^-a)", protected_sigmoid, _sigmoid,
-             range=Interval(0.0, 1.0), display="sigmoid"),
+             range=Interval(0.0, 1.0), display="sigmoid",
+             inverse=(_LOGIT,)),
 )  # fmt: skip
 
 OPERATORS: dict[str, Operator] = {row.name: row for row in (*_UNPROTECTED, *_PROTECTED)}
@@ -300,6 +332,18 @@ NAMES: dict[str, str] = {
     **{name: name for name in OPERATORS},
 }
 """Every accepted name, aliases included, to the name of its row."""
+
+
+def solve(inverse: Inverse, given: dict[str, np.ndarray]) -> np.ndarray:
+    """Evaluate an inverse, given y and the other argument; NaN where there is none."""
+    name, *operands = inverse
+    values = [
+        solve(operand, given) if isinstance(operand, tuple) else given.get(operand, operand)
+        for operand in operands
+    ]
+    with np.errstate(all="ignore"):
+        return OPERATORS[name].numpy(*values)
+
 
 BY_FUNCTION: dict[int, Operator] = {id(row.numpy): row for row in OPERATORS.values()}
 """Identity of a definition to its row. Not the function itself: a user's need not be hashable."""
