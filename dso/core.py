@@ -19,8 +19,8 @@ from dso.checkpoint import Checkpoints, peek, read_checkpoint, write_checkpoint
 from dso.config import Config, load_config, validate
 from dso.disk import Guard
 from dso.errors import UserError
-from dso.memory import complexity_measure
 from dso.parts import (
+    make_complexity,
     make_evaluator,
     make_gp,
     make_judge,
@@ -158,7 +158,7 @@ class DeepSymbolicOptimizer:
                 b_jumpstart=config.training.b_jumpstart,
             ),
             library=self.library,
-            complexity=complexity_measure(config.training.complexity, self.library.complexities),
+            complexity=make_complexity(config, self.evaluator),
             batch_size=config.training.batch_size,
             seed=stream_seed,
             hof=config.logging.hof or 0,

@@ -40,6 +40,7 @@ from dso.task import make_task as make_task_of
 
 if TYPE_CHECKING:
     from dso.policy import Policy
+    from dso.program import ProgramBatch
 
 logger = logging.getLogger("dso")
 
@@ -53,11 +54,11 @@ def n_cores(config: Config) -> int:
 
 
 def make_task(config: Config) -> Task:
-    """Build the task, and refuse one whose tokens cannot be fitted yet."""
+    """Build the task, and refuse one whose tokens nothing can fit."""
     task = make_task_of(**config.task.to_dict())
     task.n_threads = n_cores(config)
-    if task.library.poly_token is not None:
-        raise UserError("task.function_set: 'poly' cannot be fitted in this version; leave it out.")
+    if task.library.poly_token is not None and getattr(task, "polynomials", None) is None:
+        raise UserError("task.function_set: 'poly' needs data to be fitted to, as regression has.")
     return task
 
 
@@ -91,6 +92,16 @@ def make_archive(config: Config, task: Task) -> ProgramArchive | None:
         logger.warning("logging.save_cache: rewards with noise are not cached; nothing to save.")
         return None
     return ProgramArchive(config.logging.save_cache_r_min)
+
+
+def make_complexity(config: Config, evaluator: Evaluator) -> Callable[[ProgramBatch], np.ndarray]:
+    """Return the complexity of programs; of tokens, where `poly` counts its fitted terms."""
+    kind, library = config.training.complexity, evaluator.library
+    measure = complexity_measure(kind, library.complexities)
+    if kind != "token" or library.poly_token is None:
+        return measure
+    # Of the rows that the evaluator rewards on, which may be others in each iteration.
+    return lambda programs: measure(programs) + evaluator.task.polynomials.n_more_terms(programs)
 
 
 def make_row_batches(

@@ -49,12 +49,15 @@ class Reports:
     def program(self, programs: ProgramBatch, i: int = 0) -> Program:
         """Return row `i` as a Program."""
         protected = bool(getattr(self.task, "protected", False))
+        fitter = getattr(self.task, "polynomials", None)
+        row = programs[i : i + 1]
         return Program(
             self.library,
             programs.row(i),
             programs.constants[i],
             protected=protected,
             scorer=self._scorer,
+            polynomial=None if fitter is None else fitter.polynomials(row)[0],
         )
 
     def tables(self, *parts: ScoredPrograms) -> list[list[Row]]:

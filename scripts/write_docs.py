@@ -125,13 +125,23 @@ def operator_table() -> str:
             str(row.arity),
             str(row.complexity),
             row.formula,
+            ", ".join(f"`{text}`" for text in row.derivative),
             ", ".join(map(_interval, row.domain)) if row.domain else "",
             _interval(row.range) if row.range != Interval() else "",
         )
         for row in OPERATORS.values()
         if not row.display
     ]
-    head = ("Token", "Other names", "Arity", "Complexity", "Value", "Domain", "Range")
+    head = (
+        "Token",
+        "Other names",
+        "Arity",
+        "Complexity",
+        "Value",
+        "Derivatives",
+        "Domain",
+        "Range",
+    )
     return _table(head, rows)
 
 

@@ -45,6 +45,7 @@ KINDS: dict[str, dict] = {
         "gp_meld": {"run_gp_meld": True, "generations": 3, "population_size": 60},
         "task": {"function_set": ["add", "mul", "sin", "const"]},
     },
+    "poly": {"task": {"function_set": ["add", "mul", "sin", "poly"]}},
     "noise": {"task": {"reward_noise": 0.1}},
     "rows": {
         "task": {

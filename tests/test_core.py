@@ -4,6 +4,7 @@ import csv
 import json
 import pickle
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -469,7 +470,7 @@ def test_a_generation_can_be_followed(caplog):
 @pytest.mark.parametrize(
     ("section", "values", "name"),
     [
-        ("task", {"function_set": ["add", "poly"]}, "'poly' cannot be fitted"),
+        ("semantic", {"on": True}, "semantic.on"),
     ],
 )
 def test_what_does_not_exist_yet_is_refused_before_anything_is_written(
@@ -531,3 +532,28 @@ def test_an_error_in_a_callback_gives_the_files_back(tmp_path):
 def test_there_is_no_result_before_there_is_a_run():
     with pytest.raises(RuntimeError, match="no run to finish"):
         DeepSymbolicOptimizer(config()).finish()
+
+
+def test_fitted_polynomials_are_shown_in_every_result(tmp_path):
+    X = np.random.default_rng(0).uniform(0, 3, (60, 2))
+    y = np.exp(0.5 * X[:, 0] ** 2 - 1)
+    task = {"dataset": (X, y), "function_set": ["add", "mul", "exp", "poly"]}
+    model = DeepSymbolicOptimizer(
+        config(tmp_path, task=task, training={"n_samples": 2000, "batch_size": 500})
+    )
+    result = model.train()
+    assert result["success"]
+    assert result["program"].polynomial is not None
+    assert str(result["program"].polynomial) in result["traversal"]
+    assert "exp(" in result["expression"]
+    np.testing.assert_allclose(result["program"].execute(X), y, rtol=1e-6)
+    assert result["program"].r == pytest.approx(1.0)
+    for suffix in ("hof", "pf"):
+        file = next(Path(model.save_path).glob(f"*_{suffix}.csv"))
+        rows = list(csv.DictReader(file.read_text().splitlines()))
+        assert rows
+        for row in rows:
+            assert "poly" not in row["traversal"] + row["expression"]
+    best = rows[-1]  # of the front: reward and complexity ascend
+    assert best["traversal"] == result["traversal"]
+    assert int(best["complexity"]) == result["program"].complexity

@@ -17,7 +17,14 @@ import numpy as np
 
 from dso.library import Library
 from dso.native import _core
-from dso.program import Program, ProgramBatch, execute, mean_squared_error
+from dso.program import (
+    Program,
+    ProgramBatch,
+    execute,
+    has_poly,
+    has_python_token,
+    mean_squared_error,
+)
 from dso.program.derivatives import derivatives_in_constants
 from dso.program.execute import VALID
 from dso.streams import Stream
@@ -125,11 +132,15 @@ class ConstantFitter:
         """Return the constants (B, K) of programs that all have one to fit."""
         if self.data is None:
             return self._maximised(start, lower, upper)
-        is_native = ~uses_python(self.task.library, start)
+        in_python = has_python_token(self.task.library, start)
+        with_poly = has_poly(self.task.library, start)
+        is_native = ~in_python & ~with_poly
         constants = start.constants.copy()
         constants[is_native] = self._least_squares(start, lower, upper, is_native)
-        for b in np.flatnonzero(~is_native):
+        for b in np.flatnonzero(in_python & ~with_poly):
             constants[b] = self._least_squares_in_python(start[b : b + 1], lower[b], upper[b])
+        if with_poly.any():
+            constants[with_poly] = self._beside_poly(start, lower, upper, with_poly, in_python)
         if not self.is_least_squares:
             return self._maximised(replace(start, constants=constants), lower, upper)
         return constants
@@ -148,6 +159,28 @@ class ConstantFitter:
         if self.options.snap is None:
             return constants
         return self._snapped(replace(start, constants=constants), mse, lower, upper)
+
+    def _beside_poly(
+        self,
+        start: ProgramBatch,
+        lower: np.ndarray,
+        upper: np.ndarray,
+        with_poly: np.ndarray,
+        in_python: np.ndarray,
+    ) -> np.ndarray:
+        """Fit constants together with the polynomials; where only Python can, around them."""
+        fitted = start.constants.copy()
+        native = with_poly & ~in_python
+        if native.any():
+            fits = self.task.polynomials.fit(
+                start[native], self.task.n_threads, lower[native], upper[native]
+            )
+            n_slots = fitted.shape[1]
+            is_free = lower[native] < upper[native]
+            fitted[native] = np.where(is_free, fits.constants[:, :n_slots], fitted[native])
+        for b in np.flatnonzero(with_poly & in_python):
+            fitted[b] = self._maximised_row(start[b : b + 1], lower[b], upper[b])
+        return fitted[with_poly]
 
     def _native(
         self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray, n_starts: int
@@ -378,12 +411,6 @@ def widened(constants: np.ndarray, n_slots: int) -> np.ndarray:
     """Return constants (B, K) cut to or filled with NaN up to (B, n_slots)."""
     missing = max(0, n_slots - constants.shape[1])
     return np.pad(constants[:, :n_slots], ((0, 0), (0, missing)), constant_values=np.nan)
-
-
-def uses_python(library: Library, programs: ProgramBatch) -> np.ndarray:
-    """Tell which programs (B,) have a token that only Python can execute."""
-    is_token = np.arange(programs.tokens.shape[1]) < programs.lengths[:, None]
-    return (library.is_python[programs.tokens] & is_token).any(axis=1)
 
 
 def bound_rows(bounds: Bounds, n_slots: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from dso.library.create import create_tokens
 from dso.library.functions import OPERATORS, Operator
 from dso.library.library import Library, TokenNotFoundError
+from dso.library.polynomial import FittedPolynomial
 from dso.library.tokens import (
     DiscreteAction,
     HardCodedConstant,
@@ -17,6 +18,7 @@ from dso.library.tokens import (
 __all__ = [
     "OPERATORS",
     "DiscreteAction",
+    "FittedPolynomial",
     "HardCodedConstant",
     "Library",
     "MultiDiscreteAction",

@@ -38,8 +38,21 @@ POSITIVE = Interval(0.0, open_low=True)
 NON_ZERO = Interval(excluded=(0.0,))
 UNIT = Interval(-1.0, 1.0)
 
-Inverse = tuple[str, ...]
-"""Operator and its operands, which solve y = f(a, b) for one argument: ``("sub", "y", "b")``."""
+Inverse = tuple[Any, ...]
+"""Operator and its operands, which solve y = f(a, b) for one argument: ``("sub", "y", "b")``.
+
+An operand is y, the other argument, a number, or again an operator with its operands.
+"""
+
+_ARTANH: Inverse = ("mul", 0.5, ("log", ("div", ("add", 1.0, "y"), ("sub", 1.0, "y"))))
+_ARSINH: Inverse = (
+    "mul",
+    ("sign", "y"),
+    ("log", ("add", ("abs", "y"), ("sqrt", ("add", ("n2", "y"), 1.0)))),
+)
+_ARCOSH: Inverse = ("log", ("add", "y", ("sqrt", ("sub", ("n2", "y"), 1.0))))
+_LOGIT: Inverse = ("log", ("div", "y", ("sub", 1.0, "y")))
+_FOURTH_ROOT: Inverse = ("sqrt", ("sqrt", "y"))
 
 
 @dataclass(frozen=True)
@@ -62,8 +75,11 @@ class Operator:
     domain : tuple of Interval
         Per argument, where the value is finite and real. Empty stands for all reals.
     range : Interval
+    derivative : tuple of str
+        Per argument, in terms of the arguments a, b and of the value y; 0 where a guard acts.
     inverse : tuple of Inverse or None
-        Per argument, how to solve for it; empty where no argument can be had.
+        Per argument, how to solve for it; empty where no argument can be had. Of several solutions
+        it is the principal one; a protected operator has those of the one that it guards.
     protected : str or None
         Row that replaces this one under ``protected: true``.
     display : str
@@ -79,6 +95,7 @@ class Operator:
     aliases: tuple[str, ...] = ()
     domain: tuple[Interval, ...] = ()
     range: Interval = REAL
+    derivative: tuple[str, ...] = ()
     inverse: tuple[Inverse | None, ...] = ()
     protected: str | None = None
     display: str = ""
@@ -209,88 +226,148 @@ def _sigmoid(sp: Any, a: Any) -> Any:
 
 _UNPROTECTED = (
     Operator("add", 2, 1, "a + b", np.add, _named("Add"), ("+", "plus"),
-             inverse=(("sub", "y", "b"), ("sub", "y", "a"))),
+             inverse=(("sub", "y", "b"), ("sub", "y", "a")),
+             derivative=("1", "1")),
     Operator("sub", 2, 1, "a - b", np.subtract, lambda sp, a, b: sp.Add(a, sp.Mul(b, -1)),
-             ("-", "subtract"), inverse=(("add", "y", "b"), ("sub", "a", "y"))),
+             ("-", "subtract"), inverse=(("add", "y", "b"), ("sub", "a", "y")),
+             derivative=("1", "-1")),
     Operator("mul", 2, 1, "a b", np.multiply, _named("Mul"), ("*", "multiply", "mult"),
-             inverse=(("div", "y", "b"), ("div", "y", "a"))),
+             inverse=(("div", "y", "b"), ("div", "y", "a")),
+             derivative=("b", "a")),
     Operator("div", 2, 2, "a / b", np.divide, _quotient, ("/", "divide", "true_divide"),
              domain=(REAL, NON_ZERO), inverse=(("mul", "y", "b"), ("div", "a", "y")),
-             protected="protected_div"),
+             protected="protected_div",
+             derivative=("1 / b", "-y / b")),
     Operator("sin", 1, 3, "sin a", np.sin, _named("sin"), range=UNIT,
-             inverse=(("arcsin", "y"),)),
+             inverse=(("arcsin", "y"),),
+             derivative=("cos(a)",)),
     Operator("cos", 1, 3, "cos a", np.cos, _named("cos"), range=UNIT,
-             inverse=(("arccos", "y"),)),
-    Operator("tan", 1, 4, "tan a", np.tan, _named("tan"), inverse=(("arctan", "y"),)),
+             inverse=(("arccos", "y"),),
+             derivative=("-sin(a)",)),
+    Operator("tan", 1, 4, "tan a", np.tan, _named("tan"), inverse=(("arctan", "y"),),
+             derivative=("1 + y**2",)),
     Operator("exp", 1, 4, "e^a", np.exp, _named("exp"), range=POSITIVE,
-             inverse=(("log", "y"),), protected="protected_exp"),
+             inverse=(("log", "y"),), protected="protected_exp",
+             derivative=("y",)),
     Operator("log", 1, 4, "ln a", np.log, _named("log"), ("ln",), domain=(POSITIVE,),
-             inverse=(("exp", "y"),), protected="protected_log"),
+             inverse=(("exp", "y"),), protected="protected_log",
+             derivative=("1 / a",)),
     Operator("sqrt", 1, 4, "square root of a", np.sqrt, _named("sqrt"), domain=(NON_NEGATIVE,),
-             range=NON_NEGATIVE, inverse=(("n2", "y"),), protected="protected_sqrt"),
+             range=NON_NEGATIVE, inverse=(("n2", "y"),), protected="protected_sqrt",
+             derivative=("1 / (2*y)",)),
     Operator("n2", 1, 2, "a^2", square, _power(2), ("square",), range=NON_NEGATIVE,
-             inverse=(("sqrt", "y"),), protected="protected_n2"),
+             inverse=(("sqrt", "y"),), protected="protected_n2",
+             derivative=("2*a",)),
     Operator("n3", 1, 3, "a^3", cube, _power(3), ("cube",), inverse=(("cbrt", "y"),),
-             protected="protected_n3"),
+             protected="protected_n3",
+             derivative=("3*a**2",)),
     Operator("n4", 1, 3, "a^4", fourth_power, _power(4), range=NON_NEGATIVE,
-             protected="protected_n4"),
+             protected="protected_n4",
+             inverse=(_FOURTH_ROOT,),
+             derivative=("4*a**3",)),
     Operator("neg", 1, 1, "-a", np.negative, lambda sp, a: sp.Mul(a, -1), ("negative",),
-             inverse=(("neg", "y"),)),
+             inverse=(("neg", "y"),),
+             derivative=("-1",)),
     Operator("abs", 1, 2, "|a|", np.abs, _named("Abs"), ("absolute", "fabs"), range=NON_NEGATIVE,
-             inverse=(("abs", "y"),)),
-    Operator("max", 2, 4, "larger of a and b", np.maximum, _named("Max"), ("maximum",)),
-    Operator("min", 2, 4, "smaller of a and b", np.minimum, _named("Min"), ("minimum",)),
-    Operator("tanh", 1, 4, "hyperbolic tangent of a", np.tanh, _named("tanh"), range=UNIT),
+             inverse=(("abs", "y"),),
+             derivative=("sign(a)",)),
+    Operator("max", 2, 4, "larger of a and b", np.maximum, _named("Max"), ("maximum",),
+             derivative=("(1 + sign(a - b)) / 2", "(1 - sign(a - b)) / 2")),
+    Operator("min", 2, 4, "smaller of a and b", np.minimum, _named("Min"), ("minimum",),
+             derivative=("(1 - sign(a - b)) / 2", "(1 + sign(a - b)) / 2")),
+    Operator("tanh", 1, 4, "hyperbolic tangent of a", np.tanh, _named("tanh"), range=UNIT,
+             inverse=(_ARTANH,),
+             derivative=("1 - y**2",)),
     Operator("inv", 1, 2, "1 / a", inverse, _power(-1), ("reciprocal",), domain=(NON_ZERO,),
-             range=NON_ZERO, inverse=(("inv", "y"),), protected="protected_inv"),
+             range=NON_ZERO, inverse=(("inv", "y"),), protected="protected_inv",
+             derivative=("-y**2",)),
     Operator("logabs", 1, 4, "ln |a|", logabs, _logabs, domain=(NON_ZERO,),
-             inverse=(("exp", "y"),), protected="protected_logabs"),
+             inverse=(("exp", "y"),), protected="protected_logabs",
+             derivative=("1 / a",)),
     Operator("expneg", 1, 4, "e^-a", expneg, lambda sp, a: sp.exp(sp.Mul(a, -1)), range=POSITIVE,
-             protected="protected_expneg"),
+             protected="protected_expneg",
+             inverse=(("neg", ("log", "y")),),
+             derivative=("-y",)),
     Operator("sigmoid", 1, 4, "1 / (1 + e^-a)", sigmoid, _sigmoid, ("logistic",),
-             range=Interval(0.0, 1.0), protected="protected_sigmoid"),
+             range=Interval(0.0, 1.0), protected="protected_sigmoid",
+             inverse=(_LOGIT,),
+             derivative=("y*(1 - y)",)),
     Operator("harmonic", 1, 4, "digamma(a + 1) + Euler's gamma", harmonic, _named("harmonic"),
-             domain=(Interval(-1.0, open_low=True),)),
+             domain=(Interval(-1.0, open_low=True),),
+             derivative=("trigamma(a + 1)",)),
     Operator("pow", 2, 4, "a^b", np.power, _named("Pow"), ("^", "**", "power"),
-             domain=(NON_NEGATIVE, REAL)),
+             domain=(NON_NEGATIVE, REAL),
+             inverse=(("pow", "y", ("inv", "b")), ("div", ("log", "y"), ("log", "a"))),
+             derivative=("b*a**(b - 1)", "y*log(a)")),
     Operator("arcsin", 1, 4, "inverse sine of a", np.arcsin, _named("asin"), ("asin",),
-             domain=(UNIT,), range=Interval(-np.pi / 2, np.pi / 2), inverse=(("sin", "y"),)),
+             domain=(UNIT,), range=Interval(-np.pi / 2, np.pi / 2), inverse=(("sin", "y"),),
+             derivative=("1 / sqrt(1 - a**2)",)),
     Operator("arccos", 1, 4, "inverse cosine of a", np.arccos, _named("acos"), ("acos",),
-             domain=(UNIT,), range=Interval(0.0, np.pi), inverse=(("cos", "y"),)),
+             domain=(UNIT,), range=Interval(0.0, np.pi), inverse=(("cos", "y"),),
+             derivative=("-1 / sqrt(1 - a**2)",)),
     Operator("arctan", 1, 4, "inverse tangent of a", np.arctan, _named("atan"), ("atan",),
-             range=Interval(-np.pi / 2, np.pi / 2), inverse=(("tan", "y"),)),
-    Operator("sinh", 1, 4, "hyperbolic sine of a", np.sinh, _named("sinh")),
+             range=Interval(-np.pi / 2, np.pi / 2), inverse=(("tan", "y"),),
+             derivative=("1 / (1 + a**2)",)),
+    Operator("sinh", 1, 4, "hyperbolic sine of a", np.sinh, _named("sinh"),
+             inverse=(_ARSINH,),
+             derivative=("cosh(a)",)),
     Operator("cosh", 1, 4, "hyperbolic cosine of a", np.cosh, _named("cosh"),
-             range=Interval(1.0)),
+             range=Interval(1.0),
+             inverse=(_ARCOSH,),
+             derivative=("sinh(a)",)),
     Operator("cbrt", 1, 4, "real cube root of a", np.cbrt,
              lambda sp, a: sp.Mul(sp.sign(a), sp.Pow(sp.Abs(a), sp.Rational(1, 3))),
-             inverse=(("n3", "y"),)),
-    Operator("sign", 1, 2, "-1, 0 or 1", np.sign, _named("sign"), range=UNIT),
+             inverse=(("n3", "y"),),
+             derivative=("1 / (3*y**2)",)),
+    Operator("sign", 1, 2, "-1, 0 or 1", np.sign, _named("sign"), range=UNIT,
+             derivative=("0",)),
 )  # fmt: skip
 
 _PROTECTED = (
     Operator("protected_div", 2, 2, "a / b, 1 where |b| <= 0.001", protected_div, _quotient,
-             display="div"),
+             display="div",
+             inverse=(("mul", "y", "b"), ("div", "a", "y")),
+             derivative=("1 / b", "-y / b")),
     Operator("protected_log", 1, 4, "ln |a|, 0 where |a| <= 0.001", protected_log, _logabs,
-             display="log"),
+             display="log",
+             inverse=(("exp", "y"),),
+             derivative=("1 / a",)),
     Operator("protected_exp", 1, 4, "e^a, 0 where a >= 100", protected_exp, _named("exp"),
-             range=NON_NEGATIVE, display="exp"),
+             range=NON_NEGATIVE, display="exp",
+             inverse=(("log", "y"),),
+             derivative=("y",)),
     Operator("protected_sqrt", 1, 4, "square root of |a|", protected_sqrt,
-             lambda sp, a: sp.sqrt(sp.Abs(a)), range=NON_NEGATIVE, display="sqrt"),
+             lambda sp, a: sp.sqrt(sp.Abs(a)), range=NON_NEGATIVE, display="sqrt",
+             inverse=(("n2", "y"),),
+             derivative=("sign(a) / (2*y)",)),
     Operator("protected_n2", 1, 2, "a^2, 0 where |a| >= 1e6", protected_n2, _power(2),
-             range=NON_NEGATIVE, display="n2"),
+             range=NON_NEGATIVE, display="n2",
+             inverse=(("sqrt", "y"),),
+             derivative=("2*a",)),
     Operator("protected_n3", 1, 3, "a^3, 0 where |a| >= 1e6", protected_n3, _power(3),
-             display="n3"),
+             display="n3",
+             inverse=(("cbrt", "y"),),
+             derivative=("3*a**2",)),
     Operator("protected_n4", 1, 3, "a^4, 0 where |a| >= 1e6", protected_n4, _power(4),
-             range=NON_NEGATIVE, display="n4"),
+             range=NON_NEGATIVE, display="n4",
+             inverse=(_FOURTH_ROOT,),
+             derivative=("4*a**3",)),
     Operator("protected_inv", 1, 2, "1 / a, 0 where |a| <= 0.001", protected_inv, _power(-1),
-             display="inv"),
+             display="inv",
+             inverse=(("inv", "y"),),
+             derivative=("-y**2",)),
     Operator("protected_logabs", 1, 4, "ln |a|, 0 where |a| <= 0.001", protected_logabs, _logabs,
-             display="logabs"),
+             display="logabs",
+             inverse=(("exp", "y"),),
+             derivative=("1 / a",)),
     Operator("protected_expneg", 1, 4, "e^-a, 0 where a <= -100", protected_expneg,
-             lambda sp, a: sp.exp(sp.Mul(a, -1)), range=NON_NEGATIVE, display="expneg"),
+             lambda sp, a: sp.exp(sp.Mul(a, -1)), range=NON_NEGATIVE, display="expneg",
+             inverse=(("neg", ("log", "y")),),
+             derivative=("-y",)),
     Operator("protected_sigmoid", 1, 4, "1 / (1 + protected e^-a)", protected_sigmoid, _sigmoid,
-             range=Interval(0.0, 1.0), display="sigmoid"),
+             range=Interval(0.0, 1.0), display="sigmoid",
+             inverse=(_LOGIT,),
+             derivative=("y*(1 - y)",)),
 )  # fmt: skip
 
 OPERATORS: dict[str, Operator] = {row.name: row for row in (*_UNPROTECTED, *_PROTECTED)}
@@ -300,6 +377,18 @@ NAMES: dict[str, str] = {
     **{name: name for name in OPERATORS},
 }
 """Every accepted name, aliases included, to the name of its row."""
+
+
+def solve(inverse: Inverse, given: dict[str, np.ndarray]) -> np.ndarray:
+    """Evaluate an inverse, given y and the other argument; NaN where there is none."""
+    name, *operands = inverse
+    values = [
+        solve(operand, given) if isinstance(operand, tuple) else given.get(operand, operand)
+        for operand in operands
+    ]
+    with np.errstate(all="ignore"):
+        return OPERATORS[name].numpy(*values)
+
 
 BY_FUNCTION: dict[int, Operator] = {id(row.numpy): row for row in OPERATORS.values()}
 """Identity of a definition to its row. Not the function itself: a user's need not be hashable."""

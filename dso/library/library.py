@@ -68,6 +68,8 @@ class Library:
         Tokens that only Python can execute.
     native : dso.native._core.Library
         What the tokens mean to the virtual machine.
+    native_with_column : dso.native._core.Library
+        The same, but `poly` is read from a column behind those of the inputs.
     """
 
     def __init__(self, tokens: Sequence[Token]) -> None:
@@ -136,8 +138,14 @@ class Library:
         rows = [_native_row(token) for token in self.tokens]
         opcodes, operands, values = (np.array(column) for column in zip(*rows, strict=True))
         self.is_python = opcodes == _core.OP_PYTHON
-        self.native = _core.Library(
-            self.arities, opcodes.astype(np.int32), operands.astype(np.int32), values.astype(float)
+        self.native = _native_library(self.arities, opcodes, operands, values)
+        # In the second one `poly` is the column behind the inputs.
+        is_poly = opcodes == _core.OP_POLY
+        self.native_with_column = _native_library(
+            self.arities,
+            np.where(is_poly, _core.OP_INPUT, opcodes),
+            np.where(is_poly, self.native.n_inputs, operands),
+            values,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -197,6 +205,14 @@ class Library:
             return self.index(item)
         self[int(item)]
         return int(item)
+
+
+def _native_library(
+    arities: np.ndarray, opcodes: np.ndarray, operands: np.ndarray, values: np.ndarray
+) -> _core.Library:
+    return _core.Library(
+        arities, opcodes.astype(np.int32), operands.astype(np.int32), values.astype(float)
+    )
 
 
 def _native_row(token: Token) -> tuple[int, int, float]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.library.functions import BY_FUNCTION, Operator
+from dso.library.polynomial import FittedPolynomial
 
 
 class Token:
@@ -87,10 +88,23 @@ class PlaceholderConstant(Token):
 
 
 class Polynomial(Token):
-    """The token `poly`: a polynomial of all inputs, to be fitted to the data."""
+    """The token `poly`: a polynomial of all inputs, shown once it is fitted to the data.
 
-    def __init__(self) -> None:
-        super().__init__(None, "poly", 0, 1)
+    Its complexity is 1 before, and then its number of terms.
+    """
+
+    def __init__(self, fitted: FittedPolynomial | None = None) -> None:
+        self.fitted = fitted
+        super().__init__(None, "poly", 0, 1 if fitted is None else fitted.n_terms)
+
+    def to_str_tokens(self) -> list[str]:
+        """Return the fitted polynomial as names and numbers in prefix order."""
+        if self.fitted is None:
+            raise UserError("token 'poly' is not fitted yet.")
+        return self.fitted.to_str_tokens()
+
+    def __repr__(self) -> str:
+        return self.name if self.fitted is None else str(self.fitted)
 
 
 class StateChecker(Token):

@@ -5,6 +5,7 @@ PYBIND11_MODULE(_core, m) {
     dso::bind_programs(m);
     dso::bind_evaluation(m);
     dso::bind_fitting(m);
+    dso::bind_polynomials(m);
     dso::bind_sampling(m);
     dso::bind_gp(m);
 }

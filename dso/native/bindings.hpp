@@ -18,6 +18,7 @@ using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
 void bind_programs(py::module_& m);
 void bind_evaluation(py::module_& m);
 void bind_fitting(py::module_& m);
+void bind_polynomials(py::module_& m);
 void bind_sampling(py::module_& m);
 void bind_gp(py::module_& m);
 

@@ -59,7 +59,7 @@ bool DifferentiableProgram::set(const int16_t* tokens, int32_t length) {
     std::vector<Instruction> others;
     for (const Instruction& step : code_) {
         const int32_t arity = kArity[static_cast<int32_t>(step.op)];
-        const bool is_above = step.op == Op::constant ||
+        const bool is_above = step.op == Op::constant || step.op == Op::poly ||
                               (arity >= 1 && is_above_constant(step.a)) ||
                               (arity == 2 && is_above_constant(step.b));
         if (step.op != Op::input) is_above_constant_[step.target] = is_above;
@@ -69,7 +69,7 @@ bool DifferentiableProgram::set(const int16_t* tokens, int32_t length) {
     jacobian_.assign(n_constants_, nullptr);
     upstream_storage_.reserve(n_registers_ * kTile);
     scaled_storage_.reserve((n_constants_ + 1) * kTile);
-    if (n_constants_ == 0) return true;
+    if (above_.empty()) return true;
     code_.swap(others);
     const bool is_valid =
         code_.empty() || run(false, [](size_t, const double*, size_t) {}).cause == Cause::valid;
@@ -110,6 +110,10 @@ void DifferentiableProgram::sweep(size_t row, size_t n) {
         const double* upstream = upstream_[step->target];
         if (step->op == Op::constant) {
             jacobian_[step->column] = upstream;
+            continue;
+        }
+        if (step->op == Op::poly) {
+            slope_of_polynomial_ = upstream;
             continue;
         }
         const int32_t arity = kArity[static_cast<int32_t>(step->op)];

@@ -27,9 +27,9 @@ struct NormalEquations {
 //     upstream[root] = 1
 //     for node in reversed(postorder): upstream[child] = upstream[node] * d node / d child
 //     column k of J = upstream[k-th constant]
-// Only nodes above a constant take part; where the data fit into one tile, the values of the
-// others are computed once.
-class DifferentiableProgram : private Machine {
+// Only nodes above a constant or a polynomial take part; where the data fit into one tile, the
+// values of the others are computed once.
+class DifferentiableProgram : protected Machine {
    public:
     DifferentiableProgram(const Library& library, const Columns& data, const Target& target,
                           bool is_protected);
@@ -42,7 +42,7 @@ class DifferentiableProgram : private Machine {
     // `bound`. Where it does not, `equations` (may be null) are filled.
     double squared_error(const double* constants, double bound, NormalEquations* equations);
 
-   private:
+   protected:
     bool is_above_constant(int32_t source) const {
         return source < 0 && is_above_constant_[~source];
     }
@@ -56,6 +56,7 @@ class DifferentiableProgram : private Machine {
     std::vector<Instruction> above_;        // the nodes above (and at) constants
     std::vector<const double*> upstream_;   // by register
     std::vector<const double*> jacobian_;   // by constant
+    const double* slope_of_polynomial_ = nullptr;
     Buffer upstream_storage_, scaled_storage_, ones_;
 };
 

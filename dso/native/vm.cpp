@@ -30,7 +30,8 @@ Columns::Columns(const double* columns, size_t n_columns, size_t n_rows)
     }
 }
 
-void check_programs(const Library& library, const ProgramView& programs, size_t n_columns) {
+void check_programs(const Library& library, const ProgramView& programs, size_t n_columns,
+                    Polynomials polynomials) {
     if (static_cast<size_t>(library.n_inputs()) > n_columns)
         throw std::invalid_argument("the library reads " + std::to_string(library.n_inputs()) +
                                     " input columns, the data have " + std::to_string(n_columns));
@@ -45,7 +46,8 @@ void check_programs(const Library& library, const ProgramView& programs, size_t 
             if (token < 0 || token >= n_tokens) refuse("has a token outside the library");
             if (library.opcodes[token] == Op::python)
                 refuse("has a token that only Python can execute");
-            if (library.opcodes[token] == Op::poly) refuse("has a polynomial that is not fitted");
+            if (library.opcodes[token] == Op::poly && polynomials == Polynomials::refused)
+                refuse("has a polynomial that is not fitted");
             missing += library.arities[token] - 1;
             if (missing == 0 && t + 1 < programs.lengths[b]) refuse("goes on after its end");
         }
@@ -245,7 +247,7 @@ void Machine::run_tile(size_t row, size_t n, bool all_rows) {
             case Op::input:  // emitted only for a column with a value that is not finite
                 bad = true;
                 break;
-            default: break;  // check_programs has refused the rest
+            default: break;  // a polynomial, whose register is filled; check_programs refused the rest
         }
         if (bad && (!is_protected_ || index + 1 == n_steps) &&
             static_cast<int32_t>(index) <= first_failure_) {

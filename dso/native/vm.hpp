@@ -136,7 +136,10 @@ class Machine {
     Cause cause_ = Cause::valid;
 };
 
-// Refuse programs that the machine cannot run, naming the first.
-void check_programs(const Library& library, const ProgramView& programs, size_t n_columns);
+// Refuse programs that the machine cannot run, naming the first. Whoever knows what to put in the
+// place of a polynomial lets it pass.
+enum class Polynomials { refused, allowed };
+void check_programs(const Library& library, const ProgramView& programs, size_t n_columns,
+                    Polynomials polynomials = Polynomials::refused);
 
 }  // namespace dso

@@ -1,6 +1,14 @@
 """What was written: programs as arrays, and one program as people read it."""
 
-from dso.program.execute import CAUSES, execute, fraction_within, mean_squared_error
+from dso.program.execute import (
+    CAUSES,
+    execute,
+    fraction_within,
+    has_poly,
+    has_python_token,
+    mean_squared_error,
+)
+from dso.program.inversion import Wanted, wanted_values
 from dso.program.program import Program, from_str_tokens, from_tokens, traversal_texts
 from dso.program.program_batch import PAD, ProgramBatch
 
@@ -9,10 +17,14 @@ __all__ = [
     "PAD",
     "Program",
     "ProgramBatch",
+    "Wanted",
     "execute",
     "fraction_within",
     "from_str_tokens",
     "from_tokens",
+    "has_poly",
+    "has_python_token",
     "mean_squared_error",
     "traversal_texts",
+    "wanted_values",
 ]

@@ -7,16 +7,25 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from dso.errors import UserError
-from dso.library import HardCodedConstant, Library, PlaceholderConstant, StateChecker, Token
+from dso.library import (
+    FittedPolynomial,
+    HardCodedConstant,
+    Library,
+    PlaceholderConstant,
+    Polynomial,
+    StateChecker,
+    Token,
+)
 from dso.native import _core
 from dso.program.program_batch import ProgramBatch
 
+Polynomials = Sequence[FittedPolynomial | None] | None
 VALID, DIVIDE, OVERFLOW, INVALID = range(4)
 CAUSES = ("valid", "divide", "overflow", "invalid")
 
@@ -46,6 +55,7 @@ def execute(
     X: np.ndarray,
     protected: bool = False,
     n_threads: int = 1,
+    polynomials: Polynomials = None,
 ) -> Execution:
     """Return the predictions of every program.
 
@@ -59,12 +69,14 @@ def execute(
     protected : bool
         Check the result only.
     n_threads : int
+    polynomials : sequence of (FittedPolynomial or None), optional
+        What `poly` stands for in each program that has one.
     """
 
     def native(part: ProgramBatch) -> tuple[np.ndarray, ...]:
         return _core.execute(library.native, *_arrays(part), X, protected, n_threads)
 
-    return _in_lanes(library, programs, X, protected, native, lambda values: values)
+    return _in_lanes(library, programs, X, protected, native, lambda values: values, polynomials)
 
 
 def mean_squared_error(
@@ -75,6 +87,7 @@ def mean_squared_error(
     weights: np.ndarray | None = None,
     protected: bool = False,
     n_threads: int = 1,
+    polynomials: Polynomials = None,
 ) -> Execution:
     """Return the (weighted) mean over rows of (prediction - y)^2 for every program.
 
@@ -89,7 +102,7 @@ def mean_squared_error(
     def from_values(values: np.ndarray) -> np.ndarray:
         return np.average(np.square(values - y), axis=1, weights=weights)
 
-    return _in_lanes(library, programs, X, protected, native, from_values)
+    return _in_lanes(library, programs, X, protected, native, from_values, polynomials)
 
 
 def fraction_within(
@@ -102,6 +115,7 @@ def fraction_within(
     weights: np.ndarray | None = None,
     protected: bool = False,
     n_threads: int = 1,
+    polynomials: Polynomials = None,
 ) -> Execution:
     """Return the share of rows with |prediction - y| < relative |y| + absolute."""
 
@@ -114,7 +128,7 @@ def fraction_within(
         is_within = np.abs(values - y) < relative * np.abs(y) + absolute
         return np.average(is_within, axis=1, weights=weights)
 
-    return _in_lanes(library, programs, X, protected, native, from_values)
+    return _in_lanes(library, programs, X, protected, native, from_values, polynomials)
 
 
 def _arrays(programs: ProgramBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -128,41 +142,80 @@ def _in_lanes(
     protected: bool,
     native: Callable[[ProgramBatch], tuple[np.ndarray, ...]],
     from_values: Callable[[np.ndarray], np.ndarray],
+    polynomials: Polynomials,
 ) -> Execution:
     """Send each program to the lane that can execute it, and join the answers."""
-    _refuse_poly(library, programs)
-    if not library.is_python.any():
+    in_python, with_poly = has_python_token(library, programs), has_poly(library, programs)
+    by_row = in_python | with_poly
+    if not by_row.any():
         return Execution(*native(programs))
-    is_token = np.arange(programs.tokens.shape[1]) < programs.lengths[:, None]
-    in_python = (library.is_python[programs.tokens] & is_token).any(axis=1)
-    if not in_python.any():
-        return Execution(*native(programs))
-    results = [execute_columns(library, programs, int(b), X, protected)
-               for b in np.flatnonzero(in_python)]  # fmt: skip
+    results = []
+    for b in np.flatnonzero(by_row).tolist():
+        column = _column_of(polynomials, b, X) if with_poly[b] else None
+        if column is not None and not in_python[b]:
+            results.append(_execute_with_column(library, programs[b : b + 1], X, protected, column))
+        else:
+            results.append(execute_columns(library, programs, b, X, protected, column))
     columns, causes, nodes = (np.array(part) for part in zip(*results, strict=True))
     with np.errstate(all="ignore"):
-        by_python = from_values(columns)
-    if by_python.ndim == 1:
-        by_python = np.where(causes == VALID, by_python, np.nan)
-    by_native = native(programs[~in_python])
+        values = from_values(columns)
+    if values.ndim == 1:
+        values = np.where(causes == VALID, values, np.nan)
+    by_native = native(programs[~by_row])
     joined = []
-    for native_part, python_part in zip(by_native, (by_python, causes, nodes), strict=True):
+    for native_part, row_part in zip(by_native, (values, causes, nodes), strict=True):
         whole = np.empty((len(programs), *native_part.shape[1:]), dtype=native_part.dtype)
-        whole[~in_python] = native_part
-        whole[in_python] = python_part
+        whole[~by_row] = native_part
+        whole[by_row] = row_part
         joined.append(whole)
     return Execution(*joined)
 
 
-def _refuse_poly(library: Library, programs: ProgramBatch) -> None:
-    if library.poly_token is not None and (programs.tokens == library.poly_token).any():
+def has_python_token(library: Library, programs: ProgramBatch) -> np.ndarray:
+    """Tell which programs (B,) have a token that only Python can execute."""
+    if not library.is_python.any():
+        return np.zeros(len(programs), dtype=bool)
+    is_token = np.arange(programs.tokens.shape[1]) < programs.lengths[:, None]
+    return (library.is_python[programs.tokens] & is_token).any(axis=1)
+
+
+def has_poly(library: Library, programs: ProgramBatch) -> np.ndarray:
+    """Tell which programs (B,) have a polynomial."""
+    if library.poly_token is None:
+        return np.zeros(len(programs), dtype=bool)
+    return (programs.tokens == library.poly_token).any(axis=1)
+
+
+def _column_of(polynomials: Polynomials, b: int, X: np.ndarray) -> np.ndarray:
+    polynomial = None if polynomials is None else polynomials[b]
+    if polynomial is None:
         raise UserError("token 'poly' cannot be executed before its polynomial is fitted.")
+    return polynomial.values(X)
+
+
+def _execute_with_column(
+    library: Library, program: ProgramBatch, X: np.ndarray, protected: bool, column: np.ndarray
+) -> tuple[np.ndarray, int, int]:
+    """Execute one program whose `poly` has the values `column` (N,)."""
+    inputs = np.vstack([X[: library.native.n_inputs], column])
+    values, cause, node = _core.execute(
+        library.native_with_column, *_arrays(program), inputs, protected
+    )
+    return values[0], int(cause[0]), int(node[0])
 
 
 def execute_columns(
-    library: Library, programs: ProgramBatch, b: int, X: np.ndarray, protected: bool
+    library: Library,
+    programs: ProgramBatch,
+    b: int,
+    X: np.ndarray,
+    protected: bool,
+    polynomial: np.ndarray | None = None,
 ) -> tuple[np.ndarray, int, int]:
-    """Execute program `b` on whole columns; return its values (N,), cause and failing node."""
+    """Execute program `b` on whole columns; return its values (N,), cause and failing node.
+
+    `polynomial` (N,) is what its `poly` is.
+    """
     row = programs.row(b)
     numbers = iter(programs.constants[b])
     open_nodes: list[tuple[int, list[np.ndarray]]] = []
@@ -174,7 +227,10 @@ def execute_columns(
             while len(children) == library.arities[row[position]]:
                 token = library.tokens[row[position]]
                 number = next(numbers, np.nan) if isinstance(token, PlaceholderConstant) else np.nan
-                column = column_of(token, children, X, number)
+                if isinstance(token, Polynomial) and polynomial is not None:
+                    column = polynomial
+                else:
+                    column = column_of(token, children, X, number)
                 is_result = position == 0
                 if failure[0] == VALID and (is_result or not protected):
                     cause = cause_of(token, children, column)

@@ -9,7 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from dso.errors import UserError
-from dso.library import Library, PlaceholderConstant, Token, TokenNotFoundError
+from dso.library import (
+    FittedPolynomial,
+    Library,
+    PlaceholderConstant,
+    Polynomial,
+    Token,
+    TokenNotFoundError,
+)
 from dso.program.execute import CAUSES, VALID, execute
 from dso.program.program_batch import ProgramBatch
 from dso.program.symbolic import to_sympy, to_text
@@ -37,6 +44,8 @@ class Program:
         Execution judges the result only.
     scorer : Scorer or None
         Answers `r` and `evaluate`; usually the evaluator of a run.
+    polynomial : FittedPolynomial or None
+        What its token `poly` stands for; without it a program with one cannot be executed.
 
     Attributes
     ----------
@@ -53,11 +62,13 @@ class Program:
         *,
         protected: bool = False,
         scorer: Scorer | None = None,
+        polynomial: FittedPolynomial | None = None,
     ) -> None:
         self.library = library
         self.tokens = np.asarray(tokens, dtype=np.int32)
         self.constants = np.asarray(constants, dtype=np.float64)
         self.protected = protected
+        self.polynomial = polynomial
         self._scorer = scorer
         self._check()
         self.verdict = (VALID, -1)
@@ -79,7 +90,7 @@ class Program:
 
     @cached_property
     def traversal(self) -> list[Token]:
-        """Tokens in prefix order; each `const` bears its number."""
+        """Tokens in prefix order; each `const` bears its number, `poly` its polynomial."""
         numbers = iter(self.constants)
         tokens = []
         for index in self.tokens:
@@ -87,13 +98,17 @@ class Program:
             if isinstance(token, PlaceholderConstant):
                 value = next(numbers, np.nan)
                 token = PlaceholderConstant(None if np.isnan(value) else value)
+            elif isinstance(token, Polynomial):
+                token = Polynomial(self.polynomial)
             tokens.append(token)
         return tokens
 
     def execute(self, X: np.ndarray) -> np.ndarray:
         """Return the predictions (N,) for rows `X` (N, D), whether or not they are finite."""
         columns = np.ascontiguousarray(np.asarray(X, dtype=np.float64).T)
-        values, cause, node = execute(self.library, self.batch, columns, self.protected)
+        values, cause, node = execute(
+            self.library, self.batch, columns, self.protected, polynomials=[self.polynomial]
+        )
         self.verdict = (int(cause[0]), int(node[0]))
         return values[0]
 
@@ -114,8 +129,8 @@ class Program:
 
     @property
     def complexity(self) -> int:
-        """Sum of the complexities of the tokens."""
-        return int(self.library.complexities[self.tokens].sum())
+        """Sum of the complexities of the tokens; `poly` counts its terms once it is fitted."""
+        return sum(token.complexity for token in self.traversal)
 
     @cached_property
     def r(self) -> float:

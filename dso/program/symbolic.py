@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from dso.library import HardCodedConstant, PlaceholderConstant, StateChecker, Token
+from dso.library import HardCodedConstant, PlaceholderConstant, Polynomial, StateChecker, Token
 
 COMPARING = ("Max", "Min", "Abs", "sign", "harmonic")
 """Functions that compare numbers to simplify, even when printed, and fail on NaN or complex."""
@@ -53,6 +53,8 @@ def _node(sympy: Any, token: Token, arguments: list[Any], unknown: list[Any]) ->
         return unknown.pop()  # the last one first
     if isinstance(token, (HardCodedConstant, PlaceholderConstant)):
         return sympy.Float(token.value)
+    if isinstance(token, Polynomial) and token.fitted is not None:
+        return token.fitted.to_sympy(sympy)
     if isinstance(token, StateChecker):
         checked = sympy.Symbol(f"x{token.state_index + 1}")
         return sympy.Piecewise((arguments[0], checked < token.threshold), (arguments[1], True))

@@ -11,12 +11,14 @@ from dso.config import load_config
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
 
-RUNS = {"regression/Constant-7", "regression/Nguyen-2", "regression/PiecewiseFunction-1"}
+RUNS = {
+    "regression/Constant-7",
+    "regression/Nguyen-2",
+    "regression/PiecewiseFunction-1",
+    "regression/Poly-1",
+}
 WITH_GP = {"regression/Nguyen-2-GPmeld"}
 NOT_YET = {
-    "regression/Poly-1": (
-        "task.function_set: 'poly' cannot be fitted in this version; leave it out."
-    ),
     **{
         f"control/{path.stem}": "task.task_type = 'control' is not available in this version."
         for path in sorted((EXAMPLES / "control").glob("*.json"))

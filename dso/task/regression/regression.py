@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from dso.errors import UserError
-from dso.library import Library, create_tokens
-from dso.program import Program, ProgramBatch
+from dso.library import FittedPolynomial, Library, create_tokens
+from dso.program import Program, ProgramBatch, has_poly
 from dso.program.execute import VALID
 from dso.program.program_batch import Rows
 from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
 from dso.task.regression.metrics import make_metric
+from dso.task.regression.polynomial_basis import warn_of_degrees
+from dso.task.regression.polynomial_fitter import PolynomialFitter, PolynomialOptions
+from dso.task.regression.polynomial_scorer import PolynomialScorer
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
 from dso.task.regression.rows import draw_rows, n_search_rows, weighted_variance
 from dso.task.regression.scorer import Scorer
@@ -54,7 +57,7 @@ class RegressionTask(HierarchicalTask):
     decision_tree_threshold_set : sequence, optional
         Thresholds of StateChecker tokens.
     poly_optimizer_params : dict, optional
-        Kept for the fitting of ``poly`` tokens.
+        Fields of `PolynomialOptions`, for the token `poly`.
     header, y_limit, weights, validation_fraction
         See `load_dataset`.
     batching : bool or "auto"
@@ -117,7 +120,6 @@ class RegressionTask(HierarchicalTask):
         )
         self.threshold = threshold
         self.protected = protected
-        self.poly_optimizer_params = poly_optimizer_params
         self.library = Library(
             create_tokens(
                 data.n_input_var,
@@ -127,6 +129,10 @@ class RegressionTask(HierarchicalTask):
             )
         )
         self._train = self._scorer(data.X_train, data.y_train, data.weights_train)
+        if self.library.poly_token is not None:
+            options = PolynomialOptions(**(poly_optimizer_params or {}))
+            self._train = PolynomialScorer.like(self._train, options)
+            warn_of_degrees(data.n_input_var, self.n_search_rows, options.degree)
         self._validation = None
         if data.X_validation is not None and data.y_validation is not None:
             self._validation = self._scorer(
@@ -150,6 +156,11 @@ class RegressionTask(HierarchicalTask):
     def fit_data(self) -> Scorer:
         """The rows that constants are fitted to, and rewards are of."""
         return self._train
+
+    @property
+    def polynomials(self) -> PolynomialFitter | None:
+        """What fits the polynomials of programs to `fit_data`, if the library has `poly`."""
+        return getattr(self._train, "fitter", None)
 
     @property
     def n_train_rows(self) -> int:
@@ -177,7 +188,10 @@ class RegressionTask(HierarchicalTask):
     def validation_rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward B programs, constants and all, on the rows set aside."""
         assert self._validation is not None
-        return self._validation.rewards(self.metric, programs, self.n_threads)
+        polynomials = self._polynomials(programs)
+        return self._validation.rewards(
+            self.metric, programs, self.n_threads, polynomials=polynomials
+        )
 
     @property
     def is_least_squares(self) -> bool:
@@ -198,7 +212,8 @@ class RegressionTask(HierarchicalTask):
         """Reward a batch of B programs."""
         if self.stochastic:
             return self._noisy_rewards(programs)
-        return self._train.rewards(self.metric, programs, self.n_threads)
+        scored = self._train.rewards(self.metric, programs, self.n_threads)
+        return self._without_interpolation(programs, scored)
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
         """Return the reward of one program.
@@ -230,12 +245,16 @@ class RegressionTask(HierarchicalTask):
         """
         rows = slice(None) if final else self._quick_rows
         test = self._test_scorer(rows) if final else self._quick_test
-        predictions, cause, _ = test.predictions(program.batch)
-        if cause[0] != VALID:
-            return dict.fromkeys(self._judge(predictions, rows)) | {"success": False}
+        polynomials = self._polynomials(program.batch, program.polynomial)
+        predictions, cause, _ = test.predictions(program.batch, 1, polynomials)
         result = self._judge(predictions, rows)
-        if result["success"] and self.dataset.test_is_all_rows:
+        if cause[0] != VALID:
+            return dict.fromkeys(result) | {"success": False}
+        data = self.dataset
+        if result["success"] and data.test_is_all_rows:
             result["success"] = self._fits_both_parts(program)
+        if data.test_is_all_rows or data.X_test is data.X_train:
+            result["success"] = result["success"] and not self._interpolates(program.batch)[0]
         return result
 
     def final_evaluation(self, program: Program) -> dict[str, Any]:
@@ -264,8 +283,9 @@ class RegressionTask(HierarchicalTask):
     def _fits_both_parts(self, program: Program) -> bool:
         """Tell whether a program succeeds on the training rows and on those set aside."""
         assert self._validation is not None
+        polynomials = self._polynomials(program.batch, program.polynomial)
         errors = [
-            part.mean_squared_error(program.batch).values[0]
+            part.mean_squared_error(program.batch, 1, polynomials).values[0]
             for part in (self._train, self._validation)
         ]
         return bool(max(errors) / self.metric.variance < self.threshold)
@@ -288,6 +308,38 @@ class RegressionTask(HierarchicalTask):
                 )
                 result[metric.name + suffix] = float(rewards[0])
         return result
+
+    def _polynomials(
+        self, programs: ProgramBatch, known: FittedPolynomial | None = None
+    ) -> list[FittedPolynomial | None]:
+        """Return what was fitted to each program that has a `poly`; `known` if that is given."""
+        if known is not None or self.polynomials is None:
+            return [known] * len(programs)
+        return self.polynomials.polynomials(programs, self.n_threads)
+
+    def _interpolates(self, programs: ProgramBatch) -> np.ndarray:
+        """Tell which programs (B,) have too many fitted numbers for an exact fit to mean anything.
+
+        With p of them it takes 2 p + 1 training rows.
+        """
+        n_fitted = np.zeros(len(programs), dtype=np.int64)
+        if self.library.const_token is not None:
+            n_fitted += (programs.tokens == self.library.const_token).sum(axis=1)
+        if self.polynomials is not None:
+            n_fitted += has_poly(self.library, programs)
+            n_fitted += self.polynomials.n_more_terms(programs)
+        return len(self._train.y) < 2 * n_fitted + 1
+
+    def _without_interpolation(self, programs: ProgramBatch, scored: Rewards) -> Rewards:
+        """Let no program that may only interpolate have a better reward than one that nearly fits.
+
+        "Nearly" is an error at the threshold of success.
+        """
+        if not self.metric.is_of_mse:
+            return scored
+        error = np.array([self.threshold * self.metric.variance])
+        best = np.where(self._interpolates(programs), self.metric.from_mse(error), np.inf)
+        return replace(scored, values=np.minimum(scored.values, best))
 
     def _noisy_rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward a batch with noise on the rewards or on the predictions; never on invalid ones."""
@@ -316,8 +368,10 @@ class RegressionTask(HierarchicalTask):
         """Tell which of the candidates (B,) bool succeed on the test rows."""
         has_succeeded = candidates.copy()
         if candidates.any():
-            mse = self._quick_test.mean_squared_error(programs[candidates], self.n_threads).values
-            data = self.dataset
+            chosen, data = programs[candidates], self.dataset
+            mse = self._quick_test.mean_squared_error(
+                chosen, self.n_threads, self._polynomials(chosen)
+            ).values
             nmse = mse / weighted_variance(data.y_test_noiseless, data.weights_test)
             has_succeeded[candidates] = nmse < self.threshold
         return has_succeeded

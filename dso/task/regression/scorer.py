@@ -9,7 +9,7 @@ import numpy as np
 
 from dso.library import Library
 from dso.program import ProgramBatch, execute, fraction_within, mean_squared_error
-from dso.program.execute import Execution
+from dso.program.execute import Execution, Polynomials
 from dso.program.program_batch import Rows
 from dso.task.regression.metrics import Metric
 from dso.task.task import Rewards
@@ -61,6 +61,7 @@ class Scorer:
         programs: ProgramBatch,
         n_threads: int = 1,
         change: Callable[[np.ndarray], np.ndarray] | None = None,
+        polynomials: Polynomials = None,
     ) -> Rewards:
         """Reward programs.
 
@@ -72,21 +73,31 @@ class Scorer:
         n_threads : int
         change : callable, optional
             Applied to predictions (b, N) before they are measured.
+        polynomials : sequence of (FittedPolynomial or None), optional
+            What `poly` stands for in each program.
         """
         if metric.is_of_mse and change is None:
-            mse, cause, node = self.mean_squared_error(programs, n_threads)
+            mse, cause, node = self.mean_squared_error(programs, n_threads, polynomials)
             return Rewards(metric.from_mse(mse), cause, node)
         if metric.name == "fraction" and change is None:
-            fraction, cause, node = self._fraction(metric.params, programs, n_threads)
+            fraction, cause, node = self._fraction(metric.params, programs, n_threads, polynomials)
             return Rewards(metric.from_fraction(fraction), cause, node)
         size = max(1, PREDICTIONS_AT_ONCE // len(self.y))
         parts = [
-            self._of_predictions(metric, programs[start : start + size], n_threads, change)
+            self._of_predictions(
+                metric,
+                programs[start : start + size],
+                n_threads,
+                change,
+                None if polynomials is None else polynomials[start : start + size],
+            )
             for start in range(0, max(1, len(programs)), size)
         ]
         return Rewards(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
-    def mean_squared_error(self, programs: ProgramBatch, n_threads: int = 1) -> Execution:
+    def mean_squared_error(
+        self, programs: ProgramBatch, n_threads: int = 1, polynomials: Polynomials = None
+    ) -> Execution:
         """Return the error of each program (B,), NaN where it is invalid."""
         return mean_squared_error(
             self.library,
@@ -96,14 +107,21 @@ class Scorer:
             self.weights,
             self.protected,
             n_threads,
+            polynomials,
         )
 
-    def predictions(self, programs: ProgramBatch, n_threads: int = 1) -> Execution:
+    def predictions(
+        self, programs: ProgramBatch, n_threads: int = 1, polynomials: Polynomials = None
+    ) -> Execution:
         """Return the predictions of each program, (B, N)."""
-        return execute(self.library, programs, self.columns, self.protected, n_threads)
+        return execute(self.library, programs, self.columns, self.protected, n_threads, polynomials)
 
     def _fraction(
-        self, tolerance: tuple[float, ...], programs: ProgramBatch, n_threads: int
+        self,
+        tolerance: tuple[float, ...],
+        programs: ProgramBatch,
+        n_threads: int,
+        polynomials: Polynomials = None,
     ) -> Execution:
         relative, absolute = tolerance
         return fraction_within(
@@ -116,6 +134,7 @@ class Scorer:
             self.weights,
             self.protected,
             n_threads,
+            polynomials,
         )
 
     def _of_predictions(
@@ -124,8 +143,9 @@ class Scorer:
         programs: ProgramBatch,
         n_threads: int,
         change: Callable[[np.ndarray], np.ndarray] | None,
+        polynomials: Polynomials,
     ) -> tuple[np.ndarray, ...]:
-        predictions, cause, node = self.predictions(programs, n_threads)
+        predictions, cause, node = self.predictions(programs, n_threads, polynomials)
         if change is not None:
             predictions = change(predictions)
         values = metric.from_predictions(self.y, predictions, self.weights)
