@@ -117,7 +117,9 @@ def _run(model: DeepSymbolicOptimizer, job: Job, status: Path | None) -> Outcome
     report = None if status is None else StatusFile(status)
     if report is not None:
         report.write(iteration=0)
-    model.resume(None if job.is_resumed else job.config["experiment"]["timestamp"])
+    started = job.config["experiment"].get("timestamp")
+    if job.is_resumed or started is not None:
+        model.resume(None if job.is_resumed else started)
     result = model.train(report)
     del result["program"]
     result["t"] = time.perf_counter() - start

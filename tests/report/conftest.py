@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dso.batch_runs import run_one
 from dso.config import load_config
-from dso.run import run_one
+from dso.sweep import Job
 
 
 def config_of(folder: Path, seed: int, name: str, **sections: dict) -> dict:
@@ -35,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with two runs that have ended; not to be changed."""
     folder = tmp_path_factory.mktemp("logs")
     for seed in (0, 1):
-        run_one(config_of(folder, seed, "batch"))
+        run_one(Job(seed, config_of(folder, seed, "batch")))
     return folder / "batch"
 
 
