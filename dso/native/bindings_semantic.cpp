@@ -187,12 +187,49 @@ py::tuple run_layer(BoundSearch& self, int cost, uint64_t max_lookups, double ma
     return py::make_tuple(is_complete, padded[0], padded[1]);
 }
 
+py::array_t<double> context_values(const BoundSearch& search) {
+    py::array_t<double> out({search.backward.size(), kKeyRows});
+    for (size_t i = 0; i < search.backward.size(); ++i) {
+        const KeyVector values = search.backward.values()[i];
+        std::copy(values.begin(), values.end(), out.mutable_data(i));
+    }
+    return out;
+}
+
+py::tuple context_table(const BoundSearch& search) {
+    const size_t n = search.backward.size();
+    py::array_t<int64_t> parent(n), other(n), form(n), slot(n);
+    for (size_t i = 0; i < n; ++i) {
+        const Context& context = search.backward.context(i);
+        parent.mutable_data()[i] = context.parent;
+        other.mutable_data()[i] =
+            context.other == ValueLibrary::kNone ? -1 : int64_t{context.other};
+        form.mutable_data()[i] = context.form;
+        slot.mutable_data()[i] = context.slot;
+    }
+    return py::make_tuple(parent, other, form, slot);
+}
+
+py::tuple contexts(const BoundSearch& search, const Array<int64_t>& numbers) {
+    std::vector<std::vector<int16_t>> programs(numbers.size());
+    ExpressionWriter writer(*search.values);
+    for (py::ssize_t i = 0; i < numbers.size(); ++i) {
+        const int64_t number = numbers.data()[i];
+        if (number < 0 || static_cast<size_t>(number) >= search.backward.size())
+            throw std::invalid_argument("no context " + std::to_string(number));
+        if (!writer.write_context(search.backward, static_cast<size_t>(number), programs[i]))
+            programs[i].clear();
+    }
+    return padded_programs(programs);
+}
+
 }  // namespace
 
 void bind_semantic(py::module_& m) {
     m.attr("KEY_ROWS") = kKeyRows;
     m.attr("LEFT") = kLeft;
     m.attr("RIGHT") = kRight;
+    m.attr("HOLE") = kHole;
     m.def("can_apply", [](int op) { return can_apply(static_cast<Op>(op)); });
     py::class_<Form>(m, "Form", "One way to make an expression from none, one or two others.")
         .def(py::init(&make_form), py::arg("op"), py::arg("arity"), py::arg("cost"),
@@ -238,6 +275,13 @@ void bind_semantic(py::module_& m) {
                                [](const BoundSearch& s) { return s.joins.n_verified(); })
         .def_property_readonly("n_vectors",
                                [](const BoundSearch& s) { return s.backward.n_vectors(); })
+        .def_property_readonly("context_values", &context_values,
+                               "What must stand in the hole of each context, (n, 4).")
+        .def_property_readonly("context_table", &context_table,
+                               "Of each context: parent (-1: y), entry beside the hole (-1: none), "
+                               "form, slot of the hole; each (n,).")
+        .def("contexts", &contexts, py::arg("numbers"),
+             "Tokens of contexts around a HOLE, (B, T), lengths (B,); 0 where it cannot be written.")
         .def_property_readonly("n_contexts", [](const BoundSearch& s) { return s.backward.size(); });
 }
 

@@ -22,7 +22,23 @@ bool ExpressionWriter::write(const BackwardSet& backward, const Join& join,
         negative = negative != (join.sign < 0);
     else
         at = node(join.form, at, false, leaf(join.second), join.sign < 0);
-    for (auto i = static_cast<int32_t>(join.context); backward.context(i).parent >= 0;
+    at = climb(backward, join.context, at, negative);
+    negative = negative != pull_sign(at);
+    return emit(at, negative, tokens);
+}
+
+bool ExpressionWriter::write_context(const BackwardSet& backward, size_t context,
+                                     std::vector<int16_t>& tokens) {
+    nodes_.clear();
+    tokens.clear();
+    bool negative = false;
+    const int root = climb(backward, context, leaf(ValueLibrary::kNone), negative);
+    return emit(root, negative, tokens);
+}
+
+// Puts what stands in the hole of a context into all that is around it.
+int ExpressionWriter::climb(const BackwardSet& backward, size_t context, int at, bool& negative) {
+    for (auto i = static_cast<int32_t>(context); backward.context(i).parent >= 0;
          i = backward.context(i).parent) {
         const Context& context = backward.context(i);
         negative = negative != pull_sign(at);
@@ -34,8 +50,7 @@ bool ExpressionWriter::write(const BackwardSet& backward, const Join& join,
             at = node(context.form, leaf(context.other), false, at, negative);
         negative = false;
     }
-    negative = negative != pull_sign(at);
-    return emit(at, negative, tokens);
+    return at;
 }
 
 // Rewrites a node so that as few arguments as can be are negated; whether its value changed sign.
@@ -71,6 +86,10 @@ bool ExpressionWriter::pull_sign(int& at) {
 
 bool ExpressionWriter::emit(int at, bool negative, std::vector<int16_t>& tokens) const {
     Node n = nodes_[at];
+    if (n.form < 0 && n.entry == ValueLibrary::kNone) {
+        tokens.push_back(kHole);
+        return !negative;
+    }
     if (n.form < 0) return library_.write(n.entry, negative, tokens);
     const Form* form = &library_.form(n.form);
     if (negative) {
@@ -82,6 +101,7 @@ bool ExpressionWriter::emit(int at, bool negative, std::vector<int16_t>& tokens)
             // Where an argument is a difference, it takes the sign for nothing.
             const auto is_difference = [&](int i) {
                 const Node& child = nodes_[i];
+                if (child.form < 0 && child.entry == ValueLibrary::kNone) return false;
                 const int f = child.form >= 0 ? child.form : library_.entry(child.entry).form;
                 return library_.form(f).op == Op::op_sub;
             };

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dso.library import OPERATORS, HardCodedConstant, Library
+from dso.library.functions import Inverse
 from dso.library.library import OPCODES
 from dso.native import _core
 from dso.program import ProgramBatch, execute
@@ -35,6 +36,8 @@ NEGATED_COST = 2
 """Of a function of -s."""
 NUMBERS = ((1.0, 1), (2.0, 1), (0.5, 2), (3.0, 2), (4.0, 2), (1 / 3, 3), (5.0, 3), (6.0, 3))
 """Numbers that are built from tokens, each with its cost."""
+MOST_WHOLE = 16
+"""Greatest whole number that is built."""
 MOST_INPUTS = 8
 """Inputs that numbers are built from."""
 
@@ -48,10 +51,13 @@ class Forms:
     all : list of _core.Form
     arithmetic : list of int
         Numbers of the forms for sum, difference, product, quotient and negation, -1 for none.
+    inverses : list of tuple
+        Of each form, as in `Operator.inverse`.
     """
 
     all: list[_core.Form]
     arithmetic: list[int]
+    inverses: list[tuple[Inverse | None, ...]]
 
 
 def make_forms(library: Library, X: np.ndarray, rows: np.ndarray, protected: bool) -> Forms:
@@ -68,22 +74,24 @@ def make_forms(library: Library, X: np.ndarray, rows: np.ndarray, protected: boo
         Whether programs are executed in protected mode.
     """
     forms = list(_leaves(library, X, rows, protected))
+    inverses: list[tuple[Inverse | None, ...]] = [()] * len(forms)
     numbers: dict[str, int] = {}
-    for name, pattern in {**_tokens(library), **_macros(library)}.items():
+    for name, pattern in {**_patterns(library), **_macros(library)}.items():
         numbers[name] = len(forms)
+        inverses.append(OPERATORS[name].inverse)
         forms.append(_function(name, pattern))
     for name in ("exp", "log", "sqrt", "arccos", "sigmoid", "harmonic", "expneg"):
         if name in numbers and "expneg" not in (name, *numbers):
-            forms.append(_function(name, [_tokens(library)[name][0], L], negates=True))
+            forms.append(_function(name, [_patterns(library)[name][0], L], negates=True))
     negate = _negation(library)
     if negate:
         numbers["negate"] = len(forms)
         forms.append(_core.Form(OPCODES["neg"], 1, 1, negate, parity="odd"))
     names = ("add", "sub", "mul", "div", "negate")
-    return Forms(forms, [numbers.get(name, -1) for name in names])
+    return Forms(forms, [numbers.get(name, -1) for name in names], inverses)
 
 
-def _tokens(library: Library) -> dict[str, list[int]]:
+def _patterns(library: Library) -> dict[str, list[int]]:
     """Return the pattern of every operator that the native core can apply."""
     patterns = {}
     for i, token in enumerate(library.tokens):
@@ -95,9 +103,16 @@ def _tokens(library: Library) -> dict[str, list[int]]:
     return patterns
 
 
+def operator_tokens(library: Library) -> dict[str, int]:
+    """Return the token of every operator that the native core can apply, `neg` too."""
+    found = {name: pattern[0] for name, pattern in _patterns(library).items()}
+    neg = _find(library, "neg")
+    return found if neg is None else {**found, "neg": neg}
+
+
 def _macros(library: Library) -> dict[str, list[int]]:
     """Return patterns of operators that the library has not but can spell out."""
-    has = {name: pattern[0] for name, pattern in _tokens(library).items()}
+    has = {name: pattern[0] for name, pattern in _patterns(library).items()}
     neg = _find(library, "neg")
     macros: dict[str, list[int]] = {}
     if "mul" in has:
@@ -171,30 +186,51 @@ def _leaves(
     for value, cost in NUMBERS:
         if value in known:
             continue
-        pattern = _shortest(library, value, X, protected)
+        pattern = make_number(library, value, X, protected)
         if pattern:
             values = np.full(len(rows), value)
             yield _core.Form(_core.OP_LITERAL, 0, cost, pattern, values=values)
 
 
-def _shortest(library: Library, value: float, X: np.ndarray, protected: bool) -> list[int]:
-    """Return the shortest pattern with this value on every row; empty if there is none."""
+def make_number(
+    library: Library, value: float, X: np.ndarray, protected: bool
+) -> list[int] | None:
+    """Return the shortest way to write a whole number, or its inverse, that holds on every row.
+
+    Parameters
+    ----------
+    library : Library
+    value : float
+        Above zero.
+    X : (D, N) float64
+    protected : bool
+
+    Returns
+    -------
+    list of int or None
+        Prefix tokens; None where there is no way.
+    """
+    literal = library.find_literal(value)
+    if literal is not None:
+        return [literal]
     patterns = sorted(_spellings(library, value), key=len)
     if not patterns:
-        return []
+        return None
     programs = ProgramBatch.from_rows(patterns)
     with np.errstate(all="ignore"):
         values, cause, _ = execute(library, programs, X, protected)
         fits = (cause == VALID) & (np.abs(values - value) <= 1e-12 * value).all(axis=1)
-    return patterns[int(np.argmax(fits))] if fits.any() else []
+    return patterns[int(np.argmax(fits))] if fits.any() else None
 
 
 def _spellings(library: Library, value: float) -> Iterator[list[int]]:
     """Yield ways to write a whole number or its inverse."""
-    has = {name: pattern[0] for name, pattern in _tokens(library).items()}
+    has = {name: pattern[0] for name, pattern in _patterns(library).items()}
     div = has.get("div", has.get("protected_div"))
     inv = has.get("inv", has.get("protected_inv"))
     n = round(value) if value >= 1 else round(1 / value)
+    if n > MOST_WHOLE:
+        return
     for x in map(int, library.input_tokens[:MOST_INPUTS]):
         many = _sum(has, [x], n)
         if div is not None and many:

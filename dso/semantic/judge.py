@@ -54,6 +54,11 @@ class Data:
         sample = np.ascontiguousarray(columns[:, rows])
         return Data(columns, y, sample, y[rows], protected, significant_digits(y[rows]))
 
+    def thinned(self, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return evenly chosen rows, X (D, n) and y (n,), of which there are at most so many."""
+        rows = np.linspace(0, len(self.y) - 1, min(len(self.y), most)).astype(int)
+        return np.ascontiguousarray(self.X[:, rows]), self.y[rows]
+
     @property
     def tolerance(self) -> float:
         """Relative difference up to which a value counts as that of y."""

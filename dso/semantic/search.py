@@ -12,9 +12,12 @@ from dso.library import Library
 from dso.native import _core
 from dso.prior import JointPrior
 from dso.program import ProgramBatch
+from dso.semantic.fitted import find_fitted
 from dso.semantic.judge import Data, is_enough_evidence, ranked
 from dso.semantic.key_rows import choose_key_rows
+from dso.semantic.rational import find_rational
 from dso.semantic.value_library import ValueLibrary
+from dso.semantic.writing import Writer
 from dso.streams import Stream
 
 FIRST_ENTRIES = 30_000
@@ -22,6 +25,9 @@ FIRST_ENTRIES = 30_000
 FIRST_LOOKUPS = 1_500_000
 BITS = 18
 MOST_HITS = 64
+FIRST_PARTNERS, SECOND_PARTNERS = 2000, 60
+"""Cheapest entries that y is combined with, and what comes of that."""
+MOST_CONTEXT_COST = 12
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class SemanticLimits:
     max_seconds : float
     max_contexts : int
         Parts of an expression that are solved for.
+    max_programs : int
+        Candidates with fitted constants that are returned.
     """
 
     max_entries: int = 300_000
@@ -45,6 +53,7 @@ class SemanticLimits:
     max_vectors: int = 50_000_000
     max_seconds: float = 10.0
     max_contexts: int = 12_000
+    max_programs: int = 50
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,7 @@ class SemanticSearch:
         self.prior = prior
         self.limits = limits or SemanticLimits()
         self.data = Data.of(library, X, y, protected, seed)
+        self.writer = Writer(library, self.data.X, protected)
         self.seed = seed
         self.n_vectors = self.n_lookups = self.n_bytes = 0
         self._start = 0.0
@@ -126,13 +136,20 @@ class SemanticSearch:
         stopped_by = "exhausted"
         generator = Stream(self.seed, "semantic").generator()
         rows = choose_key_rows(self.data.X, self.data.y, generator)
+        rational = self._allowed(find_rational(self.data, self.writer))
+        if len(rational):
+            found.append(rational)
         for max_entries in self._stages():
             values = self.make_library(rows, max_entries)
             is_last = max_entries == self.limits.max_entries
-            hits, stopped_by = self._join(values, self.limits.max_lookups if is_last else
-                                          min(FIRST_LOOKUPS, self.limits.max_lookups))
+            most = self.limits.max_lookups if is_last else FIRST_LOOKUPS
+            search = self._make_search(values)
+            hits, stopped_by = self._join(search, min(most, self.limits.max_lookups))
             if len(hits):
                 found.append(hits)
+            if not self._is_solved(found) and self.library.const_token is not None:
+                found.append(self._fitted(values, search))
+            if self._is_solved(found):
                 stopped_by = "exact"
                 break
             if self._seconds_left() <= 0:
@@ -164,8 +181,7 @@ class SemanticSearch:
     def _seconds_left(self) -> float:
         return max(0.0, self.limits.max_seconds - (time.perf_counter() - self._start))
 
-    def _join(self, values: ValueLibrary, max_lookups: int) -> tuple[ProgramBatch, str]:
-        """Join entries, cost by cost, until programs with the target's values are found."""
+    def _make_search(self, values: ValueLibrary) -> _core.SemanticSearch:
         data = self.data
         search = _core.SemanticSearch(
             values.native,
@@ -179,15 +195,28 @@ class SemanticSearch:
             data.protected,
             data.tolerance,
             max_contexts=self.limits.max_contexts,
-            first_partners=2000,
-            second_partners=60,
-            max_cost=12,
+            first_partners=FIRST_PARTNERS,
+            second_partners=SECOND_PARTNERS,
+            max_cost=MOST_CONTEXT_COST,
         )
         self.n_vectors += search.n_vectors
+        return search
+
+    def _fitted(self, values: ValueLibrary, search: _core.SemanticSearch) -> ProgramBatch:
+        """Return programs with fitted constants, the most promising of them."""
+        fitted = find_fitted(
+            self.library, self.prior, values, search, self.data, self.writer, self._seconds_left()
+        )
+        self.n_vectors += fitted.n_evaluations
+        return fitted.programs[: self.limits.max_programs]
+
+    def _join(
+        self, search: _core.SemanticSearch, max_lookups: int
+    ) -> tuple[ProgramBatch, str]:
+        """Join entries, cost by cost, until programs with the target's values are found."""
         cost, stopped_by = 0, "exhausted"
         hits = ProgramBatch.from_rows([])
         while not len(hits) and search.has_layer(cost):
-            left = max_lookups - search.n_lookups
             complete, tokens, lengths = search.run_layer(
                 cost, max_lookups, self._seconds_left(), MOST_HITS
             )
@@ -198,6 +227,9 @@ class SemanticSearch:
                 break
         self.n_lookups += search.n_lookups
         return hits, stopped_by
+
+    def _is_solved(self, found: Sequence[ProgramBatch]) -> bool:
+        return any(ranked(self.library, programs, self.data)[2].any() for programs in found)
 
     def _allowed(self, programs: ProgramBatch) -> ProgramBatch:
         return programs[self.prior.allowed(programs)] if len(programs) else programs
