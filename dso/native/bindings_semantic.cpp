@@ -1,4 +1,5 @@
 // The value library and the search by joins as Python sees them.
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -111,17 +112,65 @@ py::array_t<double> library_values(const ValueLibrary& library) {
     return out;
 }
 
+std::vector<KeyVector> key_vectors(const Array<double>& values) {
+    if (values.ndim() != 2 || values.shape(1) != static_cast<py::ssize_t>(kKeyRows))
+        throw std::invalid_argument("values on key rows are (Q, 4)");
+    std::vector<KeyVector> out(values.shape(0));
+    for (size_t q = 0; q < out.size(); ++q) std::copy_n(values.data(q), kKeyRows, out[q].begin());
+    return out;
+}
+
 py::array_t<int64_t> library_find(const ValueLibrary& library, const Array<double>& wanted) {
-    if (wanted.ndim() != 2 || wanted.shape(1) != static_cast<py::ssize_t>(kKeyRows))
-        throw std::invalid_argument("find: values are (Q, 4)");
-    py::array_t<int64_t> found(wanted.shape(0));
-    for (py::ssize_t q = 0; q < wanted.shape(0); ++q) {
-        KeyVector values;
-        std::copy_n(wanted.data(q), kKeyRows, values.begin());
-        const uint32_t number = library.find(values);
-        found.mutable_data()[q] = number == ValueLibrary::kNone ? -1 : int64_t{number};
+    const std::vector<KeyVector> queries = key_vectors(wanted);
+    py::array_t<int64_t> found(queries.size());
+    int64_t* out = found.mutable_data();
+    const py::gil_scoped_release release;
+    for (size_t q = 0; q < queries.size(); ++q) {
+        const uint32_t number = library.find(queries[q]);
+        out[q] = number == ValueLibrary::kNone ? -1 : int64_t{number};
     }
     return found;
+}
+
+py::tuple library_nearest(const ValueLibrary& library, const Array<double>& wanted,
+                          const Array<double>& weights, size_t n, size_t k) {
+    const std::vector<KeyVector> queries = key_vectors(wanted), scales = key_vectors(weights);
+    if (scales.size() != queries.size() || k == 0)
+        throw std::invalid_argument("nearest: weights like values, k at least 1");
+    k = std::min({k, n, library.size()});
+    py::array_t<int64_t> entries({queries.size(), k});
+    py::array_t<double> distances({queries.size(), k});
+    py::array_t<int32_t> signs({queries.size(), k});
+    for (size_t q = 0; q < queries.size(); ++q) {
+        std::vector<ValueLibrary::Near> found;
+        {
+            const py::gil_scoped_release release;
+            found = library.nearest(queries[q], scales[q], n, k);
+        }
+        for (size_t i = 0; i < k; ++i) {
+            const bool is_there = i < found.size();
+            entries.mutable_data(q)[i] = is_there ? int64_t{found[i].entry} : -1;
+            distances.mutable_data(q)[i] =
+                is_there ? found[i].distance : std::numeric_limits<double>::infinity();
+            signs.mutable_data(q)[i] = is_there ? found[i].sign : 1;
+        }
+    }
+    return py::make_tuple(entries, signs, distances);
+}
+
+py::tuple library_join(const ValueLibrary& library, const Array<double>& wanted,
+                       size_t n_partners) {
+    const std::vector<KeyVector> queries = key_vectors(wanted);
+    std::vector<std::vector<int16_t>> programs(queries.size());
+    {
+        const py::gil_scoped_release release;
+        for (size_t q = 0; q < queries.size(); ++q) {
+            const BackwardSet target(library, queries[q], BackwardLimits{1, 0, 0, 0});
+            JoinSearch joins(library, target);
+            if (!joins.write_cheapest(n_partners, programs[q])) programs[q].clear();
+        }
+    }
+    return padded_programs(programs);
 }
 
 // Everything one search works on, kept alive together.
@@ -260,7 +309,12 @@ void bind_semantic(py::module_& m) {
             })
         .def("programs", &library_programs, py::arg("numbers"), "-> tokens (B, T), lengths (B,)")
         .def("find", &library_find, py::arg("values"),
-             "Entry with these values (Q, 4) or their negatives, -1 for none: (Q,).");
+             "Entry with these values (Q, 4) or their negatives, -1 for none: (Q,).")
+        .def("nearest", &library_nearest, py::arg("values"), py::arg("weights"), py::arg("n"),
+             py::arg("k"),
+             "-> entries (Q, k), signs (Q, k), distances (Q, k) of the nearest of the first n.")
+        .def("join", &library_join, py::arg("values"), py::arg("n_partners"),
+             "-> tokens (Q, T), lengths (Q,) of entries or pairs with these values; 0 for none.");
     py::class_<BoundSearch>(m, "SemanticSearch", "Joins of entries that give the target.")
         .def(py::init(&make_search), py::arg("values"), py::arg("library"), py::arg("rules"),
              py::arg("target"), py::arg("sample"), py::arg("sample_y"), py::arg("X"), py::arg("y"),

@@ -169,6 +169,23 @@ void JoinSearch::look_up_pairs(size_t context, size_t begin, size_t n) {
         }
 }
 
+bool JoinSearch::write_cheapest(size_t n_partners, std::vector<int16_t>& tokens) {
+    if (backward_.size() == 0) return false;
+    joins_.clear();
+    look_up_context(0);
+    const size_t n = std::min(n_partners, library_.size());
+    for (size_t i = 0; i < n && joins_.empty(); i += kBlock)
+        look_up_pairs(0, i, std::min(kBlock, n - i));
+    const auto cost = [&](const Join& join) {
+        return library_.entry(join.first).cost + library_.entry(join.second).cost;
+    };
+    std::stable_sort(joins_.begin(), joins_.end(),
+                     [&](const Join& a, const Join& b) { return cost(a) < cost(b); });
+    for (const Join& join : joins_)
+        if (join.form != -1 && writer_.write(backward_, join, tokens)) return true;
+    return false;
+}
+
 void JoinSearch::judge(int cost, Verifier& verifier, std::vector<Hit>& hits) {
     for (const Join& join : joins_) {
         if (join.form == -1) continue;  // the tokens cannot say it

@@ -52,6 +52,9 @@ class JoinSearch {
     bool run_layer(int cost, const JoinLimits& limits, Verifier& verifier, std::vector<Hit>& hits);
     uint64_t n_lookups() const { return n_lookups_; }
     uint64_t n_verified() const { return n_verified_; }
+    // The cheapest way to write y itself as an entry or as two, the first of which is among the
+    // first `n_partners`; false if there is none. Nothing is verified beyond the key rows.
+    bool write_cheapest(size_t n_partners, std::vector<int16_t>& tokens);
     // Whether any pair is left at this cost or above.
     bool has_layer(int cost) const;
 

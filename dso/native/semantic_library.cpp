@@ -1,6 +1,7 @@
 #include "semantic_library.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace dso {
@@ -8,6 +9,7 @@ namespace dso {
 namespace {
 
 constexpr int kBitmapBits = 24;
+constexpr double kFar = 1e300;
 constexpr int16_t kNoSibling = INT16_MIN;
 constexpr uint16_t kLongest = UINT16_MAX;
 
@@ -215,6 +217,57 @@ uint32_t ValueLibrary::find(const KeyVector& values) const {
     uint64_t keys[kLanes];
     hash_values(rows, kLanes, resolution_, Constants::kept, keys);
     return keys[0] == kNoKey ? kNone : find(keys[0], values);
+}
+
+namespace {
+
+// out: for each of n vectors the smaller distance of itself and its negative, with a minus where
+// that is the negative's.
+DSO_CLONES
+void signed_distances(const KeyVector& wanted, const KeyVector& weights,
+                      const double* const rows[kKeyRows], size_t n, double* out) {
+    for (size_t i = 0; i < n; i += kLanes) {
+        Lanes same = {}, opposite = {};
+        for (size_t r = 0; r < kKeyRows; ++r) {
+            const Lanes s = load(rows[r] + i);
+            same += weights[r] * ((wanted[r] - s) * (wanted[r] - s));
+            opposite += weights[r] * ((wanted[r] + s) * (wanted[r] + s));
+        }
+        store(out + i, select(opposite < same, -opposite, same));
+    }
+}
+
+}  // namespace
+
+std::vector<ValueLibrary::Near> ValueLibrary::nearest(const KeyVector& wanted,
+                                                      const KeyVector& weights, size_t n,
+                                                      size_t k) const {
+    n = std::min(n, size());
+    alignas(64) double distances[kBlock];
+    std::vector<Near> found;
+    const auto closer = [](const Near& a, const Near& b) {
+        return a.distance < b.distance || (a.distance == b.distance && a.entry < b.entry);
+    };
+    for (size_t begin = 0; begin < n; begin += kBlock) {
+        const size_t count = std::min(kBlock, n - begin);
+        const double* rows[kKeyRows];
+        for (size_t r = 0; r < kKeyRows; ++r) rows[r] = values_.row(r) + begin;
+        signed_distances(wanted, weights, rows, count, distances);
+        for (size_t i = 0; i < count; ++i) {
+            const double distance = std::fabs(distances[i]);
+            if (!(distance < kFar) || (found.size() == k && distance >= found.front().distance))
+                continue;
+            if (found.size() == k) {
+                std::pop_heap(found.begin(), found.end(), closer);
+                found.pop_back();
+            }
+            found.push_back({distance, static_cast<uint32_t>(begin + i),
+                             std::signbit(distances[i]) ? -1 : 1});
+            std::push_heap(found.begin(), found.end(), closer);
+        }
+    }
+    std::sort_heap(found.begin(), found.end(), closer);
+    return found;
 }
 
 // ---- growth ------------------------------------------------------------------------------------

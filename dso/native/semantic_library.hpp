@@ -98,6 +98,15 @@ class ValueLibrary {
     // The entry with these values or their negatives, kNone if there is none. `key` is theirs.
     uint32_t find(uint64_t key, const KeyVector& values) const;
     uint32_t find(const KeyVector& values) const;
+    // The k of the first n entries that are nearest, as sum of weights * (wanted -+ values)^2, the
+    // nearest first.
+    struct Near {
+        double distance;
+        uint32_t entry;
+        int sign;
+    };
+    std::vector<Near> nearest(const KeyVector& wanted, const KeyVector& weights, size_t n,
+                              size_t k) const;
     // Appends the prefix tokens of entry i, or of its negative; false where that cannot be written.
     bool write(size_t i, bool negative, std::vector<int16_t>& tokens) const;
 

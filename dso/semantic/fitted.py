@@ -19,7 +19,7 @@ from dso.prior import JointPrior
 from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
 from dso.semantic.contexts import Contexts, contexts_on_rows
-from dso.semantic.judge import Data, ranked
+from dso.semantic.judge import COST_WEIGHT, Data, information, ranked, score
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens, Writer
 
@@ -32,6 +32,8 @@ N_TRANSFORMS = 8
 N_CONTEXTS = 500
 N_CONTEXT_ENTRIES = 120
 """Entries of pairs in contexts with an entry beside the hole."""
+N_SKELETONS, N_PAIRED = 400, 40
+"""Entries that are given a factor inside a function, alone and beside a second entry."""
 N_KEPT = 25
 """Candidates of each kind and context that are fitted."""
 N_FITTED = 1500
@@ -39,8 +41,6 @@ N_FITTED = 1500
 MOST_ROWS = 200
 """Rows that candidates are found on."""
 MOST_FITTED_ROWS = 20_000
-COST_WEIGHT = 3.0
-"""Of a unit of cost in the score, beside the Bayesian information criterion."""
 COLLINEAR = 1e-9
 N_AFFINE = 400
 """Exact matches up to scale and offset that are fitted at most."""
@@ -135,26 +135,41 @@ class _Finder:
     def _with_inner(
         self, entries: ProgramBatch, usable: np.ndarray, columns: np.ndarray
     ) -> Iterator[tuple[Tokens, list[float]]]:
-        """Yield a + k s for the cheapest entries s, with a factor in one argument of a function."""
-        const = int(self.library.const_token)
-        unary = set(self.library.unary_tokens.tolist())
-        n_written = 0
-        for number in np.flatnonzero(usable)[:N_CONTEXT_ENTRIES * 5]:
-            row = entries.row(number).tolist()
-            for t in (t for t, token in enumerate(row) if token in unary):
-                inner = self.writer.apply("mul", [const], row[t + 1 : end_of(self.library, row, t + 1)])
-                if inner is None:
-                    return
-                changed = [*row[: t + 1], *inner, *row[end_of(self.library, row, t + 1) :]]
-                scaled = self.writer.apply("mul", [const], changed)
-                whole = self.writer.sum([const], scaled)
-                k, a = np.polyfit(columns[number], self.y, 1)
+        """Yield a + k s and k s + l t for cheap entries, where an argument in s has a factor."""
+        const = [int(self.library.const_token)]
+        numbers = np.flatnonzero(usable)
+        for number in numbers[:N_SKELETONS]:
+            column = columns[number] - columns[number].mean()
+            k = column @ self.y / (column @ column)
+            a = (self.y - k * columns[number]).mean()
+            for inner, factor in self._inner(entries.row(number).tolist()):
+                whole = self.writer.sum(const, self.writer.apply("mul", const, inner))
+                if whole is not None:
+                    yield whole, [a, k, factor]
+        few = numbers[:N_PAIRED]
+        for number in few:
+            for inner, factor in self._inner(entries.row(number).tolist()):
+                for other in few:
+                    table = columns[[number, other]].T
+                    k, m = np.linalg.lstsq(table, self.y, rcond=None)[0]
+                    whole = self.writer.sum(
+                        self.writer.apply("mul", const, inner),
+                        self.writer.apply("mul", const, entries.row(other).tolist()),
+                    )
+                    if other != number and whole is not None:
+                        yield whole, [k, factor, m]
+
+    def _inner(self, row: Tokens) -> Iterator[tuple[Tokens, float]]:
+        """Yield a program with a factor in the argument of one of its functions, and a start."""
+        const = [int(self.library.const_token)]
+        for t, token in enumerate(row):
+            if self.library.arities[token] != 1:
+                continue
+            end = end_of(self.library, row, t + 1)
+            inner = self.writer.apply("mul", const, row[t + 1 : end])
+            if inner is not None:
                 for factor in (1.0, -1.0):
-                    if whole is not None:
-                        yield whole, [a, k, factor]
-                        n_written += 1
-            if n_written > N_FITTED:
-                return
+                    yield [*row[: t + 1], *inner, *row[end:]], factor
 
     def _is_exact(self, programs: ProgramBatch) -> bool:
         return bool(ranked(self.library, programs, self.data)[2].all())
@@ -244,9 +259,7 @@ class _Finder:
         )  # fmt: skip
         self.n_evaluations += len(batch)
         programs = ProgramBatch(batch.tokens, batch.lengths, fitted)
-        n_constants = (~np.isnan(fitted)).sum(axis=1)
-        score = information(mse, len(y), n_constants, np.var(y)) + 0.5 * COST_WEIGHT * batch.lengths
-        order = np.argsort(np.where(np.isnan(mse), np.inf, score), kind="stable")
+        order = np.argsort(score(programs, mse, y), kind="stable")
         order = order[np.isfinite(mse[order])]
         return FittedPrograms(programs[order], self.n_evaluations)
 
@@ -401,14 +414,6 @@ def end_of(library: Library, row: Sequence[int], begin: int) -> int:
         missing += int(library.arities[row[t]]) - 1
         t += 1
     return t
-
-
-def information(
-    mse: np.ndarray, n_rows: int, n_constants: np.ndarray | int, scale: float
-) -> np.ndarray:
-    """Return the Bayesian information criterion of mean squared errors."""
-    unexplained = np.maximum(mse / (scale or 1.0), 1e-30)
-    return n_rows * np.log(unexplained) + n_constants * np.log(max(n_rows, 2))
 
 
 def affine_keys(values: np.ndarray) -> np.ndarray:

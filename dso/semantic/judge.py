@@ -17,6 +17,8 @@ EXACT_TOLERANCE = 1e-10
 """Relative difference of values that are the same to all digits of double precision."""
 EVIDENCE_BITS = 100.0
 """A match of so many bits is none by chance: billions of candidates are 30 to 40 bits."""
+COST_WEIGHT, COST_PER_TOKEN = 3.0, 0.5
+"""Of a unit of cost in scores, beside the Bayesian information criterion; of a token."""
 N_SAMPLE = 200
 N_PROBES = 256
 
@@ -94,7 +96,7 @@ def is_enough_evidence(data: Data) -> bool:
 def ranked(
     library: Library, programs: ProgramBatch, data: Data
 ) -> tuple[ProgramBatch, np.ndarray, np.ndarray]:
-    """Sort programs by error, then domain safety, then length.
+    """Sort programs: matches by domain safety and length, then the others by error and size.
 
     Returns
     -------
@@ -112,9 +114,25 @@ def ranked(
     limit = data.tolerance * (np.abs(data.sample_y) + 0.01 * np.abs(data.y).max())
     matches = (cause == VALID) & (np.abs(values - data.sample_y) <= limit).all(axis=1)
     matches &= np.sqrt(nmse * scale) <= data.tolerance * np.sqrt(np.mean(data.y**2)) * 2
-    error = np.where(matches, 0.0, nmse)
+    error = np.where(matches, -np.inf, score(programs, mse, data.y))
     order = np.lexsort((programs.lengths, n_unsafe(library, programs, data), error))
     return programs[order], nmse[order], matches[order]
+
+
+def information(
+    mse: np.ndarray, n_rows: int, n_constants: np.ndarray | int, scale: float
+) -> np.ndarray:
+    """Return the Bayesian information criterion of mean squared errors."""
+    unexplained = np.maximum(mse / (scale or 1.0), 1e-30)
+    return n_rows * np.log(unexplained) + n_constants * np.log(max(n_rows, 2))
+
+
+def score(programs: ProgramBatch, mse: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return how good programs are, size considered, (B,); the lower the better."""
+    n_constants = (~np.isnan(programs.constants)).sum(axis=1)
+    bits = information(mse, len(y), n_constants, float(np.var(y)))
+    bits += COST_PER_TOKEN * COST_WEIGHT * programs.lengths
+    return np.where(np.isfinite(mse), bits, np.inf)
 
 
 def n_unsafe(library: Library, programs: ProgramBatch, data: Data) -> np.ndarray:

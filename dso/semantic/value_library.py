@@ -110,6 +110,55 @@ class ValueLibrary:
         """Return the entries with these values (Q, 4) or their negatives, -1 for none: (Q,)."""
         return self.native.find(np.asarray(values, dtype=np.float64))
 
+    def nearest(
+        self, values: np.ndarray, weights: np.ndarray | None = None, k: int = 1, n: int = 5000
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the entries that come nearest to given values.
+
+        Parameters
+        ----------
+        values : (Q, 4) float64
+            Wanted on the key rows.
+        weights : (Q, 4) float64, optional
+            Of the squared differences.
+        k : int
+            Entries for each.
+        n : int
+            Only the first n entries, the cheapest, are looked at.
+
+        Returns
+        -------
+        entries : (Q, k) int64
+            The nearest first; -1 where there are fewer.
+        signs : (Q, k) int32
+            -1 where the entry's negative is meant.
+        distances : (Q, k) float64
+            Weighted sums of squared differences.
+        """
+        values = np.asarray(values, dtype=np.float64)
+        weights = np.ones_like(values) if weights is None else weights
+        return self.native.nearest(values, weights, n, k)
+
+    def join(self, values: np.ndarray, n_partners: int = 200) -> ProgramBatch:
+        """Return programs with given values: an entry, or a sum, difference, product or quotient.
+
+        Parameters
+        ----------
+        values : (Q, 4) float64
+            Wanted on the key rows.
+        n_partners : int
+            One of the two entries is among so many of the cheapest.
+
+        Returns
+        -------
+        ProgramBatch
+            Q rows, of length 0 where there is none. They are not checked against priors or on
+            other rows.
+        """
+        return ProgramBatch.from_arrays(
+            *self.native.join(np.asarray(values, dtype=np.float64), n_partners)
+        )
+
 
 def input_subsets(n_inputs: int) -> list[int]:
     """Return the sets of inputs, as bits, that are given entries of their own."""
