@@ -11,6 +11,7 @@ namespace {
 constexpr int kBitmapBits = 24;
 constexpr double kFar = 1e300;
 constexpr int16_t kNoSibling = INT16_MIN;
+constexpr int kMostEmpty = 4;  // levels in a row without an entry: what follows is too long
 constexpr uint16_t kLongest = UINT16_MAX;
 
 Clock::time_point after(double seconds) {
@@ -278,12 +279,13 @@ void ValueLibrary::grow(const Growth& growth) {
         has_subsets ? growth.shared_part * static_cast<double>(growth.max_entries)
                     : static_cast<double>(growth.max_entries));
     most_entries_ = shared;
-    int cost = 1;
+    int cost = 1, n_empty = 0;
     std::vector<Source> sources;
     for (; cost <= growth.max_cost; ++cost) {
         const bool is_complete = grow_level(cost, ~uint64_t{0}, sources);
         sources.push_back(source_of(segments_.back(), ~uint64_t{0}));
-        if (!is_complete) break;
+        n_empty = segments_.back().begin == segments_.back().end ? n_empty + 1 : 0;
+        if (!is_complete || n_empty == kMostEmpty) break;
     }
     size_t n_left = growth.subsets.size();
     for (const uint64_t inputs : growth.subsets) {
@@ -298,6 +300,7 @@ void ValueLibrary::grow(const Growth& growth) {
 void ValueLibrary::grow_subset(uint64_t inputs, int first_cost, size_t max_entries,
                                const Growth& growth) {
     most_entries_ = max_entries;
+    int n_empty = 0;
     std::vector<Source> sources;
     for (int cost = 1; cost <= growth.max_cost; ++cost) {
         if (cost < first_cost) {
@@ -308,7 +311,8 @@ void ValueLibrary::grow_subset(uint64_t inputs, int first_cost, size_t max_entri
         const bool is_complete = grow_level(cost, inputs, sources);
         for (const Segment& segment : segments_)
             if (segment.cost == cost) sources.push_back(source_of(segment, inputs));
-        if (!is_complete) break;
+        n_empty = segments_.back().begin == segments_.back().end ? n_empty + 1 : 0;
+        if (!is_complete || n_empty == kMostEmpty) break;
     }
 }
 
@@ -318,6 +322,9 @@ ValueLibrary::Source ValueLibrary::source_of(const Segment& segment, uint64_t in
     source.first = segment.begin;
     source.n = segment.end - segment.begin;
     for (size_t r = 0; r < kKeyRows; ++r) source.rows[r] = values_.row(r) + segment.begin;
+    source.shortest = kLongest;
+    for (size_t i = segment.begin; i < segment.end; ++i)
+        source.shortest = std::min<int>(source.shortest, entries_[i].length);
     if (!(segment.inputs & ~inputs)) return source;
     for (size_t i = segment.begin; i < segment.end; ++i)
         if (!(entries_[i].inputs & ~inputs)) source.ids.push_back(static_cast<uint32_t>(i));
@@ -380,6 +387,7 @@ bool ValueLibrary::add_pairs(size_t form, const Source& few, const Source& many,
     const bool same = &few == &many && forms_.all[form].is_symmetric;
     for (size_t i = 0; i < few.n; ++i) {
         const uint32_t fixed = few.id(i);
+        if (entries_[fixed].length + many.shortest >= rules_.max_length) continue;
         a_->fill(values_[fixed]);
         for (size_t j = same ? i : 0; j < many.n; j += kBlock)
             if (!add_block(form, fixed, swapped, many, j, std::min(kBlock, many.n - j)))

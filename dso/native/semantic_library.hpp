@@ -120,6 +120,7 @@ class ValueLibrary {
     // Vectors of one cost as arguments of a form.
     struct Source {
         int cost;
+        int shortest;                     // length
         size_t n, first;                  // entries from `first` on, or those in `ids`
         const double* rows[kKeyRows];
         std::vector<uint32_t> ids;

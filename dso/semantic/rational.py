@@ -20,6 +20,8 @@ SPARE_ROWS = 3
 MOST_DEGREE = 8
 MOST_TERMS = 60
 MOST_ROWS = 400
+MOST = 1e12
+"""Greatest size of a number in the data, whose powers are still told apart."""
 MOST_INPUTS = 4
 MULTIPLES = (1, 2, 3, 4, 5, 6, 8, 10, 12)
 """Common denominators of coefficients that are tried."""
@@ -38,6 +40,8 @@ def find_rational(data: Data, writer: Writer) -> ProgramBatch:
         return ProgramBatch.from_rows([])
     kept_back = np.arange(len(y)) % 5 == 4
     scale = np.maximum(np.abs(X).max(axis=1), 1e-300)
+    if max(scale.max(), np.abs(y).max()) > MOST or scale.min() < 1 / MOST:
+        return ProgramBatch.from_rows([])
     for top, bottom in degrees():
         P, Q = monomials(len(X), top), monomials(len(X), bottom)
         if len(P) + len(Q) > min(MOST_TERMS, (~kept_back).sum() - SPARE_ROWS):
@@ -92,6 +96,8 @@ def write(
 ) -> list[int] | None:
     """Write P / Q where its coefficients have a common denominator."""
     both = np.concatenate([p, q])
+    if not np.isfinite(both).all() or not both.any():
+        return None
     both = np.where(np.abs(both) < 1e-7 * np.abs(both).max(), 0, both)
     smallest = np.abs(both[both != 0]).min()
     for multiple in MULTIPLES:
