@@ -132,6 +132,12 @@ class SemanticSearch:
     def run(self) -> SemanticResult:
         """Search until something exact is found or a limit is reached."""
         self._start = time.perf_counter()
+        self.n_vectors = self.n_lookups = self.n_bytes = 0
+        with np.errstate(all="ignore"):  # whatever the data hold; what is not finite is dropped
+            found, stopped_by = self._search()
+            return self._result(found, stopped_by)
+
+    def _search(self) -> tuple[list[ProgramBatch], str]:
         found: list[ProgramBatch] = []
         stopped_by = "exhausted"
         generator = Stream(self.seed, "semantic").generator()
@@ -141,10 +147,10 @@ class SemanticSearch:
             found.append(rational)
         for max_entries in self._stages():
             values = self.make_library(rows, max_entries)
+            left = self.limits.max_lookups - self.n_lookups
             is_last = max_entries == self.limits.max_entries
-            most = self.limits.max_lookups if is_last else FIRST_LOOKUPS
             search = self._make_search(values)
-            hits, stopped_by = self._join(search, min(most, self.limits.max_lookups))
+            hits, stopped_by = self._join(search, left if is_last else min(FIRST_LOOKUPS, left))
             if len(hits):
                 found.append(hits)
             if not self._is_solved(found) and self.library.const_token is not None:
@@ -155,7 +161,7 @@ class SemanticSearch:
             if self._seconds_left() <= 0:
                 stopped_by = "seconds"
                 break
-        return self._result(found, stopped_by)
+        return found, stopped_by
 
     def make_library(self, rows: np.ndarray, max_entries: int) -> ValueLibrary:
         """Build a value library within what is left of the limits, and count it."""
@@ -236,6 +242,7 @@ class SemanticSearch:
 
     def _result(self, found: Sequence[ProgramBatch], stopped_by: str) -> SemanticResult:
         programs = ProgramBatch.concatenate(found) if found else ProgramBatch.from_rows([])
+        programs = programs[np.unique(programs.keys(), return_index=True)[1]]
         programs, nmse, matches = ranked(self.library, programs, self.data)
         return SemanticResult(
             programs,
