@@ -41,13 +41,13 @@ def derivatives_in_constants(
         columns[t] = column_of(library.tokens[row[t]], arguments, X, numbers[t])
         moves[t] |= any(moves[child] for child in children[t])
     slopes = {0: np.ones(X.shape[1])}  # of the program's values in those of a node
-    for t in np.flatnonzero(moves):  # parents first
+    for t in np.flatnonzero(moves).tolist():  # parents first
         token, arguments = library.tokens[row[t]], [columns[child] for child in children[t]]
         for i, child in enumerate(children[t]):
             if moves[child]:
                 slopes[child] = slopes[t] * partial(token, i, arguments, columns[t], X)
     jacobian = np.zeros((X.shape[1], len(constants)))
-    for k, t in enumerate(np.flatnonzero(is_constant)):
+    for k, t in enumerate(np.flatnonzero(is_constant).tolist()):
         jacobian[:, k] = slopes[t]
     return jacobian
 
