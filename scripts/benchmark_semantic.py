@@ -69,7 +69,8 @@ def nmse(library: Library, result: SemanticResult, X: np.ndarray, y: np.ndarray)
         return np.inf
     program = Program(library, result.programs.row(0), result.programs.constants[0])
     prediction = program.execute(X)
-    return float(np.mean((prediction - y) ** 2) / np.var(y)) if np.isfinite(prediction).all() else np.inf
+    is_finite = np.isfinite(prediction).all()
+    return float(np.mean((prediction - y) ** 2) / np.var(y)) if is_finite else np.inf
 
 
 def recovery(names: list[str], n_seeds: int, limits: SemanticLimits) -> None:

@@ -42,7 +42,7 @@ def distinct_values(
 
 
 def rounded(row: np.ndarray) -> tuple[float, ...]:
-    """Return values to eight digits, zero where they are rounding, the first that is not above 0."""
+    """Return values to eight digits: zero where they are rounding, the first other one positive."""
     row = np.where(np.abs(row) < 1e-9 * np.abs(row).max(), 0.0, row)
     sign = np.sign(row[np.flatnonzero(row)[0]])
     return tuple(float(f"{value:.8g}") + 0.0 for value in sign * row)

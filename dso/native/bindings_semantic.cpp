@@ -48,10 +48,9 @@ Form make_form(int op, int arity, int cost, const std::vector<int16_t>& pattern,
 }
 
 std::unique_ptr<ValueLibrary> make_library(const std::vector<Form>& forms,
-                                           const std::vector<int>& arithmetic,
-                                           const RuleSet& rules, int bits, size_t max_entries,
-                                           uint64_t max_vectors, double max_seconds, int max_cost,
-                                           double shared_part,
+                                           const std::vector<int>& arithmetic, const RuleSet& rules,
+                                           int bits, size_t max_entries, uint64_t max_vectors,
+                                           double max_seconds, int max_cost, double shared_part,
                                            const std::vector<uint64_t>& subsets) {
     if (arithmetic.size() != 5) throw std::invalid_argument("arithmetic: five numbers of forms");
     for (const int form : arithmetic)
@@ -227,8 +226,8 @@ py::tuple run_layer(BoundSearch& self, int cost, uint64_t max_lookups, double ma
     bool is_complete;
     {
         const py::gil_scoped_release release;
-        is_complete = self.joins.run_layer(cost, {max_lookups, max_seconds, max_hits},
-                                           self.verifier, hits);
+        is_complete =
+            self.joins.run_layer(cost, {max_lookups, max_seconds, max_hits}, self.verifier, hits);
     }
     std::vector<std::vector<int16_t>> programs;
     for (const Hit& hit : hits) programs.push_back(hit.tokens);
@@ -283,8 +282,7 @@ void bind_semantic(py::module_& m) {
     py::class_<Form>(m, "Form", "One way to make an expression from none, one or two others.")
         .def(py::init(&make_form), py::arg("op"), py::arg("arity"), py::arg("cost"),
              py::arg("pattern"), py::arg("is_symmetric") = false, py::arg("negates") = false,
-             py::arg("parity") = "none",
-             py::arg("inverses") = std::vector<std::pair<int, bool>>{},
+             py::arg("parity") = "none", py::arg("inverses") = std::vector<std::pair<int, bool>>{},
              py::arg("values") = std::nullopt, py::arg("input") = -1);
     py::class_<ValueLibrary, std::shared_ptr<ValueLibrary>>(
         m, "ValueLibrary", "Small expressions, one per distinct value vector, in order of cost.")
@@ -297,16 +295,16 @@ void bind_semantic(py::module_& m) {
         .def_property_readonly("n_bytes", &ValueLibrary::bytes)
         .def_property_readonly("stopped_by", &ValueLibrary::stopped_by)
         .def_property_readonly("values", &library_values, "(n, 4)")
-        .def_property_readonly(
-            "costs",
-            [](const ValueLibrary& l) {
-                return column<int32_t>(l, [](const Entry& e) { return int32_t{e.cost}; });
-            })
-        .def_property_readonly(
-            "lengths",
-            [](const ValueLibrary& l) {
-                return column<int32_t>(l, [](const Entry& e) { return int32_t{e.length}; });
-            })
+        .def_property_readonly("costs",
+                               [](const ValueLibrary& l) {
+                                   return column<int32_t>(
+                                       l, [](const Entry& e) { return int32_t{e.cost}; });
+                               })
+        .def_property_readonly("lengths",
+                               [](const ValueLibrary& l) {
+                                   return column<int32_t>(
+                                       l, [](const Entry& e) { return int32_t{e.length}; });
+                               })
         .def("programs", &library_programs, py::arg("numbers"), "-> tokens (B, T), lengths (B,)")
         .def("find", &library_find, py::arg("values"),
              "Entry with these values (Q, 4) or their negatives, -1 for none: (Q,).")
@@ -324,7 +322,8 @@ void bind_semantic(py::module_& m) {
              py::arg("max_seconds"), py::arg("max_hits"),
              "-> whether it went to its end, tokens (B, T), lengths (B,)")
         .def("has_layer", [](const BoundSearch& s, int cost) { return s.joins.has_layer(cost); })
-        .def_property_readonly("n_lookups", [](const BoundSearch& s) { return s.joins.n_lookups(); })
+        .def_property_readonly("n_lookups",
+                               [](const BoundSearch& s) { return s.joins.n_lookups(); })
         .def_property_readonly("n_verified",
                                [](const BoundSearch& s) { return s.joins.n_verified(); })
         .def_property_readonly("n_vectors",
@@ -334,9 +333,11 @@ void bind_semantic(py::module_& m) {
         .def_property_readonly("context_table", &context_table,
                                "Of each context: parent (-1: y), entry beside the hole (-1: none), "
                                "form, slot of the hole; each (n,).")
-        .def("contexts", &contexts, py::arg("numbers"),
-             "Tokens of contexts around a HOLE, (B, T), lengths (B,); 0 where it cannot be written.")
-        .def_property_readonly("n_contexts", [](const BoundSearch& s) { return s.backward.size(); });
+        .def(
+            "contexts", &contexts, py::arg("numbers"),
+            "Tokens of contexts around a HOLE, (B, T), lengths (B,); 0 where it cannot be written.")
+        .def_property_readonly("n_contexts",
+                               [](const BoundSearch& s) { return s.backward.size(); });
 }
 
 }  // namespace dso

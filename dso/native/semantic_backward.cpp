@@ -124,7 +124,8 @@ void BackwardSet::combine(size_t parent, size_t f, int slot, int partner_cost, i
     for (const Segment& segment : library_.segments()) {
         if (segment.cost != partner_cost || segment.begin >= partners) continue;
         const size_t end = std::min(segment.end, partners);
-        for (size_t i = segment.begin; i < end; i += kBlock) add_block(i, std::min(kBlock, end - i));
+        for (size_t i = segment.begin; i < end; i += kBlock)
+            add_block(i, std::min(kBlock, end - i));
     }
 }
 

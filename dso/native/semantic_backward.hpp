@@ -22,9 +22,10 @@ struct BackwardLimits {
     int max_cost;
 };
 
-// In order of cost, one context per distinct vector, y first. Two arguments beside the hole at most.
+// In order of cost, one context per distinct vector, y first. Two arguments beside the hole at
+// most.
 class BackwardSet {
-   public:
+public:
     BackwardSet(const ValueLibrary& library, const KeyVector& target, const BackwardLimits& limits);
 
     size_t size() const { return contexts_.size(); }
@@ -34,7 +35,7 @@ class BackwardSet {
     // Contexts of one cost: [begin, end).
     std::pair<size_t, size_t> of_cost(int cost) const;
 
-   private:
+private:
     void expand(size_t parent, int cost);
     void combine(size_t parent, size_t form, int slot, int partner_cost, int cost, size_t partners);
     bool add(const Context& context, uint64_t key, const KeyVector& values);

@@ -69,7 +69,7 @@ bool ExpressionWriter::pull_sign(int& at) {
         n.negate_left = n.negate_right = false;
         if (both) return true;  // -(a + b), -(a - b)
         n.form = other;
-        if (is_difference) return only_left;  // a - -b = a + b, -a - b = -(a + b)
+        if (is_difference) return only_left;        // a - -b = a + b, -a - b = -(a + b)
         if (only_left) std::swap(n.left, n.right);  // -a + b = b - a
         return false;
     }

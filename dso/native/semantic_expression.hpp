@@ -20,7 +20,7 @@ struct Join {
 constexpr int16_t kHole = -3;
 
 class ExpressionWriter {
-   public:
+public:
     explicit ExpressionWriter(const ValueLibrary& library) : library_(library) {}
 
     // Replaces `tokens` by the whole expression; false where a sign cannot be written.
@@ -28,7 +28,7 @@ class ExpressionWriter {
     // The context alone, with kHole where the missing part belongs.
     bool write_context(const BackwardSet& backward, size_t context, std::vector<int16_t>& tokens);
 
-   private:
+private:
     struct Node {
         int form;  // -1: a library entry, or the hole
         uint32_t entry;

@@ -12,10 +12,14 @@ constexpr uint64_t kLookUpsPerCheck = 1 << 18;
 
 double value_of(Op op, double target, double s) {
     switch (op) {
-        case Op::op_sub: return target - s;
-        case Op::op_add: return target + s;
-        case Op::op_mul: return target * s;
-        default: return target / s;
+        case Op::op_sub:
+            return target - s;
+        case Op::op_add:
+            return target + s;
+        case Op::op_mul:
+            return target * s;
+        default:
+            return target / s;
     }
 }
 
@@ -56,8 +60,8 @@ bool Verifier::matches(Machine& machine, const Columns& data, const double* y,
     bool fits = true;
     const Verdict verdict = machine.run(false, [&](size_t row, const double* values, size_t n) {
         for (size_t i = row; i < std::min(row + n, data.n_rows()); ++i)
-            fits &= std::fabs(values[i - row] - y[i]) <=
-                    tolerance_ * (std::fabs(y[i]) + 0.01 * scale_);
+            fits &=
+                std::fabs(values[i - row] - y[i]) <= tolerance_ * (std::fabs(y[i]) + 0.01 * scale_);
     });
     return fits && verdict.cause == Cause::valid;
 }
@@ -150,8 +154,7 @@ void JoinSearch::look_up_pairs(size_t context, size_t begin, size_t n) {
                 wanted[r] = value_of(kLookUps[k], target[r], rows[r][i]);
             const uint32_t found = library_.find(key, wanted);
             if (found == ValueLibrary::kNone) continue;
-            const int sign =
-                sign_of_match(wanted, library_.values()[found], library_.resolution());
+            const int sign = sign_of_match(wanted, library_.values()[found], library_.resolution());
             const auto s = static_cast<uint32_t>(begin + i);
             switch (kLookUps[k]) {
                 case Op::op_sub:  // target = s + sign * found

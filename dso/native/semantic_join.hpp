@@ -13,14 +13,14 @@ namespace dso {
 // Decides whether a program is an answer: the rules allow it, and it has the target's values on
 // every row.
 class Verifier {
-   public:
+public:
     // `sample` (D, n) and its targets are asked first; they are rows of the data.
     Verifier(const Library& library, const RuleSet& rules, const Columns& sample,
              const double* sample_y, const Columns& data, const double* y, bool is_protected,
              double tolerance);
     bool accepts(const std::vector<int16_t>& tokens);
 
-   private:
+private:
     bool matches(Machine& machine, const Columns& data, const double* y,
                  const std::vector<int16_t>& tokens) const;
 
@@ -43,7 +43,7 @@ struct JoinLimits {
 };
 
 class JoinSearch {
-   public:
+public:
     JoinSearch(const ValueLibrary& library, const BackwardSet& backward)
         : library_(library), backward_(backward), writer_(library) {}
 
@@ -58,7 +58,7 @@ class JoinSearch {
     // Whether any pair is left at this cost or above.
     bool has_layer(int cost) const;
 
-   private:
+private:
     void look_up_context(size_t context);
     void look_up_pairs(size_t context, size_t begin, size_t n);
     void judge(int cost, Verifier& verifier, std::vector<Hit>& hits);

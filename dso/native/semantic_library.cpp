@@ -71,8 +71,8 @@ void ValueLibrary::compile_checks() {
     for (size_t group = 0; group < rules_.descendant.size(); ++group)
         RuleSet::for_each(rules_.descendant[group],
                           [&](int token) { own_bits_[token] |= 1ull << group; });
-    needs_walk_ = !rules_.nestings.empty() || !rules_.exclusions.empty() ||
-                  !rules_.costs.empty() || rules_.max_depth < kUnlimited;
+    needs_walk_ = !rules_.nestings.empty() || !rules_.exclusions.empty() || !rules_.costs.empty() ||
+                  rules_.max_depth < kUnlimited;
     for (const TokenSet& set : rules_.only_child) needs_walk_ |= touches(set);
     for (const CountLimit& limit : rules_.limits) needs_walk_ |= touches(limit.forbidden);
     // A pattern as a tree: which token or hole stands where.
@@ -103,7 +103,8 @@ void ValueLibrary::compile_checks() {
             }
             const int arity = item < 0 ? 0 : rules_.arities[item];
             if (arity > 0)
-                open.push_back({item, kNoSibling, 0, arity, ancestors | rules_.ancestor_bits[item]});
+                open.push_back(
+                    {item, kNoSibling, 0, arity, ancestors | rules_.ancestor_bits[item]});
             else
                 complete(item);
         }
@@ -133,8 +134,9 @@ bool ValueLibrary::is_allowed(size_t form, Entry& entry) const {
     for (const Place& place : places_[form]) {
         if (place.item >= 0 && (place.sibling >= 0 || place.sibling == kNoSibling)) continue;
         const int root = root_of(place.item);
-        const uint64_t below =
-            place.item >= 0 ? own_bits_[root] : place.item == kLeft ? left.below : right.below;
+        const uint64_t below = place.item >= 0       ? own_bits_[root]
+                               : place.item == kLeft ? left.below
+                                                     : right.below;
         if (rules_.child_of(place.parent, place.slot).has(root) || (below & place.ancestors))
             return false;
         if (place.sibling != kNoSibling && rules_.sibling[root_of(place.sibling)].has(root))
@@ -184,8 +186,7 @@ int ValueLibrary::negated_length(size_t i) const {
     const Entry& entry = entries_[i];
     if (forms_.all[entry.form].op == Op::op_sub) return entry.length;
     if (forms_.arithmetic.negate < 0) return kLongest;
-    return entry.length +
-           static_cast<int>(forms_.all[forms_.arithmetic.negate].pattern.size()) - 1;
+    return entry.length + static_cast<int>(forms_.all[forms_.arithmetic.negate].pattern.size()) - 1;
 }
 
 int ValueLibrary::length_of(const Form& form, uint32_t left, uint32_t right) const {
@@ -204,9 +205,8 @@ int ValueLibrary::length_of(const Form& form, uint32_t left, uint32_t right) con
 // ---- look-up -----------------------------------------------------------------------------------
 
 uint32_t ValueLibrary::find(uint64_t key, const KeyVector& values) const {
-    const int64_t found = index_.find(key, [&](uint32_t i) {
-        return sign_of_match(values_[i], values, resolution_) != 0;
-    });
+    const int64_t found = index_.find(
+        key, [&](uint32_t i) { return sign_of_match(values_[i], values, resolution_) != 0; });
     return found < 0 ? kNone : static_cast<uint32_t>(found);
 }
 
@@ -262,8 +262,8 @@ std::vector<ValueLibrary::Near> ValueLibrary::nearest(const KeyVector& wanted,
                 std::pop_heap(found.begin(), found.end(), closer);
                 found.pop_back();
             }
-            found.push_back({distance, static_cast<uint32_t>(begin + i),
-                             std::signbit(distances[i]) ? -1 : 1});
+            found.push_back(
+                {distance, static_cast<uint32_t>(begin + i), std::signbit(distances[i]) ? -1 : 1});
             std::push_heap(found.begin(), found.end(), closer);
         }
     }
@@ -331,8 +331,7 @@ ValueLibrary::Source ValueLibrary::source_of(const Segment& segment, uint64_t in
     source.n = source.ids.size();
     for (size_t r = 0; r < kKeyRows; ++r) {
         source.gathered[r].resize(padded(source.n));
-        for (size_t i = 0; i < source.n; ++i)
-            source.gathered[r][i] = values_.row(r)[source.ids[i]];
+        for (size_t i = 0; i < source.n; ++i) source.gathered[r][i] = values_.row(r)[source.ids[i]];
         source.rows[r] = source.gathered[r].data();
     }
     return source;
@@ -349,7 +348,8 @@ bool ValueLibrary::grow_level(int cost, uint64_t inputs, const std::vector<Sourc
         if (!is_usable_[f] || static_cast<int>(f) == forms_.arithmetic.negate) continue;
         if (form.arity == 0) {
             if (form.cost != cost) continue;
-            for (size_t r = 0; r < kKeyRows; ++r) std::fill_n(out_->rows[r], kLanes, form.values[r]);
+            for (size_t r = 0; r < kKeyRows; ++r)
+                std::fill_n(out_->rows[r], kLanes, form.values[r]);
             const double* rows[kKeyRows];
             for (size_t r = 0; r < kKeyRows; ++r) rows[r] = out_->rows[r];
             hash_values(rows, kLanes, resolution_, Constants::kept, keys_.data());
@@ -436,7 +436,8 @@ bool ValueLibrary::add_block(size_t f, uint32_t fixed, bool swapped, const Sourc
 bool ValueLibrary::add(size_t f, uint32_t left, uint32_t right, uint64_t key,
                        const KeyVector& values) {
     const Form& form = forms_.all[f];
-    Entry entry{left, right, static_cast<uint16_t>(f), static_cast<uint16_t>(level_cost_), 0, 0, 0, 0};
+    Entry entry{left, right, static_cast<uint16_t>(f), static_cast<uint16_t>(level_cost_), 0, 0,
+                0,    0};
     const uint32_t known = index_.may_have(key) ? find(key, values) : kNone;
     if (known != kNone && known < level_begin_) return true;
     entry.length = static_cast<uint16_t>(length_of(form, left, right));

@@ -66,10 +66,10 @@ struct Segment {
 
 struct Growth {
     size_t max_entries;
-    uint64_t max_vectors;   // candidates computed
+    uint64_t max_vectors;  // candidates computed
     double max_seconds;
     int max_cost;
-    double shared_part;     // of the entries, for all inputs together; the rest is for `subsets`
+    double shared_part;  // of the entries, for all inputs together; the rest is for `subsets`
     std::vector<uint64_t> subsets;
 };
 
@@ -78,7 +78,7 @@ struct Growth {
 RuleSet rules_of_parts(const RuleSet& rules);
 
 class ValueLibrary {
-   public:
+public:
     static constexpr uint32_t kNone = UINT32_MAX;
 
     ValueLibrary(Forms forms, const RuleSet& rules, Resolution resolution, const Growth& growth);
@@ -110,7 +110,7 @@ class ValueLibrary {
     // Appends the prefix tokens of entry i, or of its negative; false where that cannot be written.
     bool write(size_t i, bool negative, std::vector<int16_t>& tokens) const;
 
-   private:
+private:
     // A token of a pattern that is not its root: what may not stand there.
     struct Place {
         int16_t item, parent, sibling;  // tokens or holes; sibling kNoSibling
@@ -120,12 +120,14 @@ class ValueLibrary {
     // Vectors of one cost as arguments of a form.
     struct Source {
         int cost;
-        int shortest;                     // length
-        size_t n, first;                  // entries from `first` on, or those in `ids`
+        int shortest;     // length
+        size_t n, first;  // entries from `first` on, or those in `ids`
         const double* rows[kKeyRows];
         std::vector<uint32_t> ids;
         std::vector<double> gathered[kKeyRows];
-        uint32_t id(size_t i) const { return static_cast<uint32_t>(ids.empty() ? first + i : ids[i]); }
+        uint32_t id(size_t i) const {
+            return static_cast<uint32_t>(ids.empty() ? first + i : ids[i]);
+        }
     };
 
     void compile_checks();

@@ -10,7 +10,7 @@ namespace dso {
 namespace {
 
 constexpr double kHuge = 1e100, kTiny = 1e-100;
-constexpr double kCancelled = 0x1p-40;      // of an argument: what is left is rounding
+constexpr double kCancelled = 0x1p-40;  // of an argument: what is left is rounding
 constexpr double kSameOnAllRows = 1e-12;
 
 // Odd multipliers of a multilinear hash.
@@ -33,23 +33,24 @@ bool can_apply(Op op) {
         DSO_UNARY_KERNELS(CASE)
 #undef CASE
         return true;
-        default: return false;
+        default:
+            return false;
     }
 }
 
-#define UNARY(name, value)                                        \
-    case Op::name:                                                \
-        for (size_t i = 0; i < n; i += kLanes) {                  \
-            const Lanes x = load(a + i);                          \
-            store(out + i, value);                                \
-        }                                                         \
+#define UNARY(name, value)                       \
+    case Op::name:                               \
+        for (size_t i = 0; i < n; i += kLanes) { \
+            const Lanes x = load(a + i);         \
+            store(out + i, value);               \
+        }                                        \
         break;
-#define BINARY(name, value)                                       \
-    case Op::name:                                                \
-        for (size_t i = 0; i < n; i += kLanes) {                  \
-            const Lanes x = load(a + i), y = load(b + i);         \
-            store(out + i, value);                                \
-        }                                                         \
+#define BINARY(name, value)                               \
+    case Op::name:                                        \
+        for (size_t i = 0; i < n; i += kLanes) {          \
+            const Lanes x = load(a + i), y = load(b + i); \
+            store(out + i, value);                        \
+        }                                                 \
         break;
 
 DSO_CLONES
@@ -57,7 +58,8 @@ void apply(Op op, const double* a, const double* b, double* out, size_t n) {
     switch (op) {
         DSO_BINARY_KERNELS(BINARY)
         DSO_UNARY_KERNELS(UNARY)
-        default: break;  // can_apply has refused the rest
+        default:
+            break;  // can_apply has refused the rest
     }
 }
 

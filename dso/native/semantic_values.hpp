@@ -19,7 +19,7 @@ using KeyVector = std::array<double, kKeyRows>;
 // Vectors by row, so that eight of them are worked on at once. The memory never moves: its size is
 // fixed at construction.
 class ValueTable {
-   public:
+public:
     explicit ValueTable(size_t capacity) : capacity_(capacity) {
         for (auto& row : rows_) row.resize(padded(capacity) + kLanes);
     }
@@ -36,7 +36,7 @@ class ValueTable {
     }
     void push(const KeyVector& values) { set(size_++, values); }
 
-   private:
+private:
     size_t capacity_, size_ = 0;
     std::array<std::vector<double>, kKeyRows> rows_;
 };
@@ -76,9 +76,10 @@ void hash_values(const double* const rows[kKeyRows], size_t n, Resolution resolu
 // 1 or -1 where a = b or a = -b within the resolution, else 0.
 int sign_of_match(const KeyVector& a, const KeyVector& b, Resolution resolution);
 
-// Keys to numbers: open addressing behind a bitmap, which answers most look-ups of what is not there.
+// Keys to numbers: open addressing behind a bitmap, which answers most look-ups of what is not
+// there.
 class KeyIndex {
-   public:
+public:
     KeyIndex(size_t capacity, int bits_each);
     bool may_have(uint64_t key) const {
         const uint64_t bit = key >> bitmap_shift_;
@@ -99,7 +100,7 @@ class KeyIndex {
     void insert(uint64_t key, uint32_t number);
     size_t bytes() const { return slots_.size() * sizeof(Slot) + bitmap_.size() * 8; }
 
-   private:
+private:
     struct Slot {
         uint32_t tag, number_plus_1;
     };

@@ -82,21 +82,23 @@ class FittedPrograms:
     n_evaluations: int
 
 
-def find_fitted(
-    library: Library,
-    prior: JointPrior,
-    values: ValueLibrary,
-    search: _core.SemanticSearch,
-    data: Data,
-    writer: Writer,
-    seconds: float,
-) -> FittedPrograms:
-    """Return the best programs with constants that the priors allow."""
-    finder = _Finder(library, prior, values, search, data, writer, seconds)
-    return finder.run()
+class FittedSearch:
+    """Looks for programs with constants that the priors allow.
 
+    Parameters
+    ----------
+    library : Library
+        With `const`.
+    prior : JointPrior
+    values : ValueLibrary
+    search : _core.SemanticSearch
+        Over the same values; its contexts are used.
+    data : Data
+    writer : Writer
+    seconds : float
+        After which no further context is looked at.
+    """
 
-class _Finder:
     def __init__(
         self,
         library: Library,
@@ -109,11 +111,14 @@ class _Finder:
     ) -> None:
         self.library, self.prior, self.values, self.search = library, prior, values, search
         self.data, self.writer = data, writer
+        assert library.const_token is not None
+        self.const = [int(library.const_token)]
         self.deadline = time.perf_counter() + seconds
         self.n_evaluations = 0
         self.X, self.y = data.thinned(MOST_ROWS)
 
     def run(self) -> FittedPrograms:
+        """Return what was found, the best first."""
         exact = self._fit(list(self._affine()))
         if len(exact.programs) and self._is_exact(exact.programs[:1]):
             return exact
@@ -136,7 +141,7 @@ class _Finder:
         self, entries: ProgramBatch, usable: np.ndarray, columns: np.ndarray
     ) -> Iterator[tuple[Tokens, list[float]]]:
         """Yield a + k s and k s + l t for cheap entries, where an argument in s has a factor."""
-        const = [int(self.library.const_token)]
+        const = self.const
         numbers = np.flatnonzero(usable)
         for number in numbers[:N_SKELETONS]:
             column = columns[number] - columns[number].mean()
@@ -161,7 +166,7 @@ class _Finder:
 
     def _inner(self, row: Tokens) -> Iterator[tuple[Tokens, float]]:
         """Yield a program with a factor in the argument of one of its functions, and a start."""
-        const = [int(self.library.const_token)]
+        const = self.const
         for t, token in enumerate(row):
             if self.library.arities[token] != 1:
                 continue
@@ -223,10 +228,10 @@ class _Finder:
                 sets = regression.best(contexts.values[i], kept, with_triples=is_plain)
             self.n_evaluations += regression.n_scored - n_before
             extra = COST_WEIGHT * 2 * contexts.n_partners[i]
-            for score, chosen, coefficients in sets:
+            for value, chosen, coefficients in sets:
                 found.append(
                     Candidate(
-                        score + extra,
+                        value + extra,
                         int(contexts.numbers[i]),
                         tuple(int(numbers[j]) for j in chosen),
                         coefficients,
@@ -295,13 +300,14 @@ class _Finder:
         self, terms: Sequence[Tokens], coefficients: tuple[float, ...]
     ) -> Iterator[tuple[Tokens | None, list[float]]]:
         """Yield a + k s + ..., the same without offset, and with a factor that is one left out."""
-        const = [int(self.library.const_token)]
+        const = self.const
         offset, *factors = coefficients
         for with_offset in (True, False):
             for plain in (False, True):
                 if plain and (len(factors) > 1 or not with_offset):
                     continue
-                total, start = None, []
+                total: Tokens | None = None
+                start: list[float] = []
                 for term, factor in zip(terms[::-1], factors[::-1], strict=True):
                     scaled = term if plain else self.writer.apply("mul", const, term)
                     start = ([] if plain else [factor]) + start
@@ -350,7 +356,9 @@ class Regression:
         if self.size == 0 or not len(self.Z):
             return []
         self.r = self.Z @ (t / self.size)
-        sets = [(i,) for i in self._top(self._scores(1 - self.r**2, 1, self.costs), n_kept)]
+        sets: list[tuple[int, ...]] = [
+            (i,) for i in self._top(self._scores(1 - self.r**2, 1, self.costs), n_kept)
+        ]
         pairs = self._pairs(max(n_kept, N_BEST_PAIRS) if with_triples else n_kept)
         sets += pairs[:n_kept]
         if with_triples:
@@ -393,9 +401,7 @@ class Regression:
                     found[tuple(sorted((i, j, k)))] = float(scores[k])
         return sorted(found, key=lambda chosen: found[chosen])[:n]
 
-    def _solved(
-        self, chosen: tuple[int, ...]
-    ) -> tuple[float, tuple[int, ...], tuple[float, ...]]:
+    def _solved(self, chosen: tuple[int, ...]) -> tuple[float, tuple[int, ...], tuple[float, ...]]:
         roots = np.sqrt(self.weights)
         table = np.vstack([np.ones(self.n_rows), self.columns[list(chosen)]]) * roots
         scale = np.maximum(np.linalg.norm(table, axis=1), 1e-300)
@@ -403,8 +409,8 @@ class Regression:
         error = self.target * roots - (solution / scale) @ table
         unexplained = float(error @ error) / self.size**2
         cost = int(self.costs[list(chosen)].sum())
-        score = float(self._scores(np.array([unexplained]), len(chosen), np.array([cost]))[0])
-        return score, chosen, tuple((solution / scale).tolist())
+        value = float(self._scores(np.array([unexplained]), len(chosen), np.array([cost]))[0])
+        return value, chosen, tuple((solution / scale).tolist())
 
 
 def end_of(library: Library, row: Sequence[int], begin: int) -> int:

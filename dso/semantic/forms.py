@@ -192,9 +192,7 @@ def _leaves(
             yield _core.Form(_core.OP_LITERAL, 0, cost, pattern, values=values)
 
 
-def make_number(
-    library: Library, value: float, X: np.ndarray, protected: bool
-) -> list[int] | None:
+def make_number(library: Library, value: float, X: np.ndarray, protected: bool) -> list[int] | None:
     """Return the shortest way to write a whole number, or its inverse, that holds on every row.
 
     Parameters

@@ -14,9 +14,7 @@ NEAR = 0.02
 """Of the scale of a column: as good as special."""
 
 
-def choose_key_rows(
-    X: np.ndarray, y: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
+def choose_key_rows(X: np.ndarray, y: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Choose rows where y is not tiny, no input is special, and which lie far apart.
 
     Parameters

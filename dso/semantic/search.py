@@ -12,7 +12,7 @@ from dso.library import Library
 from dso.native import _core
 from dso.prior import JointPrior
 from dso.program import ProgramBatch
-from dso.semantic.fitted import find_fitted
+from dso.semantic.fitted import FittedSearch
 from dso.semantic.judge import Data, is_enough_evidence, ranked
 from dso.semantic.key_rows import choose_key_rows
 from dso.semantic.rational import find_rational
@@ -210,15 +210,13 @@ class SemanticSearch:
 
     def _fitted(self, values: ValueLibrary, search: _core.SemanticSearch) -> ProgramBatch:
         """Return programs with fitted constants, the most promising of them."""
-        fitted = find_fitted(
+        fitted = FittedSearch(
             self.library, self.prior, values, search, self.data, self.writer, self._seconds_left()
-        )
+        ).run()
         self.n_vectors += fitted.n_evaluations
         return fitted.programs[: self.limits.max_programs]
 
-    def _join(
-        self, search: _core.SemanticSearch, max_lookups: int
-    ) -> tuple[ProgramBatch, str]:
+    def _join(self, search: _core.SemanticSearch, max_lookups: int) -> tuple[ProgramBatch, str]:
         """Join entries, cost by cost, until programs with the target's values are found."""
         cost, stopped_by = 0, "exhausted"
         hits = ProgramBatch.from_rows([])

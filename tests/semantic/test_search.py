@@ -72,7 +72,9 @@ def test_every_hit_is_true_on_fresh_rows(seed: int, n_inputs: int) -> None:
     both = [execute(library, program, np.ascontiguousarray(P.T)) for P in (X, fresh)]
     if any(outcome.cause[0] for outcome in both) or np.ptp(both[0].values) < 1e-6:
         return
-    result = SemanticSearch(library, usual_prior(library), X, both[0].values[0], limits=LIMITS).run()
+    result = SemanticSearch(
+        library, usual_prior(library), X, both[0].values[0], limits=LIMITS
+    ).run()
     exact = result.programs[result.is_exact]
     assert len(exact)
     assert usual_prior(library).allowed(exact).all()
@@ -112,7 +114,7 @@ def test_constants_are_found_whatever_they_are(n_inputs: int, target) -> None:
 def test_with_noise_there_is_a_front_and_nothing_exact() -> None:
     generator = np.random.default_rng(2)
     X, fresh = (generator.uniform(0.5, 3, (n, 3)) for n in (100, FRESH))
-    n_inputs, target = FITTED["pair"]
+    _, target = FITTED["pair"]
     y = target(*X.T)
     y += 0.05 * y.std() * generator.normal(size=len(y))
     solver, library = search(X, y, [*KOZA, "const"])

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from tests.reference_semantic import all_programs, distinct_values, rounded
 
 from dso.library import Library, create_tokens
 from dso.prior import JointPrior, make_joint_prior
 from dso.program import ProgramBatch, execute
 from dso.semantic import ValueLibrary
 from dso.semantic.forms import make_forms
+from tests.reference_semantic import all_programs, distinct_values, rounded
 
 KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
 FUNCTION_SETS = {
@@ -78,7 +78,7 @@ def test_every_entry_obeys_the_priors(section: dict) -> None:
 
 def test_no_small_expression_is_missed() -> None:
     names = ["add", "sub", "mul", "div", "sin", "exp"]
-    library, prior, X, values = grown(names, n=100_000)
+    library, _, X, values = grown(names, n=100_000)
     programs = ProgramBatch.from_rows(all_programs(library, 5))
     expected = distinct_values(library, programs, X)
     rows = np.array(list(expected.values()))
@@ -129,7 +129,7 @@ def test_nearest_is_what_brute_force_finds() -> None:
 def test_joins_have_the_values_that_were_wanted() -> None:
     library, _, X, values = grown(KOZA)
     generator = np.random.default_rng(2)
-    a, b = values.values[generator.integers(0, 150, 50)], values.values[generator.integers(0, SIZE, 50)]
+    a, b = (values.values[generator.integers(0, most, 50)] for most in (150, SIZE))
     wanted = np.concatenate([a + b, b - a, -a - b, a * b, -b / a, b])
     joined = values.join(wanted)
     assert (joined.lengths > 0).mean() > 0.95
