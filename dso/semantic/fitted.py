@@ -40,7 +40,9 @@ N_FITTED = 1500
 """Candidates that are fitted at most, the most promising first."""
 MOST_ROWS = 200
 """Rows that candidates are found on."""
-MOST_FITTED_ROWS = 20_000
+MOST_FITTED_ROWS = 1000
+"""Rows that all candidates are fitted to; the best are fitted to more."""
+N_REFITTED, MOST_REFITTED_ROWS = 60, 20_000
 COLLINEAR = 1e-9
 N_AFFINE = 400
 """Exact matches up to scale and offset that are fitted at most."""
@@ -255,18 +257,26 @@ class FittedSearch:
             constants[b, : len(start)] = start
         allowed = self.prior.allowed(batch)
         batch, constants = batch[allowed], constants[allowed]
-        X, y = self.data.thinned(MOST_FITTED_ROWS)
         if not len(batch):
             return FittedPrograms(batch, self.n_evaluations)
+        programs = self._refitted(
+            ProgramBatch(batch.tokens, batch.lengths, constants), MOST_FITTED_ROWS
+        )
+        if len(self.data.y) > MOST_FITTED_ROWS:
+            programs = self._refitted(programs[:N_REFITTED], MOST_REFITTED_ROWS)
+        return FittedPrograms(programs, self.n_evaluations)
+
+    def _refitted(self, programs: ProgramBatch, most_rows: int) -> ProgramBatch:
+        """Return the programs that are valid, fitted to so many rows, the best first."""
+        X, y = self.data.thinned(most_rows)
         fitted, mse = _core.fit_constants(
-            self.library.native, batch.tokens, batch.lengths, constants, X, y,
+            self.library.native, programs.tokens, programs.lengths, programs.constants, X, y,
             protected=self.data.protected,
         )  # fmt: skip
-        self.n_evaluations += len(batch)
-        programs = ProgramBatch(batch.tokens, batch.lengths, fitted)
+        self.n_evaluations += len(programs)
+        programs = ProgramBatch(programs.tokens, programs.lengths, fitted)
         order = np.argsort(score(programs, mse, y), kind="stable")
-        order = order[np.isfinite(mse[order])]
-        return FittedPrograms(programs[order], self.n_evaluations)
+        return programs[order[np.isfinite(mse[order])]]
 
     def _written(self, candidates: Sequence[Candidate]) -> tuple[list[Tokens], list[list[float]]]:
         """Write candidates as tokens with the constants to start from, each with variants."""

@@ -1,5 +1,7 @@
 """The search: what it reports is true on fresh rows, obeys the priors, and costs what it may."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -155,9 +157,10 @@ def test_hostile_data_cost_no_more_and_nothing_is_exact_by_chance(
     X, y = hostile()[name]
     limits = SemanticLimits(max_entries=5000, max_lookups=200_000, max_seconds=1)
     solver, library = search(X, y, [*KOZA, "const"] if with_const else KOZA, limits)
+    start = time.process_time()
     result = solver.run()
     assert not result.is_exact.any()
-    assert result.seconds < 30  # the machine may be busy
+    assert time.process_time() - start < 15
     assert result.n_bytes < 5000 * 150
     assert usual_prior(library).allowed(result.programs).all()
 
