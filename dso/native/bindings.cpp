@@ -8,4 +8,5 @@ PYBIND11_MODULE(_core, m) {
     dso::bind_polynomials(m);
     dso::bind_sampling(m);
     dso::bind_gp(m);
+    dso::bind_semantic(m);
 }
