@@ -6,4 +6,5 @@ PYBIND11_MODULE(_core, m) {
     dso::bind_evaluation(m);
     dso::bind_fitting(m);
     dso::bind_sampling(m);
+    dso::bind_control(m);
 }
