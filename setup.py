@@ -1,6 +1,7 @@
 """Build script: metadata, extras and the native core. Tool settings live in pyproject.toml."""
 
 import os
+import platform
 import shutil
 import sys
 from glob import glob
@@ -32,6 +33,9 @@ def native_core() -> Pybind11Extension:
     # No -ffast-math: validity of a program is decided by NaN and infinity.
     compile_args = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
     link_args = []
+    if platform.machine() not in ("x86_64", "AMD64"):
+        # There compilers contract a * b + c to one rounding; episodes must be those of Python.
+        compile_args.append("-ffp-contract=off")
     if SANITIZE:
         compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g", "-O1"]
         link_args += [f"-fsanitize={SANITIZE}"]

@@ -153,6 +153,7 @@ class DeepSymbolicOptimizer:
             batch_size=config.training.batch_size,
             seed=stream_seed,
             hof=config.logging.hof or 0,
+            n_candidates=self.task.n_candidates,
             save_pareto_front=config.logging.save_pareto_front,
             queue=make_queue(config, self.policy_optimizer, stream_seed),
             max_attempts=max_attempts(config),
@@ -244,7 +245,7 @@ class DeepSymbolicOptimizer:
         Returns
         -------
         dict
-            ``seed``, ``r``, what `Task.evaluate` says, ``expression``, ``traversal``, ``program``,
+            ``seed``, ``r`` of the program chosen, what `Task.evaluate` says, ``expression``, ``traversal``, ``program``,
             ``error_<operator>`` and ``error_node_<category>`` (see `TrainStats.invalid_summary`),
             ``n_samples``, ``n_cached``. Without any valid program ``r`` is -inf and expression,
             traversal and program are None.
@@ -256,12 +257,12 @@ class DeepSymbolicOptimizer:
         self._close()
         if self.result_files is not None and trainer.standing.iteration > 0:
             self.result_files.write(trainer)
-        program = self._best_program()
+        program, reward = self._final_program(trainer)
         return {
             "seed": self.seed,
-            "r": trainer.standing.r_best,
+            "r": reward,
             **({} if program is None else self.task.final_evaluation(program)),
-            "expression": self._expression() or None,
+            "expression": None if program is None else program.expression,
             "traversal": None if program is None else repr(program),
             "program": program,
             **trainer.stats.invalid_summary(),
@@ -281,6 +282,19 @@ class DeepSymbolicOptimizer:
         assert self.trainer is not None
         best = self.trainer.best
         return None if best is None else self.reports.program(best.programs)
+
+    def _final_program(self, trainer: Trainer) -> tuple[Program | None, float]:
+        """Return the program that the task chooses among the best, and its reward."""
+        best, reward = self._best_program(), trainer.standing.r_best
+        if trainer.candidates is None or best is None:
+            return best, reward
+        rows = trainer.candidates.rows
+        chosen = self.task.final_choice(
+            [self.reports.program(rows.programs, i) for i in range(len(rows))]
+        )
+        if repr(chosen) != repr(best):
+            reward = self.task.reward_function(chosen)
+        return chosen, reward
 
     def _expression(self) -> str:
         program = self._best_program()

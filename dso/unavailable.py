@@ -14,9 +14,7 @@ OFF: dict[tuple[str, str], object] = {
 }
 """Keys whose part does not exist yet, each with the value that asks for nothing."""
 
-VALUES: dict[tuple[str, str], tuple[str, ...]] = {
-    ("task", "task_type"): ("control",),
-}
+VALUES: dict[tuple[str, str], tuple[str, ...]] = {}
 """Values of other keys that do not exist yet."""
 
 

@@ -8,6 +8,7 @@ A task of one's own derives from `Task`, sets `library`, `name` and `stochastic`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,12 +51,15 @@ class Task(ABC):
         Whether the same program can be rewarded differently; if so, rewards are not cached.
     n_threads : int
         Threads that ``rewards`` may use; its results do not depend on them.
+    n_candidates : int
+        How many of a run's best programs `final_choice` wants to see; 0: the best one is the result.
     """
 
     library: Library
     name: str
     stochastic: bool = False
     n_threads: int = 1
+    n_candidates: int = 0
 
     @abstractmethod
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
@@ -79,6 +83,10 @@ class Task(ABC):
     def final_evaluation(self, program: Program) -> dict[str, Any]:
         """Return what `evaluate` does, at any cost: called only when a run ends."""
         return self.evaluate(program)
+
+    def final_choice(self, programs: Sequence[Program]) -> Program:
+        """Return the result of a run, given its best programs, the best first."""
+        return programs[0]
 
 
 class HierarchicalTask(Task):

@@ -1,0 +1,38 @@
+"""What every way of having episodes owes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dso.task.control.composition import Policies
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """What P policies got in E episodes.
+
+    Attributes
+    ----------
+    returns : (P, E) float64
+        Sums of rewards.
+    steps : (P, E) int32
+        Lengths of the episodes.
+    """
+
+    returns: np.ndarray
+    steps: np.ndarray
+
+
+class Backend(ABC):
+    """One way of having episodes of an environment."""
+
+    @abstractmethod
+    def play(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> Episodes:
+        """Play one episode per policy and seed, with so many threads or processes."""
+
+    def close(self) -> None:
+        """Give back processes, if there are any."""
