@@ -3,6 +3,7 @@
 
 #include "bindings.hpp"
 #include "controller.hpp"
+#include "mujoco_rollout.hpp"
 #include "rollout.hpp"
 
 namespace dso {
@@ -169,38 +170,79 @@ static Rollout make_job(const Library& library, const Composition& composition,
             max_steps};
 }
 
-static py::tuple rollout(const std::string& system, const Library& library,
-                         const Composition& composition, const Array<int16_t>& tokens,
-                         const Array<int32_t>& lengths, const Array<double>& constants,
-                         const Array<double>& parameters, const Array<double>& states,
-                         const Array<double>& observations, int32_t max_steps, int n_threads) {
-    const Rollout job = make_job(library, composition, tokens, lengths, constants, parameters,
-                                 states, observations, max_steps);
+// Calls play(returns, steps) without the GIL.
+template <class Play>
+static py::tuple play_all(const Rollout& job, Play play) {
     py::array_t<double> returns({job.programs.n_programs, job.starts.n_episodes});
     py::array_t<int32_t> steps({job.programs.n_programs, job.starts.n_episodes});
     double* out = returns.mutable_data();
     int32_t* counts = steps.mutable_data();
     {
         const py::gil_scoped_release release;
-        roll_out(system, job, std::max(1, n_threads), out, counts);
+        play(out, counts);
     }
     return py::make_tuple(returns, steps);
 }
 
-static py::tuple trace_episode(const std::string& system, const Library& library,
-                               const Composition& composition, const Array<int16_t>& tokens,
-                               const Array<int32_t>& lengths, const Array<double>& constants,
-                               const Array<double>& parameters, const Array<double>& states,
-                               const Array<double>& observations, int32_t max_steps) {
-    const Rollout job = make_job(library, composition, tokens, lengths, constants, parameters,
-                                 states, observations, max_steps);
-    const Trace made = trace(system, job);
+static py::tuple trace_arrays(const Rollout& job, const Trace& made) {
     const auto matrix = [](const std::vector<double>& values, size_t width) {
         return py::array_t<double>({values.size() / width, width}, values.data());
     };
     return py::make_tuple(matrix(made.observations, job.starts.n_observations),
-                          matrix(made.actions, composition.n_actions()),
+                          matrix(made.actions, job.composition.n_actions()),
                           py::array_t<double>(made.rewards.size(), made.rewards.data()));
+}
+
+static Mujoco make_mujoco(const std::vector<uintptr_t>& functions,
+                          const std::vector<std::vector<uintptr_t>>& simulations, size_t n_qpos,
+                          size_t n_qvel, size_t n_ctrl, int32_t frame_skip) {
+    if (functions.size() != 4) throw std::invalid_argument("Mujoco: four functions");
+    const auto call = [&](size_t i) {
+        return reinterpret_cast<MujocoFunctions::Call>(functions[i]);
+    };
+    Mujoco made{{call(0), call(1), call(2), call(3)}, {}, n_qpos, n_qvel, n_ctrl, frame_skip};
+    for (const auto& addresses : simulations) {
+        if (addresses.size() != 7) throw std::invalid_argument("Mujoco: seven addresses each");
+        const auto field = [&](size_t i) { return reinterpret_cast<double*>(addresses[i]); };
+        made.simulations.push_back({reinterpret_cast<void*>(addresses[0]),
+                                    reinterpret_cast<void*>(addresses[1]), field(2), field(3),
+                                    field(4), field(5), field(6)});
+    }
+    return made;
+}
+
+// Both kinds of rollout take the same arguments but for the one that says where physics is from.
+template <class Where, class Play, class Look>
+static void bind_rollouts(py::module_& m, const char* rollout, const char* trace, Play play,
+                          Look look) {
+    using Name = const std::string&;
+    using Tokens = const Array<int16_t>&;
+    using Lengths = const Array<int32_t>&;
+    using Doubles = const Array<double>&;
+    m.def(
+        rollout,
+        [play](Name system, const Library& library, const Composition& composition, Tokens tokens,
+               Lengths lengths, Doubles constants, Doubles parameters, Doubles states,
+               Doubles observations, int32_t max_steps, const Where& where) {
+            const Rollout job = make_job(library, composition, tokens, lengths, constants,
+                                         parameters, states, observations, max_steps);
+            return play_all(job, [&](double* returns, int32_t* steps) {
+                play(system, where, job, returns, steps);
+            });
+        },
+        "system, library, composition, tokens, lengths, constants, parameters, states (E, S), "
+        "observations (E, O), max_steps, threads or simulations -> returns, steps, (P, E) each.");
+    m.def(
+        trace,
+        [look](Name system, const Library& library, const Composition& composition, Tokens tokens,
+               Lengths lengths, Doubles constants, Doubles parameters, Doubles states,
+               Doubles observations, int32_t max_steps, const Where& where) {
+            const Rollout job = make_job(library, composition, tokens, lengths, constants,
+                                         parameters, states, observations, max_steps);
+            return trace_arrays(job, look(system, where, job));
+        },
+        "The first program's first episode -> observations (n + 1, O), actions (n, A), rewards "
+        "(n,).");
 }
 
 void bind_control(py::module_& m) {
@@ -228,14 +270,15 @@ void bind_control(py::module_& m) {
              py::arg("composition"), py::arg("library"), py::arg("tokens"), py::arg("lengths"),
              py::arg("constants"), py::arg("n_observations"), py::keep_alive<1, 2>())
         .def("act", &Actor::act, py::arg("observation"), "(O,) -> (A,).");
-    m.def("rollout", &rollout, py::arg("system"), py::arg("library"), py::arg("composition"),
-          py::arg("tokens"), py::arg("lengths"), py::arg("constants"), py::arg("parameters"),
-          py::arg("states"), py::arg("observations"), py::arg("max_steps"),
-          py::arg("n_threads") = 1, "-> returns (P, E), steps (P, E).");
-    m.def("trace", &trace_episode, py::arg("system"), py::arg("library"), py::arg("composition"),
-          py::arg("tokens"), py::arg("lengths"), py::arg("constants"), py::arg("parameters"),
-          py::arg("states"), py::arg("observations"), py::arg("max_steps"),
-          "First program, first start -> observations (n + 1, O), actions (n, A), rewards (n,).");
+    py::class_<Mujoco>(m, "Mujoco", "The physics library and a simulation per thread.")
+        .def(py::init(&make_mujoco), py::arg("functions"), py::arg("simulations"),
+             py::arg("n_qpos"), py::arg("n_qvel"), py::arg("n_ctrl"), py::arg("frame_skip"));
+    bind_rollouts<int>(
+        m, "rollout", "trace",
+        [](const std::string& system, int n_threads, const Rollout& job, double* returns,
+           int32_t* steps) { roll_out(system, job, std::max(1, n_threads), returns, steps); },
+        [](const std::string& system, int, const Rollout& job) { return trace(system, job); });
+    bind_rollouts<Mujoco>(m, "rollout_mujoco", "trace_mujoco", &roll_out_mujoco, &trace_mujoco);
 }
 
 }  // namespace dso

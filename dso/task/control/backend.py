@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dso.task.control.composition import Policies
+from dso.task.control.environment import Environment
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,11 @@ class Backend(ABC):
 
     def close(self) -> None:
         """Give back processes, if there are any."""
+
+
+def has_plain_wrappers(environment: Environment) -> bool:
+    """Tell whether only wrappers that change no number stand around the environment."""
+    from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
+
+    plain = (OrderEnforcing, PassiveEnvChecker, TimeLimit)
+    return all(type(wrapper) in plain for wrapper in environment.wrappers)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dso.native import _core
-from dso.task.control.backend import Backend, Episodes
+from dso.task.control.backend import Backend, Episodes, has_plain_wrappers
 from dso.task.control.composition import Policies
 from dso.task.control.environment import Environment
 
@@ -91,14 +91,6 @@ def systems() -> dict[type, System]:
             lambda env: env.torque_noise_max == 0 and len(env.AVAIL_TORQUE) == 3,
         ),
     }
-
-
-def has_plain_wrappers(environment: Environment) -> bool:
-    """Tell whether only wrappers that change no number stand around the environment."""
-    from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
-
-    plain = (OrderEnforcing, PassiveEnvChecker, TimeLimit)
-    return all(type(wrapper) in plain for wrapper in environment.wrappers)
 
 
 class ClassicBackend(Backend):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -65,7 +66,10 @@ class Recipe:
         gymnasium = import_gymnasium()
         if "Bullet" in self.id:
             importlib.import_module("pybullet_envs_gymnasium")
-        env = gymnasium.make(self.id, disable_env_checker=True, **self.kwargs)
+        with warnings.catch_warnings():
+            # Importing Box2D warns of its wrapper, and crashes where warnings are errors.
+            warnings.filterwarnings("ignore", ".*(SwigPy|swigvarlink)", DeprecationWarning)
+            env = gymnasium.make(self.id, disable_env_checker=True, **self.kwargs)
         return with_remaining_time(env) if "Bullet" in self.id else env
 
 

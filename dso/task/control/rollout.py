@@ -17,6 +17,7 @@ from dso.task.control.backend import Backend, Episodes
 from dso.task.control.classic import ClassicBackend
 from dso.task.control.composition import Policies
 from dso.task.control.environment import Environment
+from dso.task.control.mujoco import MujocoBackend
 from dso.task.control.workers import WorkerBackend
 
 
@@ -88,7 +89,7 @@ class Rollouts:
 
 
 def _native_backend(environment: Environment) -> Backend | None:
-    return ClassicBackend.make(environment)
+    return ClassicBackend.make(environment) or MujocoBackend.make(environment)
 
 
 def rollout(
