@@ -245,7 +245,8 @@ class DeepSymbolicOptimizer:
         Returns
         -------
         dict
-            ``seed``, ``r`` of the program chosen, what `Task.evaluate` says, ``expression``, ``traversal``, ``program``,
+            ``seed``, ``r`` of the program chosen, what `Task.evaluate` says, ``expression``,
+            ``traversal``, ``program``,
             ``error_<operator>`` and ``error_node_<category>`` (see `TrainStats.invalid_summary`),
             ``n_samples``, ``n_cached``. Without any valid program ``r`` is -inf and expression,
             traversal and program are None.

@@ -215,7 +215,8 @@ class ControlTask(Section):
         1000, "Episodes per evaluation."
     )
     n_episodes_validation: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = key(
-        100, "Other episodes by which the best programs of a run are ranked again; 0 = they are not."
+        100,
+        "Other episodes that rank the best programs of a run again; 0 = none do.",
     )
     n_validated: Size = key(20, "How many of the best programs are ranked again.")
     success_score: float | None = key(

@@ -10,7 +10,15 @@ from dso.task.control import ControlTask
 from dso.task.regression import RegressionTask
 from dso.task.task import HierarchicalTask, Rewards, SequentialTask, Task
 
-__all__ = ["TASKS", "ControlTask", "HierarchicalTask", "Rewards", "SequentialTask", "Task", "make_task"]
+__all__ = [
+    "TASKS",
+    "ControlTask",
+    "HierarchicalTask",
+    "Rewards",
+    "SequentialTask",
+    "Task",
+    "make_task",
+]
 
 TASKS: dict[str, type[Task]] = {"regression": RegressionTask, "control": ControlTask}
 

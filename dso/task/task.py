@@ -52,7 +52,7 @@ class Task(ABC):
     n_threads : int
         Threads that ``rewards`` may use; its results do not depend on them.
     n_candidates : int
-        How many of a run's best programs `final_choice` wants to see; 0: the best one is the result.
+        How many of a run's best programs `final_choice` is to see; 0: the best is the result.
     """
 
     library: Library

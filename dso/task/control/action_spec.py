@@ -166,9 +166,7 @@ def _library_of_fixed(library: Library) -> Library:
     return Library(tokens)
 
 
-def _read_traversal(
-    entry: str | Sequence[str | float], library: Library, i: int
-) -> ProgramBatch:
+def _read_traversal(entry: str | Sequence[str | float], library: Library, i: int) -> ProgramBatch:
     try:
         program = from_str_tokens(entry, library)
     except UserError as error:

@@ -26,6 +26,7 @@ logger = logging.getLogger("dso")
 WHERE = "task.anchor"
 FORMAT = "dso network 1"
 ALGORITHMS = ("a2c", "ppo", "sac", "td3", "ddpg")
+NUMBERS = ("low", "high", "mean", "deviation")
 OLD_ALGORITHMS = {"ppo2": "ppo"}
 
 
@@ -115,13 +116,14 @@ class NetworkAnchor:
             tuple(np.asarray(arrays[f"bias{i}"], dtype=np.float32) for i in range(n_layers)),
             str(arrays["activation"]),
             bool(arrays["is_squashed"]),
-            *(np.asarray(arrays[key], np.float64) for key in ("low", "high", "mean", "deviation")),
-            float(arrays["limit"]),
+            **{name: np.asarray(arrays[name], np.float64) for name in NUMBERS},
+            limit=float(arrays["limit"]),
         )
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` file."""
-        np.savez_compressed(path, **self.arrays())
+        arrays: Any = self.arrays()
+        np.savez_compressed(path, **arrays)
 
     @staticmethod
     def load(path: str | Path) -> NetworkAnchor:

@@ -72,9 +72,7 @@ def systems() -> dict[type, System]:
 
     goal = ("goal_position", "goal_velocity")
     car = ("min_position", "max_position", "max_speed", *goal)
-    pendulum = System(
-        "Pendulum", _attributes("max_speed", "max_torque", "dt", "g", "m", "l")
-    )
+    pendulum = System("Pendulum", _attributes("max_speed", "max_torque", "dt", "g", "m", "l"))
     return {
         CartPoleEnv: System("CartPole", _cart_pole, _is_euler),
         CartPoleContinuous: System("CartPoleContinuous", _cart_pole),
@@ -124,7 +122,7 @@ class ClassicBackend(Backend):
 
     def trace(self, policies: Policies, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what the first policy sees (n + 1, O), does (n, A) and gets (n,) in an episode."""
-        return _core.trace(*self._arguments(policies, [seed]))
+        return _core.trace(*self._arguments(policies, [seed]), 1)
 
     def _arguments(self, policies: Policies, seeds: Sequence[int]) -> tuple:
         parameters = np.array(self.system.parameters(self.environment.env.unwrapped))

@@ -224,4 +224,3 @@ class PythonActor:
             if self.composition.is_single:
                 action = action.astype(np.float32).astype(np.float64)
         return action
-

@@ -23,6 +23,7 @@ from dso.task.control.environment import Environment
 from dso.task.control.racing import Racing
 from dso.task.control.refine import refined
 from dso.task.control.rollout import Rollouts
+from dso.task.control.symbolic_policy import ActionSpace, SymbolicPolicy
 from dso.task.task import HierarchicalTask, Rewards
 
 logger = logging.getLogger("dso")
@@ -126,7 +127,9 @@ class ControlTask(HierarchicalTask):
         self.n_episodes_test = n_episodes_test
         self.n_episodes_validation = n_episodes_validation
         self.n_candidates = n_validated if n_episodes_validation else 0
-        self.success_score = environment.reward_threshold if success_score is None else success_score
+        self.success_score = (
+            environment.reward_threshold if success_score is None else success_score
+        )
         self.stochastic = not fix_seeds
         self.episode_seed_shift = episode_seed_shift
         self.reward_scale = _scale(reward_scale, environment.recipe.id)
@@ -138,6 +141,11 @@ class ControlTask(HierarchicalTask):
     def policies(self, programs: ProgramBatch) -> Policies:
         """Return programs of `library` as policies of the environment."""
         return Policies(self.composition, programs)
+
+    def policy(self, program: Program) -> SymbolicPolicy:
+        """Return a program as a policy to act with, to save and to show."""
+        space = ActionSpace.of(self.environment)
+        return SymbolicPolicy(self.policies_of(program), space, self.environment.recipe.id)
 
     def returns(self, programs: ProgramBatch, seeds: Sequence[int]) -> np.ndarray:
         """Return what each program gets in the episode of each seed, (B, E)."""

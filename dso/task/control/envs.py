@@ -33,7 +33,7 @@ class CartPoleContinuous(CartPoleEnv):
         self.force_mag = 30.0
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
 
-    def step(self, action: np.ndarray) -> Step:
+    def step(self, action: Any) -> Step:
         """Push the cart; every step that the pole stands gives 1."""
         assert self.state is not None, "call reset() first"
         x, x_dot, theta, theta_dot = (float(value) for value in self.state)
@@ -80,7 +80,7 @@ class CartPoleSwingUp(CartPoleEnv):
         self.state = np.asarray(self.state) + np.array([0.0, 0.0, math.pi, 0.0])
         return self._observation(), {}
 
-    def step(self, action: np.ndarray) -> Step:
+    def step(self, action: Any) -> Step:
         """Push the cart."""
         assert self.state is not None, "call reset() first"
         x, x_dot, theta, theta_dot = (float(value) for value in self.state)

@@ -139,9 +139,7 @@ class MujocoBackend(Backend):
             [model._address, data._address, *(getattr(data, f).ctypes.data for f in FIELDS)]
             for data in self._simulations[:n_threads]
         ]
-        return _core.Mujoco(
-            self.functions, addresses, model.nq, model.nv, model.nu, env.frame_skip
-        )
+        return _core.Mujoco(self.functions, addresses, model.nq, model.nv, model.nu, env.frame_skip)
 
     def _starts(self, seeds: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Return states (E, S) and observations (E, O) that the environment's own reset gives."""

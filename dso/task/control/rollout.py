@@ -1,10 +1,10 @@
 """One interface to episodes, `Rollouts`, and the ways of having them.
 
 ``rollout(policies, seeds) -> returns (P, E)``: every policy plays one episode from each seed. What
-a policy gets in an episode depends on that policy and that seed alone, and is what a plain loop over
-``env.step`` would give it. Environments whose dynamics the native core knows are played there;
-MuJoCo's are stepped there too; any other is stepped in Python, by worker processes if there are
-several cores. The same policy plays once.
+a policy gets depends on that policy and that seed alone, and is what a plain loop over ``env.step``
+would give it. Environments whose dynamics the native core knows are played there; MuJoCo's are
+stepped there too; any other is stepped in Python, by worker processes if there are several cores.
+The same policy plays once.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ class Rollouts:
         self._workers: Backend | None = None
         self._is_known_to_core = True
 
-    def __call__(
-        self, policies: Policies, seeds: Sequence[int], n_threads: int = 1
-    ) -> np.ndarray:
+    def __call__(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> np.ndarray:
         """Return the returns (P, E); see the module."""
         return self.play(policies, seeds, n_threads).returns
 
@@ -55,7 +53,7 @@ class Rollouts:
         policies : Policies
         seeds : sequence of int
         n_threads : int
-            Threads, or processes where the environment needs them; the result does not depend on it.
+            Threads, or processes where the environment needs them; results do not depend on it.
         """
         first, which = policies.first_rows()
         played = self.backend(policies).play(policies[first], seeds, n_threads)
