@@ -55,7 +55,7 @@ def native_core() -> Pybind11Extension:
     )
 
 
-CONTROL = ["gymnasium[box2d,mujoco]>=1.0"]
+CONTROL = ["gymnasium[box2d,mujoco]>=1.0", "stable-baselines3>=2.4"]
 TENSORBOARD = ["tensorboard>=2.16"]
 TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3", "jsonschema>=4.20"]
 
@@ -77,6 +77,7 @@ if __name__ == "__main__":
         package_dir={"dso.shipped_config": "config"},
         package_data={
             "dso.shipped_config": ["*.json", "examples/*/*"],
+            "dso.task.control": ["anchors/*.npz"],
             "dso.task.regression": ["*.json"],
         },
         install_requires=[

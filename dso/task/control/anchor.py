@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +141,8 @@ class NetworkAnchor:
 
 def shipped_anchor(env_id: str) -> Path | None:
     """Return the file of the network that comes with dso for an environment."""
-    path = files("dso.task.control") / "anchors" / f"{env_id.replace('/', '_')}.npz"
-    return Path(str(path)) if path.is_file() else None
+    path = Path(__file__).parent / "anchors" / f"{env_id.replace('/', '_')}.npz"
+    return path if path.is_file() else None
 
 
 def make_anchor(environment: Environment, anchor: object, algorithm: str | None) -> Anchor:
