@@ -19,12 +19,14 @@ from dso.config import Config, load_config, validate
 from dso.memory import complexity_measure
 from dso.parts import (
     make_evaluator,
+    make_judge,
     make_memory,
     make_policy,
     make_policy_optimizer,
     make_prior,
     make_queue,
     make_recorders,
+    make_row_batches,
     make_stopping,
     make_task,
     max_attempts,
@@ -137,7 +139,8 @@ class DeepSymbolicOptimizer:
         self.policy = make_policy(config, self.task, self.prior, stream_seed)
         self.policy_optimizer = make_policy_optimizer(config, self.policy, stream_seed)
         self.evaluator = make_evaluator(config, self.task)
-        self.reports = Reports(self.library, self.task, self.evaluator)
+        self.judge = make_judge(config, self.task)
+        self.reports = Reports(self.library, self.task, self.evaluator, self.judge)
         self.trainer = Trainer(
             policy=self.policy,
             evaluator=self.evaluator,
@@ -158,6 +161,8 @@ class DeepSymbolicOptimizer:
             queue=make_queue(config, self.policy_optimizer, stream_seed),
             max_attempts=max_attempts(config),
             warm_start=config.training.warm_start,
+            judge=self.judge,
+            row_batches=make_row_batches(self.task, self.evaluator, self.judge, stream_seed),
             is_success=self._is_success if config.training.early_stopping else None,
             masking_report=self.prior.masking_report,
         )
@@ -245,8 +250,8 @@ class DeepSymbolicOptimizer:
         Returns
         -------
         dict
-            ``seed``, ``r`` of the program chosen, what `Task.evaluate` says, ``expression``,
-            ``traversal``, ``program``,
+            ``seed``, ``r``, ``r_val`` where rows were set aside, what `Task.evaluate` says,
+            ``expression``, ``traversal``, ``program``,
             ``error_<operator>`` and ``error_node_<category>`` (see `TrainStats.invalid_summary`),
             ``n_samples``, ``n_cached``. Without any valid program ``r`` is -inf and expression,
             traversal and program are None.
@@ -258,10 +263,10 @@ class DeepSymbolicOptimizer:
         self._close()
         if self.result_files is not None and trainer.standing.iteration > 0:
             self.result_files.write(trainer)
-        program, reward = self._final_program(trainer)
+        program, rewards = self._final_program(trainer)
         return {
             "seed": self.seed,
-            "r": reward,
+            **rewards,
             **({} if program is None else self.task.final_evaluation(program)),
             "expression": None if program is None else program.expression,
             "traversal": None if program is None else repr(program),
@@ -279,23 +284,31 @@ class DeepSymbolicOptimizer:
         for recorder in self.recorders:
             recorder.close()
 
+    def _rewards(self) -> dict[str, float]:
+        """Return the reward of the best program on the training rows, and on those set aside."""
+        assert self.trainer is not None
+        best, r_best = self.trainer.best, self.trainer.standing.r_best
+        if best is None or best.training is None:
+            return {"r": r_best}
+        return {"r": float(best.training[0]), "r_val": r_best}
+
     def _best_program(self) -> Program | None:
         assert self.trainer is not None
         best = self.trainer.best
         return None if best is None else self.reports.program(best.programs)
 
-    def _final_program(self, trainer: Trainer) -> tuple[Program | None, float]:
-        """Return the program that the task chooses among the best, and its reward."""
-        best, reward = self._best_program(), trainer.standing.r_best
+    def _final_program(self, trainer: Trainer) -> tuple[Program | None, dict[str, float]]:
+        """Return the program that the task chooses among the best, and its rewards."""
+        best = self._best_program()
         if trainer.candidates is None or best is None:
-            return best, reward
+            return best, self._rewards()
         rows = trainer.candidates.rows
         chosen = self.task.final_choice(
             [self.reports.program(rows.programs, i) for i in range(len(rows))]
         )
-        if repr(chosen) != repr(best):
-            reward = self.task.reward_function(chosen)
-        return chosen, reward
+        if repr(chosen) == repr(best):
+            return best, self._rewards()
+        return chosen, {"r": self.task.reward_function(chosen)}
 
     def _expression(self) -> str:
         program = self._best_program()

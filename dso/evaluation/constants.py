@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from dso.library import Library
 from dso.native import _core
 from dso.program import Program, ProgramBatch, execute, mean_squared_error
+from dso.program.derivatives import derivatives_in_constants
 from dso.program.execute import VALID
 from dso.streams import Stream
 
@@ -69,14 +71,23 @@ class ConstantFitter:
     """
 
     def __init__(self, task: Any, options: FitOptions | None = None) -> None:
-        self.task = task
         self.options = options or FitOptions()
+        self._key = Stream(0, "constants").key
+        self._aim_at(task)
+
+    def _aim_at(self, task: Any) -> None:
+        self.task = task
         self.data: Any = getattr(task, "fit_data", None)
         self.is_least_squares = self.data is not None and bool(task.is_least_squares)
         self.reward = reward_while_fitting(task)
-        self._key = Stream(0, "constants").key
 
-    def fit(self, programs: ProgramBatch) -> ProgramBatch:
+    def of(self, task: Any) -> ConstantFitter:
+        """Return a fitter with the same options for another task, e.g. one with other rows."""
+        other = copy(self)
+        other._aim_at(task)
+        return other
+
+    def fit(self, programs: ProgramBatch, first: np.ndarray | None = None) -> ProgramBatch:
         """Return programs with their constants.
 
         A number that is given with a program stays; the others are fitted. The result for a program
@@ -86,6 +97,8 @@ class ConstantFitter:
         ----------
         programs : ProgramBatch
             (B, K'), NaN where a constant is not known.
+        first : (B, K'') float64, optional
+            Where the fit starts; NaN is 1. Default: ones.
 
         Returns
         -------
@@ -98,7 +111,12 @@ class ConstantFitter:
         rows = np.flatnonzero((np.isnan(given) & ~np.isnan(start.constants)).any(axis=1))
         if len(rows) == 0:
             return start
-        fitted = self._fit(start[rows], *self._bounds(given[rows], start.constants[rows]))
+        bounds = self._bounds(given[rows], start.constants[rows])
+        if first is not None:
+            first = widened(first, start.constants.shape[1])
+            is_known = np.isnan(given) & ~np.isnan(first) & ~np.isnan(start.constants)
+            start = replace(start, constants=np.where(is_known, first, start.constants))
+        fitted = self._fit(start[rows], *bounds)
         constants = start.constants.copy()
         constants[rows] = fitted
         return replace(start, constants=constants)
@@ -180,7 +198,7 @@ class ConstantFitter:
     def _least_squares_in_python(
         self, program: ProgramBatch, lower: np.ndarray, upper: np.ndarray
     ) -> np.ndarray:
-        """Fit one program that the native machine cannot execute, with numerical derivatives."""
+        """Fit one program that the native machine cannot execute."""
         from scipy.optimize import least_squares  # takes a second to import
 
         data, library = self.data, self.task.library
@@ -197,6 +215,11 @@ class ConstantFitter:
             values, cause, _ = execute(library, whole(free), data.columns, data.protected)
             return np.where(cause[0] == VALID, roots * (values[0] - data.y), np.inf)
 
+        def jacobian(free: np.ndarray) -> np.ndarray:
+            constants = whole(free).constants[0]
+            slopes = derivatives_in_constants(library, program.row(0), constants, data.columns)
+            return np.reshape(roots, (-1, 1)) * slopes[:, is_free]
+
         def mse(free: np.ndarray) -> float:
             arguments = data.columns, data.y, data.weights, data.protected
             value = mean_squared_error(library, whole(free), *arguments).values[0]
@@ -212,7 +235,11 @@ class ConstantFitter:
                     continue
                 try:
                     found = least_squares(
-                        errors, point, bounds=(low, high), max_nfev=self.options.max_iterations
+                        errors,
+                        point,
+                        jacobian,
+                        bounds=(low, high),
+                        max_nfev=self.options.max_iterations,
                     ).x
                 except (ValueError, np.linalg.LinAlgError):  # derivatives that are not finite
                     found = point

@@ -8,7 +8,7 @@ only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -164,7 +164,7 @@ def execute_columns(
 ) -> tuple[np.ndarray, int, int]:
     """Execute program `b` on whole columns; return its values (N,), cause and failing node."""
     row = programs.row(b)
-    constants = iter(programs.constants[b])
+    numbers = iter(programs.constants[b])
     open_nodes: list[tuple[int, list[np.ndarray]]] = []
     failure = (VALID, -1)
     with np.errstate(all="ignore"):
@@ -173,7 +173,8 @@ def execute_columns(
             children: list[np.ndarray] = []
             while len(children) == library.arities[row[position]]:
                 token = library.tokens[row[position]]
-                column = _call(token, children, X, constants)
+                number = next(numbers, np.nan) if isinstance(token, PlaceholderConstant) else np.nan
+                column = column_of(token, children, X, number)
                 is_result = position == 0
                 if failure[0] == VALID and (is_result or not protected):
                     cause = cause_of(token, children, column)
@@ -186,7 +187,17 @@ def execute_columns(
     raise ValueError(f"program {b} is not complete")
 
 
-def _call(token: Token, children: list[np.ndarray], X: np.ndarray, constants: Any) -> np.ndarray:
+def column_of(token: Token, children: list[np.ndarray], X: np.ndarray, number: float) -> np.ndarray:
+    """Return the values (N,) of one node.
+
+    Parameters
+    ----------
+    token : Token
+    children : list of (N,) float64
+    X : (D, N) float64
+    number : float
+        What a `const` stands for; NaN is 1.
+    """
     n_rows = X.shape[1]
     if token.input_var is not None:
         return X[token.input_var]
@@ -195,8 +206,7 @@ def _call(token: Token, children: list[np.ndarray], X: np.ndarray, constants: An
     if isinstance(token, HardCodedConstant):
         return np.full(n_rows, token.value)
     if isinstance(token, PlaceholderConstant):
-        value = next(constants, np.nan)
-        return np.full(n_rows, 1.0 if np.isnan(value) else value)
+        return np.full(n_rows, 1.0 if np.isnan(number) else number)
     try:
         column = np.asarray(token(*children), dtype=np.float64)
     except UserError:
