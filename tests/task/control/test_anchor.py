@@ -68,11 +68,11 @@ def test_files_that_are_no_network_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no")
     np.savez(tmp_path / "code.npz", format=np.array([print], dtype=object))
     for name in ("other", "text", "code"):
-        with pytest.raises(UserError, match=rf"{name}.npz' is not a network"):
+        with pytest.raises(UserError, match=rf"{name}\.npz' is not a network"):
             NetworkAnchor.load(tmp_path / f"{name}.npz")
     network(3).save(tmp_path / "small.npz")
     lander = Environment("LunarLanderContinuous-v3")
-    with pytest.raises(UserError, match="takes 3 observations and gives 2 actions; .* 8 and 2"):
+    with pytest.raises(UserError, match=r"takes 3 observations and gives 2 actions; .* 8 and 2"):
         make_anchor(lander, str(tmp_path / "small.npz"), None)
     with pytest.raises(UserError, match=r"'dso\.errors:nothing'|has no attribute"):
         make_anchor(lander, "dso.errors:nothing", None)
@@ -157,5 +157,5 @@ def test_algorithms_and_damaged_models_are_named(tmp_path: Path) -> None:
     (tmp_path / "model.zip").write_bytes(b"no")
     with pytest.raises(UserError, match=r"model.zip' cannot be loaded \(a2c: .*ddpg: "):
         load_sb3(tmp_path / "model.zip")
-    with pytest.raises(UserError, match="unknown algorithm 'pppo'.*Did you mean 'ppo'"):
+    with pytest.raises(UserError, match=r"unknown algorithm 'pppo'.*Did you mean 'ppo'"):
         load_sb3(tmp_path / "model.zip", "pppo")
