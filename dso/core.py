@@ -264,6 +264,8 @@ class DeepSymbolicOptimizer:
         if self.result_files is not None and trainer.standing.iteration > 0:
             self.result_files.write(trainer)
         program, rewards = self._final_program(trainer)
+        if self.folder is not None and program is not None:
+            self.task.write_result(program, self.folder.file)
         return {
             "seed": self.seed,
             **rewards,

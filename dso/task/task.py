@@ -8,8 +8,9 @@ A task of one's own derives from `Task`, sets `library`, `name` and `stochastic`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,6 +88,17 @@ class Task(ABC):
     def final_choice(self, programs: Sequence[Program]) -> Program:
         """Return the result of a run, given its best programs, the best first."""
         return programs[0]
+
+    def write_result(self, program: Program, file: Callable[[str], Path]) -> None:
+        """Write what a run leaves beside its tables: nothing.
+
+        Parameters
+        ----------
+        program : Program
+            The result of the run.
+        file : callable
+            Gives the path of a file of the run by its suffix, as ``file("_policy.json")``.
+        """
 
 
 class HierarchicalTask(Task):

@@ -144,6 +144,8 @@ class Policies:
 
     def of_library(self, library: Library) -> Policies:
         """Return the same rows as programs of another library."""
+        if library is self.library:
+            return self
         return Policies(replace(self.composition, library=library), self.programs)
 
     @property

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dso.errors import UserError
 from dso.program import Program, ProgramBatch
 from dso.program.execute import VALID
 from dso.streams import Stream
@@ -209,6 +211,13 @@ class ControlTask(HierarchicalTask):
         if not self.refine_rounds:
             return best
         return refined(best, self._validate, self.policies_of(best), self.refine_rounds)
+
+    def write_result(self, program: Program, file: Callable[[str], Path]) -> None:
+        """Write the policy, see `SymbolicPolicy.load`."""
+        try:
+            self.policy(program).save(file("_policy.json"))
+        except UserError as error:
+            logger.warning("no policy is written: %s", error)
 
     def _validate(self, policies: Policies) -> np.ndarray:
         return self.rollouts(policies, self.validation_seeds, self.n_threads)

@@ -12,7 +12,7 @@ from dso.errors import UserError
 from dso.evaluation import Evaluator
 from dso.program import ProgramBatch, from_str_tokens
 from dso.task import make_task
-from dso.task.control import ControlTask
+from dso.task.control import ControlTask, SymbolicPolicy
 from dso.task.control.composition import ANCHOR, LEARNED
 from dso.task.control.environment import Environment
 
@@ -112,7 +112,11 @@ def test_a_run_with_fresh_episodes_writes_its_results(tmp_path: Any) -> None:
     )
     assert np.isfinite(result["r_avg_test"])
     names = {path.name.split("_0_")[-1] for path in (tmp_path / "fresh").iterdir()}
-    assert {"hof.csv", "pf.csv"} <= names
+    assert {"hof.csv", "pf.csv", "policy.json"} <= names
+    (file,) = (tmp_path / "fresh").glob("*_policy.json")
+    policy = SymbolicPolicy.load(file)
+    assert policy.expressions == [result["expression"]]
+    assert policy.env_id == "Pendulum-v1"
 
 
 def test_the_best_are_ranked_again_by_other_episodes() -> None:
@@ -310,6 +314,13 @@ def test_a_missing_package_of_an_environment_is_named(monkeypatch: pytest.Monkey
         Environment("LunarLander-v3")
     with pytest.raises(UserError, match="pybullet_envs_gymnasium"):
         Environment("HopperBulletEnv-v0")
+
+
+def test_what_cannot_be_saved_is_a_warning(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+    made = task(function_set=["add", "numpy:floor"])
+    made.write_result(program(made, "floor,x1"), lambda suffix: tmp_path / suffix)
+    assert ["your own token 'floor'" in r.message for r in caplog.records] == [True]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_old_ids_are_those_of_today(caplog: pytest.LogCaptureFixture) -> None:
