@@ -89,7 +89,9 @@ class Task(ABC):
         """Return the result of a run, given its best programs, the best first."""
         return programs[0]
 
-    def write_result(self, program: Program, file: Callable[[str], Path]) -> None:
+    def write_result(  # noqa: B027, most tasks leave nothing
+        self, program: Program, file: Callable[[str], Path]
+    ) -> None:
         """Write what a run leaves beside its tables: nothing.
 
         Parameters
