@@ -57,6 +57,8 @@ def native_core() -> Pybind11Extension:
 
 CONTROL = ["gymnasium[box2d,mujoco]>=1.0", "stable-baselines3>=2.4"]
 TENSORBOARD = ["tensorboard>=2.16"]
+PLOTS = ["matplotlib>=3.9"]
+BROWSER = ["playwright>=1.40"]
 TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3", "jsonschema>=4.20"]
 
 if __name__ == "__main__":
@@ -79,6 +81,7 @@ if __name__ == "__main__":
             "dso.shipped_config": ["*.json", "examples/*/*"],
             "dso.task.control": ["anchors/*.npz"],
             "dso.task.regression": ["*.json"],
+            "dso.report": ["assets/*"],
         },
         install_requires=[
             "torch>=2.4",
@@ -96,8 +99,10 @@ if __name__ == "__main__":
         extras_require={
             "control": CONTROL,
             "tensorboard": TENSORBOARD,
-            "all": [*CONTROL, *TENSORBOARD],
-            "test": [*CONTROL, *TENSORBOARD, *TEST],
+            "plots": PLOTS,
+            "browser": BROWSER,
+            "all": [*CONTROL, *TENSORBOARD, *PLOTS],
+            "test": [*CONTROL, *TENSORBOARD, *PLOTS, *TEST],
         },
         ext_modules=[native_core()],
         cmdclass={"build_ext": BuildExt},

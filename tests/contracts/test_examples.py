@@ -12,7 +12,7 @@ from dso.config import load_config
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
 
-RUNS = {"regression/Nguyen-2", "regression/PiecewiseFunction-1"}
+RUNS = {"regression/Constant-7", "regression/Nguyen-2", "regression/PiecewiseFunction-1"}
 CONTROL = {
     "control/CustomCartPoleContinuous-v0",
     "control/CustomCartPoleContinuous-v0_DecisionTree",
