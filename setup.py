@@ -1,6 +1,7 @@
 """Build script: metadata, extras and the native core. Tool settings live in pyproject.toml."""
 
 import os
+import platform
 import shutil
 import sys
 from glob import glob
@@ -32,6 +33,9 @@ def native_core() -> Pybind11Extension:
     # No -ffast-math: validity of a program is decided by NaN and infinity.
     compile_args = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
     link_args = []
+    if platform.machine() not in ("x86_64", "AMD64"):
+        # There compilers contract a * b + c to one rounding; episodes must be those of Python.
+        compile_args.append("-ffp-contract=off")
     if SANITIZE:
         compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g", "-O1"]
         link_args += [f"-fsanitize={SANITIZE}"]
@@ -51,7 +55,7 @@ def native_core() -> Pybind11Extension:
     )
 
 
-CONTROL = ["gymnasium[box2d,mujoco]>=1.0"]
+CONTROL = ["gymnasium[box2d,mujoco]>=1.0", "stable-baselines3>=2.4"]
 TENSORBOARD = ["tensorboard>=2.16"]
 PLOTS = ["matplotlib>=3.9"]
 BROWSER = ["playwright>=1.40"]
@@ -75,6 +79,7 @@ if __name__ == "__main__":
         package_dir={"dso.shipped_config": "config"},
         package_data={
             "dso.shipped_config": ["*.json", "examples/*/*"],
+            "dso.task.control": ["anchors/*.npz"],
             "dso.task.regression": ["*.json"],
             "dso.report": ["assets/*"],
         },

@@ -157,6 +157,7 @@ class DeepSymbolicOptimizer:
             batch_size=config.training.batch_size,
             seed=stream_seed,
             hof=config.logging.hof or 0,
+            n_candidates=self.task.n_candidates,
             save_pareto_front=config.logging.save_pareto_front,
             queue=make_queue(config, self.policy_optimizer, stream_seed),
             max_attempts=max_attempts(config),
@@ -264,12 +265,14 @@ class DeepSymbolicOptimizer:
         self._close()
         if self.result_files is not None and trainer.standing.iteration > 0:
             self.result_files.write(trainer)
-        program = self._best_program()
+        program, rewards = self._final_program(trainer)
+        if self.folder is not None and program is not None:
+            self.task.write_result(program, self.folder.file)
         return {
             "seed": self.seed,
-            **self._rewards(),
+            **rewards,
             **({} if program is None else self.task.final_evaluation(program)),
-            "expression": self._expression() or None,
+            "expression": None if program is None else program.expression,
             "traversal": None if program is None else repr(program),
             "program": program,
             **trainer.stats.invalid_summary(),
@@ -297,6 +300,19 @@ class DeepSymbolicOptimizer:
         assert self.trainer is not None
         best = self.trainer.best
         return None if best is None else self.reports.program(best.programs)
+
+    def _final_program(self, trainer: Trainer) -> tuple[Program | None, dict[str, float]]:
+        """Return the program that the task chooses among the best, and its rewards."""
+        best = self._best_program()
+        if trainer.candidates is None or best is None:
+            return best, self._rewards()
+        rows = trainer.candidates.rows
+        chosen = self.task.final_choice(
+            [self.reports.program(rows.programs, i) for i in range(len(rows))]
+        )
+        if repr(chosen) == repr(best):
+            return best, self._rewards()
+        return chosen, {"r": self.task.reward_function(chosen)}
 
     def _expression(self) -> str:
         program = self._best_program()

@@ -72,6 +72,8 @@ class Trainer:
         Of the run's random streams.
     hof : int
         Size of the hall of fame; 0 for none.
+    n_candidates : int
+        How many of the best programs are kept for the task's final choice; 0 for none.
     save_pareto_front : bool
         Whether a Pareto front is kept.
     queue : PriorityQueue, optional
@@ -110,6 +112,7 @@ class Trainer:
         batch_size: int,
         seed: int,
         hof: int = 100,
+        n_candidates: int = 0,
         save_pareto_front: bool = True,
         queue: PriorityQueue | None = None,
         max_attempts: int | None = None,
@@ -131,6 +134,7 @@ class Trainer:
         self.is_success = is_success
         self.masking_report = masking_report
         self.hall_of_fame = HallOfFame(hof) if hof else None
+        self.candidates = HallOfFame(n_candidates) if n_candidates else None
         self.pareto_front = ParetoFront() if save_pareto_front else None
         self.queue = queue
         self.max_attempts = max_attempts
@@ -271,6 +275,8 @@ class Trainer:
             scored = self.judge.select(scored, *kept, self.standing.iteration)
         if self.hall_of_fame is not None:
             self.hall_of_fame.update(scored)
+        if self.candidates is not None:
+            self.candidates.update(scored)
         if self.pareto_front is not None:
             self.pareto_front.update(scored)
         if scored.rewards.max(initial=-np.inf) > self.standing.r_best:

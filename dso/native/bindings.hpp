@@ -20,6 +20,7 @@ void bind_evaluation(py::module_& m);
 void bind_fitting(py::module_& m);
 void bind_polynomials(py::module_& m);
 void bind_sampling(py::module_& m);
+void bind_control(py::module_& m);
 void bind_gp(py::module_& m);
 void bind_semantic(py::module_& m);
 
