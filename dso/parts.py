@@ -50,10 +50,7 @@ def n_cores(config: Config) -> int:
 
 def make_task(config: Config) -> Task:
     """Build the task, and refuse one whose tokens cannot be fitted yet."""
-    section = config.task.to_dict()
-    if not is_reference(section["task_type"]):
-        section.pop("validation_fraction", None)
-    task = make_task_of(**section)
+    task = make_task_of(**config.task.to_dict())
     task.n_threads = n_cores(config)
     if task.library.poly_token is not None:
         raise UserError("task.function_set: 'poly' cannot be fitted in this version; leave it out.")

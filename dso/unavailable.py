@@ -10,7 +10,6 @@ OFF: dict[tuple[str, str], object] = {
     ("semantic", "on"): False,
     ("checkpoint", "load_path"): None,
     ("checkpoint", "save_on_done"): False,
-    ("task", "validation_fraction"): 0.0,
 }
 """Keys whose part does not exist yet, each with the value that asks for nothing."""
 

@@ -90,10 +90,10 @@ def _dataset_kind(value: object) -> str:
 
 
 def _arrays(value: object) -> object:
-    if not isinstance(value, list | tuple) or len(value) != 2:
+    if not isinstance(value, list | tuple) or len(value) not in (2, 3):
         raise ValueError(
             "expected the name of a benchmark, a path that ends in '.csv', "
-            "a dict with 'name', or a pair (X, y)"
+            "a dict with 'name', a pair (X, y), or (X, y, weights)"
         )
     return value
 
@@ -104,12 +104,20 @@ Dataset = Annotated[
     | Annotated[
         Any,
         AfterValidator(_arrays),
-        WithJsonSchema({"type": "array", "minItems": 2, "maxItems": 2}),
+        WithJsonSchema({"type": "array", "minItems": 2, "maxItems": 3}),
         Tag("arrays"),
     ],
     Discriminator(_dataset_kind),
 ]
 Thresholds = list[float] | list[list[float]] | None
+
+
+Weights = Annotated[
+    Any,
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array"}, {"type": "null"}], "default": None}
+    ),
+]
 
 
 class PolyOptimizer(Section):
@@ -146,7 +154,7 @@ class RegressionTask(Section):
     dataset: Dataset = key(
         "Nguyen-1",
         "Benchmark name, CSV path (the last column is y), or a dict: name, benchmark_source, root, "
-        "noise, seed, logdir, backup, y_limit. In Python also a pair (X, y).",
+        "noise, seed, logdir, backup, y_limit. In Python also (X, y) or (X, y, weights).",
     )
     header: bool | None = key(
         None, "Whether the CSV has a header; null: if a cell of its first row is not a number."
@@ -154,8 +162,19 @@ class RegressionTask(Section):
     y_limit: Positive | None = key(
         100.0, "Points of a benchmark drawn with |y| above it are drawn again; null = no limit."
     )
+    weights: Weights = key(
+        None, "Weights of the rows: a column of the CSV, or in Python an array with (X, y)."
+    )
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = key(
-        0.0, "Share of the rows set aside to rank the hall of fame."
+        0.0, "Share of the rows set aside to rank hall of fame and Pareto front."
+    )
+    batching: bool | Literal["auto"] = key(
+        "auto",
+        "Whether the search sees some of the rows at a time, and only what it keeps is rewarded on "
+        "all; 'auto': where there are more than 1000.",
+    )
+    batching_rows: Annotated[int, Field(ge=2), WHOLE] | None = key(
+        None, "How many rows the search sees at a time; null = 1000."
     )
     function_set: list[str | float] | None = key(
         None,

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +17,32 @@ from dso.errors import UserError
 
 logger = logging.getLogger("dso")
 
+CELLS_AT_ONCE = 200_000
+"""Cells held as text at a time: a number takes 8 bytes, its text eight times as much."""
 
-def read_csv(path: Path, header: bool | None = None) -> tuple[np.ndarray, tuple[str, ...] | None]:
+Rows = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of finite numbers.
+
+    Attributes
+    ----------
+    path : Path
+    values : (N, columns) float64
+    names : tuple of str, or None without a header
+    lines : (N,) int64
+        Where each row stands in the file, from 1.
+    """
+
+    path: Path
+    values: np.ndarray
+    names: tuple[str, ...] | None
+    lines: np.ndarray
+
+
+def read_csv(path: Path, header: bool | None = None) -> Table:
     """Read a table of finite numbers: inputs, then y.
 
     Parameters
@@ -23,59 +51,81 @@ def read_csv(path: Path, header: bool | None = None) -> tuple[np.ndarray, tuple[
     header : bool, optional
         Whether the first row holds names. Default: it does when one of its cells is not a number.
 
-    Returns
-    -------
-    values : (N, columns) float64
-    names : tuple of str, or None without a header
-
     Raises
     ------
     UserError
         If the file is missing, empty or ragged, has one column, or a cell is not a finite number.
     """
-    rows, lines = _read_rows(path)
-    names = None
-    if header if header is not None else _looks_like_header(rows[0], path):
-        names = tuple(cell.strip() for cell in rows[0])
-        rows, lines = rows[1:], lines[1:]
-        if not rows:
-            raise UserError(f"{path}: no rows of data below the header.")
-    for row, line in zip(rows, lines, strict=True):
-        if len(row) != len(names or rows[0]):
-            raise UserError(
-                f"{path}: row {line} has {len(row)} columns, {len(names or rows[0])} expected."
-            )
-    try:
-        values = np.array(rows, dtype=np.float64)
-    except ValueError:
-        values = None
-    if values is None or not np.isfinite(values).all():
-        raise _first_bad_cell(path, rows, lines, names)
-    return values, names
+    parts: list[np.ndarray] = []
+    lines: list[np.ndarray] = []
+    names, width = None, 0
+    with _open(path) as file:
+        for rows, places in _chunks(csv.reader(file)):
+            if not width:
+                width = _checked_width(path, rows[0])
+                if header if header is not None else _looks_like_header(rows[0], path):
+                    names = tuple(cell.strip() for cell in rows[0])
+                    rows, places = rows[1:], places[1:]
+            if rows:
+                parts.append(_numbers(path, rows, places, width, names))
+                lines.append(np.array(places))
+    if not width:
+        raise UserError(f"{path}: the file is empty.")
+    if not parts:
+        raise UserError(f"{path}: no rows of data below the header.")
+    return Table(path, np.concatenate(parts), names, np.concatenate(lines))
 
 
-def _read_rows(path: Path) -> tuple[list[list[str]], list[int]]:
-    """Return the rows that are not blank, and their numbers in the file (from 1)."""
-    rows, lines = [], []
+@contextmanager
+def _open(path: Path) -> Iterator:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            for row in reader:
-                if any(cell.strip() for cell in row):
-                    rows.append(row)
-                    lines.append(reader.line_num)
+            yield file
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: is not a CSV file in UTF-8 ({error}).") from None
-    if not rows:
-        raise UserError(f"{path}: the file is empty.")
-    if len(rows[0]) < 2:
+
+
+def _chunks(reader) -> Iterator[tuple[Rows, list[int]]]:  # type: ignore[no-untyped-def]
+    """Yield the rows that are not blank some at a time, with their numbers in the file (from 1)."""
+    rows: Rows = []
+    lines: list[int] = []
+    for row in reader:
+        if row and (row[0].strip() or any(cell.strip() for cell in row)):
+            rows.append(row)
+            lines.append(reader.line_num)
+            if len(rows) * len(rows[0]) >= CELLS_AT_ONCE:
+                yield rows, lines
+                rows, lines = [], []
+    if rows:
+        yield rows, lines
+
+
+def _checked_width(path: Path, first: list[str]) -> int:
+    if len(first) < 2:
         raise UserError(
-            f"{path}: has one column, {rows[0][0].strip()[:40]!r} in its first row; expected one "
+            f"{path}: has one column, {first[0].strip()[:40]!r} in its first row; expected one "
             "or more inputs, then y, separated by commas."
         )
-    return rows, lines
+    return len(first)
+
+
+def _numbers(
+    path: Path, rows: Rows, lines: list[int], width: int, names: tuple[str, ...] | None
+) -> np.ndarray:
+    """Convert rows of text to (rows, columns) float64."""
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) != width:
+            raise UserError(f"{path}: row {line} has {len(row)} columns, {width} expected.")
+    try:
+        cells = map(float, chain.from_iterable(rows))
+        values = np.fromiter(cells, np.float64, len(rows) * width).reshape(-1, width)
+    except ValueError:
+        values = None
+    if values is None or not np.isfinite(values).all():
+        raise _first_bad_cell(path, rows, lines, names)
+    return values
 
 
 def _looks_like_header(row: list[str], path: Path) -> bool:
@@ -99,7 +149,7 @@ def _number(cell: str) -> float | None:
 
 
 def _first_bad_cell(
-    path: Path, rows: list[list[str]], lines: list[int], names: tuple[str, ...] | None
+    path: Path, rows: Rows, lines: list[int], names: tuple[str, ...] | None
 ) -> UserError:
     for row, line in zip(rows, lines, strict=True):
         for column, cell in enumerate(row):
@@ -111,4 +161,4 @@ def _first_bad_cell(
                     f"{path}: row {line}, column {column + 1}{called} {held}; every value must be "
                     "a finite number."
                 )
-    raise AssertionError("numpy refused a table in which every cell is a finite number")
+    raise AssertionError("a table was refused in which every cell is a finite number")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zlib import adler32
 
@@ -18,7 +18,8 @@ from dso.errors import UserError, unknown
 from dso.library.expression import evaluate
 from dso.task.regression.benchmark_source import find_in_source
 from dso.task.regression.benchmarks import Y_LIMIT, Benchmark, find_benchmark
-from dso.task.regression.csv_data import read_csv
+from dso.task.regression.csv_data import Table, read_csv
+from dso.task.regression.rows import check_weights, validation_rows, weighted_variance
 
 DICT_KEYS = ("name", "benchmark_source", "root", "noise", "seed", "logdir", "backup", "y_limit")
 
@@ -40,6 +41,12 @@ class Dataset:
         Of the D inputs, as their owner calls them; ``x1, x2, ...`` where nobody said.
     function_set : tuple of str or float, or None
         What the benchmark is meant to be solved with.
+    weights_train, weights_test : (N,), (M,) float64 or None
+        Positive; None is one for every row.
+    X_validation, y_validation, weights_validation : (V, D), (V,), (V,) float64 or None
+        Rows set aside to rank what was found.
+    test_is_all_rows : bool
+        Whether the test rows are training and validation rows together.
     """
 
     name: str
@@ -50,6 +57,12 @@ class Dataset:
     y_test_noiseless: np.ndarray
     input_names: tuple[str, ...]
     function_set: tuple[str | float, ...] | None = None
+    weights_train: np.ndarray | None = None
+    weights_test: np.ndarray | None = None
+    X_validation: np.ndarray | None = None
+    y_validation: np.ndarray | None = None
+    weights_validation: np.ndarray | None = None
+    test_is_all_rows: bool = False
 
     @property
     def n_input_var(self) -> int:
@@ -62,13 +75,17 @@ Source = str | Path | Mapping | tuple | list | Dataset
 
 
 def load_dataset(
-    source: Source, header: bool | None = None, y_limit: float | None = Y_LIMIT
+    source: Source,
+    header: bool | None = None,
+    y_limit: float | None = Y_LIMIT,
+    weights: object = None,
+    validation_fraction: float = 0.0,
 ) -> Dataset:
     """Build the data set that ``task.dataset`` describes.
 
     Parameters
     ----------
-    source : str, Path, dict, (X, y) or Dataset
+    source : str, Path, dict, (X, y), (X, y, weights) or Dataset
         The name of a benchmark; the path of a CSV file (ending in ``.csv``; the last column is y);
         a dict with ``name`` and any of ``benchmark_source, root, noise, seed, logdir, backup,
         y_limit``; or arrays.
@@ -78,23 +95,45 @@ def load_dataset(
         Targets of randomly drawn benchmark points lie within (-y_limit, y_limit); None lifts the
         limit. The default is a rule with exceptions: a benchmark that cannot keep it (Korns-8) is
         drawn without a limit.
+    weights : str or (N,) array, optional
+        Of the rows: the name of a column of the CSV file, or numbers for arrays.
+    validation_fraction : float
+        Share of the rows to set aside; which ones depends on the data set alone.
 
     Raises
     ------
     UserError
         If there is no such source, or its data cannot be learnt from.
     """
+    data = _loaded(source, header, y_limit, weights)
+    if validation_fraction == 0:
+        return data
+    seed = source.get("seed") or 0 if isinstance(source, Mapping) else 0
+    return _with_validation(data, validation_fraction, seed)
+
+
+def _loaded(source: Source, header: bool | None, y_limit: float | None, weights: object) -> Dataset:
+    match source:
+        case str() | Path() if str(source).lower().endswith(".csv"):
+            return from_csv(Path(source).expanduser(), header, weights)
+        case (X, y):
+            return from_arrays(X, y, weights=weights)
+        case (X, y, third):
+            if weights is not None:
+                raise UserError("task.weights: the dataset (X, y, weights) has weights already.")
+            return from_arrays(X, y, weights=third)
+    if weights is not None:
+        raise UserError(
+            f"task.weights: {_shown(weights)}; only the rows of a CSV file or of arrays (X, y) can "
+            "have weights."
+        )
     match source:
         case Dataset():
             return source
-        case str() | Path() if str(source).lower().endswith(".csv"):
-            return from_csv(Path(source).expanduser(), header)
         case str():
             return from_benchmark(find_benchmark(source), y_limit=y_limit)
         case Mapping():
             return _from_dict({"y_limit": y_limit, **source})
-        case (X, y):
-            return from_arrays(X, y)
     raise UserError(
         f"task.dataset: {_shown(source)} is neither the name of a benchmark, the path of a .csv "
         "file, a dict with a name, nor a pair (X, y)."
@@ -102,7 +141,11 @@ def load_dataset(
 
 
 def from_arrays(
-    X: object, y: object, name: str = "regression", input_names: tuple[str, ...] | None = None
+    X: object,
+    y: object,
+    name: str = "regression",
+    input_names: tuple[str, ...] | None = None,
+    weights: object = None,
 ) -> Dataset:
     """Wrap arrays; all rows serve both to fit and to judge.
 
@@ -113,30 +156,122 @@ def from_arrays(
     name : str
     input_names : tuple of str, optional
         Default: the columns of a data frame, else ``x1, x2, ...``.
+    weights : (N,) or (N, 1) array, optional
+        Of the rows; one with the weight 0 is left out.
     """
     if input_names is None and hasattr(X, "columns"):
         input_names = tuple(map(str, X.columns))
-    X_train, y_train = _numbers(X, "X"), _numbers(y, "y")
+    X_train, y_train = _numbers(X, "X"), _one_column(y, "y")
     if X_train.ndim != 2:
         raise UserError(f"X has the shape {X_train.shape}; expected (rows, inputs).")
-    if y_train.ndim == 2 and y_train.shape[1] == 1:
-        y_train = y_train[:, 0]
-    if y_train.ndim != 1:
-        raise UserError(f"y has the shape {y_train.shape}; expected one column.")
     if len(X_train) != len(y_train):
         raise UserError(f"X has {len(X_train)} rows, but y has {len(y_train)}.")
     if not X_train.shape[1]:
         raise UserError("X has no columns.")
-    _check_targets(y_train, "y")
-    names = input_names or _default_names(X_train.shape[1])
-    return Dataset(name, X_train, y_train, X_train, y_train, y_train, names)
+    if weights is None:
+        return _of_rows(name, X_train, y_train, None, input_names, "y")
+    if isinstance(weights, str):
+        raise UserError(
+            f"task.weights: {weights!r} is the name of a column, which only a CSV file has; "
+            "give an array with (X, y)."
+        )
+    numbers = _one_column(weights, "weights")
+    if len(numbers) != len(y_train):
+        raise UserError(f"weights has {len(numbers)} rows, but y has {len(y_train)}.")
+    check_weights(numbers, "weights", lambda row: f"row {row} (counting from 0)")
+    return _of_rows(name, X_train, y_train, numbers, input_names, "y")
 
 
-def from_csv(path: Path, header: bool | None = None) -> Dataset:
-    """Read a CSV file whose last column is y; all rows serve both to fit and to judge."""
-    values, names = read_csv(path, header)
-    _check_targets(values[:, -1], f"{path}: y (the last column)")
-    return from_arrays(values[:, :-1], values[:, -1], path.stem, names[:-1] if names else None)
+def from_csv(path: Path, header: bool | None = None, weights: object = None) -> Dataset:
+    """Read a CSV file whose last column is y; all rows serve both to fit and to judge.
+
+    Parameters
+    ----------
+    path : Path
+    header : bool, optional
+        See `read_csv`.
+    weights : str, optional
+        Name of the column that holds the weights of the rows; y is the last of the others.
+    """
+    table = read_csv(path, header)
+    names = table.names
+    y_label = f"{path}: y (the last column)"
+    if weights is None:
+        inputs = names[:-1] if names else None
+        X, y = np.ascontiguousarray(table.values[:, :-1]), table.values[:, -1].copy()
+        return _of_rows(path.stem, X, y, None, inputs, y_label)
+    place = _weights_column(table, weights)
+    check_weights(
+        table.values[:, place],
+        f"{path}: column {weights!r}",
+        lambda row: f"row {table.lines[row]}",
+    )
+    others = [i for i in range(table.values.shape[1]) if i != place]
+    if len(others) < 2:
+        raise UserError(f"{path}: has no input beside y and the weights {weights!r}.")
+    assert names is not None
+    return _of_rows(
+        path.stem,
+        np.ascontiguousarray(table.values[:, others[:-1]]),
+        table.values[:, others[-1]].copy(),
+        table.values[:, place].copy(),
+        tuple(names[i] for i in others[:-1]),
+        f"{path}: y (column {names[others[-1]]!r})",
+    )
+
+
+def _weights_column(table: Table, weights: object) -> int:
+    if not isinstance(weights, str):
+        raise UserError(
+            f"task.weights: {_shown(weights)}; for a CSV file it is the name of a column."
+        )
+    if table.names is None:
+        raise UserError(
+            f"task.weights: {weights!r}, but {table.path} has no header to name its columns."
+        )
+    if weights not in table.names:
+        raise unknown("column", weights, table.names, f"task.weights ({table.path})")
+    return table.names.index(weights)
+
+
+def _of_rows(
+    name: str,
+    X: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    input_names: tuple[str, ...] | None,
+    y_label: str,
+) -> Dataset:
+    """Make a data set of checked rows that serve both to fit and to judge."""
+    if weights is not None and not weights.all():
+        # As if they were not there: not even a pole in such a row counts.
+        counts = weights > 0
+        X, y, weights = X[counts], y[counts], weights[counts]
+        y_label += " where the weight is not 0"
+    _check_targets(y, y_label, weights)
+    names = input_names or _default_names(X.shape[1])
+    return Dataset(
+        name, X, y, X, y, y, names, weights_train=weights, weights_test=weights
+    )
+
+
+def _with_validation(data: Dataset, fraction: float, seed: int) -> Dataset:
+    """Set rows of the training set aside; the test rows stay what they are."""
+    aside = validation_rows(len(data.y_train), fraction, seed)
+    weights = data.weights_train
+    for part, rows in (("training", ~aside), ("validation", aside)):
+        label = f"task.validation_fraction: y of the {part} rows"
+        _check_targets(data.y_train[rows], label, None if weights is None else weights[rows])
+    return replace(
+        data,
+        X_train=data.X_train[~aside],
+        y_train=data.y_train[~aside],
+        weights_train=None if weights is None else weights[~aside],
+        X_validation=data.X_train[aside],
+        y_validation=data.y_train[aside],
+        weights_validation=None if weights is None else weights[aside],
+        test_is_all_rows=data.X_test is data.X_train,
+    )
 
 
 def from_benchmark(
@@ -236,6 +371,16 @@ def _default_names(n_inputs: int) -> tuple[str, ...]:
     return tuple(f"x{i + 1}" for i in range(n_inputs))
 
 
+def _one_column(values: object, label: str) -> np.ndarray:
+    """Convert to (N,) float64."""
+    column = _numbers(values, label)
+    if column.ndim == 2 and column.shape[1] == 1:
+        column = column[:, 0]
+    if column.ndim != 1:
+        raise UserError(f"{label} has the shape {column.shape}; expected one column.")
+    return column
+
+
 def _numbers(values: object, label: str) -> np.ndarray:
     """Convert to float64, refusing whatever is not a finite number by its row and column."""
     if isinstance(values, np.ma.MaskedArray):
@@ -268,13 +413,13 @@ def _bad_cell(label: str, index: tuple[int, ...], cell: object) -> UserError:
     )
 
 
-def _check_targets(y: np.ndarray, label: str) -> None:
+def _check_targets(y: np.ndarray, label: str, weights: np.ndarray | None = None) -> None:
     if len(y) < 2:
         raise UserError(f"{label} has {len(y)} row(s); at least 2 are needed.")
     if y.min() == y.max():
         raise UserError(f"{label} has the value {y[0]:g} in every row; there is nothing to fit.")
     with np.errstate(over="ignore", under="ignore"):
-        variance = np.var(y)
+        variance = weighted_variance(y, weights)
     if not (0 < variance < math.inf):
         raise UserError(
             f"{label} lies between {y.min():g} and {y.max():g}; its variance is beyond double "

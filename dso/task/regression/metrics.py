@@ -8,6 +8,7 @@ are scaled by the variance of the training targets, also on test data.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -70,7 +71,7 @@ class Metric:
     invalid_reward, max_reward : float
     function : callable or None
         Of a metric of one's own: targets (N,), predictions (N,) and the parameters -> a number, the
-        greater the better.
+        greater the better. Where rows have weights it is given them as `weights` (N,).
     """
 
     name: str
@@ -123,7 +124,7 @@ class Metric:
                 return self.from_mse(np.average((predictions - y) ** 2, axis=1, weights=weights))
             is_finite = np.isfinite(predictions).all(axis=1)
             if self.function is not None:
-                return self._of_function(y, predictions, is_finite)
+                return self._of_function(y, predictions, is_finite, weights)
             if self.name == "fraction":
                 hits = np.abs(y - predictions) < self.params[0] * np.abs(y) + self.params[1]
                 return self._or_invalid(np.average(hits, axis=1, weights=weights), is_finite)
@@ -135,12 +136,17 @@ class Metric:
         return self._or_invalid(rewards, np.isfinite(rewards))
 
     def _of_function(
-        self, y: np.ndarray, predictions: np.ndarray, is_finite: np.ndarray
+        self,
+        y: np.ndarray,
+        predictions: np.ndarray,
+        is_finite: np.ndarray,
+        weights: np.ndarray | None,
     ) -> np.ndarray:
         assert self.function is not None
+        keyword = {} if weights is None else {"weights": weights}
         rewards = np.full(len(predictions), self.invalid_reward)
         for b in np.flatnonzero(is_finite):
-            rewards[b] = _as_number(self.function(y, predictions[b], *self.params), self.name)
+            rewards[b] = _as_number(self.function(y, predictions[b], *self.params, **keyword), self.name)
         return self._or_invalid(rewards, np.isfinite(rewards))
 
     def _or_invalid(self, rewards: np.ndarray, is_valid: np.ndarray) -> np.ndarray:
@@ -148,7 +154,11 @@ class Metric:
 
 
 def make_metric(
-    name: str, params: Sequence[float], variance: float, where: str = "task.metric"
+    name: str,
+    params: Sequence[float],
+    variance: float,
+    where: str = "task.metric",
+    has_weights: bool = False,
 ) -> Metric:
     """Bind a metric to its parameters and to the variance of the training targets.
 
@@ -158,10 +168,11 @@ def make_metric(
     Raises
     ------
     UserError
-        If there is no such metric, or the parameters are not the numbers that it takes.
+        If there is no such metric, the parameters are not the numbers that it takes, or rows have
+        weights and a metric of one's own does not take any.
     """
     if is_reference(name):
-        return _own_metric(name, params, variance, where)
+        return _own_metric(name, params, variance, where, has_weights)
     if name not in METRICS:
         raise unknown("metric", name, METRICS, where)
     row = METRICS[name]
@@ -176,13 +187,27 @@ def make_metric(
     return Metric(name, tuple(map(float, params)), variance, float(worst), row.best)
 
 
-def _own_metric(name: str, params: Sequence[float], variance: float, where: str) -> Metric:
+def _own_metric(
+    name: str, params: Sequence[float], variance: float, where: str, has_weights: bool
+) -> Metric:
     function = import_object(name, where)
     if not callable(function):
         raise UserError(f"{where}: {name!r} is no function.")
+    if has_weights and not _takes_weights(function):
+        raise UserError(
+            f"{where}: the rows have weights, but {name!r} has no argument 'weights' to take them."
+        )
     worst = float(getattr(function, "invalid_reward", 0.0))
     best = float(getattr(function, "max_reward", np.inf))
     return Metric(name, tuple(params), variance, worst, best, function)
+
+
+def _takes_weights(function: Callable) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # some compiled functions have none
+        return True
+    return any(p.name == "weights" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def _as_number(value: object, name: str) -> float:
@@ -219,6 +244,16 @@ def _standardised(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
 
 
 def _spearman(y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    from scipy.stats import rankdata  # half a second to import, and only this metric needs it
+    if weights is None:
+        from scipy.stats import rankdata  # half a second to import, and only this metric needs it
 
-    return _pearson(rankdata(y), rankdata(predictions, axis=1), weights)
+        return _pearson(rankdata(y), rankdata(predictions, axis=1), None)
+    ranks = np.stack([_weighted_ranks(row, weights) for row in predictions])
+    return _pearson(_weighted_ranks(y, weights), ranks, weights)
+
+
+def _weighted_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return mean ranks (N,), from 1/2, of rows that stand for as many as their weight says."""
+    _, group = np.unique(values, return_inverse=True)
+    share = np.bincount(group, weights)
+    return (np.cumsum(share) - share / 2)[group]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from dso.errors import UserError
 from dso.library import Library, create_tokens
 from dso.program import Program, ProgramBatch
 from dso.program.execute import VALID
@@ -19,6 +21,7 @@ from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
 from dso.task.regression.metrics import make_metric
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
+from dso.task.regression.rows import n_search_rows, weighted_variance
 from dso.task.regression.scorer import Scorer
 from dso.task.task import HierarchicalTask, Rewards
 
@@ -34,7 +37,7 @@ class RegressionTask(HierarchicalTask):
 
     Parameters
     ----------
-    dataset : str, dict, (X, y) or Dataset
+    dataset : str, dict, (X, y), (X, y, weights) or Dataset
         See `dso.task.regression.dataset.load_dataset`.
     function_set : sequence of str or float, optional
         Tokens besides the inputs. Default: the benchmark's, or Koza's where there is none.
@@ -52,8 +55,14 @@ class RegressionTask(HierarchicalTask):
         Thresholds of StateChecker tokens.
     poly_optimizer_params : dict, optional
         Kept for the fitting of ``poly`` tokens.
-    header, y_limit : bool or None, float or None
+    header, y_limit, weights, validation_fraction
         See `load_dataset`.
+    batching : bool or "auto"
+        Whether a search shall see only some of the training rows at a time; "auto": where there are
+        more than 1 000, and rewards have no noise. The task itself rewards on all of them; see
+        `on_rows`.
+    batching_rows : int, optional
+        How many rows that is.
     """
 
     def __init__(
@@ -74,21 +83,38 @@ class RegressionTask(HierarchicalTask):
         poly_optimizer_params: dict | None = None,
         header: bool | None = None,
         y_limit: float | None = Y_LIMIT,
+        weights: object = None,
+        validation_fraction: float = 0.0,
+        batching: bool | str = "auto",
+        batching_rows: int | None = None,
     ) -> None:
-        data = load_dataset(dataset, header, y_limit)
+        data = load_dataset(dataset, header, y_limit, weights, validation_fraction)
         self.dataset = data
         self.name = data.name
-        self.metric = make_metric(metric, metric_params, float(np.var(data.y_train)))
+        self.metric = make_metric(
+            metric,
+            metric_params,
+            weighted_variance(data.y_train, data.weights_train),
+            has_weights=data.weights_train is not None,
+        )
         self.extra_metric_test = None
         if extra_metric_test is not None:
             self.extra_metric_test = make_metric(
                 extra_metric_test,
                 extra_metric_test_params,
-                float(np.var(data.y_test)),
+                weighted_variance(data.y_test, data.weights_test),
                 "task.extra_metric_test",
+                data.weights_test is not None,
             )
         self.noise = RewardNoise(reward_noise, reward_noise_type, normalize_variance)
         self.stochastic = reward_noise > 0
+        if self.stochastic and batching is True:
+            raise UserError(
+                "task.batching: true does not go with task.reward_noise; leave one of them out."
+            )
+        self.n_search_rows = n_search_rows(
+            len(data.y_train), False if self.stochastic else batching, batching_rows
+        )
         self.threshold = threshold
         self.protected = protected
         self.poly_optimizer_params = poly_optimizer_params
@@ -100,8 +126,14 @@ class RegressionTask(HierarchicalTask):
                 decision_tree_threshold_set=decision_tree_threshold_set,
             )
         )
-        self._train = Scorer.of_rows(self.library, data.X_train, data.y_train, protected=protected)
+        self._train = self._scorer(data.X_train, data.y_train, data.weights_train)
+        self._validation = None
+        if data.X_validation is not None and data.y_validation is not None:
+            self._validation = self._scorer(
+                data.X_validation, data.y_validation, data.weights_validation
+            )
         self._quick_rows = _quick_test_rows(data)
+        self._quick_test = self._test_scorer(self._quick_rows)
         self._n_noisy_calls = 0
 
     @property
@@ -116,8 +148,32 @@ class RegressionTask(HierarchicalTask):
 
     @property
     def fit_data(self) -> Scorer:
-        """The rows that constants are fitted to."""
+        """The rows that constants are fitted to, and rewards are of."""
         return self._train
+
+    @property
+    def n_train_rows(self) -> int:
+        """N."""
+        return len(self.dataset.y_train)
+
+    @property
+    def n_validation_rows(self) -> int:
+        """Rows set aside."""
+        return 0 if self._validation is None else len(self._validation.y)
+
+    def on_rows(self, rows: Rows) -> RegressionTask:
+        """Return the same task with its rewards and fits on some of the training rows only.
+
+        Rewards stay in units of the variance of all of them.
+        """
+        part = copy(self)
+        part._train = self._train.on_rows(rows)
+        return part
+
+    def validation_rewards(self, programs: ProgramBatch) -> Rewards:
+        """Reward B programs, constants and all, on the rows set aside."""
+        assert self._validation is not None
+        return self._validation.rewards(self.metric, programs, self.n_threads)
 
     @property
     def is_least_squares(self) -> bool:
@@ -169,10 +225,14 @@ class RegressionTask(HierarchicalTask):
             and ``<name>_noiseless``. All but ``success`` are None if the program is invalid there.
         """
         rows = slice(None) if final else self._quick_rows
-        predictions, cause, _ = self._test_scorer(rows).predictions(program.batch)
+        test = self._test_scorer(rows) if final else self._quick_test
+        predictions, cause, _ = test.predictions(program.batch)
         if cause[0] != VALID:
             return dict.fromkeys(self._judge(predictions, rows)) | {"success": False}
-        return self._judge(predictions, rows)
+        result = self._judge(predictions, rows)
+        if result["success"] and self.dataset.test_is_all_rows:
+            result["success"] = self._fits_both_parts(program)
+        return result
 
     def final_evaluation(self, program: Program) -> dict[str, Any]:
         """Judge a program by every test row."""
@@ -186,23 +246,42 @@ class RegressionTask(HierarchicalTask):
         """Go on where `state_dict` was taken."""
         self._n_noisy_calls = state["n_noisy_calls"]
 
+    def _scorer(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> Scorer:
+        return Scorer.of_rows(self.library, X, y, weights, self.protected)
+
     def _test_scorer(self, rows: Rows) -> Scorer:
-        X, y = self.dataset.X_test[rows], self.dataset.y_test_noiseless[rows]
-        return Scorer.of_rows(self.library, X, y, protected=self.protected)
+        """Return a scorer of noiseless test rows; copies of a million rows are made when needed."""
+        data = self.dataset
+        if data.X_test is data.X_train:
+            return replace(self._train, y=data.y_test_noiseless)
+        weights = None if data.weights_test is None else data.weights_test[rows]
+        return self._scorer(data.X_test[rows], data.y_test_noiseless[rows], weights)
+
+    def _fits_both_parts(self, program: Program) -> bool:
+        """Tell whether a program succeeds on the training rows and on those set aside."""
+        assert self._validation is not None
+        errors = [
+            part.mean_squared_error(program.batch).values[0]
+            for part in (self._train, self._validation)
+        ]
+        return max(errors) / self.metric.variance < self.threshold
 
     def _judge(self, predictions: np.ndarray, rows: Rows) -> dict[str, Any]:
         """Compare the predictions (1, M) of one program with the test targets."""
         y, y_noiseless = self.dataset.y_test, self.dataset.y_test_noiseless
-        nmse_noiseless = _nmse(predictions[0], y_noiseless, rows)
+        weights = self.dataset.weights_test
+        nmse_noiseless = _nmse(predictions[0], y_noiseless, weights, rows)
         result = {
-            "nmse_test": _nmse(predictions[0], y, rows),
+            "nmse_test": _nmse(predictions[0], y, weights, rows),
             "nmse_test_noiseless": nmse_noiseless,
             "success": nmse_noiseless < self.threshold,
         }
         metric = self.extra_metric_test
         if metric is not None:
             for suffix, target in (("", y), ("_noiseless", y_noiseless)):
-                rewards = metric.from_predictions(target[rows], predictions)
+                rewards = metric.from_predictions(
+                    target[rows], predictions, None if weights is None else weights[rows]
+                )
                 result[metric.name + suffix] = float(rewards[0])
         return result
 
@@ -212,7 +291,12 @@ class RegressionTask(HierarchicalTask):
         self._n_noisy_calls += 1
         change = None
         if self.noise.kind == "y_hat":
-            change = partial(self.noise.added_to_predictions, y=self.y_train, random=random)
+            change = partial(
+                self.noise.added_to_predictions,
+                y=self.y_train,
+                random=random,
+                weights=self.dataset.weights_train,
+            )
         scored = self._train.rewards(self.metric, programs, self.n_threads, change)
         candidates = scored.cause == VALID
         values, reward_of_success = scored.values, self.max_reward
@@ -228,9 +312,9 @@ class RegressionTask(HierarchicalTask):
         """Tell which of the candidates (B,) bool succeed on the test rows."""
         has_succeeded = candidates.copy()
         if candidates.any():
-            test = self._test_scorer(self._quick_rows)
-            mse = test.mean_squared_error(programs[candidates], self.n_threads).values
-            nmse = mse / np.var(self.dataset.y_test_noiseless)
+            mse = self._quick_test.mean_squared_error(programs[candidates], self.n_threads).values
+            data = self.dataset
+            nmse = mse / weighted_variance(data.y_test_noiseless, data.weights_test)
             has_succeeded[candidates] = nmse < self.threshold
         return has_succeeded
 
@@ -258,7 +342,11 @@ def _quick_test_rows(data: Dataset) -> Rows:
     return np.sort(random.choice(n_rows, QUICK_TEST_ROWS, replace=False))
 
 
-def _nmse(prediction: np.ndarray, y: np.ndarray, rows: Rows) -> float:
+def _nmse(
+    prediction: np.ndarray, y: np.ndarray, weights: np.ndarray | None, rows: Rows
+) -> float:
     """Return the mean squared error in some rows, in units of the variance of all targets."""
+    part = None if weights is None else weights[rows]
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.mean((y[rows] - prediction) ** 2) / np.var(y))
+        mse = np.average((y[rows] - prediction) ** 2, weights=part)
+        return float(mse / weighted_variance(y, weights))

@@ -50,8 +50,13 @@ class RewardNoise:
         return noisy / np.sqrt(1 + 12 * self.scale**2) if self.normalize_variance else noisy
 
     def added_to_predictions(
-        self, predictions: np.ndarray, *, y: np.ndarray, random: np.random.Generator
+        self,
+        predictions: np.ndarray,
+        *,
+        y: np.ndarray,
+        random: np.random.Generator,
+        weights: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return predictions (B, N) with noise in proportion to the size of the targets (N,)."""
-        unit = np.sqrt(np.mean(y**2))
+        unit = np.sqrt(np.average(y**2, weights=weights))
         return predictions + random.normal(0.0, self.scale * unit, predictions.shape)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dso.library import Library
 from dso.program import ProgramBatch, execute, fraction_within, mean_squared_error
 from dso.program.execute import Execution
+from dso.program.program_batch import Rows
 from dso.task.regression.metrics import Metric
 from dso.task.task import Rewards
 
@@ -47,6 +48,12 @@ class Scorer:
     ) -> Scorer:
         """Make a scorer from inputs (N, D)."""
         return Scorer(library, np.ascontiguousarray(X.T), y, weights, protected)
+
+    def on_rows(self, rows: Rows) -> Scorer:
+        """Return a scorer of some of the rows."""
+        weights = None if self.weights is None else self.weights[rows]
+        columns = np.ascontiguousarray(self.columns[:, rows])
+        return replace(self, columns=columns, y=self.y[rows], weights=weights)
 
     def rewards(
         self,
