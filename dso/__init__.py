@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dso.core import DeepSymbolicOptimizer
+    from dso.regressor import DeepSymbolicRegressor
 
-__all__ = ["DeepSymbolicOptimizer"]
+__all__ = ["DeepSymbolicOptimizer", "DeepSymbolicRegressor"]
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'dso' has no attribute {name!r}")
-    from dso import core
+    from importlib import import_module
 
-    return getattr(core, name)
+    module = "dso.core" if name == "DeepSymbolicOptimizer" else "dso.regressor"
+    return getattr(import_module(module), name)
