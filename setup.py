@@ -53,6 +53,9 @@ def native_core() -> Pybind11Extension:
 
 CONTROL = ["gymnasium[box2d,mujoco]>=1.0"]
 TENSORBOARD = ["tensorboard>=2.16"]
+JAX = ["jax>=0.4.30"]
+PLOT = ["matplotlib>=3.8"]
+BENCH = ["gplearn>=0.4.3", "pyoperon>=0.6"]
 TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3", "jsonschema>=4.20"]
 
 if __name__ == "__main__":
@@ -86,13 +89,16 @@ if __name__ == "__main__":
             "click>=8.1",
             "rich>=13",
             "joblib>=1.3",
-            "scikit-learn>=1.4",
+            "scikit-learn>=1.6",
         ],
         extras_require={
             "control": CONTROL,
             "tensorboard": TENSORBOARD,
-            "all": [*CONTROL, *TENSORBOARD],
-            "test": [*CONTROL, *TENSORBOARD, *TEST],
+            "jax": JAX,
+            "plot": PLOT,
+            "bench": BENCH,
+            "all": [*CONTROL, *TENSORBOARD, *JAX, *PLOT],
+            "test": [*CONTROL, *TENSORBOARD, *PLOT, *TEST],
         },
         ext_modules=[native_core()],
         cmdclass={"build_ext": BuildExt},

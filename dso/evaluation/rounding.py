@@ -11,7 +11,7 @@ from dso.library import Library
 from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
 
-SAME = 1e-11
+SAME = 5e-11
 """Change of the predictions, in standard deviations of y, that rounding may make."""
 MOST_DIGITS = 10
 MOST_ROWS = 2000

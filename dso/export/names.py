@@ -65,6 +65,8 @@ def _ascii(character: str) -> str:
     plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
     if plain:
         return plain
+    if character.casefold().isascii():
+        return character.casefold()
     spelt = unicodedata.name(character, "").split()
     # GREEK SMALL LETTER THETA
     if "LETTER" not in spelt:

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from dso.regressor.equations import Equations
+from dso.regressor.equations import as_text as equation_text
 
 PRECISION = 5
 """Significant digits of numbers in tables."""
@@ -18,7 +19,7 @@ def short_text(expression: Any) -> str:
     import sympy
 
     numbers = expression.atoms(sympy.Float)
-    return str(expression.xreplace({n: sympy.Float(n, PRECISION) for n in numbers}))
+    return equation_text(expression.xreplace({n: sympy.Float(n, PRECISION) for n in numbers}))
 
 
 def cells(equations: Equations, strategy: str) -> list[tuple[str, ...]]:

@@ -23,6 +23,8 @@ NEAR_BEST = 1.5
 """`best` chooses among equations whose loss is at most so many times the least."""
 MOST_WHOLE = 1e6
 """Greatest number that is shown as an integer."""
+ROUNDING = 1e-12
+"""Relative error that sympy's arithmetic on constants may have made."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ class Equations:
 
     def _text(self, program: Program) -> str:
         try:
-            return str(_with_integers(to_sympy(program.traversal, self.names)))
+            return as_text(_with_integers(to_sympy(program.traversal, self.names)))
         except Exception:  # what sympy cannot compare, it cannot always print
             return to_text(program.traversal, self.names)
 
@@ -251,16 +253,22 @@ class Equations:
         return frame
 
 
-def _with_integers(expression: Any) -> Any:
-    """Return an expression whose floating-point numbers that are whole are integers."""
+def as_text(expression: Any) -> str:
+    """Return a sympy expression as text, without trailing zeros."""
     import sympy
 
-    numbers = expression.atoms(sympy.Float)
-    whole = {
-        n: sympy.Integer(int(n))
-        for n in numbers
-        if float(n).is_integer() and abs(n) <= MOST_WHOLE
-    }
+    return sympy.sstr(expression, full_prec=False)
+
+
+def _with_integers(expression: Any) -> Any:
+    """Return an expression whose numbers are integers where they are, but for rounding, whole."""
+    import sympy
+
+    whole = {}
+    for number in expression.atoms(sympy.Float):
+        value = float(number)
+        if abs(value) <= MOST_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
+            whole[number] = sympy.Integer(round(value))
     return expression.xreplace(whole)
 
 

@@ -54,7 +54,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     niterations : int, optional
         Batches of expressions.
     n_samples, max_evals : int, optional
-        Expressions; the budget is the least of these three, 300 000 without `config`.
+        Expressions; the budget is the least of these three, 200 000 without `config`.
     timeout_in_seconds : float, optional
         Limit of the wall time for each target. A run that it ends is not reproducible.
     early_stop_condition : float or callable, optional
@@ -614,11 +614,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     @classmethod
     def from_file(
-        cls,
-        run_directory: str | os.PathLike[str],
-        *,
-        function_set: Sequence[Any] | None = None,
-        **parameters: Any,
+        cls, run_directory: str | os.PathLike[str], **parameters: Any
     ) -> DeepSymbolicRegressor:
         """Return the model of a run folder as it stands, also while its search goes on.
 
@@ -626,8 +622,6 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ----------
         run_directory : path
             ``output_directory/run_id`` of a fit.
-        function_set : list, optional
-            Needed where that of the fit holds token objects of your own.
         **parameters
             Replace those of the fit, e.g. `model_selection`.
         """
@@ -635,14 +629,12 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         state = read_estimator(Path(run_directory))
         model = cls(**{**state["parameters"], **parameters})
-        if function_set is not None:
-            model.function_set = function_set
         model.n_features_in_ = state["n_features_in"]
         if state["feature_names_in"] is not None:
             model.feature_names_in_ = np.array(state["feature_names_in"], dtype=object)
         model._original_names = state["original_names"]
         model.display_feature_names_in_ = np.array(state["display_feature_names_in"], dtype=object)
-        model._targets = read_equations(state, function_set)
+        model._targets = read_equations(state)
         if len(model._targets) < state["nout"]:
             logging.getLogger("dso").warning(
                 "%s: %d of %d targets have been begun so far.",

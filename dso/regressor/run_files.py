@@ -17,6 +17,8 @@ from dso.library import Library, create_tokens
 from dso.program import ProgramBatch
 from dso.regressor.equations import Equations, Found
 from dso.run_folder import write_text
+from dso.task.regression.benchmarks import function_sets
+from dso.task.regression.regression import DEFAULT_FUNCTION_SET
 
 FILE = "estimator.json"
 FORMAT = 1
@@ -81,12 +83,11 @@ def pysr_csv(equations: Equations) -> str:
 
 
 def library_plan(task_section: dict[str, Any], n_inputs: int) -> dict[str, Any]:
-    """Return from what a library is made; tokens that are objects cannot be written down."""
+    """Return from what a library is made."""
     functions = task_section["function_set"]
-    is_plain = functions is not None and all(isinstance(f, str | int | float) for f in functions)
     return {
         "n_inputs": n_inputs,
-        "function_set": functions if is_plain else None,
+        "function_set": function_sets()[DEFAULT_FUNCTION_SET] if functions is None else functions,
         "protected": task_section["protected"],
         "thresholds": task_section["decision_tree_threshold_set"],
     }
@@ -118,48 +119,29 @@ def read_estimator(folder: Path) -> dict[str, Any]:
     return state
 
 
-def read_equations(state: dict[str, Any], functions: Sequence[Any] | None) -> list[Equations]:
-    """Rebuild the equations of each target.
-
-    Parameters
-    ----------
-    state : dict
-        Of `read_estimator`.
-    functions : sequence or None
-        The function set, where it holds objects and so is not in the file.
-    """
-    return [_equations(target, state, functions) for target in state["targets"]]
+def read_equations(state: dict[str, Any]) -> list[Equations]:
+    """Rebuild the equations of each target from what `read_estimator` returned."""
+    return [_equations(target, state) for target in state["targets"]]
 
 
-def _equations(
-    plain: dict[str, Any], state: dict[str, Any], functions: Sequence[Any] | None
-) -> Equations:
-    plan = plain["library"]
-    functions = plan["function_set"] if functions is None else functions
-    if functions is None:
-        raise UserError("run_directory: its function_set holds tokens of your own; give it again.")
-    tokens = create_tokens(plan["n_inputs"], functions, plan["protected"], plan["thresholds"])
-    library = Library(tokens)
-    if library.names != plain["names"]:
-        raise UserError(
-            f"function_set: it makes the tokens {', '.join(library.names)}; the run had "
-            f"{', '.join(plain['names'])}."
-        )
+def _equations(plain: dict[str, Any], state: dict[str, Any]) -> Equations:
+    plan, errors = plain["library"], plain["errors"]
+    functions, thresholds = plan["function_set"], plan["thresholds"]
+    tokens = create_tokens(plan["n_inputs"], functions, plan["protected"], thresholds)
     return Equations(
-        library,
+        Library(tokens),
         state["display_feature_names_in"],
         state["original_names"],
         plan["protected"],
         _found(plain["front"]),
         _found(plain["hall_of_fame"]),
-        None if plain["errors"] is None else [_errors(one) for one in plain["errors"]],
+        None if errors is None else [_errors(one) for one in errors],
     )
 
 
 def _plain_equations(equations: Equations) -> dict[str, Any]:
     errors = equations.errors
     return {
-        "names": equations.library.names,
         "front": _plain_found(equations.front),
         "hall_of_fame": _plain_found(equations.hall_of_fame),
         "errors": None if errors is None else [_plain_errors(one) for one in errors],
