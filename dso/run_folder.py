@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from dso.errors import UserError
 
@@ -131,7 +131,7 @@ class IterationLog:
         self.path = path
         self._pace = Pace(save_freq)
         self._file: TextIO | None = None
-        self._is_begun = False
+        self._mode: Literal["w", "a"] = "w"
 
     def append(self, row: Mapping[str, object]) -> None:
         """Write the one row of an iteration; the first one brings the header."""
@@ -148,11 +148,10 @@ class IterationLog:
             One value per column.
         """
         if self._file is None:
-            mode = "a" if self._is_begun else "w"
-            self._file = open(self.path, mode, encoding="utf-8", newline="")  # noqa: SIM115
-            if not self._is_begun:
+            self._file = open(self.path, self._mode, encoding="utf-8", newline="")  # noqa: SIM115
+            if self._mode == "w":
                 rows = chain([columns], rows)
-            self._is_begun = True
+            self._mode = "a"
         csv.writer(self._file, lineterminator="\n").writerows(rows)
         if self._pace.is_due():
             self._file.flush()

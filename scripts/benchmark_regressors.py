@@ -1,10 +1,10 @@
 """Ten noisy data sets: DeepSymbolicRegressor beside gplearn and pyoperon, same data, same CPU time.
 
-The sets are scikit-learn's `diabetes`, `linnerud` (each of three targets), `make_regression` with
-noise, and Friedman's 1 to 3, each with noise of 10 % and 30 % of the deviation of y. A quarter of the
-rows is kept for the test. Every regressor has the same CPU-seconds, one thread, on the same machine
-and in the same run, one after the other: ours stops after so many, the others do as many generations
-as fit. R2 is on the test rows, the size that of the model which predicts, in tokens.
+The sets are scikit-learn's `diabetes`, `linnerud` (its first two targets), `make_regression` with
+noise, and Friedman's 1 to 3, each with noise of 10 % and 30 % of the deviation of y. A quarter of
+the rows is kept for the test. Every regressor has the same CPU-seconds, one thread, on the same
+machine and in the same run, one after the other: ours stops after so many, the others do as many
+generations as fit. R2 is on the test rows, the size that of the model which predicts, in tokens.
 
     pip install -e ".[bench]"
     python scripts/benchmark_regressors.py --seconds 10 --seeds 0 1 2 [--out logs/regressors.csv]

@@ -1,7 +1,7 @@
 """The operators over an array namespace, for libraries that differentiate: torch and jax.
 
-A namespace has numpy's names of the functions used here, and `cbrt`, `sigmoid` and `digamma`. Where a
-protected operator takes its other branch, the first one is computed from a harmless argument, so
+A namespace has numpy's names of the functions used here, and `cbrt`, `sigmoid` and `digamma`. Where
+a protected operator takes its other branch, the first one is computed from a harmless argument, so
 that its derivative is a number too.
 """
 

@@ -43,9 +43,7 @@ def jax_program(tokens: Sequence[Token]) -> dict[str, Any]:
     return {"callable": _callable(list(tokens), slots, namespace), "parameters": parameters}
 
 
-def _callable(
-    tokens: list[Token], slots: dict[int, int], jnp: Any
-) -> Callable[[Any, Any], Any]:
+def _callable(tokens: list[Token], slots: dict[int, int], jnp: Any) -> Callable[[Any, Any], Any]:
     def predictions(X: Any, parameters: Any) -> Any:
         X = jnp.asarray(X)
 

@@ -9,16 +9,23 @@ from collections.abc import Iterable
 
 from dso.library.functions import NAMES, OPERATORS
 
-_C_WORDS = """
-    auto bool char complex const default do double enum extern float goto imaginary inline int long
-    main register restrict short signed sizeof static struct switch typedef union unsigned void
-    volatile fabs log1p rint exp2 floor ceil round gamma tgamma lgamma
-""".split()
+_C_WORDS = (
+    "auto bool char complex const default do double enum extern float goto imaginary inline int "
+    "long main register restrict short signed sizeof static struct switch typedef union unsigned "
+    "void volatile fabs log1p rint exp2 floor ceil round gamma tgamma lgamma"
+)
 _OWN_WORDS = ["np", "predict", "input_row", "input_rows", "digamma", "pi", "e", "E", "I"]
 
 RESERVED = frozenset(
     word.lower()
-    for word in (*keyword.kwlist, *keyword.softkwlist, *_C_WORDS, *_OWN_WORDS, *NAMES, *OPERATORS)
+    for word in (
+        *keyword.kwlist,
+        *keyword.softkwlist,
+        *_C_WORDS.split(),
+        *_OWN_WORDS,
+        *NAMES,
+        *OPERATORS,
+    )
 )
 """Words that a name may not be, in lower case: those of Python and C, and operators."""
 

@@ -200,8 +200,7 @@ NUMPY = Language(
             "def protected_div(a, b):\n    return np.where(np.abs(b) > 0.001, a / b, 1.0)"
         ),
         "protected_log": (
-            "def protected_log(a):\n"
-            "    return np.where(np.abs(a) > 0.001, np.log(np.abs(a)), 0.0)"
+            "def protected_log(a):\n    return np.where(np.abs(a) > 0.001, np.log(np.abs(a)), 0.0)"
         ),
         "protected_exp": "def protected_exp(a):\n    return np.where(a < 100.0, np.exp(a), 0.0)",
         "protected_expneg": (

@@ -40,7 +40,9 @@ def latex(expression: Any, precision: int | None = 3) -> str:
     import sympy
 
     if precision is not None:
-        rounded = {number: sympy.Float(number, precision) for number in expression.atoms(sympy.Float)}
+        rounded = {
+            number: sympy.Float(number, precision) for number in expression.atoms(sympy.Float)
+        }
         expression = expression.xreplace(rounded)
     return sympy.latex(expression)
 

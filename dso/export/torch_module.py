@@ -51,7 +51,7 @@ class TorchProgram(torch.nn.Module):
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Return the predictions (N,) for rows `X` (N, D), in the precision of `X`."""
-        constants = self.constants.to(X.dtype)
+        constants = self.constants.to(X)
         namespace = _Namespace()
 
         def node(position: int, token: Token, arguments: list[torch.Tensor]) -> torch.Tensor:
@@ -62,7 +62,9 @@ class TorchProgram(torch.nn.Module):
             if isinstance(token, HardCodedConstant):
                 return X.new_tensor(token.value)
             if isinstance(token, StateChecker):
-                return torch.where(X[:, token.state_index] < token.threshold, *arguments)
+                a, b = arguments
+                return torch.where(X[:, token.state_index] < token.threshold, a, b)
             return FORMS[operator_of(token, "torch").name](namespace, *arguments)
 
-        return fold(self.tokens, node).expand(len(X))
+        values: torch.Tensor = fold(self.tokens, node)
+        return values.expand(len(X))

@@ -46,9 +46,11 @@ def cells(equations: Equations, strategy: str) -> list[tuple[str, ...]]:
 
 def as_text(name: str, targets: list[Equations], strategy: str) -> str:
     """Return one table for each target."""
-    return f"{name}.equations_ = [\n" + ",\n".join(
-        _table(cells(equations, strategy)) for equations in targets
-    ) + "\n]"
+    return (
+        f"{name}.equations_ = [\n"
+        + ",\n".join(_table(cells(equations, strategy)) for equations in targets)
+        + "\n]"
+    )
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:

@@ -212,7 +212,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             value = getattr(self, name)
             if value is None or (callable(value) and name == "early_stop_condition"):
                 continue
-            if isinstance(value, bool | str) or not np.isscalar(value) or not value > 0:
+            is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not (is_number and value > 0):
                 others = " or a function of (loss, complexity)" if name[0] == "e" else ""
                 raise UserError(f"{name}: {value!r}; expected a number > 0{others}.")
         if self.callback is not None and not callable(self.callback):
@@ -237,8 +238,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if variable_names is not None:
             if isinstance(variable_names, str) or len(variable_names) != self.n_features_in_:
                 raise UserError(
-                    f"variable_names: {variable_names!r}; expected {self.n_features_in_} names, one "
-                    "for each column of X."
+                    f"variable_names: {variable_names!r}; expected {self.n_features_in_} names, "
+                    "one for each column of X."
                 )
             names = variable_names
         if names is None:
@@ -269,7 +270,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._name_run(before)
         writer = self._writer(config)
         self._targets: list[Equations] = []
-        self._searches = []
+        self._searches: list[Search | None] = []
         self._stop_reasons: list[str] = []
         for k, part in enumerate(rows):
             search = before[k] if before else None
@@ -398,7 +399,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _for_each(self, of_target: Callable[[Equations, int], Any], index: Any = None) -> Any:
         """Return the answer for the selected, or given, row of the target; a list for several."""
         targets = self._fitted()
-        indices = [index] * len(targets)
+        indices: list[Any] = [index] * len(targets)
         if isinstance(index, Sequence) and not isinstance(index, str):
             if len(index) != len(targets):
                 raise UserError(
@@ -499,7 +500,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if name not in COLUMNS:
                 raise unknown("column", name, COLUMNS, "latex_table")
         targets = self._fitted()
-        wanted: list[Any] = [indices] if self.nout_ == 1 else list(indices or [None] * self.nout_)
+        wanted: list[Any] = [indices]
+        if self.nout_ > 1:
+            wanted = list(indices) if indices is not None else [None] * self.nout_
         tables = []
         for k, (equations, rows) in enumerate(zip(targets, wanted, strict=True)):
             front, scores = equations.front, equations.scores
@@ -589,7 +592,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     # ------------------------------------------------------------------------ shown, and stored
 
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:  # noqa: N803
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         if not hasattr(self, "_targets"):
             return super().__repr__(N_CHAR_MAX)
         from dso.regressor.display import as_text

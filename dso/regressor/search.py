@@ -106,7 +106,7 @@ class Search:
         inputs = [library.names[token] for token in library.input_tokens]
         texts = dict.fromkeys(form.format(x=x) for form in forms for x in inputs)
         known = [text for text in texts if set(text.split(",")) <= set(library.names)]
-        programs = ProgramBatch.from_rows([library.actionize(text) for text in known])
+        programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in known])
         is_allowed = optimizer.prior.allowed(programs)
         if self._least_length() == 1:
             # The sampler never writes them, as the first token has to be an operator.

@@ -64,9 +64,9 @@ def programs(draw: st.DrawFn, least: int | None = None, depth: int = 4) -> Progr
 
 
 def noisy_values(program: Program) -> tuple[np.ndarray, np.ndarray]:
-    """Return values (N,) with a little noise on every node, and rows where all went well, (N,) bool.
+    """Return values (N,) with a little noise on every node, and the plain rows, (N,) bool.
 
-    These are rows where every intermediate value is finite and no protected operator has to protect.
+    In those every intermediate value is finite and no protected operator has to protect.
     """
     random = np.random.default_rng(1)
     is_plain = np.ones(len(X), dtype=bool)

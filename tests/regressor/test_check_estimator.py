@@ -6,5 +6,5 @@ from dso import DeepSymbolicRegressor
 
 
 @parametrize_with_checks([DeepSymbolicRegressor(n_samples=500, n_jobs=1, verbosity=0)])
-def test_scikit_learn(estimator, check) -> None:  # noqa: ANN001
+def test_scikit_learn(estimator, check) -> None:
     check(estimator)

@@ -250,9 +250,7 @@ def _of_rows(
         y_label += " where the weight is not 0"
     _check_targets(y, y_label, weights)
     names = input_names or _default_names(X.shape[1])
-    return Dataset(
-        name, X, y, X, y, y, names, weights_train=weights, weights_test=weights
-    )
+    return Dataset(name, X, y, X, y, y, names, weights_train=weights, weights_test=weights)
 
 
 def _with_validation(data: Dataset, fraction: float, seed: int) -> Dataset:

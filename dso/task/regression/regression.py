@@ -342,9 +342,7 @@ def _quick_test_rows(data: Dataset) -> Rows:
     return np.sort(random.choice(n_rows, QUICK_TEST_ROWS, replace=False))
 
 
-def _nmse(
-    prediction: np.ndarray, y: np.ndarray, weights: np.ndarray | None, rows: Rows
-) -> float:
+def _nmse(prediction: np.ndarray, y: np.ndarray, weights: np.ndarray | None, rows: Rows) -> float:
     """Return the mean squared error in some rows, in units of the variance of all targets."""
     part = None if weights is None else weights[rows]
     with np.errstate(over="ignore", invalid="ignore"):
