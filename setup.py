@@ -53,9 +53,10 @@ def native_core() -> Pybind11Extension:
 
 CONTROL = ["gymnasium[box2d,mujoco]>=1.0"]
 TENSORBOARD = ["tensorboard>=2.16"]
+PLOTS = ["matplotlib>=3.9"]
 JAX = ["jax>=0.4.30"]
-PLOT = ["matplotlib>=3.8"]
 BENCH = ["gplearn>=0.4.3", "pyoperon>=0.6"]
+BROWSER = ["playwright>=1.40"]
 TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3", "jsonschema>=4.20"]
 
 if __name__ == "__main__":
@@ -77,6 +78,7 @@ if __name__ == "__main__":
         package_data={
             "dso.shipped_config": ["*.json", "examples/*/*"],
             "dso.task.regression": ["*.json"],
+            "dso.report": ["assets/*"],
         },
         install_requires=[
             "torch>=2.4",
@@ -94,11 +96,12 @@ if __name__ == "__main__":
         extras_require={
             "control": CONTROL,
             "tensorboard": TENSORBOARD,
+            "plots": PLOTS,
             "jax": JAX,
-            "plot": PLOT,
             "bench": BENCH,
-            "all": [*CONTROL, *TENSORBOARD, *JAX, *PLOT],
-            "test": [*CONTROL, *TENSORBOARD, *PLOT, *TEST],
+            "browser": BROWSER,
+            "all": [*CONTROL, *TENSORBOARD, *PLOTS, *JAX],
+            "test": [*CONTROL, *TENSORBOARD, *PLOTS, *TEST],
         },
         ext_modules=[native_core()],
         cmdclass={"build_ext": BuildExt},

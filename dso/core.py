@@ -19,12 +19,14 @@ from dso.config import Config, load_config, validate
 from dso.memory import complexity_measure
 from dso.parts import (
     make_evaluator,
+    make_judge,
     make_memory,
     make_policy,
     make_policy_optimizer,
     make_prior,
     make_queue,
     make_recorders,
+    make_row_batches,
     make_stopping,
     make_task,
     max_attempts,
@@ -137,7 +139,8 @@ class DeepSymbolicOptimizer:
         self.policy = make_policy(config, self.task, self.prior, stream_seed)
         self.policy_optimizer = make_policy_optimizer(config, self.policy, stream_seed)
         self.evaluator = make_evaluator(config, self.task)
-        self.reports = Reports(self.library, self.task, self.evaluator)
+        self.judge = make_judge(config, self.task)
+        self.reports = Reports(self.library, self.task, self.evaluator, self.judge)
         self.trainer = Trainer(
             policy=self.policy,
             evaluator=self.evaluator,
@@ -157,6 +160,8 @@ class DeepSymbolicOptimizer:
             queue=make_queue(config, self.policy_optimizer, stream_seed),
             max_attempts=max_attempts(config),
             warm_start=config.training.warm_start,
+            judge=self.judge,
+            row_batches=make_row_batches(self.task, self.evaluator, self.judge, stream_seed),
             is_success=self._is_success if config.training.early_stopping else None,
             masking_report=self.prior.masking_report,
         )
@@ -274,7 +279,8 @@ class DeepSymbolicOptimizer:
         Returns
         -------
         dict
-            ``seed``, ``r``, what `Task.evaluate` says, ``expression``, ``traversal``, ``program``,
+            ``seed``, ``r``, ``r_val`` where rows were set aside, what `Task.evaluate` says,
+            ``expression``, ``traversal``, ``program``,
             ``error_<operator>`` and ``error_node_<category>`` (see `TrainStats.invalid_summary`),
             ``n_samples``, ``n_cached``. Without any valid program ``r`` is -inf and expression,
             traversal and program are None.
@@ -289,7 +295,7 @@ class DeepSymbolicOptimizer:
         program = self._best_program()
         return {
             "seed": self.seed,
-            "r": trainer.standing.r_best,
+            **self._rewards(),
             **({} if program is None else self.task.final_evaluation(program)),
             "expression": self._expression() or None,
             "traversal": None if program is None else repr(program),
@@ -306,6 +312,14 @@ class DeepSymbolicOptimizer:
             self.log.close()
         for recorder in self.recorders:
             recorder.close()
+
+    def _rewards(self) -> dict[str, float]:
+        """Return the reward of the best program on the training rows, and on those set aside."""
+        assert self.trainer is not None
+        best, r_best = self.trainer.best, self.trainer.standing.r_best
+        if best is None or best.training is None:
+            return {"r": r_best}
+        return {"r": float(best.training[0]), "r_val": r_best}
 
     def _best_program(self) -> Program | None:
         assert self.trainer is not None

@@ -15,7 +15,8 @@ import numpy as np
 from dso.config import Config
 from dso.config.config import TASK_DEFAULTS
 from dso.errors import UserError
-from dso.evaluation import Evaluator, ProgramArchive, make_fitter
+from dso.evaluation import Evaluator, ProgramArchive, RowBatches, make_fitter
+from dso.judge import Judge
 from dso.memory import PriorityQueue, ProgramMemory
 from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
 from dso.prior import JointPrior, make_joint_prior
@@ -69,6 +70,16 @@ def make_evaluator(config: Config, task: Task) -> Evaluator:
     )
 
 
+def make_judge(config: Config, task: Task) -> Judge | None:
+    """Build who rewards what is kept, where the search does not see all rows of data."""
+    n_rows = getattr(task, "n_train_rows", 0)
+    sees_all = getattr(task, "n_search_rows", n_rows) == n_rows
+    if sees_all:
+        return Judge(task, None) if getattr(task, "n_validation_rows", 0) else None
+    fitter = make_fitter(task, config.training.const_optimizer, config.training.const_params)
+    return Judge(task, Evaluator(task, task.library, fitter=fitter))
+
+
 def make_archive(config: Config, task: Task) -> ProgramArchive | None:
     """Build the store of programs that the cache dump needs, if one is asked for."""
     if not config.logging.save_cache or config.experiment.logdir is None:
@@ -77,6 +88,21 @@ def make_archive(config: Config, task: Task) -> ProgramArchive | None:
         logger.warning("logging.save_cache: rewards with noise are not cached; nothing to save.")
         return None
     return ProgramArchive(config.logging.save_cache_r_min)
+
+
+def make_row_batches(
+    task: Task, evaluator: Evaluator, judge: Judge | None, seed: int
+) -> RowBatches | None:
+    """Build what chooses the rows that the search sees, where it does not see all."""
+    if judge is None or judge.evaluator is None:
+        return None
+    batches = RowBatches(evaluator, task, seed)
+    logger.info(
+        "task.batching: the search sees %d of %d rows at a time; what it keeps is rewarded on all.",
+        batches.n_rows,
+        judge.task.n_train_rows,
+    )
+    return batches
 
 
 def data_ranges(task: Task) -> dict[str, np.ndarray]:

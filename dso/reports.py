@@ -11,6 +11,7 @@ from dso.run_folder import Row, RunFolder
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
+    from dso.judge import Judge
     from dso.library import Library
     from dso.program.program_batch import ProgramBatch
     from dso.task import Task
@@ -32,12 +33,17 @@ class Reports:
     task : Task
     evaluator : Evaluator
         Knows how often a program was drawn.
+    judge : Judge, optional
+        Where it has an evaluator, that is who knows the reward of a program.
     """
 
-    def __init__(self, library: Library, task: Task, evaluator: Evaluator) -> None:
+    def __init__(
+        self, library: Library, task: Task, evaluator: Evaluator, judge: Judge | None = None
+    ) -> None:
         self.library = library
         self.task = task
         self.evaluator = evaluator
+        self._scorer = (judge and judge.evaluator) or evaluator
         self._described: dict[int, Row] = {}
 
     def program(self, programs: ProgramBatch, i: int = 0) -> Program:
@@ -48,7 +54,7 @@ class Reports:
             programs.row(i),
             programs.constants[i],
             protected=protected,
-            scorer=self.evaluator,
+            scorer=self._scorer,
         )
 
     def tables(self, *parts: ScoredPrograms) -> list[list[Row]]:
@@ -72,7 +78,8 @@ class Reports:
             rows.append(
                 {
                     "complexity": _whole(scored.complexities[i]),
-                    "r": float(scored.rewards[i]),
+                    "r": float(scored.training_rewards[i]),
+                    **({} if scored.training is None else {"r_val": float(scored.rewards[i])}),
                     "count_on_policy": int(on_policy[i]),
                     "count_off_policy": int(off_policy[i]),
                     **known,

@@ -29,7 +29,10 @@ class Standing:
     seconds : float
         Wall time since the run started.
     r_best : float
-        Best reward of a valid program; -inf before there is one.
+        Best reward of a valid program, by which programs are ranked; -inf before there is one.
+    r_train : float
+        Reward of that program on the training rows where others were set aside to rank by them;
+        else inf.
     best_iteration : int
         Iteration (from 1) in which `r_best` was reached; 0 before there is one.
     success : bool
@@ -40,6 +43,7 @@ class Standing:
     n_samples: int = 0
     seconds: float = 0.0
     r_best: float = float("-inf")
+    r_train: float = float("inf")
     best_iteration: int = 0
     success: bool = False
 
@@ -93,7 +97,7 @@ class Stopping:
             return self._requested
         if self.early_stopping and standing.success:
             return "the best program is a success"
-        if self.reward_threshold is not None and standing.r_best >= self.reward_threshold:
+        if self.reward_threshold is not None and _reached(standing) >= self.reward_threshold:
             return f"the best reward reached reward_threshold = {self.reward_threshold:g}"
         if standing.n_samples >= self.n_samples:
             return f"n_samples = {self.n_samples} are spent"
@@ -127,6 +131,11 @@ class Stopping:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _reached(standing: Standing) -> float:
+    """Return the reward that the best program has on the rows set aside and on the others."""
+    return min(standing.r_best, standing.r_train)
 
 
 class DeadEndWatch:

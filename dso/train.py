@@ -18,7 +18,8 @@ from dso.train_stats import COLUMNS, TrainStats
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dso.evaluation import Evaluator, Scores
+    from dso.evaluation import Evaluator, RowBatches, Scores
+    from dso.judge import Judge
     from dso.library import Library
     from dso.policy import Policy
     from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
@@ -78,6 +79,11 @@ class Trainer:
         Sample up to so many times in an iteration, until `batch_size` programs are there that were
         never evaluated before (the evaluator must remember keys); the others that came up on the
         way are learned from and counted too. None samples once, whatever comes.
+    judge : Judge, optional
+        Rewards what is worth keeping on more rows of data than the search sees. Without it the
+        rewards of the search are those that are kept.
+    row_batches : RowBatches, optional
+        Chooses the rows that the search sees.
     warm_start : int, optional
         Programs that are sampled, evaluated and counted before the first iteration to fill the
         memory of the risk filter, if that has one; None is `batch_size`.
@@ -105,6 +111,8 @@ class Trainer:
         queue: PriorityQueue | None = None,
         max_attempts: int | None = None,
         warm_start: int | None = None,
+        judge: Judge | None = None,
+        row_batches: RowBatches | None = None,
         is_success: Callable[[ProgramBatch], bool] | None = None,
         masking_report: Callable[[ProgramBatch], str] = str,
     ) -> None:
@@ -122,6 +130,8 @@ class Trainer:
         self.pareto_front = ParetoFront() if save_pareto_front else None
         self.queue = queue
         self.max_attempts = max_attempts
+        self.judge = judge
+        self.row_batches = row_batches
         self.warm_start = batch_size if warm_start is None else warm_start
         self.stats = TrainStats(library.names)
         self.dead_ends = DeadEndWatch()
@@ -139,6 +149,7 @@ class Trainer:
             Programs to learn from in place of what the policy would have drawn.
         """
         start = time.perf_counter()
+        self._choose_rows()
         self._fill_memory()
         batch = self._sample() if override is None else override
         scores = self.evaluator.evaluate(batch.programs, self.standing.iteration, batch.on_policy)
@@ -186,6 +197,13 @@ class Trainer:
         name = f"sample again {attempt}" if attempt else "sample"
         return self.policy.sample(n, Stream(self.seed, name, self.standing.iteration))
 
+    def _choose_rows(self) -> None:
+        """Let the search see other rows where it is time to."""
+        if self.row_batches is None or not self.row_batches.start(self.standing.iteration):
+            return
+        if self.risk_filter.memory is not None:
+            self.risk_filter.memory.rescore(self.evaluator.rewards)
+
     def _fill_memory(self) -> None:
         """Before the first iteration, give a memory something to start from."""
         memory, n_rows = self.risk_filter.memory, self.warm_start
@@ -222,7 +240,10 @@ class Trainer:
         if not rows.any():
             return {}
         if self.queue is not None:
-            self.queue.update(scored[rows].best())
+            best = scored[rows].best()
+            if self.judge is not None:
+                best = self.judge.judge(best, self.standing.iteration)
+            self.queue.update(best)
         batch = batch[rows]
         statistics = self.policy_optimizer.step(batch, baseline, self.queue)
         if self.risk_filter.memory is not None:
@@ -232,11 +253,14 @@ class Trainer:
 
     def _remember(self, scored: ScoredPrograms) -> None:
         """Offer the batch to hall of fame and front, and look for a new best program."""
+        if self.judge is not None:
+            kept = self.hall_of_fame, self.pareto_front
+            scored = self.judge.select(scored, *kept, self.standing.iteration)
         if self.hall_of_fame is not None:
             self.hall_of_fame.update(scored)
         if self.pareto_front is not None:
             self.pareto_front.update(scored)
-        if scored.rewards.max() > self.standing.r_best:
+        if scored.rewards.max(initial=-np.inf) > self.standing.r_best:
             self._set_best(scored.best())
 
     def _set_best(self, best: ScoredPrograms) -> None:
@@ -244,6 +268,7 @@ class Trainer:
         self.standing = replace(
             self.standing,
             r_best=float(best.rewards[0]),
+            r_train=np.inf if best.training is None else float(best.training[0]),
             best_iteration=self.standing.iteration + 1,
             success=self.is_success is not None and self.is_success(best.programs),
         )
@@ -268,4 +293,5 @@ class Trainer:
             time=seconds,
             nevals=self.standing.n_samples,
         )
-        return {name: row[name] for name in COLUMNS}
+        row = {name: row[name] for name in COLUMNS}
+        return row if self.row_batches is None else {**row, "n_rows": self.row_batches.n_rows}

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from dso import DeepSymbolicOptimizer
 from dso.config import load_config
@@ -84,6 +85,24 @@ def override(config: dict, assignments: list[str]) -> None:
         config[section][key] = json.loads(value)
 
 
+def summary(path: Path) -> str:
+    """Return a Markdown table of the rows written so far; medians are of recovered runs."""
+    rows = pd.read_csv(path)
+    lines = [
+        "| Benchmark | Recovered | Median samples | Median CPU-seconds |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, runs in rows.groupby("benchmark", sort=False):
+        found = runs[runs["recovered"]]
+        medians = (
+            f"{found['n_samples'].median():,.0f} | {found['seconds'].median():.1f}"
+            if len(found)
+            else "|"
+        )
+        lines.append(f"| {name} | {len(found)} of {len(runs)} | {medians} |".replace(",", " "))
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run what is missing from the table, then print it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -115,6 +134,7 @@ def main() -> None:
                 writer.writerow(row)
                 file.flush()
                 print(*(f"{key}={value}" for key, value in row.items()), flush=True)
+    print(summary(arguments.out))
 
 
 if __name__ == "__main__":

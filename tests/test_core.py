@@ -395,7 +395,6 @@ def test_bad_values_are_refused_by_name(section, values, message):
     [
         ("gp_meld", {"run_gp_meld": True}, "gp_meld.run_gp_meld"),
         ("checkpoint", {"load_path": "x"}, "checkpoint.load_path"),
-        ("task", {"validation_fraction": 0.2}, "task.validation_fraction"),
         ("task", {"function_set": ["add", "poly"]}, "'poly' cannot be fitted"),
     ],
 )

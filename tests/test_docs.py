@@ -10,6 +10,8 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner
 
+import dso.logeval
+import dso.report.__main__
 import dso.run
 from dso.config import Config, load_config
 from dso.library.functions import OPERATORS
@@ -25,6 +27,11 @@ PAGES = [
     *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CONTRIBUTING", "THIRD_PARTY")),
 ]
 N_SAMPLES = 1000
+COMMANDS = {
+    "dso.run": dso.run.main,
+    "dso.logeval": dso.logeval.main,
+    "dso.report": dso.report.__main__.main,
+}
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -80,7 +87,7 @@ class Reader:
         self.session: dict[str, object] = {}
 
     def follow(self, kind: str, text: str) -> None:
-        """Save a block that names a file, run one of Python, and every `python -m dso.run`."""
+        """Save a block that names a file, run one of Python, and each `python -m dso...`."""
         file = FILE_NAME.match(text)
         if file:
             (self.folder / file[1]).write_text(text)
@@ -91,8 +98,8 @@ class Reader:
                 self.call(shlex.split(line, comments=True))
 
     def call(self, words: list[str]) -> None:
-        if words[:3] == ["python", "-m", "dso.run"]:
-            outcome = CliRunner().invoke(dso.run.main, words[3:])
+        if words[:2] == ["python", "-m"] and words[2] in COMMANDS:
+            outcome = CliRunner().invoke(COMMANDS[words[2]], words[3:])
             assert outcome.exit_code == 0, outcome.output
         for word in words:
             assert not word.startswith("scripts/") or (ROOT / word).exists(), word

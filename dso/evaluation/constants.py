@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,14 +71,23 @@ class ConstantFitter:
     """
 
     def __init__(self, task: Any, options: FitOptions | None = None) -> None:
-        self.task = task
         self.options = options or FitOptions()
+        self._key = Stream(0, "constants").key
+        self._aim_at(task)
+
+    def _aim_at(self, task: Any) -> None:
+        self.task = task
         self.data: Any = getattr(task, "fit_data", None)
         self.is_least_squares = self.data is not None and bool(task.is_least_squares)
         self.reward = reward_while_fitting(task)
-        self._key = Stream(0, "constants").key
 
-    def fit(self, programs: ProgramBatch) -> ProgramBatch:
+    def of(self, task: Any) -> ConstantFitter:
+        """Return a fitter with the same options for another task, e.g. one with other rows."""
+        other = copy(self)
+        other._aim_at(task)
+        return other
+
+    def fit(self, programs: ProgramBatch, first: np.ndarray | None = None) -> ProgramBatch:
         """Return programs with their constants.
 
         A number that is given with a program stays; the others are fitted. The result for a program
@@ -87,6 +97,8 @@ class ConstantFitter:
         ----------
         programs : ProgramBatch
             (B, K'), NaN where a constant is not known.
+        first : (B, K'') float64, optional
+            Where the fit starts; NaN is 1. Default: ones.
 
         Returns
         -------
@@ -99,7 +111,12 @@ class ConstantFitter:
         rows = np.flatnonzero((np.isnan(given) & ~np.isnan(start.constants)).any(axis=1))
         if len(rows) == 0:
             return start
-        fitted = self._fit(start[rows], *self._bounds(given[rows], start.constants[rows]))
+        bounds = self._bounds(given[rows], start.constants[rows])
+        if first is not None:
+            first = widened(first, start.constants.shape[1])
+            is_known = np.isnan(given) & ~np.isnan(first) & ~np.isnan(start.constants)
+            start = replace(start, constants=np.where(is_known, first, start.constants))
+        fitted = self._fit(start[rows], *bounds)
         constants = start.constants.copy()
         constants[rows] = fitted
         return replace(start, constants=constants)

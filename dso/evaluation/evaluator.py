@@ -114,7 +114,28 @@ class Evaluator:
         """Programs whose reward is remembered."""
         return len(self._cache)
 
-    def evaluate(self, programs: ProgramBatch, iteration: int, on_policy: np.ndarray) -> Scores:
+    def change_task(self, task: Any, iteration: int) -> None:
+        """Score under another task, e.g. on other rows, from now on.
+
+        Parameters
+        ----------
+        task : Task
+            With the same library.
+        iteration : int
+            From which on rewards are of this task; those of earlier ones are forgotten.
+        """
+        self.task = task
+        if self.fitter is not None:
+            self.fitter = self.fitter.of(task)
+        self._cache.expire_before(iteration)
+
+    def evaluate(
+        self,
+        programs: ProgramBatch,
+        iteration: int,
+        on_policy: np.ndarray,
+        first_constants: np.ndarray | None = None,
+    ) -> Scores:
         """Score a batch.
 
         Parameters
@@ -124,6 +145,8 @@ class Evaluator:
             Tells the age of what is remembered.
         on_policy : (B,) bool
             Which of the counters a row belongs to.
+        first_constants : (B, K) float64, optional
+            Constants from which fits start. Default: ones.
         """
         keys = program_keys(programs)
         if self._seen is not None:
@@ -132,19 +155,22 @@ class Evaluator:
         is_first = first == np.arange(len(keys))
         if getattr(self.task, "stochastic", False):
             rows = (np.cumsum(is_first) - 1)[first]
-            programs = self._with_constants(programs[is_first])[rows]
+            start = None if first_constants is None else first_constants[is_first]
+            programs = self._with_constants(programs[is_first], start)[rows]
             verdicts = self._score(programs)
             return self._scores(programs, verdicts, np.ones(len(programs), bool), len(programs))
         found, *known, constants = self._cache.lookup(keys)
-        is_new = ~found & is_first
-        if is_new.any():
-            new = self._with_constants(programs[is_new])
+        is_due = ~found & is_first
+        is_new = is_due & ~self._cache.contains(keys)
+        if is_due.any():
+            start = None if first_constants is None else first_constants[is_due]
+            new = self._with_constants(programs[is_due], start)
             scored = self._score(new)
             kept = new.constants if self.fitter is not None else None
-            self._cache.insert(keys[is_new], *scored, iteration, kept)
+            self._cache.insert(keys[is_due], *scored, iteration, kept)
             if self.archive is not None:
-                self.archive.add(keys[is_new], new, scored.rewards)
-            rows = (np.cumsum(is_new) - 1)[first]
+                self.archive.add(keys[is_due], new, scored.rewards)
+            rows = (np.cumsum(is_due) - 1)[first]
             known = [
                 np.where(found, old, fresh[rows]) for old, fresh in zip(known, scored, strict=True)
             ]
@@ -155,7 +181,7 @@ class Evaluator:
         else:
             width = int(constant_counts(self.library, programs).max(initial=0))
             programs = replace(programs, constants=widened(constants, width))
-        return self._scores(programs, Verdicts(*known), is_new, int(is_new.sum()))
+        return self._scores(programs, Verdicts(*known), is_new, int(is_due.sum()))
 
     def counts(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return how often each key (B,) came from the policy and from elsewhere, as remembered."""
@@ -177,6 +203,14 @@ class Evaluator:
         if found[0]:
             return float(rewards[0])
         return float(self._score(self._with_constants(batch)).rewards[0])
+
+    def rewards(self, programs: ProgramBatch) -> np.ndarray:
+        """Return the rewards (B,) of programs that have constants already, fitted anew.
+
+        Nothing is counted or remembered.
+        """
+        bare = replace(programs, constants=np.empty((len(programs), 0)))
+        return self._score(self._with_constants(bare, programs.constants)).rewards
 
     def test(self, program: Program) -> dict[str, Any]:
         """Return the task's test results of one program."""
@@ -210,13 +244,15 @@ class Evaluator:
         operators = np.where(verdicts.node >= 0, failing, -1).astype(np.int16)
         return Scores(*verdicts, operators, is_new, n_evaluated, programs.constants)
 
-    def _with_constants(self, programs: ProgramBatch) -> ProgramBatch:
+    def _with_constants(
+        self, programs: ProgramBatch, first: np.ndarray | None = None
+    ) -> ProgramBatch:
         """Return programs with the numbers that they are executed with."""
         if self.library.const_token is None:
             return programs
         if self.fitter is None:
             return with_ones(self.library, programs)
-        return self.fitter.fit(programs)
+        return self.fitter.fit(programs, first)
 
     def _score(self, programs: ProgramBatch) -> Verdicts:
         if hasattr(self.task, "rewards"):

@@ -16,17 +16,8 @@ _C_WORDS = (
 )
 _OWN_WORDS = ["np", "predict", "input_row", "input_rows", "digamma", "pi", "e", "E", "I"]
 
-RESERVED = frozenset(
-    word.lower()
-    for word in (
-        *keyword.kwlist,
-        *keyword.softkwlist,
-        *_C_WORDS.split(),
-        *_OWN_WORDS,
-        *NAMES,
-        *OPERATORS,
-    )
-)
+_LANGUAGES = (*keyword.kwlist, *keyword.softkwlist, *_C_WORDS.split(), *_OWN_WORDS)
+RESERVED = frozenset(word.lower() for word in (*_LANGUAGES, *NAMES, *OPERATORS))
 """Words that a name may not be, in lower case: those of Python and C, and operators."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,11 @@ class ProgramMemory:
         is_last = _is_first(programs.keys()[::-1])[::-1]
         rows = np.flatnonzero(is_last)[-self.capacity :]
         self.programs, self.rewards = programs[rows], rewards[rows]
+
+    def rescore(self, rewards_of: Callable[[ProgramBatch], np.ndarray]) -> None:
+        """Reward what is remembered anew, since rewards have another meaning now."""
+        if len(self):
+            self.rewards = rewards_of(self.programs)
 
     def distribution(
         self, programs: ProgramBatch, rewards: np.ndarray

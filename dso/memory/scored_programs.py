@@ -20,11 +20,15 @@ class ScoredPrograms:
     rewards : (B,) float64
         -inf marks a row that must never be remembered (an invalid program).
     complexities : (B,) float64
+    training : (B,) float64, optional
+        Rewards on the rows of data that programs are fitted to, where they are ranked by others.
+        Default: `rewards`.
     """
 
     programs: ProgramBatch
     rewards: np.ndarray
     complexities: np.ndarray
+    training: np.ndarray | None = None
 
     @staticmethod
     def empty() -> ScoredPrograms:
@@ -35,7 +39,15 @@ class ScoredPrograms:
         return len(self.programs)
 
     def __getitem__(self, rows: Rows) -> ScoredPrograms:
-        return ScoredPrograms(self.programs[rows], self.rewards[rows], self.complexities[rows])
+        training = None if self.training is None else self.training[rows]
+        return ScoredPrograms(
+            self.programs[rows], self.rewards[rows], self.complexities[rows], training
+        )
+
+    @property
+    def training_rewards(self) -> np.ndarray:
+        """Rewards on the rows that programs are fitted to, (B,) float64."""
+        return self.rewards if self.training is None else self.training
 
     @staticmethod
     def concatenate(parts: Sequence[ScoredPrograms]) -> ScoredPrograms:
@@ -44,6 +56,9 @@ class ScoredPrograms:
             ProgramBatch.concatenate([part.programs for part in parts]),
             np.concatenate([part.rewards for part in parts]),
             np.concatenate([part.complexities for part in parts]),
+            None
+            if all(part.training is None for part in parts)
+            else np.concatenate([part.training_rewards for part in parts]),
         )
 
     def ranked(self) -> ScoredPrograms:
@@ -82,13 +97,16 @@ class ScoredPrograms:
             "constants": self.programs.constants,
             "rewards": self.rewards,
             "complexities": self.complexities,
+            "training": self.training_rewards,
         }
 
     @staticmethod
     def from_state_dict(state: dict[str, np.ndarray]) -> ScoredPrograms:
         """Rebuild from `state_dict`."""
         programs = ProgramBatch(state["tokens"], state["lengths"], state["constants"])
-        return ScoredPrograms(programs, state["rewards"], state["complexities"])
+        return ScoredPrograms(
+            programs, state["rewards"], state["complexities"], state.get("training")
+        )
 
 
 def _sortable_tokens(tokens: np.ndarray) -> np.ndarray:

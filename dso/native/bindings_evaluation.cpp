@@ -64,7 +64,8 @@ struct Job {
                 body(machine, p);
             }
         };
-        parallel_for(programs.n_programs, n_threads, kProgramsPerChunk, chunk_of_programs);
+        parallel_for(programs.n_programs, n_threads, chunk_size(kProgramsPerChunk, data.n_rows()),
+                     chunk_of_programs);
     }
 
     static const Array<double>& require_matrix(const Array<double>& X) {
@@ -192,6 +193,7 @@ static py::tuple cache_lookup(RewardCache& cache, const Array<uint64_t>& keys) {
     std::fill(constants.mutable_data(), constants.mutable_data() + n * K, kNaN);
     for (py::ssize_t i = 0; i < n; ++i) {
         const CacheEntry* entry = cache.find(keys.data()[i]);
+        if (entry && !cache.is_valid(*entry)) entry = nullptr;
         if (entry) std::copy_n(cache.constants(*entry), K, constants.mutable_data() + i * K);
         found.mutable_data()[i] = entry != nullptr;
         rewards.mutable_data()[i] = entry ? entry->reward : kNaN;
@@ -216,10 +218,20 @@ static void cache_insert(RewardCache& cache, const Array<uint64_t>& keys,
         throw std::invalid_argument("constants: (B, K), one row per key");
     const size_t K = constants ? constants->shape(1) : 0;
     cache.widen(K);
-    for (py::ssize_t i = 0; i < keys.size(); ++i)
-        cache.insert({keys.data()[i], rewards.data()[i], 0, 0, iteration,
+    for (py::ssize_t i = 0; i < keys.size(); ++i) {
+        const CacheEntry* expired = cache.find(keys.data()[i]);
+        cache.insert({keys.data()[i], rewards.data()[i], expired ? expired->on_policy : 0,
+                      expired ? expired->off_policy : 0, iteration,
                       static_cast<int16_t>(node.data()[i]), cause.data()[i], true},
                      K ? constants->data() + i * K : nullptr, K);
+    }
+}
+
+static py::array_t<bool> cache_contains(RewardCache& cache, const Array<uint64_t>& keys) {
+    py::array_t<bool> found(keys.size());
+    for (py::ssize_t i = 0; i < keys.size(); ++i)
+        found.mutable_data()[i] = cache.find(keys.data()[i]) != nullptr;
+    return found;
 }
 
 static void cache_count(RewardCache& cache, const Array<uint64_t>& keys,
@@ -341,6 +353,9 @@ void bind_evaluation(py::module_& m) {
         .def("lookup", &cache_lookup, py::arg("keys"), "-> found, rewards, cause, node, each (B,), constants (B, K).")
         .def("insert", &cache_insert, py::arg("keys"), py::arg("rewards"), py::arg("cause"),
              py::arg("node"), py::arg("iteration"), py::arg("constants") = py::none())
+        .def("contains", &cache_contains, py::arg("keys"), "Expired ones too, (B,) bool.")
+        .def("expire_before", &RewardCache::expire_before, py::arg("iteration"),
+             "Forget the rewards of earlier iterations, but not the counters.")
         .def("count", &cache_count, py::arg("keys"), py::arg("on_policy"),
              "Count one more appearance of each key.")
         .def("counts", &cache_counts, py::arg("keys"), "-> on-policy and off-policy, each (B,).")

@@ -98,8 +98,8 @@ static py::tuple fit(const Library& library, const Array<int16_t>& tokens,
     };
     {
         const py::gil_scoped_release release;
-        parallel_for(programs.n_programs, std::max(1, n_threads), kFitsPerChunk,
-                     chunk_of_programs);
+        parallel_for(programs.n_programs, std::max(1, n_threads),
+                     chunk_size(kFitsPerChunk, data.n_rows()), chunk_of_programs);
     }
     return py::make_tuple(constants, mse);
 }

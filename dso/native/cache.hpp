@@ -32,6 +32,10 @@ class RewardCache {
     size_t n_constants() const { return n_constants_; }
     const std::vector<CacheEntry>& slots() const { return slots_; }
 
+    // Rewards of earlier iterations are those of other data; their counters go on.
+    void expire_before(uint32_t iteration) { first_valid_ = iteration; }
+    bool is_valid(const CacheEntry& entry) const { return entry.iteration >= first_valid_; }
+
     // The entry of `key`, or null. It stays valid until the next insertion.
     CacheEntry* find(uint64_t key) {
         CacheEntry& slot = slots_[probe(slots_, key)];
@@ -135,6 +139,7 @@ class RewardCache {
     std::vector<CacheEntry> slots_;
     std::vector<double> constants_;  // (slots, K)
     size_t n_constants_ = 0, size_ = 0;
+    uint32_t first_valid_ = 0;
 };
 
 // Every key ever inserted, in 8 bytes of a table that is at most three quarters full.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <limits>
 
 #include "metrics.hpp"
@@ -13,6 +15,10 @@ namespace dso {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+// In units of the least squared error that is not rounding: below which a fit is exact, and what
+// shorter numbers may add.
+constexpr double kExactFloors = 1e4, kRoundingFloors = 10;
+constexpr int kMostDigits = 15;
 
 // out = derivatives scaled by the roots of the weights. A derivative that is no number, or one
 // whose square is none, belongs to a row at a pole; it does not tell where to go.
@@ -118,8 +124,8 @@ void DifferentiableProgram::sweep(size_t row, size_t n) {
         }
         if (!down[0] && !down[1]) continue;
         if (step->op == Op::less)
-            chain_less(upstream, data_.column(step->column) + row, step->value, down[0],
-                       down[1], n);
+            chain_less(upstream, data_.column(step->column) + row, step->value, down[0], down[1],
+                       n);
         else
             chain(step->op, upstream, source(step->a, row), source(step->b, row),
                   registers_ + step->target * kTile, down[0], down[1], n);
@@ -148,11 +154,18 @@ namespace {
 
 // The minimisation of one program from one start.
 class LevenbergMarquardt {
-   public:
+public:
     LevenbergMarquardt(DifferentiableProgram& program, const double* lower, const double* upper,
                        double floor)
-        : program_(program), K_(program.n_constants()), lower_(lower), upper_(upper),
-          floor_(floor), trial_(K_), step_(K_), scale_(K_), factor_(K_ * K_) {}
+        : program_(program),
+          K_(program.n_constants()),
+          lower_(lower),
+          upper_(upper),
+          floor_(floor),
+          trial_(K_),
+          step_(K_),
+          scale_(K_),
+          factor_(K_ * K_) {}
 
     // Returns the squared error at `constants`, which end no worse than they start.
     double minimise(double* constants, int max_iterations) {
@@ -171,8 +184,8 @@ class LevenbergMarquardt {
                 has_step ? program_.squared_error(trial_.data(), error, &there_) : kInfinity;
             if (reached < error) {
                 const double ratio = predicted > 0 ? (error - reached) / predicted : 0;
-                const bool is_last = error - reached <= kLeastGain * error &&
-                                     predicted <= kLeastGain * error;
+                const bool is_last =
+                    error - reached <= kLeastGain * error && predicted <= kLeastGain * error;
                 std::copy(trial_.begin(), trial_.end(), constants);
                 std::swap(here_, there_);
                 error = reached;
@@ -190,7 +203,7 @@ class LevenbergMarquardt {
         return error;
     }
 
-   private:
+private:
     static constexpr double kLeastGain = 1e-13, kLeastDamping = 1e-20, kMostDamping = 1e20;
 
     static double damping_factor(double ratio) {
@@ -287,13 +300,39 @@ class LevenbergMarquardt {
 // with sizes from 0.1 to 10 alike.
 double random_constant(const FitOptions& options, uint64_t hash, uint32_t draw, uint32_t slot,
                        double lower, double upper) {
-    const auto bits = philox({static_cast<uint32_t>(hash), static_cast<uint32_t>(hash >> 32), draw,
-                              slot},
-                             options.key);
+    const auto bits = philox(
+        {static_cast<uint32_t>(hash), static_cast<uint32_t>(hash >> 32), draw, slot}, options.key);
     const double u = (bits[0] + 0.5) * 0x1p-32;
     if (std::isfinite(lower) && std::isfinite(upper)) return lower + u * (upper - lower);
     const double size = std::pow(10.0, 2 * u - 1);
     return std::min(std::max(bits[1] & 1 ? size : -size, lower), upper);
+}
+
+double rounded(double value, int digits) {
+    if (digits == 0) return 0;
+    char text[32];
+    std::snprintf(text, sizeof text, "%.*e", digits - 1, value);
+    return std::strtod(text, nullptr);
+}
+
+// Where a fit is exact but for rounding, the data say nothing of the last digits: each constant
+// becomes the shortest decimal number that fits as well, which is what a reader wants to see.
+// Returns the squared error then.
+double shorten(DifferentiableProgram& program, const Target& target, const double* lower,
+               const double* upper, double* constants, double error) {
+    if (error > kExactFloors * target.floor) return error;
+    const double limit = error + kRoundingFloors * target.floor;
+    for (size_t k = 0; k < program.n_constants(); ++k) {
+        const double fitted = constants[k];
+        if (!(lower[k] < upper[k])) continue;
+        for (int digits = 0; digits <= kMostDigits; ++digits) {
+            constants[k] = rounded(fitted, digits);
+            const bool is_within = lower[k] <= constants[k] && constants[k] <= upper[k];
+            if (is_within && program.squared_error(constants, limit, nullptr) < limit) break;
+            constants[k] = fitted;
+        }
+    }
+    return program.squared_error(constants, kInfinity, nullptr);
 }
 
 constexpr uint32_t kDrawsPerStart = 8;
@@ -343,7 +382,7 @@ double fit_constants(DifferentiableProgram& program, uint64_t program_hash, cons
             std::copy(candidate.begin(), candidate.end(), constants);
         }
     }
-    return best;
+    return shorten(program, target, lower, upper, constants, best);
 }
 
 }  // namespace dso

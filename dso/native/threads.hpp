@@ -42,4 +42,11 @@ void parallel_for(size_t n_items, size_t n_threads, size_t chunk, Body body) {
     if (failure) std::rethrow_exception(failure);
 }
 
+// How many items a thread takes at a time, where one takes `n_rows` steps: few of those that are
+// long, so that no thread is left with the last of them.
+inline size_t chunk_size(size_t most, size_t n_rows) {
+    constexpr size_t kRowsPerItem = 4096;
+    return std::max<size_t>(1, std::min(most, most * kRowsPerItem / std::max<size_t>(1, n_rows)));
+}
+
 }  // namespace dso

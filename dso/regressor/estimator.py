@@ -563,7 +563,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return self._for_each(lambda equations, i: equations.constants_frame(i, level), index)
 
     def plot(self, X: Any = None, y: Any = None, index: int | Sequence[int] | None = None) -> Any:
-        """Return a figure: front, predictions against truth, residuals (extra ``plot``).
+        """Return a figure: front, predictions against truth, residuals (extra ``plots``).
 
         Parameters
         ----------

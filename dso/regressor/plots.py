@@ -27,7 +27,7 @@ def plot(equations: Equations, chosen: int, rows: tuple[np.ndarray, np.ndarray] 
         from matplotlib.figure import Figure
     except ImportError:
         raise UserError(
-            "plot() needs matplotlib: install it, or dso with the extra 'plot'."
+            "plot() needs matplotlib: install it, or dso with the extra 'plots'."
         ) from None
     n_panels = 1 if rows is None else 3
     figure = Figure(figsize=(4.5 * n_panels, 4), layout="constrained")

@@ -17,7 +17,7 @@ from dso.config.files import read_config, shipped_configs
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = {
-    "regression": {"Nguyen-2", "Nguyen-2-GPmeld", "PiecewiseFunction-1", "Poly-1"},
+    "regression": {"Constant-7", "Nguyen-2", "Nguyen-2-GPmeld", "PiecewiseFunction-1", "Poly-1"},
     "control": {
         "BipedalWalker",
         "CustomCartPoleContinuous-v0",
@@ -149,7 +149,10 @@ REGRESSION_TASK = {
     "dataset": "Nguyen-1",
     "header": None,
     "y_limit": 100,
+    "weights": None,
     "validation_fraction": 0,
+    "batching": "auto",
+    "batching_rows": None,
     "function_set": None,
     "metric": "inv_nrmse",
     "metric_params": [1.0],

@@ -11,7 +11,7 @@ from dso.config import load_config
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
 
-RUNS = {"regression/Nguyen-2", "regression/PiecewiseFunction-1"}
+RUNS = {"regression/Constant-7", "regression/Nguyen-2", "regression/PiecewiseFunction-1"}
 NOT_YET = {
     "regression/Nguyen-2-GPmeld": "gp_meld.run_gp_meld = True is not available in this version.",
     "regression/Poly-1": (

@@ -56,7 +56,7 @@ def test_a_known_program_is_not_fitted_again_and_keeps_its_constants() -> None:
     evaluator = make_evaluator(task)
     fits: list[int] = []
     fit = evaluator.fitter.fit
-    evaluator.fitter.fit = lambda programs: (fits.append(len(programs)), fit(programs))[1]
+    evaluator.fitter.fit = lambda rows, start: (fits.append(len(rows)), fit(rows, start))[1]
     texts = ("add,x2,exp,mul,const,x1", "mul,const,x1", "mul,const,x1")
     first = evaluate(evaluator, batch(task, *texts))
     again = evaluate(evaluator, batch(task, *texts[::-1], "add,const,mul,const,mul,const,x1"))

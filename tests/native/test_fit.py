@@ -115,6 +115,24 @@ def test_more_starts_are_no_worse_and_find_what_one_misses() -> None:
     assert errors[-1] < 1e-20
 
 
+def test_an_exact_fit_ends_at_short_numbers() -> None:
+    program = row("mul,add,sin,mul,const,x1,const,mul,const,cos,x2")
+    y = 2 * np.sin(1.3 * X[0]) * np.cos(X[1])
+    found, mse = fit(program, np.ones(3), y)
+    assert found[0].tolist() == [1.3, 0.0, 2.0]
+    truth = mean_squared_error(LIBRARY, with_constants(program, found), X, y).values[0]
+    assert mse[0] == truth < 1e-30 * y.var()
+    # What has fourteen digits keeps them, and what is not exact is left alone.
+    found, _ = fit(row("mul,const,x1"), np.ones(1), 1.2345678901234 * X[0])
+    assert found[0, 0] == 1.2345678901234
+    noisy = 1.3 * X[0] + np.random.default_rng(0).normal(0, 1e-7, X.shape[1])
+    found, _ = fit(row("mul,const,x1"), np.ones(1), noisy)
+    assert found[0, 0] == pytest.approx(X[0] @ noisy / (X[0] @ X[0]), rel=1e-14)
+    # Within bounds that the short number would leave.
+    found, _ = fit(row("mul,const,x1"), np.ones(1), X[0], lower=[[1.0 + 1e-15]], upper=[[2.0]])
+    assert found[0, 0] >= 1.0 + 1e-15
+
+
 def test_bounds_hold_and_equal_bounds_fix() -> None:
     y = 4 * X[0] - 2
     program = row("add,mul,const,x1,const")

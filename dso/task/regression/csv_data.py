@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +32,17 @@ class Table:
     path : Path
     values : (N, columns) float64
     names : tuple of str, or None without a header
-    lines : (N,) int64
-        Where each row stands in the file, from 1.
     """
 
     path: Path
     values: np.ndarray
     names: tuple[str, ...] | None
-    lines: np.ndarray
+
+    def line(self, row: int) -> int:
+        """Return where a row (from 0) stands in the file, from 1."""
+        with _open(self.path) as file:
+            lines = (line for _, part in _chunks(csv.reader(file)) for line in part)
+            return next(islice(lines, row + (self.names is not None), None))
 
 
 def read_csv(path: Path, header: bool | None = None) -> Table:
@@ -56,24 +59,48 @@ def read_csv(path: Path, header: bool | None = None) -> Table:
     UserError
         If the file is missing, empty or ragged, has one column, or a cell is not a finite number.
     """
-    parts: list[np.ndarray] = []
-    lines: list[np.ndarray] = []
-    names, width = None, 0
     with _open(path) as file:
-        for rows, places in _chunks(csv.reader(file)):
-            if not width:
-                width = _checked_width(path, rows[0])
-                if header if header is not None else _looks_like_header(rows[0], path):
-                    names = tuple(cell.strip() for cell in rows[0])
-                    rows, places = rows[1:], places[1:]
-            if rows:
-                parts.append(_numbers(path, rows, places, width, names))
-                lines.append(np.array(places))
-    if not width:
+        rows, lines = next(_chunks(csv.reader(file)), ([], []))
+    if not rows:
         raise UserError(f"{path}: the file is empty.")
-    if not parts:
-        raise UserError(f"{path}: no rows of data below the header.")
-    return Table(path, np.concatenate(parts), names, np.concatenate(lines))
+    width = _checked_width(path, rows[0])
+    names = None
+    if header if header is not None else _looks_like_header(rows[0], path):
+        names = tuple(cell.strip() for cell in rows[0])
+        if len(rows) == 1:
+            raise UserError(f"{path}: no rows of data below the header.")
+    values = _read_fast(path, lines[0] if names else 0, width)
+    if values is None:
+        values = _read_by_cell(path, width, names)
+    return Table(path, values, names)
+
+
+def _read_fast(path: Path, n_skipped: int, width: int) -> np.ndarray | None:
+    """Read (N, columns) float64 in a tenth of the time; None where anything is unusual."""
+    try:
+        values = np.loadtxt(
+            path,
+            delimiter=",",
+            comments=None,
+            quotechar='"',
+            skiprows=n_skipped,
+            encoding="utf-8-sig",
+            ndmin=2,
+        )
+    except (ValueError, OSError):
+        return None
+    return values if values.shape[1] == width and np.isfinite(values).all() else None
+
+
+def _read_by_cell(path: Path, width: int, names: tuple[str, ...] | None) -> np.ndarray:
+    """Read (N, columns) float64, or say which cell stands in the way."""
+    parts: list[np.ndarray] = []
+    n_skipped = int(names is not None)
+    with _open(path) as file:
+        for rows, lines in _chunks(csv.reader(file)):
+            parts.append(_numbers(path, rows[n_skipped:], lines[n_skipped:], width, names))
+            n_skipped = 0
+    return np.concatenate(parts)
 
 
 @contextmanager
@@ -95,7 +122,7 @@ def _chunks(reader) -> Iterator[tuple[Rows, list[int]]]:  # type: ignore[no-unty
         if row and (row[0].strip() or any(cell.strip() for cell in row)):
             rows.append(row)
             lines.append(reader.line_num)
-            if len(rows) * len(rows[0]) >= CELLS_AT_ONCE:
+            if len(rows) > 1 and len(rows) * len(rows[0]) >= CELLS_AT_ONCE:
                 yield rows, lines
                 rows, lines = [], []
     if rows:

@@ -5,6 +5,7 @@ Whatever cannot be learnt from is refused here, before anything runs.
 
 from __future__ import annotations
 
+import logging
 import math
 import numbers
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from dso.task.regression.benchmark_source import find_in_source
 from dso.task.regression.benchmarks import Y_LIMIT, Benchmark, find_benchmark
 from dso.task.regression.csv_data import Table, read_csv
 from dso.task.regression.rows import check_weights, validation_rows, weighted_variance
+
+logger = logging.getLogger("dso")
 
 DICT_KEYS = ("name", "benchmark_source", "root", "noise", "seed", "logdir", "backup", "y_limit")
 
@@ -204,7 +207,7 @@ def from_csv(path: Path, header: bool | None = None, weights: object = None) -> 
     check_weights(
         table.values[:, place],
         f"{path}: column {weights!r}",
-        lambda row: f"row {table.lines[row]}",
+        lambda row: f"row {table.line(row)}",
     )
     others = [i for i in range(table.values.shape[1]) if i != place]
     if len(others) < 2:
@@ -246,6 +249,8 @@ def _of_rows(
     if weights is not None and not weights.all():
         # As if they were not there: not even a pole in such a row counts.
         counts = weights > 0
+        n_out = len(y) - int(counts.sum())
+        logger.info("%s: %d of %d rows have the weight 0 and are left out.", name, n_out, len(y))
         X, y, weights = X[counts], y[counts], weights[counts]
         y_label += " where the weight is not 0"
     _check_targets(y, y_label, weights)

@@ -146,9 +146,8 @@ class Metric:
         keyword = {} if weights is None else {"weights": weights}
         rewards = np.full(len(predictions), self.invalid_reward)
         for b in np.flatnonzero(is_finite):
-            rewards[b] = _as_number(
-                self.function(y, predictions[b], *self.params, **keyword), self.name
-            )
+            value = self.function(y, predictions[b], *self.params, **keyword)
+            rewards[b] = _as_number(value, self.name)
         return self._or_invalid(rewards, np.isfinite(rewards))
 
     def _or_invalid(self, rewards: np.ndarray, is_valid: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
 from dso.task.regression.metrics import make_metric
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
-from dso.task.regression.rows import n_search_rows, weighted_variance
+from dso.task.regression.rows import draw_rows, n_search_rows, weighted_variance
 from dso.task.regression.scorer import Scorer
 from dso.task.task import HierarchicalTask, Rewards
 
@@ -170,6 +170,10 @@ class RegressionTask(HierarchicalTask):
         part._train = self._train.on_rows(rows)
         return part
 
+    def on_drawn_rows(self, stream: Stream) -> RegressionTask:
+        """Return the same task on `n_search_rows` random training rows."""
+        return self.on_rows(draw_rows(self.n_train_rows, self.n_search_rows, stream))
+
     def validation_rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward B programs, constants and all, on the rows set aside."""
         assert self._validation is not None
@@ -264,7 +268,7 @@ class RegressionTask(HierarchicalTask):
             part.mean_squared_error(program.batch).values[0]
             for part in (self._train, self._validation)
         ]
-        return max(errors) / self.metric.variance < self.threshold
+        return bool(max(errors) / self.metric.variance < self.threshold)
 
     def _judge(self, predictions: np.ndarray, rows: Rows) -> dict[str, Any]:
         """Compare the predictions (1, M) of one program with the test targets."""

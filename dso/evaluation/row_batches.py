@@ -1,0 +1,47 @@
+"""Which rows of data the search sees, where it does not see all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dso.evaluation.evaluator import Evaluator
+from dso.streams import Stream
+
+ITERATIONS_PER_DRAW = 10
+"""A program is scored once per draw; a search that never saw other rows would fit the noise of
+these."""
+
+
+class RowBatches:
+    """Turns the evaluator of the search to other rows every few iterations.
+
+    All programs of an iteration are rewarded on the same rows.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    task : Task
+        With ``on_drawn_rows(stream) -> task``.
+    seed : int
+    """
+
+    def __init__(self, evaluator: Evaluator, task: Any, seed: int) -> None:
+        self.evaluator = evaluator
+        self.task = task
+        self.seed = seed
+        self._draw: int | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that the search sees."""
+        return self.task.n_search_rows
+
+    def start(self, iteration: int) -> bool:
+        """Draw the rows of an iteration (from 0); return whether they are other ones."""
+        draw = iteration // ITERATIONS_PER_DRAW
+        if draw == self._draw:
+            return False
+        self._draw = draw
+        part = self.task.on_drawn_rows(Stream(self.seed, "rows", draw))
+        self.evaluator.change_task(part, draw * ITERATIONS_PER_DRAW)
+        return True

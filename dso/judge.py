@@ -1,0 +1,114 @@
+"""Judge: what is kept of a run is rewarded on more rows of data than the search sees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dso.memory import HallOfFame, ParetoFront, ScoredPrograms
+from dso.native import _core
+
+if TYPE_CHECKING:
+    from dso.evaluation import Evaluator
+
+ROWS_PER_ITERATION = 2_000_000
+LEAST_PROGRAMS = 5
+
+
+class Judge:
+    """Rewards programs on all training rows, and ranks them by the rows set aside if there are any.
+
+    The search rewards thousands of programs; few of them are good enough to be kept. Only those are
+    judged, each once: the ones that would improve the Pareto front or the hall of fame if their
+    reward held, and of these the best, so many that `ROWS_PER_ITERATION` rows are executed.
+
+    Parameters
+    ----------
+    task : Task
+        With all training rows.
+    evaluator : Evaluator or None
+        Of all training rows; None where the search sees them all.
+    """
+
+    def __init__(self, task: Any, evaluator: Evaluator | None) -> None:
+        self.task = task
+        self.evaluator = evaluator
+        n_rows = task.n_validation_rows + (0 if evaluator is None else task.n_train_rows)
+        self.max_programs = max(LEAST_PROGRAMS, ROWS_PER_ITERATION // n_rows)
+        self._judged = _core.KeySet()
+
+    def select(
+        self,
+        scored: ScoredPrograms,
+        hall_of_fame: HallOfFame | None,
+        front: ParetoFront | None,
+        iteration: int,
+    ) -> ScoredPrograms:
+        """Return the programs of a batch that are worth keeping, with the rewards to rank by."""
+        ranked = scored[np.flatnonzero(scored.rewards > -np.inf)].ranked()
+        ranked = ranked[~self._judged.contains(ranked.programs.keys())]
+        on_front = np.flatnonzero(_improves_front(ranked, front))
+        above_bar = np.flatnonzero(ranked.rewards >= _bar(hall_of_fame))
+        rows = np.concatenate([on_front, np.setdiff1d(above_bar, on_front)])
+        chosen = ranked[np.sort(rows[: self.max_programs])]
+        self._judged.insert(chosen.programs.keys())
+        return self.judge(chosen, iteration)
+
+    def judge(self, scored: ScoredPrograms, iteration: int) -> ScoredPrograms:
+        """Return the same programs, their constants fitted to all training rows, newly rewarded."""
+        if len(scored) == 0:
+            return scored
+        scored = self._on_all_rows(scored, iteration)
+        if not self.task.n_validation_rows:
+            return scored
+        answer = self.task.validation_rewards(scored.programs)
+        is_valid = (answer.cause == 0) & (scored.rewards > -np.inf)
+        rewards = np.where(is_valid, answer.values, -np.inf)
+        return replace(scored, rewards=rewards, training=scored.rewards)
+
+    def _on_all_rows(self, scored: ScoredPrograms, iteration: int) -> ScoredPrograms:
+        if self.evaluator is None:
+            return scored
+        programs = scored.programs
+        bare = replace(programs, constants=np.empty((len(programs), 0)))
+        is_counted = np.ones(len(programs), dtype=bool)
+        scores = self.evaluator.evaluate(bare, iteration, is_counted, programs.constants)
+        rewards = np.where(scores.cause == 0, scores.rewards, -np.inf)
+        return replace(
+            scored, programs=replace(programs, constants=scores.constants), rewards=rewards
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was judged."""
+        state: dict[str, Any] = {"judged": self._judged.sorted()}
+        if self.evaluator is not None:
+            state["evaluator"] = self.evaluator.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self._judged = _core.KeySet()
+        self._judged.insert(state["judged"])
+        if self.evaluator is not None:
+            self.evaluator.load_state_dict(state["evaluator"])
+
+
+def _bar(hall_of_fame: HallOfFame | None) -> float:
+    """Return the training reward from which on a program may enter the hall of fame."""
+    if hall_of_fame is None or len(hall_of_fame) < hall_of_fame.size:
+        return -np.inf
+    return float(hall_of_fame.rows.training_rewards.min())
+
+
+def _improves_front(ranked: ScoredPrograms, front: ParetoFront | None) -> np.ndarray:
+    """Tell which of ranked programs (B,) no other of them, nor one of the front, dominates."""
+    if front is None or len(ranked) == 0:
+        return np.zeros(len(ranked), dtype=bool)
+    simplest = np.minimum.accumulate(ranked.complexities)
+    is_simplest = np.append(True, ranked.complexities[1:] < simplest[:-1])
+    # The best training reward on the front at up to a row's complexity.
+    best = np.append(-np.inf, np.maximum.accumulate(front.rows.training_rewards))
+    rank = np.searchsorted(front.rows.complexities, ranked.complexities, side="right")
+    return is_simplest & (ranked.rewards > best[rank])

@@ -1,0 +1,106 @@
+"""The page of runs that are still going: this machine only, one page, one source of data."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from dso.report.collect import Collector
+from dso.report.page import build_page
+
+LOOPBACK = "127.0.0.1"
+MIN_SECONDS = 2.0
+MAX_SHARE = 0.05
+"""Collecting takes at most this share of the time, so that a run keeps its core."""
+
+
+class LiveReport:
+    """The data of a report, collected again when files have changed.
+
+    Parameters
+    ----------
+    collector : Collector
+    title : str
+    """
+
+    def __init__(self, collector: Collector, title: str) -> None:
+        self.title = title
+        self._collector = collector
+        self._lock = threading.Lock()
+        self._stamp: tuple | None = None
+        self._next_time = 0.0
+        self._content: dict[str, Any] = {}
+
+    def content(self) -> dict[str, Any]:
+        """Return what `Collector.collect` does, with the seconds after which to ask again."""
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._next_time and (stamp := self._collector.stamp()) != self._stamp:
+                cpu_seconds = self._collect()
+                # The first time has to read everything, and to import what reads.
+                is_first, self._stamp = self._stamp is None, stamp
+                refresh = MIN_SECONDS if is_first else max(MIN_SECONDS, cpu_seconds / MAX_SHARE)
+                self._content["refresh"] = refresh
+                self._next_time = now + refresh / 2
+            return self._content
+
+    def _collect(self) -> float:
+        start = time.thread_time()
+        self._content = self._collector.collect()
+        return time.thread_time() - start
+
+    def page(self) -> str:
+        """Return the page with the data of now."""
+        return build_page(self.content(), self.title, is_live=True)
+
+
+def make_server(report: LiveReport, port: int = 0) -> ThreadingHTTPServer:
+    """Return a server for 127.0.0.1 that has ``/`` and ``/data``; port 0 takes a free one.
+
+    A request that names another host is refused, so that no page of another site can read the
+    answers by giving its name this machine's address.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        server_version = "dso"
+        sys_version = ""
+
+        def do_GET(self) -> None:
+            if self.headers.get("Host") not in allowed:
+                self._answer(HTTPStatus.FORBIDDEN, "text/plain", "This page has another address.")
+            elif self.path == "/":
+                self._answer(HTTPStatus.OK, "text/html", report.page())
+            elif self.path == "/data":
+                text = json.dumps(report.content(), allow_nan=False)
+                self._answer(HTTPStatus.OK, "application/json", text)
+            else:
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", "There is only one page: /")
+
+        def _answer(self, status: HTTPStatus, kind: str, text: str) -> None:
+            body = text.encode()
+            self.send_response(status)
+            headers = {
+                "Content-Type": f"{kind}; charset=utf-8",
+                "Content-Length": str(len(body)),
+                "Cache-Control": "no-store",
+                "X-Content-Type-Options": "nosniff",
+                "X-Frame-Options": "DENY",
+                "Referrer-Policy": "no-referrer",
+                "Cross-Origin-Resource-Policy": "same-origin",
+            }
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            """Print nothing: the terminal may be the run's."""
+
+    server = ThreadingHTTPServer((LOOPBACK, port), Handler)
+    server.daemon_threads = True
+    allowed = {f"{name}:{server.server_port}" for name in (LOOPBACK, "localhost")}
+    return server

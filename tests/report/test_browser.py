@@ -1,0 +1,203 @@
+"""The page in a browser: opened, clicked through, followed while a run goes on.
+
+Needs the extra `browser` and a Chromium: that of ``playwright install chromium``, or the system's.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dso.report import Collector, build_page
+from dso.report.serve import LiveReport, make_server
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra 'browser'")
+
+SYSTEM = ("chromium", "chromium-browser", "google-chrome")
+
+
+def launched(chromium):
+    """Return a headless Chromium, or skip: playwright's own, else one of the system."""
+    # Chromium has no sandbox for root, as whom containers run tests.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    problem = ""
+    for path in (None, *filter(None, map(shutil.which, SYSTEM))):
+        try:
+            return chromium.launch(executable_path=path, args=arguments)
+        except playwright.Error as error:
+            problem = str(error).splitlines()[0]
+    return pytest.skip(f"no Chromium can be started: {problem}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    with playwright.sync_playwright() as tool:
+        browser = launched(tool.chromium)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page, with what it asked for and what went wrong in it."""
+
+    def __init__(self, browser, address: str, **options):
+        self.page = browser.new_page(**options)
+        self.page.set_default_timeout(10_000)
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", lambda line: self.problems.append(line.text))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(address)
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).first.text_content()
+
+    def count(self, selector: str) -> int:
+        return self.page.locator(selector).count()
+
+    def close(self) -> None:
+        self.page.close()
+        assert self.problems == []
+
+
+@pytest.fixture
+def visit(browser, finished: Path, tmp_path: Path) -> Iterator[Visit]:
+    yield from visited(browser, tmp_path, finished)
+
+
+def visited(browser, place: Path, *folders: Path, **options) -> Iterator[Visit]:
+    path = place / "page.html"
+    path.write_text(build_page(Collector(folders).collect(), "Two runs"), encoding="utf-8")
+    visit = Visit(browser, path.as_uri(), **options)
+    yield visit
+    visit.close()
+
+
+def test_everything_is_there_and_nothing_is_loaded(visit):
+    assert visit.page.title() == "Two runs · dso"
+    assert visit.count("#overview math") == 1
+    assert visit.count("#charts svg path.line") >= 12  # six charts, two runs
+    assert visit.count("#heat rect.heat") > 20
+    assert visit.count("#front circle") > 2
+    assert visit.count("#run-list tbody tr") == 2
+    assert visit.count("#detail .tree rect") >= 1
+    assert visit.count("#prediction circle") > 10
+    assert len(visit.requests) == 1
+
+
+def test_choosing_a_program_shows_its_tree(visit, finished):
+    visit.page.click("#kind-hof")
+    rows = visit.page.locator("#programs-list tbody tr")
+    rows.nth(3).locator("td").nth(2).click()
+    assert rows.nth(3).get_attribute("aria-selected") == "true"
+    tokens = visit.page.locator("#detail .tree svg").get_attribute("aria-label").split(": ")[1]
+    hof = Collector([finished]).collect()["runs"]
+    known = [row["traversal"] for run in hof for row in run["hof"]]
+    assert tokens in known
+    assert visit.count("#detail .tree rect") == tokens.count(",") + 1
+    visit.page.select_option("#prediction-axis", "y")
+    assert "measured" in visit.text("#prediction svg")
+
+
+def test_tables_sort_both_ways(visit):
+    visit.page.click("#kind-hof")
+
+    def lengths() -> list[int]:
+        cells = visit.page.locator("#programs-list tbody td:nth-child(4)")
+        return [int(text) for text in cells.all_inner_texts()]
+
+    visit.page.click("#programs-list-length")
+    assert lengths() == sorted(lengths(), reverse=True)
+    head = visit.page.locator("#programs-list th").nth(3)
+    assert head.get_attribute("aria-sort") == "descending"
+    visit.page.click("#programs-list-length")
+    assert lengths() == sorted(lengths())
+    assert len(set(lengths())) > 1
+
+
+def test_the_keyboard_is_enough(visit):
+    page = visit.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.focus("#kind-hof")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "kind-hof"
+    page.locator("#programs-list button.row").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    chosen = page.locator("#programs-list tr[aria-selected=true]")
+    assert chosen.count() == 1
+    assert page.evaluate("document.activeElement.closest('tr').rowIndex") == 2
+    page.focus("#reward .chart")
+    page.keyboard.press("Home")
+    assert visit.text("#reward .readout").startswith("iteration 1")
+
+
+def test_runs_can_be_hidden_and_axes_changed(visit):
+    visit.page.click("#chip-1")
+    assert "best so far" in visit.text("#reward .readout")  # one run: all its rewards
+    assert visit.count("#reward path.line") == 5
+    visit.page.select_option("#x-axis", "nevals")
+    assert "samples" in visit.text("#reward svg")
+    visit.page.select_option("#scale", "log")
+    assert visit.text("#reward h3") == "1 − reward"
+    visit.page.click("#chip-all")
+    assert visit.count("#reward path.line") == 2
+
+
+def test_dark_and_light(visit):
+    background = "getComputedStyle(document.body).backgroundColor"
+    before = visit.page.evaluate(background)
+    visit.page.click("#theme")
+    assert visit.page.evaluate(background) != before
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_narrow_pages_do_not_scroll_sideways(browser, finished, tmp_path, width):
+    size = {"width": width, "height": 740}
+    for visit in visited(browser, tmp_path, finished, viewport=size):
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_folders_in_any_state(browser, folder, finished, tmp_path):
+    (empty := tmp_path / "empty").mkdir()
+    for path in folder.glob("*_hof.csv"):
+        path.write_text('r,expression,traversal\n1,<b>x1</b>,"no,such"\n')
+    (folder / "summary.csv").unlink()
+    (folder / "config.json").unlink()
+    for visit in visited(browser, tmp_path, empty):
+        assert "No run has written" in visit.text("#overview")
+    for visit in visited(browser, tmp_path, empty, folder, finished):
+        assert visit.count("#run-list tbody tr") == 4
+        visit.page.click("#run-0")
+        visit.page.click("#kind-hof")
+        visit.page.click("#programs-list button.row")
+        assert visit.count("#programs-list b") == 0
+        assert "No tree" in visit.text("#detail")
+        assert "config.json is missing" in visit.text("#issues")
+
+
+def test_the_live_page_follows(browser, folder, monkeypatch):
+    monkeypatch.setattr("dso.report.serve.MIN_SECONDS", 0.1)
+    monkeypatch.setattr("dso.report.serve.MAX_SHARE", 1e9)
+    server = make_server(LiveReport(Collector([folder]), "live"))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        visit = Visit(browser, f"http://127.0.0.1:{server.server_port}/")
+        visit.page.locator("#live", has_text="up to date").wait_for()
+        log = folder / "dso_Nguyen-5_0.csv"
+        with log.open("a") as file:
+            file.write(log.read_text().splitlines()[-1] + "\n")
+        visit.page.locator("#run-list td", has_text="7").first.wait_for()
+        assert visit.problems == []
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    visit.page.locator("#live", has_text="server gone").wait_for()
+    visit.page.close()

@@ -1,0 +1,104 @@
+"""LogEval: the runs of a folder in words."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dso.errors import UserError
+from dso.logeval import LogEval, main
+
+
+def write_run(folder: Path, seed: int, hof: list[tuple], pf: list[tuple]) -> None:
+    columns = "r,count_on_policy,count_off_policy,expression,traversal,nmse_test,success"
+    rows = [f'{r},1,0,{text},"{text},x1",0.5,{success}' for r, text, success in hof]
+    (folder / f"dso_toy_{seed}_hof.csv").write_text("\n".join([columns, *rows]) + "\n")
+    rows = [f'{size},{r},1,0,{text},"{text},x1",0.5,False' for size, r, text in pf]
+    (folder / f"dso_toy_{seed}_pf.csv").write_text(
+        "\n".join([f"complexity,{columns}", *rows]) + "\n"
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text('{"experiment": {"task_name": "toy"}}')
+    (tmp_path / "summary.csv").write_text(
+        "seed,r,success,n_samples,error\n3,0.9,True,200,\n5,0.5,False,300,no memory\n"
+    )
+    write_run(tmp_path, 3, [(0.9, "a", True), (0.4, "b", False)], [(1, 0.2, "p"), (5, 0.9, "q")])
+    write_run(tmp_path, 5, [(0.9, "c", False)], [(2, 0.1, "worse"), (3, 0.5, "s")])
+    return tmp_path
+
+
+def said(*arguments: str) -> str:
+    outcome = CliRunner().invoke(main, arguments)
+    assert outcome.exit_code == 0, outcome.output
+    return outcome.output
+
+
+def test_the_overview(folder):
+    text = said(str(folder))
+    assert "Task                 : toy" in text
+    assert "Runs                 : 2\n" in text
+    assert "Most samples of a run: 300" in text
+    assert "Failed runs          : 1" in text
+    assert "Success rate         : 0.500 (1 of 2)" in text
+    assert "HALL OF FAME" not in text
+    assert "ISSUES" not in text
+
+
+def test_halls_of_fame_are_sorted_by_reward_success_and_seed(folder):
+    lines = said(str(folder), "--show_hof", "--show_count", "2").splitlines()
+    start = lines.index("== HALL OF FAME (best 2) ==")
+    assert lines[start + 1 : start + 4] == [
+        "  0: S=3 R=0.900000 <-- a",
+        "  1: S=5 R=0.900000 <-- c",
+        "",
+    ]
+
+
+def test_the_front_is_that_of_all_runs(folder):
+    text = said(str(folder), "--show_pf")
+    assert "  0: S=3 R=0.200000 C=1 <-- p" in text
+    assert "  1: S=5 R=0.500000 C=3 <-- s" in text
+    assert "  2: S=3 R=0.900000 C=5 <-- q" in text
+    assert "worse" not in text
+
+
+def test_runs_that_go_on_and_files_that_are_broken(folder):
+    (folder / "dso_toy_9.csv").write_text("r_best\n0.5\n0.")
+    (folder / "dso_toy_5_hof.csv").write_bytes(b"")
+    (folder / "config.json").unlink()
+    text = said(str(folder), "--show_hof")
+    assert "Task                 : toy" in text
+    assert "2, 1 without a result" in text
+    assert "S=5" not in text
+    assert "config.json is missing" in text
+
+
+def test_a_folder_with_nothing(tmp_path):
+    text = said(str(tmp_path), "--show_hof", "--show_pf", "--save_plots")
+    assert text.count("(nothing yet)") == 2
+    assert "Plot" not in text
+
+
+def test_no_folder():
+    with pytest.raises(UserError, match="'gone' is no folder"):
+        LogEval("gone")
+    assert CliRunner().invoke(main, ["gone"]).exit_code == 1
+
+
+def test_plots_are_saved_under_their_names(folder):
+    pytest.importorskip("matplotlib", reason="needs the extra 'plots'")
+    text = said(str(folder), "--save_plots")
+    for kind in ("hof", "pf"):
+        path = folder / f"dso_toy_plot_{kind}.png"
+        assert f"Plot saved as {path}" in text
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_plots_without_matplotlib(folder, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    outcome = CliRunner().invoke(main, [str(folder), "--save_plots"])
+    assert outcome.exit_code == 1
+    assert "[plots]" in outcome.output
