@@ -21,26 +21,33 @@ MOST_ROWS = 2000
 def rounded_constants(library: Library, programs: ProgramBatch, data: Any) -> ProgramBatch:
     """Return programs whose constants are rounded as far as the predictions stay the same.
 
-    Constants are taken one after the other. One that needs more than `MOST_DIGITS` digits is left
-    as it is.
+    Where the rounded constant fits better it is taken in any case: a fit ends before the last
+    digits. Constants are taken one after the other. One that needs more than `MOST_DIGITS` digits
+    is left as it is.
 
     Parameters
     ----------
     library : Library
     programs : ProgramBatch
     data : Scorer
-        Rows with `columns` (D, N), `y` (N,) and `protected`.
+        Rows with `columns` (D, N), `y` (N,), `weights` (N,) or None, and `protected`.
     """
     if library.const_token is None:
         return programs
     constants = programs.constants.copy()
     limit = SAME * np.std(data.y)
-    columns = np.ascontiguousarray(data.columns[:, :: -(-len(data.y) // MOST_ROWS)])
+    step = -(-len(data.y) // MOST_ROWS)
+    y = data.y[::step]
+    weights = None if data.weights is None else data.weights[::step]
+    columns = np.ascontiguousarray(data.columns[:, ::step])
 
     def predictions(b: int, trial: np.ndarray) -> np.ndarray:
         program = replace(programs[b : b + 1], constants=trial[None])
         values, cause, _ = execute(library, program, columns, data.protected)
         return values[0] if cause[0] == VALID else np.full(columns.shape[1], np.nan)
+
+    def loss(values: np.ndarray) -> float:
+        return float(np.average((values - y) ** 2, weights=weights))
 
     for b in range(len(programs)):
         is_there = ~np.isnan(constants[b])
@@ -51,8 +58,10 @@ def rounded_constants(library: Library, programs: ProgramBatch, data: Any) -> Pr
             for value in _candidates(constants[b, k]):
                 trial = constants[b].copy()
                 trial[k] = value
+                values = predictions(b, trial)
                 # False for NaN too.
-                if np.abs(predictions(b, trial) - wanted).max() <= limit:
+                is_same = np.abs(values - wanted).max() <= limit
+                if is_same or loss(values) < loss(wanted):
                     constants[b] = trial
                     break
     return replace(programs, constants=constants)

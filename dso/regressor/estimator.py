@@ -54,7 +54,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     niterations : int, optional
         Batches of expressions.
     n_samples, max_evals : int, optional
-        Expressions; the budget is the least of these three, 200 000 without `config`.
+        Expressions; the budget is the least of these three, 300 000 without `config`.
     timeout_in_seconds : float, optional
         Limit of the wall time for each target. A run that it ends is not reproducible.
     early_stop_condition : float or callable, optional

@@ -16,7 +16,7 @@ SEARCH: dict[str, dict] = {
         "function_set": ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", "const"],
     },
     "training": {
-        "n_samples": 200_000,
+        "n_samples": 300_000,
         "batch_size": 500,
         "epsilon": 0.02,
         "complexity": "length",

@@ -238,3 +238,22 @@ def test_derivatives_are_numbers_where_a_guard_holds() -> None:
         rows.requires_grad_()
         TorchProgram(program.traversal)(rows).sum().backward()
         assert torch.isfinite(rows.grad).all(), name
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("sub,x1,sub,x2,x3", "x1 - (x2 - x3)"),
+        ("sub,sub,x1,x2,x3", "x1 - x2 - x3"),
+        ("div,x1,mul,x2,x3", "x1 / (x2 * x3)"),
+        ("mul,add,x1,x2,neg,x3", "(x1 + x2) * -x3"),
+        ("neg,neg,add,x1,-2.0", "-(-(x1 + -2.0))"),
+        ("inv,inv,x1", "1.0 / (1.0 / x1)"),
+        ("neg,-2.0", "-(-2.0)"),
+    ],
+)
+def test_parentheses_stand_where_they_are_needed(text: str, code: str) -> None:
+    program = Program(LIBRARY, LIBRARY.actionize(text))
+    names = ["x1", "x2", "x3"]
+    assert f"return {code};" in c_source(program.traversal, names)
+    assert f"values = {code}\n" in numpy_source(program.traversal, names)
