@@ -47,7 +47,8 @@ def rounded_constants(library: Library, programs: ProgramBatch, data: Any) -> Pr
         return values[0] if cause[0] == VALID else np.full(columns.shape[1], np.nan)
 
     def loss(values: np.ndarray) -> float:
-        return float(np.average((values - y) ** 2, weights=weights))
+        with np.errstate(over="ignore"):
+            return float(np.average((values - y) ** 2, weights=weights))
 
     for b in range(len(programs)):
         is_there = ~np.isnan(constants[b])
