@@ -19,6 +19,7 @@ from dso.config import Config, load_config, validate
 from dso.memory import complexity_measure
 from dso.parts import (
     make_evaluator,
+    make_gp,
     make_judge,
     make_memory,
     make_policy,
@@ -160,6 +161,7 @@ class DeepSymbolicOptimizer:
             queue=make_queue(config, self.policy_optimizer, stream_seed),
             max_attempts=max_attempts(config),
             warm_start=config.training.warm_start,
+            gp=make_gp(config, self.task, self.prior, self.evaluator, stream_seed),
             judge=self.judge,
             row_batches=make_row_batches(self.task, self.evaluator, self.judge, stream_seed),
             is_success=self._is_success if config.training.early_stopping else None,

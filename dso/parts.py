@@ -16,8 +16,9 @@ from dso.config import Config
 from dso.config.config import TASK_DEFAULTS
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, RowBatches, make_fitter
+from dso.gp import Breeder, GPController, GPOptions, Probe, tokens_only
 from dso.judge import Judge
-from dso.memory import PriorityQueue, ProgramMemory
+from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
 from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
 from dso.prior import JointPrior, make_joint_prior
 from dso.recorders import (
@@ -46,6 +47,8 @@ logger = logging.getLogger("dso")
 def n_cores(config: Config) -> int:
     """Return the threads, or processes for Python tasks, that one run may use."""
     given = config.training.n_cores_batch
+    if config.gp_meld.run_gp_meld and config.gp_meld.parallel_eval:
+        given = -1
     return (os.cpu_count() or 1) if given == -1 else given or 1
 
 
@@ -199,6 +202,53 @@ def max_attempts(config: Config) -> int | None:
     """Return the draws that a novel batch may take, None where batches need not be novel."""
     policy = config.policy
     return policy.max_attempts_at_novel_batch if policy.sample_novel_batch else None
+
+
+def make_gp(
+    config: Config, task: Task, prior: JointPrior, evaluator: Evaluator, seed: int
+) -> GPController | None:
+    """Build GP-meld, if it is asked for."""
+    section = config.gp_meld
+    if not section.run_gp_meld:
+        return None
+    size = section.population_size or config.training.batch_size
+    for name in ("train_n", "n_islands"):
+        if getattr(section, name) > size:
+            raise UserError(
+                f"gp_meld.{name}: {getattr(section, name)}; allowed: at most the population, "
+                f"which with population_size null is training.batch_size = {size}."
+            )
+    breeder = Breeder(
+        prior,
+        p_crossover=section.p_crossover,
+        p_mutate=section.p_mutate,
+        p_join=section.p_join,
+        p_perturb=section.p_perturb,
+        p_archive=section.p_archive,
+        tournament_size=section.tournament_size,
+        mutate_tree_max=section.mutate_tree_max,
+        n_attempts=section.n_attempts,
+        n_threads=n_cores(config),
+    )
+    options = GPOptions(
+        generations=section.generations,
+        population_size=size,
+        train_n=section.train_n,
+        p_fit=section.p_fit,
+        has_archive=section.p_archive > 0,
+        keep_population=section.keep_population,
+        n_islands=section.n_islands,
+        migration_interval=section.migration_interval,
+        n_migrants=section.n_migrants,
+        restart_after=section.restart_after,
+        verbose=section.verbose,
+    )
+    # Where the front of the run measures nothing, that of the search goes by the usual size.
+    complexity = complexity_measure(
+        config.training.complexity or "token", task.library.complexities
+    )
+    values = Probe.of_task(task, section.probe_size).values if section.probe_size else tokens_only
+    return GPController(breeder, evaluator, values, complexity, seed=seed, options=options)
 
 
 def make_stopping(config: Config, callback: Callable[[Standing], object] | None) -> Stopping:

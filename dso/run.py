@@ -151,6 +151,7 @@ def run_all(config: dict, runs: int, n_processes: int) -> bool:
         one["experiment"]["seed"] += i
         if n_processes > 1:
             one["training"].update(verbose=False, n_cores_batch=1)
+            one["gp_meld"]["parallel_eval"] = False
         configs.append(one)
     outcomes = _in_a_row(configs) if n_processes == 1 else _in_processes(configs, n_processes)
     was_interrupted = False

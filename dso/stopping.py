@@ -25,7 +25,9 @@ class Standing:
     iteration : int
         Iterations done.
     n_samples : int
-        Programs sampled, repeated ones included.
+        Programs sampled, repeated ones included, and offspring of GP-meld that were scored.
+    n_offspring : int
+        The offspring among them.
     seconds : float
         Wall time since the run started.
     r_best : float
@@ -46,6 +48,7 @@ class Standing:
     r_train: float = float("inf")
     best_iteration: int = 0
     success: bool = False
+    n_offspring: int = 0
 
 
 class Stopping:

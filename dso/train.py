@@ -13,12 +13,13 @@ from dso.memory import HallOfFame, ParetoFront, PriorityQueue, ScoredPrograms
 from dso.policy_optimizer import Baseline, RiskFilter
 from dso.stopping import DeadEndWatch, Standing
 from dso.streams import Stream
-from dso.train_stats import COLUMNS, TrainStats
+from dso.train_stats import COLUMNS, GP_COLUMNS, TrainStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dso.evaluation import Evaluator, RowBatches, Scores
+    from dso.gp import GPController, Harvest
     from dso.judge import Judge
     from dso.library import Library
     from dso.policy import Policy
@@ -79,6 +80,8 @@ class Trainer:
         Sample up to so many times in an iteration, until `batch_size` programs are there that were
         never evaluated before (the evaluator must remember keys); the others that came up on the
         way are learned from and counted too. None samples once, whatever comes.
+    gp : GPController, optional
+        Breeds from every batch; its best offspring join the batch, all of them count.
     judge : Judge, optional
         Rewards what is worth keeping on more rows of data than the search sees. Without it the
         rewards of the search are those that are kept.
@@ -111,6 +114,7 @@ class Trainer:
         queue: PriorityQueue | None = None,
         max_attempts: int | None = None,
         warm_start: int | None = None,
+        gp: GPController | None = None,
         judge: Judge | None = None,
         row_batches: RowBatches | None = None,
         is_success: Callable[[ProgramBatch], bool] | None = None,
@@ -130,6 +134,7 @@ class Trainer:
         self.pareto_front = ParetoFront() if save_pareto_front else None
         self.queue = queue
         self.max_attempts = max_attempts
+        self.gp = gp
         self.judge = judge
         self.row_batches = row_batches
         self.warm_start = batch_size if warm_start is None else warm_start
@@ -138,6 +143,7 @@ class Trainer:
         self.standing = Standing()
         self.best: ScoredPrograms | None = None
         self.last: Iteration | None = None
+        self.harvest: Harvest | None = None
         self._clock: float | None = None
 
     def step(self, override: Batch | None = None) -> dict[str, float]:
@@ -154,6 +160,8 @@ class Trainer:
         batch = self._sample() if override is None else override
         scores = self.evaluator.evaluate(batch.programs, self.standing.iteration, batch.on_policy)
         batch = self._with_scores(batch, scores)
+        n_rows = len(batch)
+        batch, scores = self._meld(batch, scores)
         kept, quantile = self.risk_filter.select(scores.rewards, batch.programs)
         baseline = self.baseline.update(scores.rewards[kept], quantile)
         scored = self._scored(batch, scores)
@@ -161,7 +169,7 @@ class Trainer:
         statistics = self._learn(batch, scored, rows, baseline)
         self._remember(scored)
         row = self.stats.row(batch, scores, kept)
-        self.standing = self._advanced(len(batch), start)
+        self.standing = self._advanced(n_rows, start)
         self.last = Iteration(self.standing.iteration, batch, scores, kept, baseline, statistics)
         self.dead_ends.update(
             batch.withdrawn, len(batch), lambda: self.masking_report(batch.programs)
@@ -183,6 +191,24 @@ class Trainer:
         """Do not count the time from here to the next step."""
         self._clock = None
 
+    def _meld(self, batch: Batch, scores: Scores) -> tuple[Batch, Scores]:
+        """Add what genetic programming makes of a batch, off policy."""
+        if self.gp is None:
+            return batch, scores
+        self._remember(self._scored(batch, scores))
+        self.harvest = self.gp.step(batch, scores, self.standing.iteration, self._take_in)
+        if self.harvest is None:
+            return batch, scores
+        return (
+            Batch.concatenate([batch, self.harvest.batch]),
+            scores.concatenate([scores, self.harvest.scores]),
+        )
+
+    def _take_in(self, offspring: Batch, scores: Scores) -> bool:
+        """Remember offspring; return whether the task is solved."""
+        self._remember(self._scored(offspring, scores))
+        return self.standing.success
+
     def _sample(self) -> Batch:
         if self.max_attempts is None:
             return self._draw(self.batch_size, 0)
@@ -203,6 +229,8 @@ class Trainer:
             return
         if self.risk_filter.memory is not None:
             self.risk_filter.memory.rescore(self.evaluator.rewards)
+        if self.gp is not None:
+            self.gp.rescore()
 
     def _fill_memory(self) -> None:
         """Before the first iteration, give a memory something to start from."""
@@ -229,7 +257,7 @@ class Trainer:
 
     def _writable(self, batch: Batch, is_drawn: bool) -> np.ndarray:
         """Tell which rows (B,) the policy could have written; others have no log-probability."""
-        if is_drawn:
+        if is_drawn and self.gp is None:
             return np.ones(len(batch), dtype=bool)
         return self.policy.prior.allowed(batch.programs)
 
@@ -273,15 +301,17 @@ class Trainer:
             success=self.is_success is not None and self.is_success(best.programs),
         )
 
-    def _advanced(self, n_samples: int, start: float) -> Standing:
+    def _advanced(self, n_rows: int, start: float) -> Standing:
         """Return the standing after this iteration; time between iterations counts."""
+        n_offspring = 0 if self.harvest is None else self.harvest.n_offspring
         now = time.perf_counter()
         seconds = now - (start if self._clock is None else self._clock)
         self._clock = now
         return replace(
             self.standing,
             iteration=self.standing.iteration + 1,
-            n_samples=self.standing.n_samples + n_samples,
+            n_samples=self.standing.n_samples + n_rows + n_offspring,
+            n_offspring=self.standing.n_offspring + n_offspring,
             seconds=self.standing.seconds + seconds,
         )
 
@@ -294,4 +324,11 @@ class Trainer:
             nevals=self.standing.n_samples,
         )
         row = {name: row[name] for name in COLUMNS}
-        return row if self.row_batches is None else {**row, "n_rows": self.row_batches.n_rows}
+        if self.row_batches is not None:
+            row["n_rows"] = self.row_batches.n_rows
+        return row if self.gp is None else {**row, **self._gp_columns()}
+
+    def _gp_columns(self) -> dict[str, float]:
+        harvest = self.harvest
+        counts = (harvest.n_offspring, harvest.n_novel, harvest.n_refused) if harvest else (0, 0, 0)
+        return dict(zip(GP_COLUMNS, counts, strict=True))

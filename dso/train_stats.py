@@ -38,6 +38,10 @@ never evaluated before; `ewma` is -1 where the baseline has no moving average; `
 of this iteration alone, `nevals` the samples of the run so far, `n_withdrawn` the draws given up at
 a dead end."""
 
+GP_COLUMNS = ("n_offspring", "n_offspring_novel", "n_refused")
+"""Further columns with GP-meld: offspring scored in this iteration (`nevals` counts them too),
+those of them never evaluated before, and tries at offspring that broke a prior."""
+
 CATEGORIES = ("valid", "divide", "overflow", "invalid")
 """The meaning of `Scores.cause`."""
 

@@ -6,7 +6,6 @@ from dso.config import Config
 from dso.errors import UserError
 
 OFF: dict[tuple[str, str], object] = {
-    ("gp_meld", "run_gp_meld"): False,
     ("semantic", "on"): False,
     ("checkpoint", "load_path"): None,
     ("checkpoint", "save_on_done"): False,

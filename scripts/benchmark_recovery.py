@@ -81,8 +81,11 @@ def override(config: dict, assignments: list[str]) -> None:
     """Apply assignments like ``policy_optimizer.pqt_use_pg=true``."""
     for assignment in assignments:
         place, value = assignment.split("=", 1)
-        section, key = place.split(".", 1)
-        config[section][key] = json.loads(value)
+        *path, key = place.split(".")
+        section = config
+        for step in path:
+            section = section[step]
+        section[key] = json.loads(value)
 
 
 def summary(path: Path) -> str:

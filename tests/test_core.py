@@ -383,6 +383,8 @@ def test_an_optimiser_of_ones_own_needs_only_a_step():
         ("policy", {"action_prob_lowerbound": 1.0}, r"policy\.action_prob_lowerbound"),
         ("policy", {"max_attempts_at_novel_batch": 0}, r"policy\.max_attempts_at_novel_batch"),
         ("training", {"memory_capacity": 0}, r"training\.memory_capacity"),
+        ("gp_meld", {"run_gp_meld": True, "train_n": 101}, r"gp_meld\.train_n: 101; .* = 100"),
+        ("gp_meld", {"run_gp_meld": True, "n_islands": 101}, r"gp_meld\.n_islands: 101; .* = 100"),
     ],
 )
 def test_bad_values_are_refused_by_name(section, values, message):
@@ -390,10 +392,83 @@ def test_bad_values_are_refused_by_name(section, values, message):
         DeepSymbolicOptimizer(config(**{section: values})).setup()
 
 
+GP = {"run_gp_meld": True, "generations": 3, "train_n": 20}
+
+
+def test_genetic_programming_alone_switches_on_and_counts_its_offspring(tmp_path):
+    model = DeepSymbolicOptimizer(config(tmp_path, gp_meld={"run_gp_meld": True}))
+    result = model.train()
+    rows = read(tmp_path / "run" / "dso_Nguyen-5_0.csv")
+    assert list(rows[0])[-3:] == ["n_offspring", "n_offspring_novel", "n_refused"]
+    n_offspring = [int(row["n_offspring"]) for row in rows]
+    assert sum(n_offspring) + 100 * len(rows) == result["n_samples"] == int(rows[-1]["nevals"])
+    assert n_offspring[0] > 1500  # 20 generations of 100, but for those that failed
+    assert model.trainer.standing.n_offspring == sum(n_offspring)
+    assert int(rows[0]["n_refused"]) > 0
+    # The front and the hall of fame take in every offspring, not only those that train.
+    assert result["r"] == model.trainer.hall_of_fame.rows.rewards[0]
+
+
+def test_the_policy_learns_from_offspring_it_could_have_written(monkeypatch):
+    training = {"n_samples": 10_000, "early_stopping": False}
+    model = DeepSymbolicOptimizer(config(gp_meld=GP, training=training))
+    model.setup()
+    learned = []
+    step = model.policy_optimizer.step
+    monkeypatch.setattr(
+        model.policy_optimizer, "step", lambda b, *rest: (learned.append(b), step(b, *rest))[1]
+    )
+    for _ in range(3):
+        model.train_one_step()
+    batch = model.trainer.last.batch
+    assert len(batch) == 100 + 20
+    assert batch.on_policy.sum() == 100
+    off_policy = [b.programs[~b.on_policy] for b in learned]
+    assert all(len(programs) for programs in off_policy)
+    assert all(model.prior.allowed(programs).all() for programs in off_policy)
+    replay = model.policy.replay(off_policy[-1])
+    log_prob, _ = model.policy.log_prob_and_entropy(replay)
+    assert bool(log_prob.isfinite().all())
+
+
+def test_runs_with_genetic_programming_repeat_whatever_the_threads():
+    def rows(**training):
+        model = DeepSymbolicOptimizer(config(gp_meld=GP, training=training))
+        model.setup()
+        return log_of(model, 3)
+
+    assert rows() == rows(n_cores_batch=3) == rows(n_cores_batch=None)
+
+
+def test_genetic_programming_serves_a_task_in_python():
+    task = {"task_type": "tests.task.plugin:CountTokens", "weight": 1.0}
+    model = DeepSymbolicOptimizer(
+        {
+            "experiment": {"logdir": None},
+            "task": task,
+            "training": {"batch_size": 20, "n_samples": 300, "verbose": False},
+            "policy": {"max_length": 15},
+            "gp_meld": {**GP, "train_n": 10},
+        }
+    )
+    result = model.train()
+    assert result["r"] == 15.0
+    assert len(result["program"]) == 15
+
+
+def test_a_generation_can_be_followed(caplog):
+    caplog.set_level("INFO", logger="dso")
+    model = DeepSymbolicOptimizer(config(gp_meld={**GP, "verbose": True}))
+    model.setup()
+    model.train_one_step()
+    lines = [r.message for r in caplog.records if r.message.startswith("gp_meld: generation")]
+    assert len(lines) == 3
+    assert "offspring scored" in lines[0]
+
+
 @pytest.mark.parametrize(
     ("section", "values", "name"),
     [
-        ("gp_meld", {"run_gp_meld": True}, "gp_meld.run_gp_meld"),
         ("checkpoint", {"load_path": "x"}, "checkpoint.load_path"),
         ("task", {"function_set": ["add", "poly"]}, "'poly' cannot be fitted"),
     ],

@@ -281,36 +281,100 @@ class GPMeld(Section):
     """Genetic programming seeded by the policy's samples."""
 
     run_gp_meld: bool = key(False, "Whether to run it.")
-    verbose: bool = key(False, "Print every generation.")
+    verbose: bool = key(False, "A line of the log for every generation.")
     generations: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
         20, "Generations per iteration."
     )
     population_size: Annotated[int, Field(ge=1, le=10_000_000), WHOLE] | None = key(
-        None, "Individuals, drawn from the batch; null = the whole batch."
+        None,
+        "Individuals on all islands together, seeded by the batch; null = training.batch_size.",
     )
-    p_crossover: Share = key(0.5, "Probability that a pair is crossed.")
-    p_mutate: Share = key(0.5, "Probability that an individual is mutated.")
+    p_crossover: Share = key(0.5, "Probability that an offspring is crossed with a second parent.")
+    p_mutate: Share = key(
+        0.5, "Probability that an offspring is mutated; one that would be a copy is varied too."
+    )
     tournament_size: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
-        5, "Individuals that compete for a place."
+        5, "Individuals that compete to be a parent."
     )
     train_n: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
-        50, "Best individuals that join the batch."
+        50, "Best offspring, each once, that join the batch that trains the policy."
     )
     mutate_tree_max: Annotated[int, Field(ge=0, le=30), WHOLE] = key(
         3, "Greatest depth of a subtree made by mutation."
     )
-    crossover_operator: Literal["cxOnePoint"] = key("cxOnePoint", "Swap of two subtrees.")
+    crossover_operator: Literal["cxOnePoint"] = key(
+        "cxOnePoint", "A random subtree of the second parent takes the place of one of the first."
+    )
     mutation_operator: Literal["multi_mutate"] = key(
         "multi_mutate", "One of subtree, replacement, insertion, shrink."
     )
-    parallel_eval: bool = key(False, "Evaluate offspring on all cores.")
+    parallel_eval: bool = key(False, "Use all cores, as training.n_cores_batch = -1 does.")
     ind_representation: str = key("", "Kept for old files; without effect.")
+    n_attempts: Annotated[int, Field(ge=1, le=1000), WHOLE] = key(
+        8, "Tries at an offspring that obeys all priors and is new; then it is not bred."
+    )
+    p_join: Share = key(
+        0.0, "Share of insertions whose other arguments are subtrees of a mate, not terminals."
+    )
+    p_perturb: Share = key(
+        0.1, "Share of mutations that change a fitted constant, where a program has one."
+    )
+    p_fit: Share = key(
+        1.0, "Share of offspring whose constants are fitted anew; others keep their parents'."
+    )
+    p_archive: Share = key(
+        0.0,
+        "Probability that a parent comes from the Pareto front of reward and complexity, so that "
+        "small programs survive; 0 keeps no front.",
+    )
+    keep_population: bool = key(
+        False,
+        "The population lives on, and each batch competes with it; otherwise each iteration starts "
+        "from its batch alone.",
+    )
+    n_islands: Annotated[int, Field(ge=1, le=10_000), WHOLE] = key(
+        1, "Parts of the population that breed among themselves."
+    )
+    migration_interval: Count = key(10, "Generations between two migrations.")
+    n_migrants: CountOrZero = key(
+        2, "Best individuals of an island that are copied to the next one; 0 = no migration."
+    )
+    restart_after: Count | None = key(
+        None,
+        "Generations without a better reward after which an island starts again from the batch; "
+        "null = never.",
+    )
+    probe_size: CountOrZero = key(
+        8,
+        "Rows of data on which two programs with equal values are told to be the same, so that one "
+        "of them goes; 0 tells programs apart by their tokens.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_binding(cls, section: object) -> object:
+        gone = {
+            "crossover_operator": "cxModifiedPMX",
+            "mutation_operator": "multi_constrained_mutate",
+        }
+        given = section if isinstance(section, dict) else {}
+        for name, value in gone.items():
+            if given.get(name) == value:
+                allowed = cls.model_fields[name].default
+                raise ValueError(
+                    f"{name} {value!r} belongs to the task 'binding', which does not exist; "
+                    f"allowed: {allowed!r}"
+                )
+        return section
 
     @model_validator(mode="after")
     def _train_on_population(self) -> "GPMeld":
-        if self.population_size is not None and self.train_n > self.population_size:
+        size = self.population_size
+        if size is not None and self.train_n > size:
+            raise ValueError(f"train_n ({self.train_n}) is greater than population_size ({size})")
+        if size is not None and self.n_islands > size:
             raise ValueError(
-                f"train_n ({self.train_n}) is greater than population_size ({self.population_size})"
+                f"n_islands ({self.n_islands}) is greater than population_size ({size})"
             )
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from dso.library import Library
 from dso.native import _core
 from dso.program import Program, ProgramBatch
 from dso.program.execute import INVALID, VALID
+from dso.program.program_batch import Rows
 
 CACHE_BYTES = 256 * 2**20
 
@@ -47,6 +49,33 @@ class Scores:
     is_new: np.ndarray
     n_evaluated: int
     constants: np.ndarray
+
+    def __getitem__(self, rows: Rows) -> Scores:
+        """Select rows; `n_evaluated` counts the new ones among them."""
+        is_new = self.is_new[rows]
+        return Scores(
+            self.rewards[rows],
+            self.cause[rows],
+            self.node[rows],
+            self.operators[rows],
+            is_new,
+            int(is_new.sum()),
+            self.constants[rows],
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[Scores]) -> Scores:
+        """Join row by row."""
+        width = max(part.constants.shape[1] for part in parts)
+        return Scores(
+            np.concatenate([part.rewards for part in parts]),
+            np.concatenate([part.cause for part in parts]),
+            np.concatenate([part.node for part in parts]),
+            np.concatenate([part.operators for part in parts]),
+            np.concatenate([part.is_new for part in parts]),
+            sum(part.n_evaluated for part in parts),
+            np.concatenate([widened(part.constants, width) for part in parts]),
+        )
 
 
 class Verdicts(NamedTuple):

@@ -19,6 +19,7 @@ void bind_programs(py::module_& m);
 void bind_evaluation(py::module_& m);
 void bind_fitting(py::module_& m);
 void bind_sampling(py::module_& m);
+void bind_gp(py::module_& m);
 
 inline ProgramView view_programs(const Array<int16_t>& tokens, const Array<int32_t>& lengths,
                                  const Array<double>& constants) {

@@ -3,7 +3,6 @@
 #include <limits>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 
 #include "bindings.hpp"
 #include "cache.hpp"
@@ -174,12 +173,18 @@ static py::tuple fraction_within(const Library& library, const Array<int16_t>& t
 
 // For each row the first row with the same key.
 static py::array_t<int32_t> first_rows(const Array<uint64_t>& keys) {
+    const auto n = static_cast<size_t>(keys.size());
     py::array_t<int32_t> first(keys.size());
-    std::unordered_map<uint64_t, int32_t> seen;
-    seen.reserve(keys.size());
-    for (py::ssize_t i = 0; i < keys.size(); ++i)
-        first.mutable_data()[i] =
-            seen.try_emplace(keys.data()[i], static_cast<int32_t>(i)).first->second;
+    size_t n_slots = 16;
+    while (n_slots < 2 * n) n_slots *= 2;
+    std::vector<int32_t> seen(n_slots, -1);  // rows by open addressing
+    for (size_t i = 0; i < n; ++i) {
+        const uint64_t key = keys.data()[i];
+        size_t slot = mix64(key) & (n_slots - 1);
+        while (seen[slot] >= 0 && keys.data()[seen[slot]] != key) slot = (slot + 1) & (n_slots - 1);
+        if (seen[slot] < 0) seen[slot] = static_cast<int32_t>(i);
+        first.mutable_data()[i] = seen[slot];
+    }
     return first;
 }
 

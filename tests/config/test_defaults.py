@@ -117,6 +117,17 @@ COMMON = {
         "mutation_operator": "multi_mutate",
         "parallel_eval": False,
         "ind_representation": "",
+        "n_attempts": 8,
+        "p_join": 0.0,
+        "p_perturb": 0.1,
+        "p_fit": 1.0,
+        "p_archive": 0.0,
+        "keep_population": False,
+        "n_islands": 1,
+        "migration_interval": 10,
+        "n_migrants": 2,
+        "restart_after": None,
+        "probe_size": 8,
     },
     "semantic": {"on": False},
     "prior": {
@@ -258,15 +269,11 @@ def test_without_a_task_type_regression_is_taken_and_said(
 def test_the_gp_preset_is_the_documented_one() -> None:
     config = load_config("config_regression_gp.json")
     assert differences(config, load_config({"task": {"task_type": "regression"}})) == {
-        "training.n_samples": 20_000,
-        "training.batch_size": 500,
-        "training.epsilon": 0.02,
-        "training.n_cores_batch": -1,
+        "training.epsilon": 0.01,
         "gp_meld.run_gp_meld": True,
-        "gp_meld.population_size": 100,
-        "gp_meld.parallel_eval": True,
-        "prior.length.max_": 100,
-        "prior.repeat.on": False,
+        "gp_meld.p_join": 0.5,
+        "prior.length.max_": 40,
+        "prior.repeat.max_": 6,
         "prior.domain_range.on": True,
     }
 

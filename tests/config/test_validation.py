@@ -55,7 +55,16 @@ def control(**values: Any) -> dict:
         ({"policy": {"policy_type": "rn"}}, r"'rn' in policy.policy_type. Did you mean 'rnn'"),
         ({"policy": {"initializer": "zero"}}, r"policy.initializer. Did you mean 'zeros'"),
         ({"policy_optimizer": {"optimizer": "adamw"}}, r"Did you mean 'adam'"),
-        ({"gp_meld": {"crossover_operator": "cxModifiedPMX"}}, r"Allowed: cxOnePoint"),
+        ({"gp_meld": {"crossover_operator": "cxTwoPoint"}}, r"Allowed: cxOnePoint"),
+        ({"gp_meld": {"mutation_operator": "mutUniform"}}, r"Allowed: multi_mutate"),
+        (
+            {"gp_meld": {"crossover_operator": "cxModifiedPMX"}},
+            r"crossover_operator 'cxModifiedPMX' belongs to the task 'binding', .*'cxOnePoint'\.$",
+        ),
+        (
+            {"gp_meld": {"mutation_operator": "multi_constrained_mutate"}},
+            r"'multi_constrained_mutate' belongs to the task 'binding', .*'multi_mutate'\.$",
+        ),
         ({"prior": {"relational": {"relationship": "chil"}}}, r"prior.relational.relationship"),
         ({"checkpoint": {"units": "days"}}, r"checkpoint.units.*hours, iterations, minutes"),
         (task(metric="inv_nrms"), r"task.metric: unknown metric 'inv_nrms'.*'inv_nrmse'"),
@@ -116,6 +125,7 @@ def control(**values: Any) -> dict:
         (control(n_episodes_train=0), r"task.n_episodes_train"),
         # Values that do not go together.
         ({"gp_meld": {"population_size": 10, "train_n": 20}}, r"gp_meld: train_n \(20\) is gr"),
+        ({"gp_meld": {"population_size": 60, "n_islands": 61}}, r"gp_meld: n_islands \(61\) is gr"),
         ({"prior": {"length": {"min_": 70}}}, r"prior.length: min_ \(70\) is greater than max_"),
         ({"prior": {"repeat": {"min_": 5}}}, r"prior.repeat: min_ \(5\) is greater than max_"),
         (

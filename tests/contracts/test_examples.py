@@ -12,8 +12,8 @@ from dso.config import load_config
 EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
 
 RUNS = {"regression/Constant-7", "regression/Nguyen-2", "regression/PiecewiseFunction-1"}
+WITH_GP = {"regression/Nguyen-2-GPmeld"}
 NOT_YET = {
-    "regression/Nguyen-2-GPmeld": "gp_meld.run_gp_meld = True is not available in this version.",
     "regression/Poly-1": (
         "task.function_set: 'poly' cannot be fitted in this version; leave it out."
     ),
@@ -26,7 +26,7 @@ NOT_YET = {
 
 def test_every_example_has_a_case() -> None:
     found = {f"{path.parent.name}/{path.stem}" for path in EXAMPLES.rglob("*.json")}
-    assert found == RUNS | set(NOT_YET)
+    assert found == RUNS | WITH_GP | set(NOT_YET)
 
 
 @pytest.mark.parametrize("name", sorted(RUNS))
@@ -40,6 +40,15 @@ def test_it_runs(name: str) -> None:
     assert model.trainer.standing.iteration == 20
     assert result["n_samples"] == 1000
     assert 0 < result["r"] <= 1
+
+
+@pytest.mark.parametrize("path", ["examples/regression/Nguyen-2-GPmeld", "config_regression_gp"])
+def test_it_runs_with_genetic_programming(path: str) -> None:
+    config = load_config(EXAMPLES.parent / f"{path}.json")
+    config["training"].update(n_samples=20_000, verbose=False)
+    config["experiment"]["logdir"] = None
+    result = DeepSymbolicOptimizer(config).train()
+    assert result["success"]
 
 
 @pytest.mark.parametrize("name", NOT_YET)

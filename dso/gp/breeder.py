@@ -1,0 +1,189 @@
+"""Breeder: crossover and mutation of token sequences, under all priors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dso.gp.population import Population
+from dso.native import _core
+from dso.prior import JointPrior
+from dso.program import ProgramBatch
+from dso.streams import Stream
+
+COPIED = 0
+CROSSED, SUBTREE, REPLACED, INSERTED, SHRUNK, PERTURBED = (1 << bit for bit in range(6))
+
+
+@dataclass(frozen=True)
+class Offspring:
+    """n rows, before they are scored.
+
+    Attributes
+    ----------
+    programs : ProgramBatch
+        NaN where a constant is to be fitted.
+    islands : (n,) int32
+    operations : (n,) uint8
+        Sum of what was done, `CROSSED` to `PERTURBED`; `COPIED` where every try failed.
+    n_refused : int
+        Tries that broke a prior or grew too long.
+    n_known : int
+        Tries that gave a known program.
+    """
+
+    programs: ProgramBatch
+    islands: np.ndarray
+    operations: np.ndarray
+    n_refused: int
+    n_known: int
+
+
+class Breeder:
+    """Breeds natively; see `dso.native._core.breed`.
+
+    Parameters
+    ----------
+    prior : JointPrior
+        All of its constraints hold for every offspring; soft priors play no part.
+    p_crossover, p_mutate : float
+        Probabilities that an offspring is crossed and mutated; one of both happens at least.
+    p_join : float
+        Share of insertions whose other arguments are subtrees of a mate instead of terminals.
+    p_perturb : float
+        Share of the mutations that change a fitted number, where a program has one.
+    p_archive : float
+        Probability that a parent is drawn from the archive, if there is one.
+    tournament_size : int
+    mutate_tree_max : int
+        Greatest depth of a subtree made by mutation.
+    n_attempts : int
+        Tries before a row is a copy of its parent.
+    n_threads : int
+        The offspring do not depend on it.
+    """
+
+    def __init__(
+        self,
+        prior: JointPrior,
+        *,
+        p_crossover: float = 0.5,
+        p_mutate: float = 0.5,
+        p_perturb: float = 0.0,
+        p_join: float = 0.0,
+        p_archive: float = 0.0,
+        tournament_size: int = 5,
+        mutate_tree_max: int = 3,
+        n_attempts: int = 8,
+        n_threads: int = 1,
+    ) -> None:
+        self.prior = prior
+        self.n_attempts = n_attempts
+        self.n_threads = n_threads
+        self._options = _core.BreedOptions(
+            p_crossover=p_crossover,
+            p_mutate=p_mutate,
+            p_perturb=p_perturb,
+            p_join=p_join,
+            p_archive=p_archive,
+            tournament_size=tournament_size,
+            mutate_tree_max=mutate_tree_max,
+            n_attempts=n_attempts,
+        )
+        constant = prior.library.const_token
+        self._has_constant = [token == constant for token in range(prior.library.L)]
+
+    def breed(
+        self,
+        parents: Population,
+        islands: np.ndarray,
+        stream: Stream,
+        known: Any = None,
+        archive: Population | None = None,
+    ) -> Offspring:
+        """Breed one offspring for each of `islands` (n,).
+
+        Parameters
+        ----------
+        parents : Population
+            Ranked island by island. All of them obey the priors.
+        islands : (n,) int32
+            Where each offspring's parents live.
+        stream : Stream
+        known : KeySet, optional
+            Token sequences not to be bred again.
+        archive : Population, optional
+            Further parents of all islands.
+        """
+        n_islands = int(parents.islands[-1]) + 1
+        offsets = parents.offsets(n_islands).tolist()
+        if archive is not None and len(archive):
+            parents = Population.concatenate([parents, archive])
+            offsets.append(len(parents))
+        rows = np.arange(len(islands), dtype=np.uint32)
+        parts = self._native(parents, offsets, stream.key, rows, islands, 0, known)
+        programs = ProgramBatch(*parts[:3])
+        operations, n_refused, n_known = parts[4], int(parts[5].sum()), int(parts[6].sum())
+        offspring = Offspring(programs, islands, operations, n_refused, n_known)
+        if not self.prior.python:
+            return offspring
+        return self._under_python_priors(offspring, parents, offsets, stream.key, known)
+
+    def _under_python_priors(
+        self, offspring: Offspring, parents: Population, offsets: list[int], key: int, known: Any
+    ) -> Offspring:
+        """Breed those again that priors in Python refuse, whole rows at a time."""
+        programs, operations = offspring.programs, offspring.operations
+        n_refused, n_known = offspring.n_refused, offspring.n_known
+        for round_ in range(1, self.n_attempts + 1):
+            is_allowed = self.prior.python.allowed(programs, self.prior.rules)
+            bad = np.flatnonzero((operations != COPIED) & ~is_allowed)
+            n_refused += len(bad)
+            if len(bad) == 0 or round_ == self.n_attempts:
+                operations[bad] = COPIED
+                break
+            first_attempt = round_ * self.n_attempts
+            rows, islands = bad.astype(np.uint32), offspring.islands[bad]
+            more = self._native(parents, offsets, key, rows, islands, first_attempt, known)
+            for whole, part in zip(
+                (*_arrays(programs), operations), (*more[:3], more[4]), strict=True
+            ):
+                whole[bad] = part
+            n_refused, n_known = n_refused + int(more[5].sum()), n_known + int(more[6].sum())
+        return Offspring(programs, offspring.islands, operations, n_refused, n_known)
+
+    def _native(
+        self,
+        parents: Population,
+        offsets: list[int],
+        key: int,
+        rows: np.ndarray,
+        islands: np.ndarray,
+        first_attempt: int,
+        known: Any,
+    ) -> tuple[np.ndarray, ...]:
+        programs, length = parents.programs, self.prior.max_length
+        n_constants = 0
+        if any(self._has_constant):
+            n_constants = min(length, 2 * programs.constants.shape[1] + 16)
+        return _core.breed(
+            self.prior.rules,
+            self._has_constant,
+            *_arrays(programs),
+            offsets,
+            self._options,
+            known,
+            key,
+            rows,
+            islands,
+            first_attempt,
+            length,
+            n_constants,
+            self.n_threads,
+        )
+
+
+def _arrays(programs: ProgramBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return programs.tokens, programs.lengths, programs.constants

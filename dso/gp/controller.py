@@ -1,0 +1,356 @@
+"""GPController: generations of breeding, scoring and selection around the policy's batch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dso.batch import Batch
+from dso.gp.breeder import COPIED, PERTURBED, Breeder, Offspring
+from dso.gp.population import Population
+from dso.native import _core
+from dso.program import ProgramBatch
+from dso.streams import Stream
+
+if TYPE_CHECKING:
+    from dso.evaluation import Evaluator, Scores
+
+logger = logging.getLogger("dso")
+
+MOST_KNOWN = 2**22
+"""Token sequences remembered before all are forgotten: 64 MB."""
+
+
+@dataclass(frozen=True)
+class GPOptions:
+    """What a controller does, beside breeding.
+
+    Attributes
+    ----------
+    generations : int
+        Per iteration.
+    population_size : int
+        Individuals on all islands together.
+    train_n : int
+        Offspring returned.
+    p_fit : float
+        Share of offspring whose constants are fitted anew; others keep those of their parents.
+    has_archive : bool
+        Keep the Pareto front of reward and complexity as further parents.
+    keep_population : bool
+        Let the population live on across iterations.
+    n_islands, migration_interval, n_migrants : int
+        Every so many generations each island copies its best to the next.
+    restart_after : int, optional
+        Generations without a better reward after which an island starts again from the batch.
+    verbose : bool
+        Log every generation.
+    """
+
+    generations: int
+    population_size: int
+    train_n: int
+    p_fit: float = 1.0
+    has_archive: bool = False
+    keep_population: bool = False
+    n_islands: int = 1
+    migration_interval: int = 10
+    n_migrants: int = 2
+    restart_after: int | None = None
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """What one call of GP-meld made.
+
+    Attributes
+    ----------
+    batch : Batch
+        The best offspring, each once, best first, off policy, with rewards.
+    scores : Scores
+        Of the same rows.
+    n_offspring : int
+        Offspring scored.
+    n_novel : int
+        Those among them that had never been evaluated.
+    n_refused : int
+        Tries that broke a prior.
+    """
+
+    batch: Batch
+    scores: Scores
+    n_offspring: int
+    n_novel: int
+    n_refused: int
+
+
+class GPController:
+    """Breed, score, select.
+
+    The population is a table of individuals, ranked on each island. A generation breeds as many
+    offspring as there are places, scores them, and keeps the best of parents and offspring with
+    different values. What is bred once is not bred again (Mundhenk et al., Symbolic regression via
+    neural-guided genetic programming population seeding, NeurIPS 2021, with these changes).
+
+    Parameters
+    ----------
+    breeder : Breeder
+        Another way of making offspring is a class with the same `breed`, around this one.
+    evaluator : Evaluator
+    values : callable
+        Programs -> (B,) uint64, equal for those of which only one is to stay; see `Probe`.
+    complexity : callable
+        Programs -> (B,) float64.
+    seed : int
+    options : GPOptions
+    """
+
+    def __init__(
+        self,
+        breeder: Breeder,
+        evaluator: Evaluator,
+        values: Callable[[ProgramBatch], np.ndarray],
+        complexity: Callable[[ProgramBatch], np.ndarray],
+        *,
+        seed: int,
+        options: GPOptions,
+    ) -> None:
+        self.breeder = breeder
+        self.evaluator = evaluator
+        self.values = values
+        self.complexity = complexity
+        self.seed = seed
+        self.options = options
+        self.capacities = _shares(options.population_size, options.n_islands)
+        self.n_generations = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        n_islands = self.options.n_islands
+        self.population = Population.empty()
+        self.archive = Population.empty()
+        self.known = _core.KeySet()
+        self.best = np.full(n_islands, -np.inf)
+        self.last_gain = np.full(n_islands, self.n_generations)
+
+    def step(
+        self,
+        batch: Batch,
+        scores: Scores,
+        iteration: int,
+        remember: Callable[[Batch, Scores], bool],
+    ) -> Harvest | None:
+        """Breed from a batch of the policy for some generations.
+
+        Parameters
+        ----------
+        batch : Batch
+            With rewards; seeds the population. Its rows obey the priors.
+        scores : Scores
+            Of the same rows.
+        iteration : int
+        remember : callable
+            Is given the scored offspring of each generation; a true answer ends the call.
+
+        Returns
+        -------
+        Harvest or None
+            None if no offspring could be bred.
+        """
+        if not self.options.keep_population:
+            self._clear()
+        self.known.insert(batch.programs.keys())
+        seeds = self._seeds(batch, scores, Stream(self.seed, "gp seeds", iteration))
+        self._select(seeds)
+        picked: list[tuple[Batch, Scores]] = []
+        n_offspring = n_novel = n_refused = 0
+        for generation in range(self.options.generations):
+            if len(self.population) == 0:
+                break
+            bred, rows = self._breed(Stream(self.seed, f"gp breed {iteration}", generation))
+            n_refused += bred.n_refused
+            is_done = False
+            if len(rows):
+                offspring, verdicts = self._score(bred, rows, iteration)
+                n_offspring += len(rows)
+                n_novel += verdicts.n_evaluated
+                is_done = remember(offspring, verdicts)
+                picked.append(_best(offspring, verdicts, self.options.train_n))
+                self._select(self._individuals(offspring, verdicts, bred.islands[rows]))
+            self.n_generations += 1
+            if self.options.verbose:
+                self._tell(generation, bred, len(rows))
+            if is_done:
+                break
+            self._migrate()
+            self._restart(seeds)
+        if not picked:
+            return None
+        best = _best(*_joined(picked), self.options.train_n)
+        return Harvest(*best, n_offspring, n_novel, n_refused)
+
+    def _seeds(self, batch: Batch, scores: Scores, stream: Stream) -> Population:
+        """Return the batch, or a random part of the population's size, dealt out to the islands."""
+        rows, size = np.arange(len(batch)), self.options.population_size
+        if size < len(batch):
+            rows = np.sort(stream.generator().choice(len(batch), size, replace=False))
+        islands = np.arange(len(rows)) % self.options.n_islands
+        return self._individuals(batch[rows], scores[rows], islands.astype(np.int32))
+
+    def _breed(self, stream: Stream) -> tuple[Offspring, np.ndarray]:
+        """Return one offspring per place, and which of them are new."""
+        islands = np.repeat(np.arange(self.options.n_islands), self.capacities)
+        is_inhabited = np.diff(self.population.offsets(self.options.n_islands)) > 0
+        islands = islands[is_inhabited[islands]].astype(np.int32)
+        bred = self.breeder.breed(self.population, islands, stream, self.known, self.archive)
+        keys = bred.programs.keys()
+        # A perturbed one has the tokens of its parent.
+        keys = np.where(bred.operations == PERTURBED, ~np.arange(len(keys)).astype("u8"), keys)
+        is_first = _core.first_rows(keys) == np.arange(len(keys))
+        rows = np.flatnonzero(is_first & (bred.operations != COPIED))
+        if len(self.known) > MOST_KNOWN:
+            self.known = _core.KeySet()
+        self.known.insert(keys[rows])
+        return bred, rows
+
+    def _score(self, bred: Offspring, rows: np.ndarray, iteration: int) -> tuple[Batch, Scores]:
+        """Score chosen offspring; their constants are those that the rewards belong to."""
+        programs = bred.programs[rows]
+        if programs.constants.shape[1]:
+            programs = self._to_be_fitted(programs, bred.operations[rows], iteration)
+        off_policy = np.zeros(len(rows), dtype=bool)
+        scores = self.evaluator.evaluate(programs, iteration, off_policy)
+        programs = replace(programs, constants=scores.constants)
+        return Batch(programs, off_policy).with_rewards(scores.rewards), scores
+
+    def _to_be_fitted(
+        self, programs: ProgramBatch, operations: np.ndarray, iteration: int
+    ) -> ProgramBatch:
+        """Take away the constants of those that are to be fitted anew."""
+        name = f"gp fit {iteration}"
+        random = Stream(self.seed, name, self.n_generations).generator()
+        keeps = random.random(len(programs)) >= self.options.p_fit
+        keeps |= operations == PERTURBED
+        constants = np.where(keeps[:, None], programs.constants, np.nan)
+        return replace(programs, constants=constants)
+
+    def _individuals(self, batch: Batch, scores: Scores, islands: np.ndarray) -> Population:
+        """Return the rows that are good enough for their islands as individuals."""
+        assert batch.rewards is not None
+        is_candidate = (scores.cause == 0) & (batch.rewards >= self._bars()[islands])
+        rows = np.flatnonzero(is_candidate)
+        programs = batch.programs[rows]
+        values, complexities = self.values(programs), self.complexity(programs)
+        return Population(programs, batch.rewards[rows], complexities, values, islands[rows])
+
+    def _bars(self) -> np.ndarray:
+        """Return the reward (I,) of the last on each island that is full, -inf for others."""
+        offsets = self.population.offsets(self.options.n_islands)
+        bars = np.full(self.options.n_islands, -np.inf)
+        if not self.options.has_archive:  # which takes in small programs of any reward
+            is_full = np.diff(offsets) >= self.capacities
+            bars[is_full] = self.population.rewards[offsets[1:][is_full] - 1]
+        return bars
+
+    def _select(self, arrivals: Population) -> None:
+        """Keep the best of population and arrivals, and note which islands gained."""
+        self._admit(arrivals)
+        if self.options.has_archive:
+            self.archive = Population.concatenate([self.archive, arrivals.on(0)]).pareto_front()
+        offsets = self.population.offsets(self.options.n_islands)
+        present = np.flatnonzero(np.diff(offsets))
+        heads = self.population.rewards[offsets[present]]
+        self.last_gain[present[heads > self.best[present]]] = self.n_generations
+        self.best[present] = np.maximum(self.best[present], heads)
+
+    def _admit(self, arrivals: Population) -> None:
+        everyone = Population.concatenate([self.population, arrivals])
+        self.population = everyone.unique().best_of_each(self.capacities)
+
+    def _migrate(self) -> None:
+        """Copy the best of each island to the next, when it is time."""
+        options = self.options
+        is_due = self.n_generations % options.migration_interval == 0
+        if options.n_islands == 1 or options.n_migrants == 0 or not is_due:
+            return
+        migrants = self.population[self.population.places() < options.n_migrants]
+        islands = (migrants.islands + 1) % options.n_islands
+        self._admit(replace(migrants, islands=islands.astype(np.int32)))
+
+    def _restart(self, seeds: Population) -> None:
+        """Give islands without a gain for long back to the seeds."""
+        if self.options.restart_after is None:
+            return
+        is_idle = self.n_generations - self.last_gain >= self.options.restart_after
+        if not is_idle.any():
+            return
+        self.population = self.population[~is_idle[self.population.islands]]
+        self.best[is_idle] = -np.inf
+        self.last_gain[is_idle] = self.n_generations
+        self._select(seeds[is_idle[seeds.islands]])
+
+    def rescore(self) -> None:
+        """Reward those who live on again: the search sees other rows of data."""
+        for name in ("population", "archive"):
+            individuals = getattr(self, name)
+            if len(individuals):
+                rewards = self.evaluator.rewards(individuals.programs)
+                setattr(self, name, replace(individuals, rewards=rewards))
+        self.population = self.population[self.population.order()]
+        self.archive = self.archive.pareto_front()
+        self.best[:] = -np.inf
+        self.last_gain[:] = self.n_generations
+
+    def _tell(self, generation: int, bred: Offspring, n_scored: int) -> None:
+        logger.info(
+            "gp_meld: generation %d, %d offspring scored, %d tries refused, population %d, best %g",
+            generation + 1,
+            n_scored,
+            bred.n_refused,
+            len(self.population),
+            self.population.rewards.max(initial=-np.inf),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return population, front and counters as arrays."""
+        return {
+            "population": self.population.state_dict(),
+            "archive": self.archive.state_dict(),
+            "known": self.known.sorted(),
+            "best": self.best.copy(),
+            "last_gain": self.last_gain.copy(),
+            "n_generations": self.n_generations,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.population = Population.from_state_dict(state["population"])
+        self.archive = Population.from_state_dict(state["archive"])
+        self.known = _core.KeySet()
+        self.known.insert(state["known"])
+        self.best, self.last_gain = state["best"].copy(), state["last_gain"].copy()
+        self.n_generations = int(state["n_generations"])
+
+
+def _shares(total: int, n: int) -> np.ndarray:
+    """Split a number into `n` nearly equal ones, (n,)."""
+    return np.diff(np.arange(n + 1) * total // n)
+
+
+def _best(batch: Batch, scores: Scores, n: int) -> tuple[Batch, Scores]:
+    """Return the `n` best rows with different tokens, best first."""
+    assert batch.rewards is not None
+    order = np.argsort(-batch.rewards, kind="stable")
+    is_first = _core.first_rows(batch.programs.keys()[order]) == np.arange(len(order))
+    rows = order[is_first][:n]
+    return batch[rows], scores[rows]
+
+
+def _joined(parts: Sequence[tuple[Batch, Scores]]) -> tuple[Batch, Scores]:
+    batches, scores = zip(*parts, strict=True)
+    return Batch.concatenate(batches), scores[0].concatenate(scores)

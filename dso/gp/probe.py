@@ -1,0 +1,64 @@
+"""The probe set: a few rows of data on which programs of equal values are told to be the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dso.library import Library
+from dso.native import _core
+from dso.program import ProgramBatch, execute
+from dso.streams import Stream
+
+FIRST = np.uint64(0x9E3779B97F4A7C15)
+SECOND = np.uint64(0xBF58476D1CE4E5B9)
+
+
+class Probe:
+    """Tells programs apart by their values.
+
+    Parameters
+    ----------
+    library : Library
+    X : (D, M) float64
+    protected : bool
+    """
+
+    def __init__(self, library: Library, X: np.ndarray, protected: bool = False) -> None:
+        self.library = library
+        self.X = X
+        self.protected = protected
+
+    @staticmethod
+    def of_task(task: Any, size: int) -> Probe:
+        """Take `size` rows of the task's data, evenly spaced; random numbers where it has none."""
+        library, data = task.library, getattr(task, "fit_data", None)
+        protected = bool(getattr(task, "protected", False))
+        if data is None:
+            n_inputs = library.native.n_inputs
+            X = Stream(0, "probe").generator().normal(size=(n_inputs, size))
+            return Probe(library, X, protected)
+        n_rows = data.columns.shape[1]
+        rows = np.unique(np.linspace(0, n_rows - 1, size).astype(np.intp))
+        return Probe(library, np.ascontiguousarray(data.columns[:, rows]), protected)
+
+    def values(self, programs: ProgramBatch) -> np.ndarray:
+        """Return a number (B,) uint64 that programs of equal values have in common.
+
+        Values are equal where they are so in single precision. A program that is invalid on the
+        probe set is equal to itself alone.
+        """
+        predictions, cause, _ = execute(self.library, programs, self.X, self.protected)
+        with np.errstate(over="ignore"):
+            bits = (predictions.astype(np.float32) + np.float32(0)).view(np.uint32)
+            hashed = np.full(len(programs), FIRST)
+            for column in bits.T:
+                hashed = (hashed ^ column) * SECOND
+                hashed ^= hashed >> np.uint64(29)
+        return np.where(cause == 0, hashed, programs.keys())
+
+
+def tokens_only(programs: ProgramBatch) -> np.ndarray:
+    """Return a number (B,) uint64 that programs of equal tokens have in common."""
+    return _core.hash_programs(np.ascontiguousarray(programs.tokens), programs.lengths)
