@@ -58,6 +58,8 @@ def native_core() -> Pybind11Extension:
 CONTROL = ["gymnasium[box2d,mujoco]>=1.0", "stable-baselines3>=2.4"]
 TENSORBOARD = ["tensorboard>=2.16"]
 PLOTS = ["matplotlib>=3.9"]
+JAX = ["jax>=0.4.30"]
+BENCH = ["gplearn>=0.4.3", "pyoperon>=0.6"]
 BROWSER = ["playwright>=1.40"]
 TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3", "jsonschema>=4.20"]
 
@@ -94,14 +96,16 @@ if __name__ == "__main__":
             "click>=8.1",
             "rich>=13",
             "joblib>=1.3",
-            "scikit-learn>=1.4",
+            "scikit-learn>=1.6",
         ],
         extras_require={
             "control": CONTROL,
             "tensorboard": TENSORBOARD,
             "plots": PLOTS,
+            "jax": JAX,
+            "bench": BENCH,
             "browser": BROWSER,
-            "all": [*CONTROL, *TENSORBOARD, *PLOTS],
+            "all": [*CONTROL, *TENSORBOARD, *PLOTS, *JAX],
             "test": [*CONTROL, *TENSORBOARD, *PLOTS, *TEST],
         },
         ext_modules=[native_core()],

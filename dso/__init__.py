@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dso.core import DeepSymbolicOptimizer
+    from dso.regressor import DeepSymbolicRegressor
     from dso.task.control import SymbolicPolicy
 
-__all__ = ["DeepSymbolicOptimizer", "SymbolicPolicy"]
+__all__ = ["DeepSymbolicOptimizer", "DeepSymbolicRegressor", "SymbolicPolicy"]
 
-_HOMES = {"DeepSymbolicOptimizer": "dso.core", "SymbolicPolicy": "dso.task.control"}
+_HOMES = {
+    "DeepSymbolicOptimizer": "dso.core",
+    "DeepSymbolicRegressor": "dso.regressor",
+    "SymbolicPolicy": "dso.task.control",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -183,6 +183,36 @@ class DeepSymbolicOptimizer:
         if config.policy.debug or config.policy_optimizer.debug:
             print(parameter_table(self.policy))
 
+    def extend(
+        self,
+        n_samples: int,
+        max_seconds: float | None = None,
+        callback: Callable[[Standing], object] | None = None,
+    ) -> None:
+        """Let a run that has ended go on with all that it has learned.
+
+        Parameters
+        ----------
+        n_samples : int
+            Samples to draw beyond those drawn so far.
+        max_seconds : float, optional
+            Wall time to spend beyond that spent so far.
+        callback : callable, optional
+            See `setup`.
+        """
+        trainer = self.trainer
+        if trainer is None:
+            raise RuntimeError("there is no run to extend; call train() or setup() first")
+        training, standing = self.config_training, trainer.standing
+        limit = None if max_seconds is None else standing.seconds + max_seconds
+        training.update(n_samples=standing.n_samples + n_samples, max_seconds=limit)
+        config = validate(self.config)
+        trainer.pause()
+        self.stopping = make_stopping(config, callback)
+        self.stop_reason = None
+        verbose = config.training.verbose
+        self.display = make_display(sys.stdout, training["n_samples"], limit, verbose=verbose)
+
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
         """Set up, search until a rule of `Stopping` ends it, and return the result.
 
@@ -330,7 +360,7 @@ class DeepSymbolicOptimizer:
         self.result_files: ResultFiles | None = None
         experiment = config.experiment
         if experiment.logdir is None:
-            logger.warning("experiment.logdir is null: no files are written.")
+            logger.info("experiment.logdir is null: no files are written.")
             return
         timestamp = experiment.timestamp or time.strftime("%Y-%m-%d-%H%M%S")
         name = experiment.exp_name or f"{self.task.name}_{timestamp}".replace("/", "_")

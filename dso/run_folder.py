@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from dso.errors import UserError
 
@@ -131,6 +131,7 @@ class IterationLog:
         self.path = path
         self._pace = Pace(save_freq)
         self._file: TextIO | None = None
+        self._mode: Literal["w", "a"] = "w"
 
     def append(self, row: Mapping[str, object]) -> None:
         """Write the one row of an iteration; the first one brings the header."""
@@ -147,14 +148,16 @@ class IterationLog:
             One value per column.
         """
         if self._file is None:
-            self._file = open(self.path, "w", encoding="utf-8", newline="")  # noqa: SIM115
-            rows = chain([columns], rows)
+            self._file = open(self.path, self._mode, encoding="utf-8", newline="")  # noqa: SIM115
+            if self._mode == "w":
+                rows = chain([columns], rows)
+            self._mode = "a"
         csv.writer(self._file, lineterminator="\n").writerows(rows)
         if self._pace.is_due():
             self._file.flush()
 
     def close(self) -> None:
-        """Write out what is pending."""
+        """Write out what is pending; rows that come later are appended."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -180,6 +180,21 @@ class Trainer:
         )
         return self._log_row(row, baseline, time.perf_counter() - start)
 
+    def offer(self, programs: ProgramBatch) -> None:
+        """Evaluate programs and remember them if they are good; the policy learns nothing.
+
+        They are not counted as samples.
+        """
+        off_policy = np.zeros(len(programs), dtype=bool)
+        scores = self.evaluator.evaluate(programs, self.standing.iteration, off_policy)
+        programs = replace(programs, constants=scores.constants)
+        rewards = np.where(scores.cause == 0, scores.rewards, -np.inf)
+        self._remember(ScoredPrograms(programs, rewards, self.complexity(programs)))
+
+    def pause(self) -> None:
+        """Do not count the time from here to the next step."""
+        self._clock = None
+
     def _meld(self, batch: Batch, scores: Scores) -> tuple[Batch, Scores]:
         """Add what genetic programming makes of a batch, off policy."""
         if self.gp is None:
