@@ -1,6 +1,7 @@
 """Build script: metadata, extras and the native core. Tool settings live in pyproject.toml."""
 
 import os
+import platform
 import shutil
 import sys
 from glob import glob
@@ -32,6 +33,9 @@ def native_core() -> Pybind11Extension:
     # No -ffast-math: validity of a program is decided by NaN and infinity.
     compile_args = ["-O3", "-fno-math-errno", "-fno-trapping-math"]
     link_args = []
+    if platform.machine() not in ("x86_64", "AMD64"):
+        # There compilers contract a * b + c to one rounding; episodes must be those of Python.
+        compile_args.append("-ffp-contract=off")
     if SANITIZE:
         compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g", "-O1"]
         link_args += [f"-fsanitize={SANITIZE}"]
@@ -51,10 +55,13 @@ def native_core() -> Pybind11Extension:
     )
 
 
-CONTROL = ["gymnasium[box2d,mujoco]>=1.0"]
+GYM = ["gymnasium[box2d,mujoco]>=1.0"]
+CONTROL = [*GYM, "stable-baselines3>=2.4"]
 TENSORBOARD = ["tensorboard>=2.16"]
 DASK = ["distributed>=2024.1"]
 PLOTS = ["matplotlib>=3.9"]
+JAX = ["jax>=0.4.30"]
+BENCH = ["gplearn>=0.4.3", "pyoperon>=0.6"]
 BROWSER = ["playwright>=1.40"]
 TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3", "jsonschema>=4.20"]
 
@@ -76,6 +83,7 @@ if __name__ == "__main__":
         package_dir={"dso.shipped_config": "config"},
         package_data={
             "dso.shipped_config": ["*.json", "examples/*/*"],
+            "dso.task.control": ["anchors/*.npz"],
             "dso.task.regression": ["*.json"],
             "dso.report": ["assets/*"],
         },
@@ -90,16 +98,19 @@ if __name__ == "__main__":
             "click>=8.1",
             "rich>=13",
             "joblib>=1.3",
-            "scikit-learn>=1.4",
+            "scikit-learn>=1.6",
         ],
         extras_require={
             "control": CONTROL,
             "tensorboard": TENSORBOARD,
             "plots": PLOTS,
             "dask": DASK,
+            "jax": JAX,
+            "bench": BENCH,
             "browser": BROWSER,
-            "all": [*CONTROL, *TENSORBOARD, *PLOTS, *DASK],
-            "test": [*CONTROL, *TENSORBOARD, *PLOTS, *DASK, *TEST],
+            "all": [*CONTROL, *TENSORBOARD, *PLOTS, *DASK, *JAX],
+            # Stable-Baselines3, jax and the browser come with scripts/test.sh --all.
+            "test": [*GYM, *TENSORBOARD, *PLOTS, *DASK, *TEST],
         },
         ext_modules=[native_core()],
         cmdclass={"build_ext": BuildExt},

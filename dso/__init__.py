@@ -3,17 +3,24 @@
 The public names are loaded on first use, so that importing one part does not load the others.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dso.core import DeepSymbolicOptimizer
+    from dso.regressor import DeepSymbolicRegressor
+    from dso.task.control import SymbolicPolicy
 
-__all__ = ["DeepSymbolicOptimizer"]
+__all__ = ["DeepSymbolicOptimizer", "DeepSymbolicRegressor", "SymbolicPolicy"]
+
+_HOMES = {
+    "DeepSymbolicOptimizer": "dso.core",
+    "DeepSymbolicRegressor": "dso.regressor",
+    "SymbolicPolicy": "dso.task.control",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module 'dso' has no attribute {name!r}")
-    from dso import core
-
-    return getattr(core, name)
+    return getattr(import_module(_HOMES[name]), name)

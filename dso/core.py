@@ -162,6 +162,7 @@ class DeepSymbolicOptimizer:
             batch_size=config.training.batch_size,
             seed=stream_seed,
             hof=config.logging.hof or 0,
+            n_candidates=self.task.n_candidates,
             save_pareto_front=config.logging.save_pareto_front,
             queue=make_queue(config, self.policy_optimizer, stream_seed),
             max_attempts=max_attempts(config),
@@ -189,6 +190,36 @@ class DeepSymbolicOptimizer:
         self._is_loaded = False
         if config.checkpoint.load_path is not None:
             self.load(config.checkpoint.load_path)
+
+    def extend(
+        self,
+        n_samples: int,
+        max_seconds: float | None = None,
+        callback: Callable[[Standing], object] | None = None,
+    ) -> None:
+        """Let a run that has ended go on with all that it has learned.
+
+        Parameters
+        ----------
+        n_samples : int
+            Samples to draw beyond those drawn so far.
+        max_seconds : float, optional
+            Wall time to spend beyond that spent so far.
+        callback : callable, optional
+            See `setup`.
+        """
+        trainer = self.trainer
+        if trainer is None:
+            raise RuntimeError("there is no run to extend; call train() or setup() first")
+        training, standing = self.config_training, trainer.standing
+        limit = None if max_seconds is None else standing.seconds + max_seconds
+        training.update(n_samples=standing.n_samples + n_samples, max_seconds=limit)
+        config = validate(self.config)
+        trainer.pause()
+        self.stopping = make_stopping(config, callback)
+        self.stop_reason = None
+        verbose = config.training.verbose
+        self.display = make_display(sys.stdout, training["n_samples"], limit, verbose=verbose)
 
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
         """Set up, search until a rule of `Stopping` ends it, and return the result.
@@ -420,12 +451,15 @@ class DeepSymbolicOptimizer:
             self.result_files.write(trainer)
         if self.checkpoints is not None and self.stop_reason is not None and not may_go_on:
             self.checkpoints.clear()
-        program = self._best_program()
+        program, rewards = self._final_program(trainer)
+        if self.folder is not None and program is not None:
+            with self.folder.guard(self.folder.path):
+                self.task.write_result(program, self.folder.file)
         return {
             "seed": self.seed,
-            **self._rewards(),
+            **rewards,
             **({} if program is None else self.task.final_evaluation(program)),
-            "expression": self._expression() or None,
+            "expression": None if program is None else program.expression,
             "traversal": None if program is None else repr(program),
             "program": program,
             **trainer.stats.invalid_summary(),
@@ -454,6 +488,19 @@ class DeepSymbolicOptimizer:
         best = self.trainer.best
         return None if best is None else self.reports.program(best.programs)
 
+    def _final_program(self, trainer: Trainer) -> tuple[Program | None, dict[str, float]]:
+        """Return the program that the task chooses among the best, and its rewards."""
+        best = self._best_program()
+        if trainer.candidates is None or best is None:
+            return best, self._rewards()
+        rows = trainer.candidates.rows
+        chosen = self.task.final_choice(
+            [self.reports.program(rows.programs, i) for i in range(len(rows))]
+        )
+        if repr(chosen) == repr(best):
+            return best, self._rewards()
+        return chosen, {"r": self.task.reward_function(chosen)}
+
     def _expression(self) -> str:
         program = self._best_program()
         return "" if program is None else program.expression
@@ -473,7 +520,7 @@ class DeepSymbolicOptimizer:
         self._prefix = RunFolder(Path(), self.task.name, self.seed).prefix
         experiment = config.experiment
         if experiment.logdir is None:
-            logger.warning("experiment.logdir is null: no files are written.")
+            logger.info("experiment.logdir is null: no files are written.")
             return
         timestamp = experiment.timestamp or time.strftime("%Y-%m-%d-%H%M%S")
         name = experiment.exp_name or f"{self.task.name}_{timestamp}".replace("/", "_")

@@ -73,6 +73,8 @@ class Trainer:
         Of the run's random streams.
     hof : int
         Size of the hall of fame; 0 for none.
+    n_candidates : int
+        How many of the best programs are kept for the task's final choice; 0 for none.
     save_pareto_front : bool
         Whether a Pareto front is kept.
     queue : PriorityQueue, optional
@@ -111,6 +113,7 @@ class Trainer:
         batch_size: int,
         seed: int,
         hof: int = 100,
+        n_candidates: int = 0,
         save_pareto_front: bool = True,
         queue: PriorityQueue | None = None,
         max_attempts: int | None = None,
@@ -132,6 +135,7 @@ class Trainer:
         self.is_success = is_success
         self.masking_report = masking_report
         self.hall_of_fame = HallOfFame(hof) if hof else None
+        self.candidates = HallOfFame(n_candidates) if n_candidates else None
         self.pareto_front = ParetoFront() if save_pareto_front else None
         self.queue = queue
         self.max_attempts = max_attempts
@@ -226,6 +230,21 @@ class Trainer:
         self.standing = Standing(**state["standing"])
         best = state["best"]
         self.best = None if best is None else ScoredPrograms.from_state_dict(best)
+        self._clock = None
+
+    def offer(self, programs: ProgramBatch) -> None:
+        """Evaluate programs and remember them if they are good; the policy learns nothing.
+
+        They are not counted as samples.
+        """
+        off_policy = np.zeros(len(programs), dtype=bool)
+        scores = self.evaluator.evaluate(programs, self.standing.iteration, off_policy)
+        programs = replace(programs, constants=scores.constants)
+        rewards = np.where(scores.cause == 0, scores.rewards, -np.inf)
+        self._remember(ScoredPrograms(programs, rewards, self.complexity(programs)))
+
+    def pause(self) -> None:
+        """Do not count the time from here to the next step."""
         self._clock = None
 
     def _meld(self, batch: Batch, scores: Scores) -> tuple[Batch, Scores]:
@@ -323,6 +342,8 @@ class Trainer:
             scored = self.judge.select(scored, *kept, self.standing.iteration)
         if self.hall_of_fame is not None:
             self.hall_of_fame.update(scored)
+        if self.candidates is not None:
+            self.candidates.update(scored)
         if self.pareto_front is not None:
             self.pareto_front.update(scored)
         if scored.rewards.max(initial=-np.inf) > self.standing.r_best:

@@ -10,11 +10,6 @@ OFF: dict[tuple[str, str], object] = {
 }
 """Keys whose part does not exist yet, each with the value that asks for nothing."""
 
-VALUES: dict[tuple[str, str], tuple[str, ...]] = {
-    ("task", "task_type"): ("control",),
-}
-"""Values of other keys that do not exist yet."""
-
 
 def refuse_unavailable(config: Config) -> None:
     """Refuse a config that asks for a part that does not exist.
@@ -24,11 +19,11 @@ def refuse_unavailable(config: Config) -> None:
     UserError
         Naming every such key with its value.
     """
-    asked = {place: _value(config, place) for place in (*OFF, *VALUES)}
+    asked = {place: _value(config, place) for place in OFF}
     refused = [
         f"{section}.{key} = {value!r}"
         for (section, key), value in asked.items()
-        if value != OFF.get((section, key), value) or value in VALUES.get((section, key), ())
+        if value != OFF[section, key]
     ]
     if refused:
         verb = "are" if len(refused) > 1 else "is"

@@ -20,7 +20,7 @@ from dso.errors import UserError
 from dso.library.functions import OPERATORS, Interval, Operator
 from dso.prior.make import NOT_YET
 from dso.task.regression.benchmarks import benchmark_names, function_sets
-from dso.unavailable import OFF, VALUES
+from dso.unavailable import OFF
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 REGION = re.compile(r"(<!-- table: (?P<name>[\w. ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -62,9 +62,6 @@ def section_table(name: str) -> str:
 def _availability(section: str, key: str) -> str:
     if (section, key) in OFF:
         return f" {MISSING}"
-    if (section, key) in VALUES:
-        values = ", ".join(f"`{value}`" for value in VALUES[section, key])
-        return f" *Not in this version: {values}.*"
     return ""
 
 

@@ -233,7 +233,14 @@ class ControlTask(Section):
     n_episodes_test: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
         1000, "Episodes per evaluation."
     )
-    success_score: float | None = key(999999.0, "Return from which an episode is a success.")
+    n_episodes_validation: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = key(
+        100,
+        "Other episodes that rank the best programs of a run again; 0 = none do.",
+    )
+    n_validated: Size = key(20, "How many of the best programs are ranked again.")
+    success_score: float | None = key(
+        999999.0, "Return from which an episode is a success; null = as the environment says."
+    )
     function_set: list[str | float] | None = key(
         ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", 0.1, 1.0, 5.0],
         "Tokens: operators, numbers; ignored where actions are discrete.",
@@ -251,6 +258,12 @@ class ControlTask(Section):
     )
     ref_action: Int | float | list[Int | float] | None = key(
         None, "Value of actions that a decision tree leaves open."
+    )
+    racing: bool = key(
+        False, "Whether programs that start clearly badly play two training episodes only."
+    )
+    refine_rounds: CountOrZero = key(
+        0, "Rounds of local search over the numbers of the best program, at the end; 0 = none."
     )
 
     @field_validator("reward_scale")

@@ -11,6 +11,7 @@ import numpy as np
 from dso.errors import UserError, unknown
 from dso.library.functions import NAMES, OPERATORS
 from dso.library.tokens import (
+    DiscreteAction,
     HardCodedConstant,
     MultiDiscreteAction,
     PlaceholderConstant,
@@ -221,7 +222,7 @@ def _native_row(token: Token) -> tuple[int, int, float]:
         return _core.OP_INPUT, token.input_var, 0.0
     if isinstance(token, StateChecker):
         return _core.OP_LESS, token.state_index, token.threshold
-    if isinstance(token, HardCodedConstant):
+    if isinstance(token, (HardCodedConstant, DiscreteAction)):
         return _core.OP_LITERAL, 0, token.value
     if isinstance(token, PlaceholderConstant):
         return _core.OP_CONSTANT, 0, 0.0

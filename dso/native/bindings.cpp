@@ -7,5 +7,7 @@ PYBIND11_MODULE(_core, m) {
     dso::bind_fitting(m);
     dso::bind_polynomials(m);
     dso::bind_sampling(m);
+    dso::bind_control(m);
     dso::bind_gp(m);
+    dso::bind_semantic(m);
 }

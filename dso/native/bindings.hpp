@@ -20,7 +20,9 @@ void bind_evaluation(py::module_& m);
 void bind_fitting(py::module_& m);
 void bind_polynomials(py::module_& m);
 void bind_sampling(py::module_& m);
+void bind_control(py::module_& m);
 void bind_gp(py::module_& m);
+void bind_semantic(py::module_& m);
 
 inline ProgramView view_programs(const Array<int16_t>& tokens, const Array<int32_t>& lengths,
                                  const Array<double>& constants) {

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels.hpp"
 #include "metrics.hpp"
 #include "vector_math.hpp"
 
@@ -185,48 +186,8 @@ void Machine::run_tile(size_t row, size_t n, bool all_rows) {
         double* out = registers_ + step.target * kTile;
         bool bad = false;
         switch (step.op) {
-            BINARY(op_add, x + y)
-            BINARY(op_sub, x - y)
-            BINARY(op_mul, x * y)
-            BINARY(op_div, x / y)
-            BINARY(op_max, v_max(x, y))
-            BINARY(op_min, v_min(x, y))
-            BINARY(op_pow, v_pow(x, y))
-            BINARY(op_protected_div, select(v_abs(y) > 0.001, x / y, splat(1)))
-            UNARY(op_sin, v_sin(x))
-            UNARY(op_cos, v_cos(x))
-            UNARY(op_tan, v_tan(x))
-            UNARY(op_exp, v_exp(x))
-            UNARY(op_log, v_log(x))
-            UNARY(op_sqrt, v_sqrt(x))
-            UNARY(op_n2, x * x)
-            UNARY(op_n3, x * x * x)
-            UNARY(op_n4, (x * x) * (x * x))
-            UNARY(op_neg, -x)
-            UNARY(op_abs, v_abs(x))
-            UNARY(op_tanh, v_tanh(x))
-            UNARY(op_inv, 1 / x)
-            UNARY(op_logabs, v_log(v_abs(x)))
-            UNARY(op_expneg, v_exp(-x))
-            UNARY(op_sigmoid, v_sigmoid(x))
-            UNARY(op_harmonic, v_harmonic(x))
-            UNARY(op_arcsin, v_asin(x))
-            UNARY(op_arccos, v_acos(x))
-            UNARY(op_arctan, v_atan(x))
-            UNARY(op_sinh, v_sinh(x))
-            UNARY(op_cosh, v_cosh(x))
-            UNARY(op_cbrt, v_cbrt(x))
-            UNARY(op_sign, v_sign(x))
-            UNARY(op_protected_log, select(v_abs(x) > 0.001, v_log(v_abs(x)), splat(0)))
-            UNARY(op_protected_exp, select(x < 100, v_exp(x), splat(0)))
-            UNARY(op_protected_sqrt, v_sqrt(v_abs(x)))
-            UNARY(op_protected_n2, select(v_abs(x) < 1e6, x * x, splat(0)))
-            UNARY(op_protected_n3, select(v_abs(x) < 1e6, x * x * x, splat(0)))
-            UNARY(op_protected_n4, select(v_abs(x) < 1e6, (x * x) * (x * x), splat(0)))
-            UNARY(op_protected_inv, select(v_abs(x) > 0.001, 1 / x, splat(0)))
-            UNARY(op_protected_logabs, select(v_abs(x) > 0.001, v_log(v_abs(x)), splat(0)))
-            UNARY(op_protected_expneg, select(x > -100, v_exp(-x), splat(0)))
-            UNARY(op_protected_sigmoid, select(x > -100, v_sigmoid(x), splat(1)))
+            DSO_BINARY_KERNELS(BINARY)
+            DSO_UNARY_KERNELS(UNARY)
             case Op::less: {
                 const double* checked = data_.column(step.column) + row;
                 LaneBits seen = {};

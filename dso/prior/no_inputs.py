@@ -8,7 +8,9 @@ class NoInputsConstraint(Constraint):
     """At least one input variable must appear."""
 
     def validate(self) -> str | None:
-        """Where every terminal is an input there is nothing to forbid."""
+        """Where every terminal is an input, or none is, there is nothing to demand."""
+        if not len(self.library.input_tokens):
+            return "There are no input Tokens."
         return None if len(self.library.float_tokens) else "All terminal Tokens are inputs."
 
     def compile(self, rules: _core.RuleSet) -> None:

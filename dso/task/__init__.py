@@ -6,12 +6,21 @@ from typing import Any
 
 from dso.errors import UserError, unknown
 from dso.registry import import_object, is_reference
+from dso.task.control import ControlTask
 from dso.task.regression import RegressionTask
 from dso.task.task import HierarchicalTask, Rewards, SequentialTask, Task
 
-__all__ = ["TASKS", "HierarchicalTask", "Rewards", "SequentialTask", "Task", "make_task"]
+__all__ = [
+    "TASKS",
+    "ControlTask",
+    "HierarchicalTask",
+    "Rewards",
+    "SequentialTask",
+    "Task",
+    "make_task",
+]
 
-TASKS: dict[str, type[Task]] = {"regression": RegressionTask}
+TASKS: dict[str, type[Task]] = {"regression": RegressionTask, "control": ControlTask}
 
 
 def make_task(task_type: str, **section: Any) -> Task:
@@ -30,8 +39,6 @@ def make_task(task_type: str, **section: Any) -> Task:
     UserError
         If there is no such task, or it does not take these keys.
     """
-    if task_type == "control":
-        raise UserError("task.task_type: 'control' is not available in this version.")
     make = _maker(task_type)
     _check_keys(make, task_type, section)
     task = make(**section)

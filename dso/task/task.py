@@ -8,7 +8,9 @@ A task of one's own derives from `Task`, sets `library`, `name` and `stochastic`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,12 +52,15 @@ class Task(ABC):
         Whether the same program can be rewarded differently; if so, rewards are not cached.
     n_threads : int
         Threads that ``rewards`` may use; its results do not depend on them.
+    n_candidates : int
+        How many of a run's best programs `final_choice` is to see; 0: the best is the result.
     """
 
     library: Library
     name: str
     stochastic: bool = False
     n_threads: int = 1
+    n_candidates: int = 0
 
     @abstractmethod
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
@@ -79,6 +84,23 @@ class Task(ABC):
     def final_evaluation(self, program: Program) -> dict[str, Any]:
         """Return what `evaluate` does, at any cost: called only when a run ends."""
         return self.evaluate(program)
+
+    def final_choice(self, programs: Sequence[Program]) -> Program:
+        """Return the result of a run, given its best programs, the best first."""
+        return programs[0]
+
+    def write_result(  # noqa: B027, most tasks leave nothing
+        self, program: Program, file: Callable[[str], Path]
+    ) -> None:
+        """Write what a run leaves beside its tables: nothing.
+
+        Parameters
+        ----------
+        program : Program
+            The result of the run.
+        file : callable
+            Gives the path of a file of the run by its suffix, as ``file("_policy.json")``.
+        """
 
 
 class HierarchicalTask(Task):

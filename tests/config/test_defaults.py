@@ -199,6 +199,10 @@ CONTROL_TASK = {
     "reward_scale": True,
     "decision_tree_threshold_set": [],
     "ref_action": None,
+    "n_episodes_validation": 100,
+    "n_validated": 20,
+    "racing": False,
+    "refine_rounds": 0,
 }
 USUAL = ("inverse", "trig", "const", "no_inputs", "uniform_arity", "soft_length")
 

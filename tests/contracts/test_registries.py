@@ -44,11 +44,13 @@ def choices(section: str, key: str) -> set[str]:
 
 
 def run(n_iterations: int = 2, batch_size: int = 40, **sections: dict) -> DeepSymbolicOptimizer:
-    """Return an optimiser after so many iterations on Y = x1 x2."""
-    task = {"task_type": "regression", "dataset": (X, Y), "function_set": ["add", "mul", "sin"]}
+    """Return an optimiser after so many iterations on Y = x1 x2, or on another task."""
+    task: dict[str, Any] = {"task_type": "regression", "dataset": (X, Y)}
+    task["function_set"] = ["add", "mul", "sin"]
+    given = sections.pop("task", {})
     config: dict[str, Any] = {
         "experiment": {"logdir": None},
-        "task": task | sections.pop("task", {}),
+        "task": given if "task_type" in given else task | given,
         "training": {"batch_size": batch_size, "verbose": False, "early_stopping": False}
         | sections.pop("training", {}),
         **sections,
@@ -258,6 +260,12 @@ def test_metric(name: str) -> None:
 
 TASK_CASES: dict[str, dict] = {
     "regression": {"dataset": (X, Y), "function_set": ["add", "mul", "sin"]},
+    "control": {
+        "env": "Pendulum-v1",
+        "function_set": ["add", "mul", "sin", 1.0],
+        "n_episodes_test": 3,
+        "n_validated": 1,
+    },
 }
 
 

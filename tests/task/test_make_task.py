@@ -31,7 +31,7 @@ def test_users_class_or_function(maker, weight):
 @pytest.mark.parametrize(
     ("task_type", "section", "message"),
     [
-        ("control", {}, "^task.task_type: 'control' is not available in this version.$"),
+        ("control", {}, r"needs the key\(s\) env"),
         ("regresion", {}, "Did you mean 'regression'"),
         ("regression", {"metrc": 1}, "key 'metrc' in task .regression.. Did you mean 'metric'"),
         ("regression", {}, r"needs the key\(s\) dataset"),

@@ -1,0 +1,74 @@
+"""Constants with as few digits as they need: 1 for 0.9999999999999998, and 0 for 5e-17."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dso.library import Library
+from dso.program import ProgramBatch, execute
+from dso.program.execute import VALID
+
+SAME = 5e-11
+"""Change of the predictions, in standard deviations of y, that rounding may make."""
+MOST_DIGITS = 10
+MOST_ROWS = 2000
+"""Of the data, evenly spaced, on which predictions are compared."""
+
+
+def rounded_constants(library: Library, programs: ProgramBatch, data: Any) -> ProgramBatch:
+    """Return programs whose constants are rounded as far as the predictions stay the same.
+
+    Where the rounded constant fits better it is taken in any case: a fit ends before the last
+    digits. Constants are taken one after the other. One that needs more than `MOST_DIGITS` digits
+    is left as it is.
+
+    Parameters
+    ----------
+    library : Library
+    programs : ProgramBatch
+    data : Scorer
+        Rows with `columns` (D, N), `y` (N,), `weights` (N,) or None, and `protected`.
+    """
+    if library.const_token is None:
+        return programs
+    constants = programs.constants.copy()
+    limit = SAME * np.std(data.y)
+    step = -(-len(data.y) // MOST_ROWS)
+    y = data.y[::step]
+    weights = None if data.weights is None else data.weights[::step]
+    columns = np.ascontiguousarray(data.columns[:, ::step])
+
+    def predictions(b: int, trial: np.ndarray) -> np.ndarray:
+        program = replace(programs[b : b + 1], constants=trial[None])
+        values, cause, _ = execute(library, program, columns, data.protected)
+        return values[0] if cause[0] == VALID else np.full(columns.shape[1], np.nan)
+
+    def loss(values: np.ndarray) -> float:
+        with np.errstate(over="ignore"):
+            return float(np.average((values - y) ** 2, weights=weights))
+
+    for b in range(len(programs)):
+        is_there = ~np.isnan(constants[b])
+        if not is_there.any():
+            continue
+        wanted = predictions(b, constants[b])
+        for k in np.flatnonzero(is_there):
+            for value in _candidates(constants[b, k]):
+                trial = constants[b].copy()
+                trial[k] = value
+                values = predictions(b, trial)
+                # False for NaN too.
+                is_same = np.abs(values - wanted).max() <= limit
+                if is_same or loss(values) < loss(wanted):
+                    constants[b] = trial
+                    break
+    return replace(programs, constants=constants)
+
+
+def _candidates(value: float) -> list[float]:
+    """Return roundings of a number, those with the fewest digits first."""
+    digits = [float(f"{value:.{n}g}") for n in range(1, MOST_DIGITS + 1)]
+    return [0.0, *dict.fromkeys(digits)]

@@ -1,0 +1,11 @@
+"""A program in other languages: source code, differentiable callables, LaTeX, figures.
+
+Every form is built from tokens, never read from text. What a token is in a target language stands
+in one table per language.
+"""
+
+from dso.export.names import identifiers
+from dso.export.source import c_source, numpy_source
+from dso.export.tables import LatexRow, latex, latex_table
+
+__all__ = ["LatexRow", "c_source", "identifiers", "latex", "latex_table", "numpy_source"]

@@ -1,0 +1,292 @@
+"""The equations that a search found for one target, with everything that is asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dso.errors import UserError, unknown
+from dso.evaluation.uncertainty import ConstantErrors
+from dso.library import Library
+from dso.program import Program, ProgramBatch
+from dso.program.symbolic import to_sympy, to_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SELECTIONS = ("best", "accuracy", "score")
+NEAR_BEST = 1.5
+"""`best` chooses among equations whose loss is at most so many times the least."""
+MOST_WHOLE = 1e6
+"""Greatest number that is shown as an integer."""
+ROUNDING = 1e-12
+"""Relative error that sympy's arithmetic on constants may have made."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """B programs with their figures.
+
+    Attributes
+    ----------
+    programs : ProgramBatch
+        With constants.
+    losses, complexities : (B,) float64
+    """
+
+    programs: ProgramBatch
+    losses: np.ndarray
+    complexities: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.programs)
+
+    def __getitem__(self, rows: Any) -> Found:
+        return Found(self.programs[rows], self.losses[rows], self.complexities[rows])
+
+
+class Formula:
+    """An equation as a function of rows of data.
+
+    Parameters
+    ----------
+    program : Program
+    names : sequence of str
+        Of the inputs, as their owner calls them: the columns taken from a data frame.
+    text : str
+    """
+
+    def __init__(self, program: Program, names: Sequence[str], text: str) -> None:
+        self.program = program
+        self.names = list(names)
+        self.text = text
+
+    def __call__(self, X: Any) -> np.ndarray:
+        """Return the predictions (N,) for an array (N, D) or a data frame."""
+        columns = getattr(X, "columns", None)
+        if columns is not None and set(self.names) <= set(columns):
+            X = X[self.names]
+        return self.program.execute(np.asarray(X, dtype=np.float64))
+
+    def __repr__(self) -> str:
+        return f"Formula(X => {self.text})"
+
+
+class Equations:
+    """The Pareto front and the hall of fame of one target.
+
+    Parameters
+    ----------
+    library : Library
+    names : sequence of str
+        Identifiers of the inputs, to be shown.
+    original_names : sequence of str
+        The same as their owner calls them.
+    protected : bool
+        Whether programs are judged by their result only.
+    front : Found
+        In ascending order of complexity and descending order of loss.
+    hall_of_fame : Found
+        Best first.
+    errors : list of ConstantErrors, optional
+        One for each row of the front; None where they are not known.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        names: Sequence[str],
+        original_names: Sequence[str],
+        protected: bool,
+        front: Found,
+        hall_of_fame: Found,
+        errors: list[ConstantErrors] | None = None,
+    ) -> None:
+        self.library = library
+        self.names = list(names)
+        self.original_names = list(original_names)
+        self.protected = protected
+        self.front = front
+        self.hall_of_fame = hall_of_fame
+        self.errors = errors
+
+    def __len__(self) -> int:
+        return len(self.front)
+
+    def with_errors(self, errors: list[ConstantErrors]) -> Equations:
+        """Return the same with the errors of the constants."""
+        return Equations(
+            self.library,
+            self.names,
+            self.original_names,
+            self.protected,
+            self.front,
+            self.hall_of_fame,
+            errors,
+        )
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Fall of the logarithm of the loss per step of complexity, (B,); 0 for the first row."""
+        losses, complexities = self.front.losses, self.front.complexities
+        scores = np.zeros(len(self))
+        with np.errstate(divide="ignore"):
+            scores[1:] = -np.diff(np.log(losses)) / np.diff(complexities)
+        return scores
+
+    def select(self, strategy: str) -> int:
+        """Return the row that a strategy chooses.
+
+        Parameters
+        ----------
+        strategy : {"best", "accuracy", "score"}
+            The least loss; the greatest score; or, "best", the greatest score among the rows whose
+            loss is at most 1.5 times the least.
+        """
+        if strategy not in SELECTIONS:
+            raise unknown("model_selection", strategy, SELECTIONS)
+        losses = self.front.losses
+        if strategy == "accuracy":
+            return int(losses.argmin())
+        is_near = losses <= NEAR_BEST * losses.min()
+        usable = is_near if strategy == "best" else np.ones(len(self), dtype=bool)
+        return int(np.where(usable, self.scores, -np.inf).argmax())
+
+    def row(self, index: int | None, strategy: str) -> int:
+        """Return a row number: the one given, or that of the strategy."""
+        if index is None:
+            return self.select(strategy)
+        if isinstance(index, bool) or not isinstance(index, int | np.integer):
+            raise UserError(f"index: {index!r}; expected a row number of equations_.")
+        if not -len(self) <= index < len(self):
+            raise UserError(f"index: {index}; equations_ has the rows 0 to {len(self) - 1}.")
+        return int(index) % len(self)
+
+    def program(self, i: int) -> Program:
+        """Return row `i` of the front."""
+        return self._program(self.front.programs, i)
+
+    def _program(self, programs: ProgramBatch, i: int) -> Program:
+        constants = programs.constants[i]
+        return Program(
+            self.library, programs.row(i), constants[~np.isnan(constants)], protected=self.protected
+        )
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The front as text."""
+        return [self._text(self.program(i)) for i in range(len(self))]
+
+    def _text(self, program: Program) -> str:
+        try:
+            return as_text(_with_integers(to_sympy(program.traversal, self.names)))
+        except Exception:  # what sympy cannot compare, it cannot always print
+            return to_text(program.traversal, self.names)
+
+    def sympy(self, i: int) -> Any:
+        """Return row `i` as a sympy expression, its whole numbers as such: x1, not 1.0*x1."""
+        return _with_integers(to_sympy(self.program(i).traversal, self.names))
+
+    def template(self, i: int) -> str:
+        """Return row `i` as text with c1, c2, ... for its constants."""
+        bare = Program(self.library, self.front.programs.row(i))
+        return to_text(bare.traversal, self.names)
+
+    def formula(self, i: int) -> Formula:
+        """Return row `i` as a function."""
+        return Formula(self.program(i), self.original_names, self.texts[i])
+
+    def frame(self) -> pd.DataFrame:
+        """Return the front as a table in PySR's columns."""
+        import pandas as pd
+
+        rows = range(len(self))
+        return pd.DataFrame(
+            {
+                "complexity": _whole(self.front.complexities),
+                "loss": self.front.losses,
+                "equation": self.texts,
+                "score": self.scores,
+                "sympy_format": [self.sympy(i) for i in rows],
+                "lambda_format": [self.formula(i) for i in rows],
+            }
+        )
+
+    def hall_of_fame_frame(self) -> pd.DataFrame:
+        """Return the best programs, simple or not, with their tokens in prefix order."""
+        import pandas as pd
+
+        found = self.hall_of_fame
+        programs = [self._program(found.programs, i) for i in range(len(found))]
+        return pd.DataFrame(
+            {
+                "complexity": _whole(found.complexities),
+                "loss": found.losses,
+                "equation": list(map(self._text, programs)),
+                "traversal": list(map(repr, programs)),
+            }
+        )
+
+    def constants_frame(self, i: int, level: float) -> pd.DataFrame:
+        """Return the constants of row `i` with errors and confidence intervals."""
+        import pandas as pd
+
+        if self.errors is None:
+            raise UserError("the errors of constants are not known before a search has ended.")
+        errors = self.errors[i]
+        intervals = errors.intervals(level)
+        frame = pd.DataFrame(
+            {
+                "value": errors.values,
+                "standard_error": errors.standard_errors,
+                "lower": intervals[:, 0],
+                "upper": intervals[:, 1],
+                "identifiable": errors.is_determined,
+            },
+            index=[f"c{k + 1}" for k in range(len(errors.values))],
+        )
+        frame.attrs.update(equation=self.template(i), note=errors.statement, level=level)
+        return frame
+
+
+def as_text(expression: Any) -> str:
+    """Return a sympy expression as text, without trailing zeros."""
+    import sympy
+
+    return sympy.sstr(expression, full_prec=False)
+
+
+def _with_integers(expression: Any) -> Any:
+    """Return an expression whose numbers are integers where they are, but for rounding, whole."""
+    import sympy
+
+    whole = {}
+    for number in expression.atoms(sympy.Float):
+        value = float(number)
+        if abs(value) <= MOST_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
+            whole[number] = sympy.Integer(round(value))
+    return expression.xreplace(whole)
+
+
+def falling(found: Found, least: float) -> Found:
+    """Return the rows whose loss is less than that of all rows before them.
+
+    Rows behind one that is exact but for rounding are left out: what they gain is rounding too.
+
+    Parameters
+    ----------
+    found : Found
+        In ascending order of complexity.
+    least : float
+        Losses up to this are exact.
+    """
+    before = np.append(np.inf, np.minimum.accumulate(found.losses)[:-1])
+    return found[np.flatnonzero((found.losses < before) & (before > least))]
+
+
+def _whole(values: np.ndarray) -> np.ndarray:
+    return values.astype(int) if (values == np.round(values)).all() else values

@@ -1,0 +1,66 @@
+"""Rows in one canonical form, so that weights mean the same as repeated rows, to the last bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class CanonicalRows:
+    """Different rows in ascending order.
+
+    Attributes
+    ----------
+    X : (N, D) float64
+    y : (N,) float64
+    weights : (N,) float64 or None
+        Positive; None where all are equal.
+    n_observations : int
+        Rows before equal ones were merged, without those of weight 0.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+    n_observations: int
+
+    @staticmethod
+    def of(X: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> CanonicalRows:
+        """Leave out rows of weight 0, sort the others, and merge those that are equal.
+
+        Parameters
+        ----------
+        X : (M, D) float64
+        y : (M,) float64
+        weights : (M,) float64 or None
+        """
+        weights = np.ones(len(y)) if weights is None else weights
+        counts = weights > 0
+        X, y, weights = X[counts], y[counts], weights[counts]
+        table = np.column_stack([X, y]) + 0.0  # -0.0 becomes 0.0
+        order = np.lexsort(table.T[::-1])
+        table = table[order]
+        is_first = np.append(True, (table[1:] != table[:-1]).any(axis=1))
+        starts = np.flatnonzero(is_first)
+        merged = np.add.reduceat(weights[order], starts)
+        table = table[starts]
+        is_even = bool((merged == merged[0]).all())
+        return CanonicalRows(
+            np.ascontiguousarray(table[:, :-1]),
+            table[:, -1].copy(),
+            None if is_even else merged,
+            len(y),
+        )
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether y has one value."""
+        return bool((self.y == self.y[0]).all())
+
+    def same_as(self, other: CanonicalRows) -> bool:
+        """Tell whether these are the same data."""
+        mine, its = (r.weights if r.weights is not None else np.ones(1) for r in (self, other))
+        pairs = ((self.X, other.X), (self.y, other.y), (mine, its))
+        return all(np.array_equal(one, another) for one, another in pairs)

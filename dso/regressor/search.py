@@ -1,0 +1,241 @@
+"""The search for the equations of one target."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from dso.core import DeepSymbolicOptimizer
+from dso.errors import UserError
+from dso.evaluation.constants import EXACT
+from dso.evaluation.rounding import rounded_constants
+from dso.evaluation.uncertainty import ConstantErrors, constant_errors
+from dso.library import Library, create_tokens
+from dso.memory import ScoredPrograms
+from dso.program import ProgramBatch
+from dso.regressor.equations import Equations, Found, falling
+from dso.regressor.quit_key import QuitKey
+from dso.regressor.rows import CanonicalRows
+from dso.stopping import Standing
+
+SECONDS_BETWEEN_FILES = 2.0
+
+EarlyStop = float | Callable[[float, float], object] | None
+
+
+class Search:
+    """An optimiser with its data, and what ends it beside the rules of the config.
+
+    Parameters
+    ----------
+    config : dict
+        Without data.
+    rows : CanonicalRows
+    names, original_names : sequence of str
+        See `Equations`.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        rows: CanonicalRows,
+        names: Sequence[str],
+        original_names: Sequence[str],
+    ) -> None:
+        self.rows = rows
+        self.names = names
+        self.original_names = original_names
+        self.config = config
+        data = (rows.X, rows.y) if rows.weights is None else (rows.X, rows.y, rows.weights)
+        task = {**config["task"], "dataset": data}
+        self.optimizer = DeepSymbolicOptimizer({**config, "task": task})
+
+    def run(
+        self,
+        *,
+        early_stop: EarlyStop = None,
+        callback: Callable[[Standing], object] | None = None,
+        write: Callable[[Equations], None] | None = None,
+        is_continued: bool = False,
+    ) -> Equations:
+        """Search until something ends it, and return what was found.
+
+        Parameters
+        ----------
+        early_stop : float or callable, optional
+            End once a loss on the front is below this, or once it says so of a loss and its
+            complexity.
+        callback : callable, optional
+            Called with the `Standing` after each iteration; a true answer ends the search.
+        write : callable, optional
+            Given the equations so far, now and then.
+        is_continued : bool
+            Go on from where the search has ended, with the budget of the config once more.
+        """
+        optimizer = self.optimizer
+        watch = _Watch(self, early_stop, callback, write)
+        if is_continued:
+            training = self.config["training"]
+            optimizer.extend(training["n_samples"], training["max_seconds"], watch)
+        else:
+            optimizer.setup(watch)
+            self._offer_simple_ones()
+        with optimizer.stopping.on_interrupt():
+            while optimizer.train_one_step() is None:
+                pass
+        found = self.equations()
+        if not len(found):
+            raise UserError(
+                f"none of {self.standing.n_samples} expressions is defined on all rows; give more "
+                "samples, or other operators."
+            )
+        return found.with_errors(self._errors(found))
+
+    def _offer_simple_ones(self) -> None:
+        """Have c, x, c x and c x + c judged for each input x, where they may be written.
+
+        They are what everything else is compared with, and too short to be drawn soon.
+        """
+        optimizer, library = self.optimizer, self.optimizer.library
+        assert optimizer.trainer is not None
+        forms = ["const", "{x}", "mul,const,{x}", "add,const,mul,const,{x}"]
+        inputs = [library.names[token] for token in library.input_tokens]
+        texts = dict.fromkeys(form.format(x=x) for form in forms for x in inputs)
+        known = [text for text in texts if set(text.split(",")) <= set(library.names)]
+        programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in known])
+        is_allowed = optimizer.prior.allowed(programs)
+        if self._least_length() == 1:
+            # The sampler never writes them, as the first token has to be an operator.
+            is_allowed |= programs.lengths == 1
+        programs = programs[is_allowed]
+        if len(programs):
+            optimizer.trainer.offer(programs)
+
+    def _least_length(self) -> int:
+        """Return the fewest tokens that the length priors allow."""
+        priors = self.config["prior"]["length"]
+        priors = priors if isinstance(priors, list) else [priors]
+        return max((one.get("min_") or 1 for one in priors if one.get("on")), default=1)
+
+    @property
+    def standing(self) -> Standing:
+        """Where the search stands."""
+        assert self.optimizer.trainer is not None
+        return self.optimizer.trainer.standing
+
+    def front(self) -> ScoredPrograms:
+        """Return the Pareto front of the optimiser."""
+        trainer = self.optimizer.trainer
+        assert trainer is not None
+        assert trainer.pareto_front is not None
+        return trainer.pareto_front.rows
+
+    def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
+        """Return the losses (B,): mean squared errors, or what the reward lacks of the best one."""
+        task: Any = self.optimizer.task
+        if not task.is_least_squares:
+            return task.max_reward - rewards
+        return task.fit_data.mean_squared_error(programs, task.n_threads).values
+
+    def equations(self) -> Equations:
+        """Return what has been found so far, constants rounded where that changes nothing."""
+        optimizer = self.optimizer
+        task: Any = optimizer.task
+        trainer = optimizer.trainer
+        assert trainer is not None
+        assert trainer.hall_of_fame is not None
+        exact = EXACT * task.metric.variance if task.is_least_squares else 0.0
+        return Equations(
+            optimizer.library,
+            self.names,
+            self.original_names,
+            task.protected,
+            falling(self._found(self.front()), exact),
+            self._found(trainer.hall_of_fame.rows),
+        )
+
+    def _found(self, scored: ScoredPrograms) -> Found:
+        task: Any = self.optimizer.task
+        programs = rounded_constants(self.optimizer.library, scored.programs, task.fit_data)
+        losses = self.losses(programs, scored.rewards)
+        return Found(programs, losses, scored.complexities)
+
+    def _errors(self, found: Equations) -> list[ConstantErrors]:
+        task: Any = self.optimizer.task
+        programs, n_rows = found.front.programs, self.rows.n_observations
+        return [
+            constant_errors(found.library, programs, b, task.fit_data, n_rows)
+            for b in range(len(found))
+        ]
+
+
+class _Watch:
+    """Called after each iteration: writes what was found, and asks for the end."""
+
+    def __init__(
+        self,
+        search: Search,
+        early_stop: EarlyStop,
+        callback: Callable[[Standing], object] | None,
+        write: Callable[[Equations], None] | None,
+    ) -> None:
+        self.search = search
+        self.early_stop = early_stop
+        self.callback = callback
+        self.write = write
+        self.quit_key = QuitKey()
+        self._judged: ScoredPrograms | None = None
+        self._written: ScoredPrograms | None = None
+        self._next_write = time.monotonic() + SECONDS_BETWEEN_FILES
+
+    def __call__(self, standing: Standing) -> bool:
+        request = self.search.optimizer.stopping.request
+        if self.quit_key.is_pressed():
+            request("q was typed")
+        if self.early_stop is not None and self._is_good_enough():
+            request("early_stop_condition is met")
+        if self.write is not None:
+            self._write_if_due(self.write)
+        return self.callback is not None and bool(self.callback(standing))
+
+    def _is_good_enough(self) -> bool:
+        front = self.search.front()
+        if front is self._judged:
+            return False  # nothing new, and it was not before
+        self._judged = front
+        losses = self.search.losses(front.programs, front.rewards)
+        stop = self.early_stop
+        if callable(stop):
+            pairs = zip(losses.tolist(), front.complexities.tolist(), strict=True)
+            return any(stop(loss, complexity) for loss, complexity in pairs)
+        return bool((losses < stop).any())
+
+    def _write_if_due(self, write: Callable[[Equations], None]) -> None:
+        front = self.search.front()
+        if front is self._written or time.monotonic() < self._next_write:
+            return
+        start = time.monotonic()
+        write(self.search.equations())
+        self._written = front
+        end = time.monotonic()
+        # At most a fiftieth of the time, as for the other files of a run.
+        self._next_write = end + max(SECONDS_BETWEEN_FILES, 50 * (end - start))
+
+
+def constant_equation(
+    rows: CanonicalRows, names: Sequence[str], original_names: Sequence[str]
+) -> Equations:
+    """Return the one equation of a target that has the same value in every row."""
+    library = Library(create_tokens(len(names), ["const"]))
+    assert library.const_token is not None
+    programs = ProgramBatch.from_rows([[library.const_token]])
+    programs = replace(programs, constants=np.array([[rows.y[0]]]))
+    found = Found(programs, np.zeros(1), np.ones(1))
+    n_rows = rows.n_observations
+    scatter = np.zeros((1, 1)) if n_rows > 1 else np.full((1, 1), np.nan)
+    errors = ConstantErrors(rows.y[:1], scatter, np.ones(1, dtype=bool), n_rows - 1)
+    return Equations(library, names, original_names, False, found, found, [errors])

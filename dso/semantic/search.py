@@ -1,0 +1,254 @@
+"""SemanticSearch: solves for the missing half of an expression by looking up its values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dso.library import Library
+from dso.native import _core
+from dso.prior import JointPrior
+from dso.program import ProgramBatch
+from dso.semantic.fitted import FittedSearch
+from dso.semantic.judge import Data, is_enough_evidence, ranked
+from dso.semantic.key_rows import choose_key_rows
+from dso.semantic.rational import find_rational
+from dso.semantic.value_library import ValueLibrary
+from dso.semantic.writing import Writer
+from dso.streams import Stream
+
+FIRST_ENTRIES = 30_000
+"""A library of this size comes first: most of what is found at all is found with it."""
+FIRST_LOOKUPS = 1_500_000
+BITS = 18
+MOST_HITS = 64
+FIRST_PARTNERS, SECOND_PARTNERS = 2000, 60
+"""Cheapest entries that y is combined with, and what comes of that."""
+MOST_CONTEXT_COST = 12
+
+
+@dataclass(frozen=True)
+class SemanticLimits:
+    """What a search may cost.
+
+    Attributes
+    ----------
+    max_entries : int
+        Of the value library, about 90 bytes each.
+    max_lookups : int
+    max_vectors : int
+        Candidates computed.
+    max_seconds : float
+    max_contexts : int
+        Parts of an expression that are solved for.
+    max_programs : int
+        Candidates with fitted constants that are returned.
+    """
+
+    max_entries: int = 300_000
+    max_lookups: int = 200_000_000
+    max_vectors: int = 50_000_000
+    max_seconds: float = 10.0
+    max_contexts: int = 12_000
+    max_programs: int = 50
+
+
+@dataclass(frozen=True)
+class SemanticResult:
+    """What a search has found, and what it has cost.
+
+    Attributes
+    ----------
+    programs : ProgramBatch
+        The best first. All of them obey the priors.
+    nmse : (B,) float64
+        Mean squared error on the data over the variance of y.
+    is_exact : (B,) bool
+        Whether a program has the values of y on every row to all digits that y has, and these are
+        too many to be met by chance.
+    n_vectors, n_lookups : int
+        Candidates computed and looked up; together they are the evaluations.
+    n_bytes : int
+        Of the largest library.
+    seconds : float
+    stopped_by : {"exact", "lookups", "vectors", "seconds", "exhausted"}
+    """
+
+    programs: ProgramBatch
+    nmse: np.ndarray
+    is_exact: np.ndarray
+    n_vectors: int
+    n_lookups: int
+    n_bytes: int
+    seconds: float
+    stopped_by: str
+
+    @property
+    def n_evaluations(self) -> int:
+        """Vectors computed and looked up."""
+        return self.n_vectors + self.n_lookups
+
+
+class SemanticSearch:
+    """Looks for programs with the values of y.
+
+    Parameters
+    ----------
+    library : Library
+    prior : JointPrior
+        What every program that is returned obeys.
+    X : (N, D) float64
+    y : (N,) float64
+    limits : SemanticLimits, optional
+    protected : bool
+        Whether programs are executed in protected mode.
+    seed : int
+        Of the choice of key rows.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        prior: JointPrior,
+        X: np.ndarray,
+        y: np.ndarray,
+        *,
+        limits: SemanticLimits | None = None,
+        protected: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.library = library
+        self.prior = prior
+        self.limits = limits or SemanticLimits()
+        self.data = Data.of(library, X, y, protected, seed)
+        self.writer = Writer(library, self.data.X, protected)
+        self.seed = seed
+        self.n_vectors = self.n_lookups = self.n_bytes = 0
+        self._start = 0.0
+
+    def run(self) -> SemanticResult:
+        """Search until something exact is found or a limit is reached."""
+        self._start = time.perf_counter()
+        self.n_vectors = self.n_lookups = self.n_bytes = 0
+        with np.errstate(all="ignore"):  # whatever the data hold; what is not finite is dropped
+            found, stopped_by = self._search()
+            return self._result(found, stopped_by)
+
+    def _search(self) -> tuple[list[ProgramBatch], str]:
+        found: list[ProgramBatch] = []
+        stopped_by = "exhausted"
+        generator = Stream(self.seed, "semantic").generator()
+        rows = choose_key_rows(self.data.X, self.data.y, generator)
+        rational = self._allowed(find_rational(self.data, self.writer))
+        if len(rational):
+            found.append(rational)
+        for max_entries in self._stages():
+            values = self.make_library(rows, max_entries)
+            left = self.limits.max_lookups - self.n_lookups
+            is_last = max_entries == self.limits.max_entries
+            search = self._make_search(values)
+            hits, stopped_by = self._join(search, left if is_last else min(FIRST_LOOKUPS, left))
+            if len(hits):
+                found.append(hits)
+            if not self._is_solved(found) and self.library.const_token is not None:
+                found.append(self._fitted(values, search))
+            if self._is_solved(found):
+                stopped_by = "exact"
+                break
+            if self._seconds_left() <= 0:
+                stopped_by = "seconds"
+                break
+        return found, stopped_by
+
+    def make_library(self, rows: np.ndarray, max_entries: int) -> ValueLibrary:
+        """Build a value library within what is left of the limits, and count it."""
+        values = ValueLibrary(
+            self.library,
+            self.prior,
+            self.data.X,
+            rows,
+            bits=min(BITS, self.data.digits_bits),
+            max_entries=max_entries,
+            max_vectors=max(0, self.limits.max_vectors - self.n_vectors),
+            max_seconds=self._seconds_left(),
+            protected=self.data.protected,
+        )
+        self.n_vectors += values.n_vectors
+        self.n_bytes = max(self.n_bytes, values.n_bytes)
+        return values
+
+    def _stages(self) -> list[int]:
+        largest = self.limits.max_entries
+        return [FIRST_ENTRIES, largest] if largest > 3 * FIRST_ENTRIES else [largest]
+
+    def _seconds_left(self) -> float:
+        return max(0.0, self.limits.max_seconds - (time.perf_counter() - self._start))
+
+    def _make_search(self, values: ValueLibrary) -> _core.SemanticSearch:
+        data = self.data
+        search = _core.SemanticSearch(
+            values.native,
+            self.library.native,
+            self.prior.rules,
+            data.y[values.rows],
+            data.sample,
+            data.sample_y,
+            data.X,
+            data.y,
+            data.protected,
+            data.tolerance,
+            max_contexts=self.limits.max_contexts,
+            first_partners=FIRST_PARTNERS,
+            second_partners=SECOND_PARTNERS,
+            max_cost=MOST_CONTEXT_COST,
+        )
+        self.n_vectors += search.n_vectors
+        return search
+
+    def _fitted(self, values: ValueLibrary, search: _core.SemanticSearch) -> ProgramBatch:
+        """Return programs with fitted constants, the most promising of them."""
+        fitted = FittedSearch(
+            self.library, self.prior, values, search, self.data, self.writer, self._seconds_left()
+        ).run()
+        self.n_vectors += fitted.n_evaluations
+        return fitted.programs[: self.limits.max_programs]
+
+    def _join(self, search: _core.SemanticSearch, max_lookups: int) -> tuple[ProgramBatch, str]:
+        """Join entries, cost by cost, until programs with the target's values are found."""
+        cost, stopped_by = 0, "exhausted"
+        hits = ProgramBatch.from_rows([])
+        while not len(hits) and search.has_layer(cost):
+            complete, tokens, lengths = search.run_layer(
+                cost, max_lookups, self._seconds_left(), MOST_HITS
+            )
+            hits = self._allowed(ProgramBatch.from_arrays(tokens, lengths))
+            cost += 1
+            if not complete:
+                stopped_by = "seconds" if self._seconds_left() <= 0 else "lookups"
+                break
+        self.n_lookups += search.n_lookups
+        return hits, stopped_by
+
+    def _is_solved(self, found: Sequence[ProgramBatch]) -> bool:
+        return any(ranked(self.library, programs, self.data)[2].any() for programs in found)
+
+    def _allowed(self, programs: ProgramBatch) -> ProgramBatch:
+        return programs[self.prior.allowed(programs)] if len(programs) else programs
+
+    def _result(self, found: Sequence[ProgramBatch], stopped_by: str) -> SemanticResult:
+        programs = ProgramBatch.concatenate(found) if found else ProgramBatch.from_rows([])
+        programs = programs[np.unique(programs.keys(), return_index=True)[1]]
+        programs, nmse, matches = ranked(self.library, programs, self.data)
+        return SemanticResult(
+            programs,
+            nmse,
+            matches & is_enough_evidence(self.data),
+            self.n_vectors,
+            self.n_lookups,
+            self.n_bytes,
+            time.perf_counter() - self._start,
+            stopped_by,
+        )

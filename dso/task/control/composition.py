@@ -1,0 +1,228 @@
+"""Policies of an environment: programs, and what completes them to whole actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from dso.library import Library, MultiDiscreteAction, Stop
+from dso.native import _core
+from dso.program import Program, ProgramBatch
+from dso.program.program_batch import Rows
+from dso.task.control.environment import Environment
+
+LEARNED, ANCHOR = int(_core.LEARNED), int(_core.ANCHOR)
+NONE = ProgramBatch.from_rows([])
+
+
+class Anchor(Protocol):
+    """A trained policy: observations (N, O) to actions (N, A)."""
+
+    def __call__(self, observations: np.ndarray) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Composition:
+    """How each component of an action comes about, the same for all policies of a run.
+
+    Attributes
+    ----------
+    kind, low, high, is_single, n_observations
+        Of the environment; see `Environment`.
+    library : Library
+        Of the learned programs.
+    sources : tuple of int
+        Per action `LEARNED`, `ANCHOR`, or the number of a fixed program.
+    fixed_library : Library
+        Of the fixed programs: `library`, and `const`.
+    fixed : ProgramBatch
+    anchor : callable or None
+        `dso.task.control.anchor.NetworkAnchor`, or anything that is an `Anchor`.
+    """
+
+    kind: str
+    low: np.ndarray
+    high: np.ndarray
+    is_single: bool
+    n_observations: int
+    library: Library
+    sources: tuple[int, ...] = (LEARNED,)
+    fixed_library: Library | None = None
+    fixed: ProgramBatch = NONE
+    anchor: Anchor | None = None
+
+    @staticmethod
+    def of(environment: Environment, library: Library, **others: Any) -> Composition:
+        """Compose the actions of an environment; without `others` the learned ones are all."""
+        return Composition(
+            environment.kind,
+            environment.low,
+            environment.high,
+            environment.is_single,
+            environment.n_observations,
+            library,
+            **{"sources": (LEARNED,) * environment.n_actions, **others},
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "native"}
+
+    @property
+    def n_actions(self) -> int:
+        """Components of an action."""
+        return len(self.sources)
+
+    @cached_property
+    def is_native(self) -> bool:
+        """Whether the native core can run it, for programs without tokens of a user's own."""
+        return (self.anchor is None or hasattr(self.anchor, "native")) and not (
+            self.fixed_library is not None and _uses_python(self.fixed_library, self.fixed).any()
+        )
+
+    @cached_property
+    def native(self) -> Any:
+        """The composition as the native core has it."""
+        made = _core.Composition(
+            self.kind,
+            np.array(self.sources, dtype=np.int32),
+            self.low,
+            self.high,
+            self.is_single,
+            None if self.anchor is None else self.anchor.native,  # type: ignore[attr-defined]
+            None if self.fixed_library is None else self.fixed_library.native,
+            self.fixed.tokens,
+            self.fixed.lengths,
+            self.fixed.constants,
+            self.n_observations,
+        )
+        if self.kind == "multi_discrete":
+            made.set_action_tokens(*_action_tokens(self.library))
+        return made
+
+
+def _action_tokens(library: Library) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return per token the action that it sets (L,) and to what (L,), and the defaults (A,)."""
+    dimensions = np.full(library.L, int(_core.NO_ACTION), dtype=np.int32)
+    values, defaults = np.zeros(library.L), np.empty(0)
+    for i, token in enumerate(library.tokens):
+        if isinstance(token, MultiDiscreteAction):
+            dimensions[i], values[i] = token.dimension, token.value
+        elif isinstance(token, Stop):
+            dimensions[i], defaults = int(_core.STOP_ACTION), token.default
+    return dimensions, values, defaults
+
+
+def _uses_python(library: Library, programs: ProgramBatch) -> np.ndarray:
+    """Tell which programs (B,) have a token that only Python can execute."""
+    is_token = np.arange(programs.tokens.shape[1]) < programs.lengths[:, None]
+    return (library.is_python[programs.tokens] & is_token).any(axis=1)
+
+
+@dataclass(frozen=True)
+class Policies:
+    """P policies of an environment.
+
+    Attributes
+    ----------
+    composition : Composition
+    programs : ProgramBatch
+        Of the composition's library.
+    """
+
+    composition: Composition
+    programs: ProgramBatch
+
+    def __len__(self) -> int:
+        return len(self.programs)
+
+    def __getitem__(self, rows: Rows) -> Policies:
+        return Policies(self.composition, self.programs[rows])
+
+    def of_library(self, library: Library) -> Policies:
+        """Return the same rows as programs of another library."""
+        if library is self.library:
+            return self
+        return Policies(replace(self.composition, library=library), self.programs)
+
+    @property
+    def library(self) -> Library:
+        """The library of the programs."""
+        return self.composition.library
+
+    @cached_property
+    def is_native(self) -> bool:
+        """Whether the native core can run all of them."""
+        if self.composition.kind == "multi_discrete":
+            return True
+        uses_python = _uses_python(self.library, self.programs)
+        return self.composition.is_native and not uses_python.any()
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return tokens (P, T), lengths (P,) and constants (P, K)."""
+        return self.programs.tokens, self.programs.lengths, self.programs.constants
+
+    def first_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return one row of each different policy, and for each row (P,) which of these it is."""
+        keys = np.column_stack(
+            [self.programs.keys(), np.nan_to_num(self.programs.constants).view(np.uint64)]
+        )
+        _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        return first, which.reshape(-1)
+
+    def actor(self, i: int) -> Callable[[np.ndarray], np.ndarray]:
+        """Return policy `i` as a function of one observation (O,) to an action (A,) float64."""
+        one = self[i : i + 1]
+        if one.is_native:
+            native = one.composition.native
+            arrays = (self.library.native, *one.arrays(), one.composition.n_observations)
+            return _core.Actor(native, *arrays).act
+        return PythonActor(one)
+
+
+class PythonActor:
+    """One policy whose anchor or tokens only Python can run.
+
+    Parameters
+    ----------
+    policy : Policies
+        One row.
+    """
+
+    def __init__(self, policy: Policies) -> None:
+        self.composition = policy.composition
+        programs = policy.programs
+        self.learned = Program(policy.library, programs.row(0), programs.constants[0])
+        library, fixed = self.composition.fixed_library, self.composition.fixed
+        self.fixed = [
+            Program(library, fixed.row(i), fixed.constants[i])
+            for i in range(len(fixed))
+            if library is not None
+        ]
+
+    def __call__(self, observation: np.ndarray) -> np.ndarray:
+        """Return the action (A,) for an observation (O,)."""
+        rows = np.asarray(observation, dtype=np.float64)[None]
+        sources = self.composition.sources
+        anchor = self.composition.anchor
+        from_anchor = np.zeros(len(sources))
+        if anchor is not None:
+            from_anchor = np.asarray(anchor(rows), dtype=np.float64).reshape(-1)
+        learned = float(self.learned.execute(rows)[0])
+        values = [
+            learned
+            if source == LEARNED
+            else from_anchor[i]
+            if source == ANCHOR
+            else float(self.fixed[source].execute(rows)[0])
+            for i, source in enumerate(sources)
+        ]
+        action = np.where(np.isnan(values), 0.0, values)
+        if self.composition.kind == "box":
+            action = np.clip(action, self.composition.low, self.composition.high)
+            if self.composition.is_single:
+                action = action.astype(np.float32).astype(np.float64)
+        return action

@@ -1,0 +1,259 @@
+"""ControlTask: the reward of a program is what it gets as the policy of an environment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dso.errors import UserError
+from dso.program import Program, ProgramBatch
+from dso.program.execute import VALID
+from dso.streams import Stream
+from dso.task.control.action_spec import (
+    ActionSpec,
+    learned_action,
+    make_composition,
+    make_library,
+)
+from dso.task.control.anchor import make_anchor
+from dso.task.control.composition import Policies
+from dso.task.control.environment import Environment
+from dso.task.control.racing import Racing
+from dso.task.control.refine import refined
+from dso.task.control.rollout import Rollouts
+from dso.task.control.symbolic_policy import ActionSpace, SymbolicPolicy
+from dso.task.task import HierarchicalTask, Rewards
+
+logger = logging.getLogger("dso")
+
+FIRST_TRAINING_SEED = 1_000_000
+"""Seeds below are those of the test episodes."""
+SEEDS_PER_SHIFT = 100
+FIRST_FRESH_SEED = 2_000_000_000
+FIRST_VALIDATION_SEED = 4_000_000_000
+"""To the end of 32 bits, which is as far as an environment's own seeds may go."""
+
+REWARD_SCALES: dict[str, tuple[float, float]] = {
+    "dso/CartPoleContinuous-v0": (0.0, 1000.0),
+    "MountainCarContinuous-v0": (0.0, 93.95),
+    "Pendulum-v1": (-1300.0, -147.56),
+    "InvertedDoublePendulum-v5": (0.0, 9357.77),
+    "InvertedDoublePendulumBulletEnv-v0": (0.0, 9357.77),
+    "InvertedPendulumSwingupBulletEnv-v0": (0.0, 891.34),
+    "LunarLanderContinuous-v3": (0.0, 272.65),
+    "HopperBulletEnv-v0": (0.0, 2741.86),
+    "ReacherBulletEnv-v0": (-5.0, 19.05),
+    "BipedalWalker-v3": (-60.0, 312.0),
+}
+"""Returns that become the rewards 0 and 1."""
+
+
+class ControlTask(HierarchicalTask):
+    """Find a policy for an environment.
+
+    Parameters
+    ----------
+    env, env_kwargs : str, dict
+        See `Environment`.
+    action_spec : sequence, optional
+        Per action: None to learn it, ``"anchor"``, or the tokens of a fixed expression.
+    algorithm, anchor : str, optional
+        See `dso.task.control.anchor.make_anchor`.
+    n_episodes_train, n_episodes_test : int
+        Episodes per reward, and of `evaluate`.
+    n_episodes_validation, n_validated : int
+        The best `n_validated` programs of a run are ranked again by so many other episodes;
+        0 episodes: they are not.
+    success_score : float, optional
+        Return from which an episode is a success; None is what the environment says.
+    function_set : sequence of str or float, optional
+        Tokens besides the observations, where actions are numbers.
+    protected : bool
+        Whether operators are replaced by variants that are defined everywhere.
+    fix_seeds, episode_seed_shift : bool, int
+        Whether every reward is of the same episodes, and which. Otherwise each batch meets new
+        ones, the same for all its programs.
+    reward_scale : bool or (float, float), optional
+        The returns that become 0 and 1; True takes those of `REWARD_SCALES`.
+    decision_tree_threshold_set : sequence, optional
+        Thresholds of StateChecker tokens.
+    ref_action : float or sequence of float, optional
+        What the components of a multi-discrete action are where a tree does not set them.
+    racing : bool
+        See `Racing`.
+    refine_rounds : int
+        Rounds of local search over the numbers of the best program, once a run ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        env: str,
+        env_kwargs: dict[str, Any] | None = None,
+        action_spec: ActionSpec = None,
+        algorithm: str | None = None,
+        anchor: object = None,
+        n_episodes_train: int = 5,
+        n_episodes_test: int = 1000,
+        n_episodes_validation: int = 100,
+        n_validated: int = 20,
+        success_score: float | None = None,
+        function_set: Sequence[str | float] | None = None,
+        protected: bool = False,
+        fix_seeds: bool = False,
+        episode_seed_shift: int = 0,
+        reward_scale: bool | Sequence[float] | None = True,
+        decision_tree_threshold_set: Sequence[Any] | None = None,
+        ref_action: float | Sequence[float] | None = None,
+        racing: bool = False,
+        refine_rounds: int = 0,
+    ) -> None:
+        self.environment = environment = Environment(env, env_kwargs)
+        self.name = f"{env}_a{learned_action(action_spec)}".replace("/", "_")
+        self.library = make_library(
+            environment, function_set, protected, decision_tree_threshold_set, ref_action
+        )
+        needs_anchor = any(isinstance(e, str) and e == "anchor" for e in action_spec or ())
+        self.composition = make_composition(
+            environment,
+            self.library,
+            action_spec,
+            make_anchor(environment, anchor, algorithm) if needs_anchor else None,
+        )
+        self.protected = protected
+        self.n_episodes_train = n_episodes_train
+        self.n_episodes_test = n_episodes_test
+        self.n_episodes_validation = n_episodes_validation
+        self.n_candidates = n_validated if n_episodes_validation else 0
+        self.success_score = (
+            environment.reward_threshold if success_score is None else success_score
+        )
+        self.stochastic = not fix_seeds
+        self.episode_seed_shift = episode_seed_shift
+        self.reward_scale = _scale(reward_scale, environment.recipe.id)
+        self.refine_rounds = refine_rounds
+        self.racing = Racing() if racing else None
+        self.rollouts = Rollouts(environment)
+        self._n_fresh_batches = 0
+
+    def policies(self, programs: ProgramBatch) -> Policies:
+        """Return programs of `library` as policies of the environment."""
+        return Policies(self.composition, programs)
+
+    def policy(self, program: Program) -> SymbolicPolicy:
+        """Return a program as a policy to act with, to save and to show."""
+        space = ActionSpace.of(self.environment)
+        return SymbolicPolicy(self.policies_of(program), space, self.environment.recipe.id)
+
+    def returns(self, programs: ProgramBatch, seeds: Sequence[int]) -> np.ndarray:
+        """Return what each program gets in the episode of each seed, (B, E)."""
+        return self.rollouts(self.policies(programs), seeds, self.n_threads)
+
+    def rewards(self, programs: ProgramBatch) -> Rewards:
+        """Reward a batch of B programs; none is invalid."""
+        n = len(programs)
+        values = self._scaled_means(self.policies(programs))
+        return Rewards(values, np.full(n, VALID, np.uint8), np.full(n, -1, np.int32))
+
+    def reward_function(self, program: Program, optimizing: bool = False) -> float:
+        """Return the reward of one program."""
+        return float(self._scaled_means(self.policies_of(program))[0])
+
+    def _scaled_means(self, policies: Policies) -> np.ndarray:
+        """Return the mean returns (P,) in the training episodes, scaled."""
+        seeds = self._training_seeds()
+
+        def play(rows: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+            return self.rollouts(policies[rows], seeds, self.n_threads)
+
+        if self.racing is None:
+            means = play(np.arange(len(policies)), seeds).mean(axis=1)
+        else:
+            means = self.racing.mean_returns(play, len(policies), seeds)
+        low, high = self.reward_scale
+        return (means - low) / (high - low)
+
+    def evaluate(self, program: Program) -> dict[str, Any]:
+        """Judge a program by the test episodes, of seeds 0, 1, 2, ...
+
+        Returns
+        -------
+        dict
+            ``r_avg_test``, the mean return, unscaled; ``success_rate``, the share of episodes whose
+            return is at least the success score; ``success``, whether all of them are.
+        """
+        policies = self.policies_of(program)
+        returns = self.rollouts(policies, range(self.n_episodes_test), self.n_threads)[0]
+        score = np.inf if self.success_score is None else self.success_score
+        is_success = returns >= score
+        return {
+            "r_avg_test": float(returns.mean()),
+            "success_rate": float(is_success.mean()),
+            "success": bool(is_success.all()),
+        }
+
+    def policies_of(self, program: Program) -> Policies:
+        """Return one program, perhaps of a library with other numbers, as a policy."""
+        return self.policies(program.batch).of_library(program.library)
+
+    def final_choice(self, programs: Sequence[Program]) -> Program:
+        """Return the program that does best in the validation episodes, its numbers refined.
+
+        Ten training episodes favour the lucky; these are others, the same for all programs.
+        """
+        batch = ProgramBatch.concatenate([program.batch for program in programs])
+        means = self.returns(batch, self.validation_seeds).mean(axis=1)
+        best = programs[int(means.argmax())]
+        if not self.refine_rounds:
+            return best
+        return refined(best, self._validate, self.policies_of(best), self.refine_rounds)
+
+    def write_result(self, program: Program, file: Callable[[str], Path]) -> None:
+        """Write the policy, see `SymbolicPolicy.load`."""
+        try:
+            self.policy(program).save(file("_policy.json"))
+        except UserError as error:
+            logger.warning("no policy is written: %s", error)
+
+    def _validate(self, policies: Policies) -> np.ndarray:
+        return self.rollouts(policies, self.validation_seeds, self.n_threads)
+
+    @property
+    def validation_seeds(self) -> range:
+        """Seeds of episodes that are neither for training nor for the test."""
+        return range(FIRST_VALIDATION_SEED, FIRST_VALIDATION_SEED + self.n_episodes_validation)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a run changes."""
+        racing = None if self.racing is None else self.racing.state_dict()
+        return {"n_fresh_batches": self._n_fresh_batches, "racing": racing}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self._n_fresh_batches = state["n_fresh_batches"]
+        if self.racing is not None:
+            self.racing.load_state_dict(state["racing"])
+
+    def _training_seeds(self) -> list[int]:
+        if not self.stochastic:
+            first = FIRST_TRAINING_SEED + SEEDS_PER_SHIFT * self.episode_seed_shift
+            return list(range(first, first + self.n_episodes_train))
+        stream = Stream(self.episode_seed_shift, "episodes", self._n_fresh_batches)
+        self._n_fresh_batches += 1
+        bounds = (FIRST_FRESH_SEED, FIRST_VALIDATION_SEED)
+        return stream.generator().integers(*bounds, self.n_episodes_train).tolist()
+
+
+def _scale(given: bool | Sequence[float] | None, env_id: str) -> tuple[float, float]:
+    """Return the returns that become the rewards 0 and 1."""
+    if given is True:
+        if env_id in REWARD_SCALES:
+            return REWARD_SCALES[env_id]
+        logger.info("task.reward_scale: no scale is known for %s; rewards are raw returns.", env_id)
+    if isinstance(given, Sequence):
+        return float(given[0]), float(given[1])
+    return 0.0, 1.0

@@ -1,0 +1,251 @@
+"""From the id of an environment to what a search needs to know of it."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dso.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import gymnasium
+
+logger = logging.getLogger("dso")
+
+INSTALL = "pip install 'deep-symbolic-optimization[control]'"
+
+OURS = {
+    "CustomCartPoleContinuous-v0": "dso/CartPoleContinuous-v0",
+    "CustomPendulum-v0": "dso/Pendulum-v0",
+    "LunarLanderNoRewardShaping-v0": "dso/LunarLanderNoRewardShaping-v0",
+    "LunarLanderContinuousNoRewardShaping-v0": "dso/LunarLanderContinuousNoRewardShaping-v0",
+    "LunarLanderCustom-v0": "dso/LunarLander-v0",
+    "LunarLanderMultiDiscrete-v0": "dso/LunarLanderMultiDiscrete-v0",
+}
+"""Names that the original gave its own environments, and ours; nothing but the name differs."""
+
+_MUJOCO = (
+    *("Ant", "HalfCheetah", "Hopper", "Humanoid", "HumanoidStandup", "InvertedDoublePendulum"),
+    *("InvertedPendulum", "Pusher", "Reacher", "Swimmer", "Walker2d"),
+)
+RETIRED = {
+    "Pendulum-v0": "Pendulum-v1",
+    "LunarLander-v2": "LunarLander-v3",
+    "LunarLanderContinuous-v2": "LunarLanderContinuous-v3",
+    "BipedalWalker-v2": "BipedalWalker-v3",
+    "BipedalWalkerHardcore-v2": "BipedalWalkerHardcore-v3",
+    "CarRacing-v0": "CarRacing-v3",
+    **{f"{name}-v{v}": f"{name}-v5" for name in _MUJOCO for v in (1, 2, 3, 4)},
+}
+"""Ids of older releases of gym, and those that took their place."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make an environment anywhere; small enough to be sent to another process.
+
+    Attributes
+    ----------
+    id : str
+        Of today: see `resolve`.
+    kwargs : dict
+    """
+
+    id: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def make(self) -> gymnasium.Env:
+        """Make the environment."""
+        gymnasium = import_gymnasium()
+        if "Bullet" in self.id:
+            importlib.import_module("pybullet_envs_gymnasium")
+        with warnings.catch_warnings():
+            # Importing Box2D warns of its wrapper, and crashes where warnings are errors.
+            warnings.filterwarnings("ignore", ".*(SwigPy|swigvarlink)", DeprecationWarning)
+            env = gymnasium.make(self.id, disable_env_checker=True, **self.kwargs)
+        return with_remaining_time(env) if "Bullet" in self.id else env
+
+
+def import_gymnasium() -> Any:
+    """Import gymnasium and register our environments.
+
+    Raises
+    ------
+    UserError
+        If the extra is not installed.
+    """
+    try:
+        gymnasium = importlib.import_module("gymnasium")
+    except ModuleNotFoundError:
+        raise UserError(f"task.env: environments need gymnasium; install it: {INSTALL}.") from None
+    importlib.import_module("dso.task.control.envs")
+    return gymnasium
+
+
+def with_remaining_time(env: gymnasium.Env) -> gymnasium.Env:
+    """Append the share of the time that is left to the observation, from 1 down to 0."""
+    from gymnasium import spaces
+    from gymnasium.wrappers import TimeAwareObservation, TransformObservation
+
+    aware = TimeAwareObservation(env, flatten=True, normalize_time=True)
+    box = aware.observation_space
+    assert isinstance(box, spaces.Box)
+
+    def turned(observation: np.ndarray) -> np.ndarray:
+        return np.append(observation[:-1], 1.0 - observation[-1]).astype(box.dtype)
+
+    return TransformObservation(aware, turned, box)
+
+
+def resolve(env_id: str) -> str:
+    """Return today's id for one of an older release, with a warning."""
+    if env_id in OURS:
+        return OURS[env_id]
+    if env_id in RETIRED:
+        logger.warning("task.env: %r is retired; %r is taken.", env_id, RETIRED[env_id])
+        return RETIRED[env_id]
+    return env_id
+
+
+class Environment:
+    """An environment with one-dimensional observations and actions.
+
+    Parameters
+    ----------
+    env_id : str
+        Of `gymnasium.make`, or ``module:Env-v0``, or an old id; see `resolve`.
+    kwargs : dict, optional
+        Arguments of the environment.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    kind : {"box", "discrete", "multi_discrete"}
+        Of the action space.
+    n_observations, n_actions : int
+        O and A; A is 1 where the action is discrete.
+    n_choices : tuple of int
+        Per action, how many values it has; empty for a Box.
+    first_choice : int
+        What a Discrete space counts from.
+    low, high : (A,) float64
+        Bounds of a Box.
+    dtype : dtype
+        Of its numbers; `is_single` where they are float32.
+    max_steps : int or None
+        Steps after which an episode is cut off.
+    reward_threshold : float or None
+        Return from which the environment counts as solved.
+    """
+
+    def __init__(self, env_id: str, kwargs: dict[str, Any] | None = None) -> None:
+        self.recipe = Recipe(resolve(env_id), dict(kwargs or {}))
+        env = self.env
+        self.max_steps: int | None = env.spec.max_episode_steps if env.spec else None
+        self.reward_threshold = env.spec.reward_threshold if env.spec else None
+        self._read_observation_space(env)
+        self._read_action_space(env)
+
+    @cached_property
+    def env(self) -> gymnasium.Env:
+        """One instance, for resets and for what is asked of it."""
+        return _make(self.recipe)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "env"}
+
+    @property
+    def wrappers(self) -> Iterator[gymnasium.Env]:
+        """The wrappers from outside to inside, without the environment itself."""
+        env = self.env
+        while env is not env.unwrapped:
+            yield env
+            env = env.env  # type: ignore[attr-defined]
+
+    def as_action(self, action: np.ndarray) -> Any:
+        """Return an action (A,) float64 in the form that the environment takes."""
+        if self.kind == "discrete":
+            return int(action[0]) + self.first_choice
+        return action.astype(np.int64 if self.kind == "multi_discrete" else self.dtype)
+
+    def _read_observation_space(self, env: gymnasium.Env) -> None:
+        from gymnasium import spaces
+
+        space = env.observation_space
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+            hint = ""
+            if isinstance(space, (spaces.Dict, spaces.Tuple)):
+                hint = " Flatten it with gymnasium.wrappers.FlattenObservation."
+            elif isinstance(space, spaces.Box):
+                hint = " Expressions take numbers; images and tables must become a few features."
+            raise UserError(
+                f"task.env: observations of {self.recipe.id!r} are {_shown(space)}; a Box with one "
+                f"dimension is needed.{hint}"
+            )
+        self.n_observations = int(space.shape[0])
+
+    def _read_action_space(self, env: gymnasium.Env) -> None:
+        from gymnasium import spaces
+
+        space = env.action_space
+        self.low = self.high = np.empty(0)
+        self.dtype: Any = np.dtype(np.int64)
+        self.is_single = True
+        self.n_choices: tuple[int, ...] = ()
+        self.first_choice = 0
+        if isinstance(space, spaces.Box) and len(space.shape) == 1:
+            self.kind = "box"
+            self.n_actions = int(space.shape[0])
+            self.low, self.high = space.low.astype(np.float64), space.high.astype(np.float64)
+            self.dtype = space.dtype
+            self.is_single = space.dtype == np.float32
+        elif isinstance(space, spaces.Discrete):
+            self.kind = "discrete"
+            self.n_actions = 1
+            self.n_choices = (int(space.n),)
+            self.first_choice = int(space.start)
+        elif isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
+            self.kind = "multi_discrete"
+            self.n_actions = len(space.nvec)
+            self.n_choices = tuple(int(n) for n in space.nvec)
+        else:
+            raise UserError(
+                f"task.env: actions of {self.recipe.id!r} are {_shown(space)}; Box and "
+                "MultiDiscrete with one dimension, and Discrete, can be learned."
+            )
+
+
+def _shown(space: object) -> str:
+    text = repr(space)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _make(recipe: Recipe) -> gymnasium.Env:
+    """Make an environment, or say what to do."""
+    gymnasium = import_gymnasium()
+    error = gymnasium.error
+    shown = repr(recipe.id)
+    try:
+        return recipe.make()
+    except error.DependencyNotInstalled as missing:
+        raise UserError(f"task.env: {shown} needs a package: {missing} ({INSTALL}).") from None
+    except (error.NameNotFound, error.NamespaceNotFound, error.VersionNotFound) as problem:
+        near = nearest(recipe.id, gymnasium.registry)
+        hint = f" Did you mean {near!r}?" if near else ""
+        raise UserError(
+            f"task.env: Gymnasium has no environment {shown}.{hint} One of your own is given as "
+            f"'module:Env-v0'. ({problem})"
+        ) from None
+    except ModuleNotFoundError as missing:
+        raise UserError(f"task.env: {shown} cannot be made: {missing}.") from None
+    except (error.Error, TypeError) as problem:
+        raise UserError(
+            f"task.env: {shown} with task.env_kwargs = {recipe.kwargs!r} cannot be made: {problem}"
+        ) from None

@@ -1,0 +1,196 @@
+"""Measure the control task: step rates of the back ends, and what searches reach.
+
+python scripts/benchmark_control.py rates
+python scripts/benchmark_control.py search Pendulum-v1 --seed 0 --seed 1 --out logs/control.csv
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import gymnasium
+import numpy as np
+
+from dso import DeepSymbolicOptimizer
+from dso.config import load_config
+from dso.program import Program, ProgramBatch
+from dso.streams import Stream
+from dso.task.control import ControlTask, Environment, Rollouts
+
+FUNCTION_SET = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", 0.1, 1.0, 5.0]
+RATE_IDS = (
+    "dso/CartPoleContinuous-v0",
+    "MountainCarContinuous-v0",
+    "Pendulum-v1",
+    "dso/CartPoleSwingUp-v0",
+    "InvertedDoublePendulum-v5",
+    "Hopper-v5",
+    "LunarLanderContinuous-v3",
+)
+FIXED = "x1"
+N_PROGRAMS, N_EPISODES = 20, 5
+SECONDS = 2.0
+
+PUBLISHED = {
+    "CustomCartPoleContinuous-v0": 999.59,
+    "MountainCarContinuous-v0": 99.11,
+    "Pendulum-v1": -155.4,
+    "InvertedDoublePendulum-v5": 9149.9,
+    "LunarLanderContinuous-v3": 261.36,
+}
+"""Mean returns of 1 000 test episodes, on these environments or those they took the place of."""
+
+THRESHOLDS: dict[str, list[list[float]]] = {
+    "CartPole-v1": [
+        [-1.0, 0.0, 1.0],
+        [-0.5, 0.0, 0.5],
+        [-0.05, -0.02, 0.0, 0.02, 0.05],
+        [-0.5, -0.2, 0.0, 0.2, 0.5],
+    ],
+    "Acrobot-v1": [
+        *[[-0.5, 0.0, 0.5]] * 4,
+        [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0],
+        [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0],
+    ],
+}
+COLUMNS = ("env", "seed", "n_samples", "n_steps", "r_avg_test", "success_rate", "published",
+           "cpu_seconds", "seconds", "expression", "traversal")  # fmt: skip
+
+
+@click.group()
+def main() -> None:
+    """See the module."""
+    logging.getLogger("dso").setLevel(logging.WARNING)
+
+
+def random_programs(task: ControlTask, n: int) -> ProgramBatch:
+    """Return `n` expressions as an untrained policy writes them."""
+    config = load_config({"task": {"task_type": "control"}, "experiment": {"logdir": None}})
+    config["task"].update(env=task.environment.recipe.id, action_spec=spec(task.environment))
+    model = DeepSymbolicOptimizer(config)
+    model.setup()
+    return model.policy.sample(n, Stream(0, "benchmark")).programs
+
+
+def spec(environment: Environment) -> list[str | None]:
+    """Learn the first action; the others are an observation."""
+    return [None, *[FIXED] * (environment.n_actions - 1)]
+
+
+def plain_loop(env: Any, programs: list[Program], seeds: range) -> int:
+    """Step a Gymnasium environment as a simple script would; return the number of steps."""
+    n_steps = 0
+    low, high = env.action_space.low, env.action_space.high
+    with np.errstate(all="ignore"):
+        for program in programs:
+            for seed in seeds:
+                observation, _ = env.reset(seed=seed)
+                is_over = False
+                while not is_over:
+                    first = program.execute(observation[None])
+                    action = np.append(first, [observation[0]] * (len(low) - 1))
+                    action = np.clip(np.nan_to_num(action), low, high).astype(np.float32)
+                    observation, _, terminated, truncated, _ = env.step(action)
+                    is_over = terminated or truncated
+                    n_steps += 1
+    return n_steps
+
+
+@main.command()
+@click.argument("env_ids", nargs=-1)
+def rates(env_ids: tuple[str, ...]) -> None:
+    """Steps per CPU-second of each back end and of a plain loop, in turn, on one core."""
+    print("| Environment | Back end | Steps per CPU-second | Plain loop | Ratio |")
+    print("| --- | --- | --- | --- | --- |")
+    for env_id in env_ids or RATE_IDS:
+        environment = Environment(env_id)
+        task = ControlTask(
+            env=env_id, function_set=FUNCTION_SET, action_spec=spec(environment), fix_seeds=True
+        )
+        batch = random_programs(task, N_PROGRAMS)
+        rows = [Program(task.library, batch.row(i)) for i in range(N_PROGRAMS)]
+        policies, rollouts = task.policies(batch), Rollouts(environment)
+        rollouts(policies, range(N_EPISODES))  # first use makes the environment
+        n_fast, fast_seconds = 0, 0.0
+        while fast_seconds < SECONDS:
+            before, start = rollouts.n_steps, time.process_time()
+            rollouts(policies, range(N_EPISODES))
+            fast_seconds += time.process_time() - start
+            n_fast += rollouts.n_steps - before
+        env = gymnasium.make(environment.recipe.id)
+        n_slow, slow_seconds, i = 0, 0.0, 0
+        while slow_seconds < SECONDS:
+            start = time.process_time()
+            n_slow += plain_loop(env, rows[i % N_PROGRAMS : i % N_PROGRAMS + 1], range(N_EPISODES))
+            slow_seconds += time.process_time() - start
+            i += 1
+        fast, slow = n_fast / fast_seconds, n_slow / slow_seconds
+        name = type(rollouts.backend(policies)).__name__.removesuffix("Backend").lower()
+        print(f"| `{env_id}` | {name} | {fast:,.0f} | {slow:,.0f} | {fast / slow:.1f} |")
+
+
+def search_config(env_id: str, seed: int, changes: tuple[str, ...]) -> dict:
+    """Return the default control config for an environment, a tree where actions are discrete."""
+    import json
+
+    config = load_config({"task": {"task_type": "control", "env": env_id, "reward_scale": True}})
+    config["experiment"].update(seed=seed, logdir=None)
+    config["training"]["verbose"] = False
+    if env_id in THRESHOLDS:
+        config["task"]["decision_tree_threshold_set"] = THRESHOLDS[env_id]
+    environment = Environment(env_id)
+    if environment.n_actions > 1:
+        config["task"]["action_spec"] = [None, *["anchor"] * (environment.n_actions - 1)]
+    for change in changes:
+        place, value = change.split("=", 1)
+        section, key = place.split(".", 1)
+        config[section][key] = json.loads(value)
+    return config
+
+
+@main.command()
+@click.argument("env_ids", nargs=-1, required=True)
+@click.option("--seed", "seeds", multiple=True, type=int, default=(0,))
+@click.option("--set", "changes", multiple=True, help="section.key=JSON")
+@click.option("--out", type=click.Path(path_type=Path), help="A CSV that rows are added to.")
+def search(
+    env_ids: tuple[str, ...], seeds: tuple[int, ...], changes: tuple[str, ...], out: Path | None
+) -> None:
+    """Search a policy with the default control config, and test it in 1 000 episodes."""
+    for env_id in env_ids:
+        for seed in seeds:
+            start, cpu = time.perf_counter(), time.process_time()
+            model = DeepSymbolicOptimizer(search_config(env_id, seed, changes))
+            result = model.train()
+            assert isinstance(model.task, ControlTask)
+            row = {
+                "env": env_id,
+                "seed": seed,
+                "n_steps": model.task.rollouts.n_steps,
+                "published": PUBLISHED.get(env_id, ""),
+                "cpu_seconds": round(time.process_time() - cpu, 1),
+                "seconds": round(time.perf_counter() - start, 1),
+                **{name: result[name] for name in COLUMNS if name in result},
+            }
+            print({name: row[name] for name in COLUMNS}, flush=True)
+            if out is not None:
+                append(out, row)
+
+
+def append(path: Path, row: dict[str, object]) -> None:
+    """Add a row to a CSV file."""
+    is_new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""The search: what it reports is true on fresh rows, obeys the priors, and costs what it may."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dso.config import load_config
+from dso.library import Library, create_tokens
+from dso.prior import JointPrior, make_joint_prior
+from dso.program import ProgramBatch, execute
+from dso.semantic import SemanticLimits, SemanticSearch, ValueLibrary
+from dso.semantic.judge import significant_digits
+
+KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
+LIMITS = SemanticLimits(max_entries=20_000, max_lookups=2_000_000, max_seconds=20)
+FRESH = 500
+
+
+def usual_prior(library: Library) -> JointPrior:
+    section = load_config("config_regression.json")["prior"]
+    return make_joint_prior(section, library, max_length=64)
+
+
+def search(
+    X: np.ndarray, y: np.ndarray, names: list | None = None, limits: SemanticLimits = LIMITS
+) -> tuple[SemanticSearch, Library]:
+    library = Library(create_tokens(X.shape[1], names or KOZA))
+    return SemanticSearch(library, usual_prior(library), X, y, limits=limits), library
+
+
+def fresh_nmse(library: Library, programs: ProgramBatch, X: np.ndarray, y: np.ndarray) -> float:
+    values, cause, _ = execute(library, programs[:1], np.ascontiguousarray(X.T))
+    return float(np.mean((values[0] - y) ** 2) / np.var(y)) if cause[0] == 0 else np.inf
+
+
+TARGETS = {
+    "Nguyen-4": (1, lambda x: x**6 + x**5 + x**4 + x**3 + x**2 + x),
+    "Nguyen-12": (2, lambda x, z: x**4 - x**3 + z**2 / 2 - z),
+    "Livermore-7": (1, np.sinh),
+    "R3": (1, lambda x: (x**6 + x**5) / (x**4 + x**3 + x**2 + x + 1)),
+}
+
+
+@pytest.mark.parametrize(("n_inputs", "target"), TARGETS.values(), ids=TARGETS)
+def test_what_sampling_hardly_finds_is_solved_for(n_inputs: int, target) -> None:
+    generator = np.random.default_rng(0)
+    X, fresh = (generator.uniform(0, 1, (n, n_inputs)) for n in (20, FRESH))
+    solver, library = search(X, target(*X.T))
+    result = solver.run()
+    assert result.is_exact[0]
+    assert result.stopped_by == "exact"
+    assert fresh_nmse(library, result.programs, fresh, target(*fresh.T)) < 1e-12
+    assert usual_prior(library).allowed(result.programs).all()
+    assert result.n_evaluations == result.n_vectors + result.n_lookups
+    assert result.n_vectors >= 20_000
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 3))
+def test_every_hit_is_true_on_fresh_rows(seed: int, n_inputs: int) -> None:
+    generator = np.random.default_rng(seed)
+    X = generator.uniform(0.2, 2, (30, n_inputs))
+    fresh = generator.uniform(0.2, 2, (FRESH, n_inputs))
+    library = Library(create_tokens(n_inputs, KOZA))
+    small = ValueLibrary(
+        library, usual_prior(library), np.ascontiguousarray(X.T), np.arange(4), max_entries=2000
+    )
+    pair = small.programs(generator.integers(0, 2000, 2))
+    whole = [library.index("add"), *pair.row(0).tolist(), *pair.row(1).tolist()]
+    program = ProgramBatch.from_rows([whole])
+    both = [execute(library, program, np.ascontiguousarray(P.T)) for P in (X, fresh)]
+    if any(outcome.cause[0] for outcome in both) or np.ptp(both[0].values) < 1e-6:
+        return
+    result = SemanticSearch(
+        library, usual_prior(library), X, both[0].values[0], limits=LIMITS
+    ).run()
+    exact = result.programs[result.is_exact]
+    assert len(exact)
+    assert usual_prior(library).allowed(exact).all()
+    values, cause, _ = execute(library, exact, np.ascontiguousarray(fresh.T))
+    scale = np.abs(both[1].values).max()
+    assert (cause == 0).all()
+    assert np.abs(values - both[1].values).max() < 1e-6 * scale
+
+
+def test_the_same_seed_gives_the_same_result() -> None:
+    X = np.random.default_rng(3).uniform(0.2, 2, (600, 2))
+    y = X[:, 0] * np.exp(X[:, 1]) - X[:, 1] / X[:, 0]
+    results = [search(X, y)[0].run() for _ in range(2)]
+    np.testing.assert_array_equal(results[0].programs.tokens, results[1].programs.tokens)
+    assert results[0].n_evaluations == results[1].n_evaluations
+
+
+FITTED = {
+    "scale": (2, lambda x, z: 6.674 * x / z**2),
+    "inner": (2, lambda x, z: 3.1 * np.exp(-0.7 * x) * np.cos(z)),
+    "pair": (3, lambda x, z, w: 1.7 * x * np.sin(z) + 0.8 * w**2 - 0.5),
+    "power": (1, lambda x: 2.3 * x**1.7),
+}
+
+
+@pytest.mark.parametrize(("n_inputs", "target"), FITTED.values(), ids=FITTED)
+def test_constants_are_found_whatever_they_are(n_inputs: int, target) -> None:
+    generator = np.random.default_rng(1)
+    X, fresh = (generator.uniform(0.5, 3, (n, n_inputs)) for n in (60, FRESH))
+    solver, library = search(X, target(*X.T), [*KOZA, "const"])
+    result = solver.run()
+    assert result.is_exact[0]
+    assert fresh_nmse(library, result.programs, fresh, target(*fresh.T)) < 1e-12
+    assert usual_prior(library).allowed(result.programs).all()
+
+
+def test_with_noise_there_is_a_front_and_nothing_exact() -> None:
+    generator = np.random.default_rng(2)
+    X, fresh = (generator.uniform(0.5, 3, (n, 3)) for n in (100, FRESH))
+    _, target = FITTED["pair"]
+    y = target(*X.T)
+    y += 0.05 * y.std() * generator.normal(size=len(y))
+    solver, library = search(X, y, [*KOZA, "const"])
+    result = solver.run()
+    assert not result.is_exact.any()
+    assert len(result.programs) > 10
+    assert fresh_nmse(library, result.programs, fresh, target(*fresh.T)) < 5e-3
+    assert usual_prior(library).allowed(result.programs).all()
+
+
+def hostile() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    generator = np.random.default_rng(4)
+    X = generator.normal(size=(100, 2))
+    noise = generator.normal(size=100)
+    return {
+        "constant": (X, np.full(100, 3.7)),
+        "zero": (X, np.zeros(100)),
+        "noise": (X, noise),
+        "few rows": (X[:10], noise[:10]),
+        "one row": (X[:1], noise[:1]),
+        "duplicate columns": (X[:, [0, 0, 1, 1]], noise),
+        "all negative": (-np.abs(X), noise),
+        "huge": (X * 1e300, noise * 1e300),
+        "tiny": (X * 1e-300, noise * 1e-300),
+        "constant input": (np.ones((100, 2)), noise),
+        "zero input": (np.zeros((100, 2)), noise),
+        "50 inputs": (generator.normal(size=(100, 50)), noise),
+        "rounded noise": (X, np.round(noise, 2)),
+        "many rows": (generator.normal(size=(100_000, 2)), generator.normal(size=100_000)),
+    }
+
+
+@pytest.mark.parametrize("name", list(hostile()))
+@pytest.mark.parametrize("with_const", [False, True], ids=["plain", "const"])
+def test_hostile_data_cost_no_more_and_nothing_is_exact_by_chance(
+    name: str, with_const: bool
+) -> None:
+    X, y = hostile()[name]
+    limits = SemanticLimits(max_entries=5000, max_lookups=200_000, max_seconds=1)
+    solver, library = search(X, y, [*KOZA, "const"] if with_const else KOZA, limits)
+    start = time.process_time()
+    result = solver.run()
+    assert not result.is_exact.any()
+    assert time.process_time() - start < 15
+    assert result.n_bytes < 5000 * 150
+    assert usual_prior(library).allowed(result.programs).all()
+
+
+def test_negative_inputs_reach_the_logarithm() -> None:
+    X = -np.random.default_rng(5).uniform(0.5, 3, (30, 1))
+    result = search(X, np.log(-X[:, 0]) * X[:, 0])[0].run()
+    assert result.is_exact[0]
+
+
+def test_digits_are_counted() -> None:
+    y = np.random.default_rng(6).normal(size=50)
+    assert significant_digits(y) == 13
+    assert significant_digits(np.array([float(f"{v:.5e}") for v in y])) == 6
+    assert significant_digits(np.round(10 * y)) == 13
+
+
+def test_few_digits_are_enough_and_are_all_that_is_claimed() -> None:
+    generator = np.random.default_rng(7)
+    X = generator.uniform(0.5, 2, (60, 2))
+    exact = X[:, 0] ** 3 * np.sin(X[:, 1]) + X[:, 1]
+    y = np.array([float(f"{v:.7e}") for v in exact])
+    result = search(X, y)[0].run()
+    assert result.is_exact[0]
+    assert result.nmse[0] > 1e-20
+
+
+def test_a_priors_length_limit_holds_for_what_is_found() -> None:
+    library = Library(create_tokens(1, KOZA))
+    section = {"length": {"on": True, "min_": 4, "max_": 9}}
+    prior = make_joint_prior(section, library, max_length=64)
+    X = np.random.default_rng(8).uniform(0.2, 1, (20, 1))
+    x = X[:, 0]
+    result = SemanticSearch(library, prior, X, x**3 + x**2 + x, limits=LIMITS).run()
+    assert result.is_exact[0]
+    assert result.programs.lengths.max() <= 9
+    too_long = SemanticSearch(library, prior, X, np.sinh(x) + x**4 + x, limits=LIMITS).run()
+    assert not len(too_long.programs)

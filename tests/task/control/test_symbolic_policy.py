@@ -1,0 +1,126 @@
+"""SymbolicPolicy: actions for one observation and for many, files, and the notations."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dso.errors import UserError
+from dso.program import from_str_tokens
+from dso.task.control import ControlTask, SymbolicPolicy
+from tests.task.control.test_anchor import network
+
+random = np.random.default_rng(0)
+FUNCTION_SET = ["add", "mul", "div", "log", 0.5, "const"]
+POLICIES: dict[str, tuple[str, dict]] = {
+    "MountainCarContinuous-v0": ("div,-0.6156,log,x2", {}),
+    "dso/CartPoleContinuous-v0": (
+        "x3 < 0.1,mul,2.5,x3,x4",
+        {"protected": True, "decision_tree_threshold_set": [0.1]},
+    ),
+    "LunarLanderContinuous-v3": (
+        "mul,0.25,x3",
+        {"action_spec": ["div,x1,7.5", None]},
+    ),
+    "MountainCar-v0": ("x2 < 0.0,a_1,a_3", {"decision_tree_threshold_set": [0.0]}),
+    "LunarLanderMultiDiscrete-v0": (
+        "x1 < 0.0,a1_3,STOP,a2_2,STOP",
+        {"decision_tree_threshold_set": [0.0], "ref_action": [1, 0]},
+    ),
+}
+
+
+def policy(env: str) -> SymbolicPolicy:
+    text, changes = POLICIES[env]
+    task = ControlTask(env=env, **{"function_set": FUNCTION_SET, "fix_seeds": True, **changes})
+    return task.policy(from_str_tokens(text, task.library))
+
+
+@pytest.mark.parametrize("env", POLICIES)
+def test_it_acts_and_comes_back_from_its_file(env: str, tmp_path: Path) -> None:
+    made = policy(env)
+    made.save(tmp_path / "policy.json")
+    again = SymbolicPolicy.load(tmp_path / "policy.json")
+    observations = random.normal(size=(30, made.composition.n_observations))
+    actions, state = made.predict(observations, state="kept")
+    assert state == "kept"
+    np.testing.assert_array_equal(again.predict(observations)[0], actions)
+    assert again.expressions == made.expressions
+    one, _ = made.predict(observations[3])
+    np.testing.assert_array_equal(one, actions[3])
+    assert again.to_dict() == made.to_dict()
+
+
+def test_shapes_and_types_are_those_of_the_environment() -> None:
+    box, discrete = policy("MountainCarContinuous-v0"), policy("MountainCar-v0")
+    assert box.predict(np.zeros(2))[0].shape == (1,)
+    assert box.predict(np.zeros((4, 2)))[0].dtype == np.float32
+    assert discrete.predict(np.zeros(2))[0] == 2
+    assert discrete.predict(np.zeros((4, 2)))[0].tolist() == [2, 2, 2, 2]
+    tree = policy("LunarLanderMultiDiscrete-v0")
+    assert tree.predict(np.zeros(8))[0].tolist() == [1, 1]
+    with pytest.raises(UserError, match=r"\(2,\) or \(N, 2\) is needed"):
+        box.predict(np.zeros(3))
+
+
+def test_an_anchor_is_saved_with_it(tmp_path: Path) -> None:
+    task = ControlTask(
+        env="LunarLanderContinuous-v3", function_set=FUNCTION_SET, fix_seeds=True,
+        action_spec=["anchor", None], anchor=_saved(tmp_path),
+    )  # fmt: skip
+    made = task.policy(from_str_tokens("x1", task.library))
+    assert made.expressions == ["anchor", "x1"]
+    assert made.sympy()[0] is None
+    made.save(tmp_path / "policy.json")
+    observations = random.normal(size=(5, 8))
+    np.testing.assert_array_equal(
+        SymbolicPolicy.load(tmp_path / "policy.json").predict(observations)[0],
+        made.predict(observations)[0],
+    )
+    by_function = ControlTask(
+        env="LunarLanderContinuous-v3", function_set=FUNCTION_SET, fix_seeds=True,
+        action_spec=["anchor", None], anchor=lambda rows: rows[:, :2],
+    )  # fmt: skip
+    with pytest.raises(UserError, match="an anchor that is a function cannot be saved"):
+        by_function.policy(from_str_tokens("x1", by_function.library)).to_dict()
+
+
+def _saved(folder: Path) -> str:
+    network().save(folder / "net.npz")
+    return str(folder / "net.npz")
+
+
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    good = policy("MountainCarContinuous-v0").to_dict()
+    bad: list[Any] = [[], {}, {**good, "format": "x"}, {**good, "actions": [["add"]]},
+                      {**good, "actions": [["__import__"]]}, {**good, "space": {}}]  # fmt: skip
+    for i, data in enumerate(bad):
+        path = tmp_path / f"{i}.json"
+        path.write_text(json.dumps(data))
+        with pytest.raises(UserError):
+            SymbolicPolicy.load(path)
+    with pytest.raises(UserError, match="cannot read"):
+        SymbolicPolicy.load(tmp_path / "gone.json")
+
+
+def test_it_is_written_as_mathematics() -> None:
+    import sympy
+
+    made = policy("LunarLanderContinuous-v3")
+    assert made.expressions == ["0.133333333333333*x1", "0.25*x3"]
+    assert made.sympy()[1] == sympy.Float(0.25) * sympy.Symbol("x3")
+    assert made.latex().startswith("\\begin{align*}\na_{1} &= 0.13")
+
+
+def test_stable_baselines3_evaluates_it() -> None:
+    reason = "needs stable-baselines3 (extra 'control')"
+    pytest.importorskip("stable_baselines3", reason=reason)
+    from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.evaluation import evaluate_policy
+
+    made = policy("MountainCarContinuous-v0")
+    envs = make_vec_env("MountainCarContinuous-v0", n_envs=2, seed=5)
+    returns, _ = evaluate_policy(made, envs, n_eval_episodes=4, return_episode_rewards=True)
+    assert np.mean(returns) == pytest.approx(99, abs=1)
