@@ -47,8 +47,19 @@ class Probe:
         """Return a number (B,) uint64 that programs of equal values have in common.
 
         Values are equal where they are so in single precision. A program that is invalid on the
-        probe set is equal to itself alone.
+        probe set is equal to itself alone, and so is one whose polynomial would have to be fitted.
         """
+        is_known = ~self._has_poly(programs)
+        hashed = programs.keys()
+        hashed[is_known] = self._values(programs[is_known])
+        return hashed
+
+    def _has_poly(self, programs: ProgramBatch) -> np.ndarray:
+        if self.library.poly_token is None:
+            return np.zeros(len(programs), dtype=bool)
+        return (programs.tokens == self.library.poly_token).any(axis=1)
+
+    def _values(self, programs: ProgramBatch) -> np.ndarray:
         predictions, cause, _ = execute(self.library, programs, self.X, self.protected)
         with np.errstate(over="ignore"):
             bits = (predictions.astype(np.float32) + np.float32(0)).view(np.uint32)

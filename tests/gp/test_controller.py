@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dso import DeepSymbolicOptimizer
 from dso.batch import Batch
+from dso.config import load_config
 from dso.evaluation import Evaluator
 from dso.gp import Breeder, GPController, GPOptions, Population, Probe, tokens_only
 from dso.memory import complexity_measure
@@ -302,3 +304,30 @@ def test_population_ranks_island_by_island():
     assert ranked.places().tolist() == [0, 1, 2, 0, 1]
     assert ranked.offsets(3).tolist() == [0, 3, 5, 5]
     assert ranked.best_of_each(np.array([2, 1])).rewards.tolist() == [3, 2, 5]
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"dataset": "Nguyen-1", "function_set": ["add", "mul", "sin", "const", "poly"]},
+        {
+            "task_type": "control",
+            "env": "CartPole-v1",
+            "n_episodes_train": 2,
+            "n_episodes_test": 5,
+            "n_episodes_validation": 5,
+            "decision_tree_threshold_set": [0.0, 0.1],
+        },
+    ],
+    ids=["poly", "control"],
+)
+def test_polynomials_and_policies_are_bred_too(task: dict) -> None:
+    kind = task.get("task_type", "regression")
+    config = load_config({"task": {"task_type": kind, **task}})
+    config["experiment"].update(logdir=None, seed=0)
+    config["training"].update(batch_size=50, n_samples=400, verbose=False, early_stopping=False)
+    config["gp_meld"].update(run_gp_meld=True, generations=3, train_n=5)
+    model = DeepSymbolicOptimizer(config)
+    result = model.train()
+    assert result["r"] > (0.999 if kind == "regression" else 20)
+    assert model.trainer.harvest.n_offspring > 0
