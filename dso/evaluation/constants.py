@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
 from dso.program import (
@@ -339,13 +340,26 @@ class ScipyFitter(ConstantFitter):
     def __init__(self, task: Any, arguments: dict[str, Any]) -> None:
         super().__init__(task)
         self.arguments = arguments
+        self._try_arguments()
         logger.warning(
             "training.const_optimizer is 'scipy': every program is fitted alone, which is hundreds "
             "of times slower than 'lm'."
         )
 
-    def _fit(self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    def _try_arguments(self) -> None:
+        """Refuse what SciPy would refuse in the midst of a run."""
         from scipy.optimize import minimize  # takes a second to import
+
+        try:
+            minimize(lambda x: float(x @ x), np.ones(1), **self.arguments)
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"training.const_params: scipy.optimize.minimize does not take "
+                f"{self.arguments} ({str(error).rstrip('.')})."
+            ) from None
+
+    def _fit(self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        from scipy.optimize import minimize
 
         constants = start.constants.copy()
         for b in range(len(start)):

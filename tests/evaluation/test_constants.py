@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 
+from dso.errors import UserError
 from dso.evaluation import ConstantFitter, Evaluator, FitOptions, make_fitter
 from dso.evaluation.constants import nearest_rational, start_points
 from dso.library import Library, create_tokens
@@ -222,3 +223,9 @@ def test_noise_does_not_reach_the_fit() -> None:
     programs = batch(task, "mul,const,x1", "mul,const,x1", "x1")
     scores = evaluate(make_evaluator(task), programs)
     np.testing.assert_allclose(scores.constants[:2], 3.0)
+
+
+@pytest.mark.parametrize("arguments", [{"method": "foo"}, {"foo": 1}])
+def test_arguments_that_scipy_does_not_take_are_refused_at_once(arguments) -> None:
+    with pytest.raises(UserError, match=r"training\.const_params: .*foo"):
+        make_fitter(make_task(X[:, 0]), "scipy", arguments)

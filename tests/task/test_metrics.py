@@ -120,3 +120,10 @@ def test_mse_of_an_invalid_program():
 def test_refuses(name, params, message):
     with pytest.raises(UserError, match=message):
         make_metric(name, params, VAR)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_targets_that_are_all_zero_correlate_with_nothing(name):
+    metric = make_metric(name, (), 1.0)  # rows drawn for the search may be such
+    assert metric.from_predictions(np.zeros(40), PREDICTIONS).tolist() == [0.0] * 4

@@ -1,6 +1,7 @@
 """Polynomials are fitted natively as slow and obvious ways would."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from dso.evaluation import Evaluator, make_fitter
 from dso.library import Library, Token, create_tokens
 from dso.program import Program, ProgramBatch, execute, from_str_tokens
 from dso.task import RegressionTask
+from dso.task.regression.dataset import load_dataset
 from dso.task.regression.polynomial_basis import exponents_up_to
 from dso.task.regression.polynomial_fitter import PolynomialFitter, PolynomialOptions
 from dso.task.regression.regressors import pruned
+from dso.task.regression.reward_noise import RECOVERED
 from tests.reference import random_programs
 
 NAMES = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", "sqrt", "n2", "n4", "neg", "max"]
@@ -379,3 +382,76 @@ def test_it_travels() -> None:
 def test_two_polynomials_are_refused() -> None:
     with pytest.raises(UserError, match="one token 'poly' at most"):
         fitter(P0).fit(batch(LIBRARY, "add,poly,poly"))
+
+
+@pytest.mark.parametrize(
+    ("regressor", "params", "message"),
+    [
+        ("lasso", {"alpha": -1}, "'alpha' parameter of Lasso .* Got -1"),
+        ("ridge", {"alpha": "x"}, "'alpha' parameter of Ridge .* Got 'x'"),
+        ("dso_lasso", {"gamma": "x"}, "gamma: 'x'; allowed: a finite number >= 0"),
+        ("dso_lasso", {"comp_tol": -1.0}, "comp_tol: -1.0; allowed"),
+        ("dso_lasso", {"rtrn_constrnd_ls": 1}, "rtrn_constrnd_ls: 1; allowed: true or false"),
+        ("dso_least_squares", {"coef_tol": "x"}, "coef_tol: 'x'; allowed: a finite number >= 0"),
+    ],
+)
+def test_parameters_that_a_regressor_cannot_take_are_refused(regressor, params, message) -> None:
+    options = {"regressor": regressor, "regressor_params": params}
+    with pytest.raises(UserError, match=r"regressor_params.*" + message):
+        RegressionTask(
+            dataset=(X.T, P0), function_set=["add", "poly"], poly_optimizer_params=options
+        )
+
+
+@pytest.mark.parametrize("own_test_rows", [False, True])
+@pytest.mark.parametrize("kind", ["r", "y_hat"])
+def test_noise_does_not_make_interpolation_a_success(kind: str, own_test_rows: bool) -> None:
+    random = np.random.default_rng(0)
+    points = random.uniform(-1, 1, (4, 2))
+    y = 1.5 + 2 * points[:, 0] - points[:, 1] + points[:, 0] * points[:, 1]
+    data = load_dataset((points, y))
+    if own_test_rows:
+        data = replace(data, X_test=points.copy())
+    task = RegressionTask(
+        dataset=data,
+        function_set=["add", "mul", "const"],
+        reward_noise=1e-9,
+        reward_noise_type=kind,
+    )
+    program = from_str_tokens(
+        "add,const,add,mul,const,x1,add,mul,const,x2,mul,const,mul,x1,x2", task.library
+    )
+    exact = replace(program.batch, constants=np.array([[1.5, 2.0, -1.0, 1.0]]))
+    reward = task.rewards(exact).values[0]
+    best = RECOVERED if kind == "r" else 1.0
+    assert (reward == best) == own_test_rows
+
+
+def test_a_correlation_that_interpolates_is_not_perfect() -> None:
+    points = np.random.default_rng(0).uniform(-1, 1, (4, 2))
+    y = points[:, 0] + np.sin(points[:, 1])
+    task = RegressionTask(
+        dataset=(points, y),
+        function_set=["add", "sin", "const"],
+        metric="pearson",
+        metric_params=[],
+        threshold=1e-6,
+    )
+    true, padded = (
+        from_str_tokens(text, task.library)
+        for text in ("add,x1,sin,x2", "add,const,add,const,add,x1,sin,x2")
+    )
+    constants = np.array([[0.5, 0.5]])
+    assert task.rewards(true.batch).values[0] == pytest.approx(1.0, abs=1e-12)
+    reward = task.rewards(replace(padded.batch, constants=constants)).values[0]
+    assert reward == pytest.approx(np.sqrt(1 - 1e-6), abs=1e-12)
+
+
+def test_too_many_monomials_for_all_rows_are_refused_before_the_search() -> None:
+    points = np.random.default_rng(0).uniform(0, 1, (7000, 10))  # 1 000 rows at a time: degree 3
+    with pytest.raises(UserError, match=r"degree: 5 makes 3003 monomials .* allows degree 4"):
+        RegressionTask(
+            dataset=(points, points[:, 0]),
+            function_set=["add", "poly"],
+            poly_optimizer_params={"degree": 5},
+        )

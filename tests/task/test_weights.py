@@ -138,6 +138,7 @@ X3, Y3 = [[1.0], [2], [3]], [1.0, 2, 4]
         ([1, 1, "a"], "weights: row 0 (counting from 0) holds '1'"),
         ([0, 0, 0], "weights: every weight is zero"),
         ([1e308, 1e308, 1], "scale them"),
+        ([1e-250, 1e-320, 0], "weights: the greatest weight is 1e-250"),
         ([1, 1], "weights has 2 rows, but y has 3"),
         ([[1, 1]] * 3, "weights has the shape (3, 2)"),
         ([0, 0, 1], "y where the weight is not 0 has 1 row(s)"),
@@ -202,3 +203,29 @@ def test_it_is_said_that_rows_are_left_out(caplog) -> None:
     with caplog.at_level(logging.INFO, "dso"):
         load_dataset((X3, Y3, [1, 0, 2]))
     assert "1 of 3 rows" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("regressor", "params"),
+    [
+        ("dso_least_squares", {}),
+        ("linear_regression", {}),
+        ("ridge", {"alpha": 1.0}),
+        ("lasso", {"alpha": 0.05}),
+        ("dso_lasso", {"gamma": 0.5, "comp_tol": 1e-9, "rtrn_constrnd_ls": False}),
+    ],
+)
+def test_polynomials_fit_weighted_rows_as_repeated_ones(regressor, params) -> None:
+    random = np.random.default_rng(0)
+    X = random.uniform(-2, 2, (40, 2))
+    y = np.sin(X[:, 0]) + X[:, 1] ** 2
+    weights = random.integers(1, 4, 40)
+    rows = np.repeat(np.arange(40), weights)
+    options = {"degree": 2, "regressor": regressor, "regressor_params": params}
+    rewards = []
+    for data in ((X, y, weights), (X[rows], y[rows])):
+        task = make_task(
+            "regression", dataset=data, function_set=["add", "poly"], poly_optimizer_params=options
+        )
+        rewards.append(task.rewards(from_str_tokens("poly", task.library).batch).values[0])
+    assert rewards[0] == pytest.approx(rewards[1], rel=1e-9)

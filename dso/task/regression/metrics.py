@@ -238,9 +238,9 @@ def _pearson(y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None)
 def _standardised(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     """Shift and scale each row to mean 0 and variance 1."""
     # Dividing by the largest value first keeps the squares of huge and tiny values in range.
-    values = values / np.abs(values).max(axis=1, keepdims=True)
-    values = values - np.average(values, axis=1, weights=weights)[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
+        values = values / np.abs(values).max(axis=1, keepdims=True)
+        values = values - np.average(values, axis=1, weights=weights)[:, None]
         return values / np.sqrt(np.average(values**2, axis=1, weights=weights))[:, None]
 
 

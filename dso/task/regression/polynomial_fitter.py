@@ -385,6 +385,10 @@ def _pruning(params: dict[str, Any]) -> Pruning:
         raise UserError(f"{PARAMS_KEY}.cutoff_p_value: {cutoff!r}; allowed: a number in (0, 1].")
     if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 2):
         raise UserError(f"{PARAMS_KEY}.n_max_terms: {most!r}; allowed: null or an integer >= 2.")
+    tolerance = params.get("coef_tol", 0.0)
+    is_number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
+    if not (is_number and 0 <= tolerance < np.inf):
+        raise UserError(f"{PARAMS_KEY}.coef_tol: {tolerance!r}; allowed: a finite number >= 0.")
     return Pruning(**params)
 
 

@@ -131,8 +131,10 @@ class RegressionTask(HierarchicalTask):
         self._train = self._scorer(data.X_train, data.y_train, data.weights_train)
         if self.library.poly_token is not None:
             options = PolynomialOptions(**(poly_optimizer_params or {}))
-            self._train = PolynomialScorer.like(self._train, options)
-            warn_of_degrees(data.n_input_var, self.n_search_rows, options.degree)
+            train = PolynomialScorer.like(self._train, options)
+            fitter = train.fitter  # made now, since it refuses options that cannot be used
+            warn_of_degrees(data.n_input_var, self.n_search_rows, fitter.options.degree)
+            self._train = train
         self._validation = None
         if data.X_validation is not None and data.y_validation is not None:
             self._validation = self._scorer(
@@ -253,7 +255,7 @@ class RegressionTask(HierarchicalTask):
         data = self.dataset
         if result["success"] and data.test_is_all_rows:
             result["success"] = self._fits_both_parts(program)
-        if data.test_is_all_rows or data.X_test is data.X_train:
+        if not self._has_own_test_rows:
             result["success"] = result["success"] and not self._interpolates(program.batch)[0]
         return result
 
@@ -317,6 +319,12 @@ class RegressionTask(HierarchicalTask):
             return [known] * len(programs)
         return self.polynomials.polynomials(programs, self.n_threads)
 
+    @property
+    def _has_own_test_rows(self) -> bool:
+        """Whether success is judged by rows that nothing was fitted to."""
+        data = self.dataset
+        return not (data.test_is_all_rows or data.X_test is data.X_train)
+
     def _interpolates(self, programs: ProgramBatch) -> np.ndarray:
         """Tell which programs (B,) have too many fitted numbers for an exact fit to mean anything.
 
@@ -335,10 +343,14 @@ class RegressionTask(HierarchicalTask):
 
         "Nearly" is an error at the threshold of success.
         """
-        if not self.metric.is_of_mse:
+        if self.metric.is_of_mse:
+            error = np.array([self.threshold * self.metric.variance])
+            nearly: np.ndarray | float = self.metric.from_mse(error)
+        elif self.metric.name == "pearson":
+            nearly = float(np.sqrt(max(0.0, 1 - self.threshold)))
+        else:
             return scored
-        error = np.array([self.threshold * self.metric.variance])
-        best = np.where(self._interpolates(programs), self.metric.from_mse(error), np.inf)
+        best = np.where(self._interpolates(programs), nearly, np.inf)
         return replace(scored, values=np.minimum(scored.values, best))
 
     def _noisy_rewards(self, programs: ProgramBatch) -> Rewards:
@@ -354,6 +366,7 @@ class RegressionTask(HierarchicalTask):
                 weights=self.dataset.weights_train,
             )
         scored = self._train.rewards(self.metric, programs, self.n_threads, change)
+        scored = self._without_interpolation(programs, scored)
         candidates = scored.cause == VALID
         values, reward_of_success = scored.values, self.max_reward
         if self.noise.kind == "r":
@@ -366,6 +379,8 @@ class RegressionTask(HierarchicalTask):
 
     def _has_succeeded(self, programs: ProgramBatch, candidates: np.ndarray) -> np.ndarray:
         """Tell which of the candidates (B,) bool succeed on the test rows."""
+        if not self._has_own_test_rows:
+            candidates = candidates & ~self._interpolates(programs)
         has_succeeded = candidates.copy()
         if candidates.any():
             chosen, data = programs[candidates], self.dataset

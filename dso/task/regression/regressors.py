@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dso.errors import UserError
+from dso.task.regression.rows import weighted_variance
 
 Regressor = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
 PARAMS_KEY = "task.poly_optimizer_params.regressor_params"
@@ -31,9 +32,10 @@ def make_regressor(name: str, params: dict[str, Any]) -> Regressor:
     Raises
     ------
     UserError
-        If the class has no such argument.
+        If there is no such argument, or it does not take this value.
     """
     if name == "dso_lasso":
+        _check_own_lasso(params)
         return partial(_own_lasso, **params)
     from sklearn import linear_model  # takes a second to import
 
@@ -42,11 +44,23 @@ def make_regressor(name: str, params: dict[str, Any]) -> Regressor:
         "lasso": linear_model.Lasso,
         "ridge": linear_model.Ridge,
     }[name]
+    regressor = partial(_of_sklearn, lambda: made(**params))
     try:
-        made(**params)
-    except TypeError as error:
-        raise UserError(f"{PARAMS_KEY}: {error}.") from None
-    return partial(_of_sklearn, lambda: made(**params))
+        # The classes look at the values of their arguments no sooner than in a fit.
+        regressor(np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 3.0]]), np.array([0.0, 1.0, 2.0]), None)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{PARAMS_KEY}: {str(error).rstrip('.')}.") from None
+    return regressor
+
+
+def _check_own_lasso(params: dict[str, Any]) -> None:
+    """Refuse parameters of `dso_lasso` that mean nothing."""
+    for key, value in params.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if key in ("gamma", "comp_tol") and not (is_number and 0 <= value < np.inf):
+            raise UserError(f"{PARAMS_KEY}.{key}: {value!r}; allowed: a finite number >= 0.")
+        if key == "rtrn_constrnd_ls" and not isinstance(value, bool):
+            raise UserError(f"{PARAMS_KEY}.{key}: {value!r}; allowed: true or false.")
 
 
 def _of_sklearn(
@@ -78,7 +92,7 @@ def _own_lasso(
     from sklearn.linear_model import Lasso
 
     n_terms = monomials.shape[1]
-    scale = float(np.var(wanted)) or 1.0
+    scale = weighted_variance(wanted, weights) or 1.0
     lasso = partial(
         Lasso, alpha=gamma * scale / n_terms, tol=comp_tol, fit_intercept=False, max_iter=10_000
     )

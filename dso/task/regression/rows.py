@@ -12,6 +12,9 @@ from dso.streams import Stream
 MANY_ROWS = 1000
 """Up to so many rows the search sees all of them, and as many where it sees a part."""
 
+LEAST_WEIGHT = 1e-200
+"""That the greatest weight may have: less, and products with squared errors lose their digits."""
+
 
 def check_weights(weights: np.ndarray, label: str, place: Callable[[int], str]) -> None:
     """Refuse weights (N,) that cannot be used.
@@ -28,7 +31,7 @@ def check_weights(weights: np.ndarray, label: str, place: Callable[[int], str]) 
     Raises
     ------
     UserError
-        If a weight is negative, or all are zero.
+        If a weight is negative, all are zero, or they are beyond what can be computed with.
     """
     is_negative = weights < 0
     if is_negative.any():
@@ -42,6 +45,11 @@ def check_weights(weights: np.ndarray, label: str, place: Callable[[int], str]) 
         raise UserError(f"{label}: every weight is zero; at least two rows must count.")
     if not np.isfinite(total):
         raise UserError(f"{label}: the weights add up to more than a number can hold; scale them.")
+    if weights.max() < LEAST_WEIGHT:
+        raise UserError(
+            f"{label}: the greatest weight is {weights.max():g}, too small to multiply squared "
+            f"errors by; scale them, so that it is at least {LEAST_WEIGHT:g}."
+        )
 
 
 def weighted_variance(values: np.ndarray, weights: np.ndarray | None) -> float:
