@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,16 +49,13 @@ class FittedPolynomial:
             tokens += ["add", *term]
         return tokens + terms[-1]
 
-    def to_sympy(self, sympy: Any) -> Any:
-        """Return it as a sympy expression."""
+    def to_sympy(self, sympy: Any, symbol: Callable[[int], Any]) -> Any:
+        """Return it as a sympy expression, given what makes the symbol of an input."""
         return sympy.Add(
             *(
                 sympy.Mul(
                     sympy.Float(c),
-                    *(
-                        sympy.Pow(sympy.Symbol(f"x{i + 1}"), int(row[i]))
-                        for i in np.nonzero(row)[0]
-                    ),
+                    *(sympy.Pow(symbol(int(i)), int(row[i])) for i in np.nonzero(row)[0]),
                 )
                 for c, row in self._terms()
             )

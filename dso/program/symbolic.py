@@ -68,7 +68,7 @@ def _node(
     if isinstance(token, (HardCodedConstant, PlaceholderConstant)):
         return sympy.Float(token.value)
     if isinstance(token, Polynomial) and token.fitted is not None:
-        return token.fitted.to_sympy(sympy)
+        return token.fitted.to_sympy(sympy, symbol)
     if isinstance(token, StateChecker):
         condition = symbol(token.state_index) < token.threshold
         return sympy.Piecewise((arguments[0], condition), (arguments[1], True))

@@ -11,7 +11,7 @@ import numpy as np
 
 from dso.errors import UserError, unknown
 from dso.evaluation.uncertainty import ConstantErrors
-from dso.library import Library
+from dso.library import Library, PlaceholderConstant, Polynomial, Token, create_tokens
 from dso.program import Program, ProgramBatch
 from dso.program.symbolic import to_sympy, to_text
 
@@ -36,17 +36,25 @@ class Found:
     programs : ProgramBatch
         With constants.
     losses, complexities : (B,) float64
+    polynomials : (B,) array of FittedPolynomial or None
+        What the token `poly` of each program stands for.
     """
 
     programs: ProgramBatch
     losses: np.ndarray
     complexities: np.ndarray
+    polynomials: np.ndarray
 
     def __len__(self) -> int:
         return len(self.programs)
 
     def __getitem__(self, rows: Any) -> Found:
-        return Found(self.programs[rows], self.losses[rows], self.complexities[rows])
+        return Found(
+            self.programs[rows],
+            self.losses[rows],
+            self.complexities[rows],
+            self.polynomials[rows],
+        )
 
 
 class Formula:
@@ -168,13 +176,29 @@ class Equations:
 
     def program(self, i: int) -> Program:
         """Return row `i` of the front."""
-        return self._program(self.front.programs, i)
+        return self._program(self.front, i)
 
-    def _program(self, programs: ProgramBatch, i: int) -> Program:
-        constants = programs.constants[i]
+    def _program(self, found: Found, i: int) -> Program:
+        constants = found.programs.constants[i]
         return Program(
-            self.library, programs.row(i), constants[~np.isnan(constants)], protected=self.protected
+            self.library,
+            found.programs.row(i),
+            constants[~np.isnan(constants)],
+            protected=self.protected,
+            polynomial=found.polynomials[i],
         )
+
+    def written_out(self, i: int) -> list[Token]:
+        """Return the tokens of row `i`, its polynomial as sums and products of fitted numbers."""
+        known = {token.name: token for token in create_tokens(len(self.names), ["add", "mul"])}
+        tokens: list[Token] = []
+        for token in self.program(i).traversal:
+            if isinstance(token, Polynomial):
+                names = token.to_str_tokens()
+                tokens += [known.get(name) or PlaceholderConstant(float(name)) for name in names]
+            else:
+                tokens.append(token)
+        return tokens
 
     @cached_property
     def texts(self) -> list[str]:
@@ -193,7 +217,8 @@ class Equations:
 
     def template(self, i: int) -> str:
         """Return row `i` as text with c1, c2, ... for its constants."""
-        bare = Program(self.library, self.front.programs.row(i))
+        front = self.front
+        bare = Program(self.library, front.programs.row(i), polynomial=front.polynomials[i])
         return to_text(bare.traversal, self.names)
 
     def formula(self, i: int) -> Formula:
@@ -221,7 +246,7 @@ class Equations:
         import pandas as pd
 
         found = self.hall_of_fame
-        programs = [self._program(found.programs, i) for i in range(len(found))]
+        programs = [self._program(found, i) for i in range(len(found))]
         return pd.DataFrame(
             {
                 "complexity": _whole(found.complexities),

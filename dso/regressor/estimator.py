@@ -326,7 +326,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         searches = getattr(self, "_searches", None)
         if not self.warm_start or not searches or len(searches) != len(rows):
             return []
-        shaping = ("task", "prior", "policy", "policy_optimizer", "state_manager")
+        shaping = ("task", "prior", "policy", "policy_optimizer", "state_manager", "gp_meld")
         for search, part in zip(searches, rows, strict=True):
             if search is None:
                 continue
@@ -520,20 +520,20 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Return an equation as a torch module whose constants can be trained."""
         from dso.export.torch_module import TorchProgram
 
-        return self._for_each(lambda equations, i: TorchProgram(_traversal(equations, i)), index)
+        return self._for_each(lambda equations, i: TorchProgram(equations.written_out(i)), index)
 
     def jax(self, index: int | Sequence[int] | None = None) -> Any:
         """Return an equation as a dict of a jax ``callable(X, parameters)`` and ``parameters``."""
         from dso.export.jax_callable import jax_program
 
-        return self._for_each(lambda equations, i: jax_program(_traversal(equations, i)), index)
+        return self._for_each(lambda equations, i: jax_program(equations.written_out(i)), index)
 
     def numpy_code(self, index: int | Sequence[int] | None = None) -> Any:
         """Return an equation as the text of a Python module with a function `predict`."""
         from dso.export import numpy_source
 
         return self._for_each(
-            lambda equations, i: numpy_source(_traversal(equations, i), equations.names), index
+            lambda equations, i: numpy_source(equations.written_out(i), equations.names), index
         )
 
     def c_code(self, index: int | Sequence[int] | None = None) -> Any:
@@ -541,7 +541,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         from dso.export import c_source
 
         return self._for_each(
-            lambda equations, i: c_source(_traversal(equations, i), equations.names), index
+            lambda equations, i: c_source(equations.written_out(i), equations.names), index
         )
 
     def constants(
@@ -649,10 +649,6 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         model.run_id_ = state["run_id"]
         model.output_directory_ = str(Path(run_directory).parent)
         return model
-
-
-def _traversal(equations: Equations, i: int) -> list[Any]:
-    return equations.program(i).traversal
 
 
 def _plain_parameters(parameters: dict[str, Any]) -> dict[str, Any]:

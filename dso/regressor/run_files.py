@@ -13,7 +13,7 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.evaluation.uncertainty import ConstantErrors
-from dso.library import Library, create_tokens
+from dso.library import FittedPolynomial, Library, create_tokens
 from dso.program import ProgramBatch
 from dso.regressor.equations import Equations, Found
 from dso.run_folder import write_text
@@ -156,6 +156,7 @@ def _plain_found(found: Found) -> dict[str, Any]:
         "constants": constants,
         "losses": found.losses.tolist(),
         "complexities": found.complexities.tolist(),
+        "polynomials": [_plain_polynomial(one) for one in found.polynomials],
     }
 
 
@@ -166,7 +167,22 @@ def _found(plain: dict[str, Any]) -> Found:
     for b, row in enumerate(plain["constants"]):
         constants[b, : len(row)] = row
     programs = ProgramBatch(batch.tokens, batch.lengths, constants)
-    return Found(programs, np.array(plain["losses"]), np.array(plain["complexities"]))
+    polynomials = np.full(len(batch), None)
+    for b, one in enumerate(plain["polynomials"]):
+        if one is not None:
+            exponents = np.array(one["exponents"], dtype=np.int32).reshape(-1, one["n_inputs"])
+            polynomials[b] = FittedPolynomial(exponents, np.array(one["coefficients"]))
+    return Found(programs, np.array(plain["losses"]), np.array(plain["complexities"]), polynomials)
+
+
+def _plain_polynomial(polynomial: FittedPolynomial | None) -> dict[str, Any] | None:
+    if polynomial is None:
+        return None
+    return {
+        "n_inputs": polynomial.exponents.shape[1],
+        "exponents": polynomial.exponents.tolist(),
+        "coefficients": polynomial.coefficients.tolist(),
+    }
 
 
 def _plain_errors(errors: ConstantErrors) -> dict[str, Any]:

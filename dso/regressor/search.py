@@ -162,7 +162,10 @@ class Search:
         task: Any = self.optimizer.task
         programs = rounded_constants(self.optimizer.library, scored.programs, task.fit_data)
         losses = self.losses(programs, scored.rewards)
-        return Found(programs, losses, scored.complexities)
+        polynomials = np.full(len(programs), None)
+        if task.polynomials is not None:
+            polynomials[:] = task.polynomials.polynomials(programs, task.n_threads)
+        return Found(programs, losses, scored.complexities, polynomials)
 
     def _errors(self, found: Equations) -> list[ConstantErrors]:
         task: Any = self.optimizer.task
@@ -234,7 +237,7 @@ def constant_equation(
     assert library.const_token is not None
     programs = ProgramBatch.from_rows([[library.const_token]])
     programs = replace(programs, constants=np.array([[rows.y[0]]]))
-    found = Found(programs, np.zeros(1), np.ones(1))
+    found = Found(programs, np.zeros(1), np.ones(1), np.full(1, None))
     n_rows = rows.n_observations
     scatter = np.zeros((1, 1)) if n_rows > 1 else np.full((1, 1), np.nan)
     errors = ConstantErrors(rows.y[:1], scatter, np.ones(1, dtype=bool), n_rows - 1)

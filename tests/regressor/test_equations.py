@@ -20,7 +20,7 @@ def equations(losses: list[float], names: tuple[str, str] = ("x1", "x2")) -> Equ
     programs = ProgramBatch.from_rows([LIBRARY.actionize(text) for text in TEXTS[:n]])
     constants = np.array([[0.5, np.nan], [2, np.nan], [0.25, 3], [1, 0.123456789]])[:n]
     programs = replace(programs, constants=constants)
-    found = Found(programs, np.array(losses), np.array([1.0, 3, 5, 8])[:n])
+    found = Found(programs, np.array(losses), np.array([1.0, 3, 5, 8])[:n], np.full(n, None))
     return Equations(LIBRARY, names, names, False, found, found)
 
 

@@ -409,6 +409,20 @@ def test_warm_start_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     assert parts.n_evaluations_ == 1500
 
 
+def test_warm_start_sees_that_gp_meld_is_turned_on(caplog: pytest.LogCaptureFixture) -> None:
+    config = {
+        "task": {"task_type": "regression", "function_set": ["add", "mul"]},
+        "training": {"n_samples": 200, "batch_size": 100},
+    }
+    model = DeepSymbolicRegressor(config, warm_start=True, random_state=0, n_jobs=1, progress=False)
+    model.fit(X, Y)
+    gp_meld = {"run_gp_meld": True, "generations": 2}
+    with caplog.at_level("WARNING", "dso"):
+        model.set_params(config={**config, "gp_meld": gp_meld}).fit(X, Y)
+    assert "the search starts anew" in caplog.text
+    assert model._searches[0].optimizer.trainer.gp is not None
+
+
 # ------------------------------------------------------------------------------- stopping by hand
 
 
