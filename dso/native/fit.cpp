@@ -18,7 +18,7 @@ constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 // In units of the least squared error that is not rounding: below which a fit is exact, and what
 // shorter numbers may add.
 constexpr double kExactFloors = 1e4, kRoundingFloors = 10;
-constexpr int kMostDigits = 15;
+constexpr int kMostDigits = 12;  // of a number that is called short
 
 // out = derivatives scaled by the roots of the weights. A derivative that is no number, or one
 // whose square is none, belongs to a row at a pole; it does not tell where to go.
@@ -328,13 +328,17 @@ double shorten(DifferentiableProgram& program, const Target& target, const doubl
     const double limit = error + kRoundingFloors * target.floor;
     for (size_t k = 0; k < program.n_constants(); ++k) {
         const double fitted = constants[k];
-        if (!(lower[k] < upper[k])) continue;
-        for (int digits = 0; digits <= kMostDigits; ++digits) {
+        const auto fits = [&](int digits) {
             constants[k] = rounded(fitted, digits);
             const bool is_within = lower[k] <= constants[k] && constants[k] <= upper[k];
-            if (is_within && program.squared_error(constants, limit, nullptr) < limit) break;
+            if (is_within && program.squared_error(constants, limit, nullptr) < limit) return true;
             constants[k] = fitted;
-        }
+            return false;
+        };
+        // Most numbers are not short; that takes one try to see.
+        if (!(lower[k] < upper[k]) || !fits(kMostDigits)) continue;
+        int digits = 0;
+        while (!fits(digits)) ++digits;
     }
     return program.squared_error(constants, kInfinity, nullptr);
 }

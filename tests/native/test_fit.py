@@ -122,9 +122,9 @@ def test_an_exact_fit_ends_at_short_numbers() -> None:
     assert found[0].tolist() == [1.3, 0.0, 2.0]
     truth = mean_squared_error(LIBRARY, with_constants(program, found), X, y).values[0]
     assert mse[0] == truth < 1e-30 * y.var()
-    # What has fourteen digits keeps them, and what is not exact is left alone.
-    found, _ = fit(row("mul,const,x1"), np.ones(1), 1.2345678901234 * X[0])
-    assert found[0, 0] == 1.2345678901234
+    # What has twelve digits keeps them, and what is not exact is left alone.
+    found, _ = fit(row("mul,const,x1"), np.ones(1), 1.23456789012 * X[0])
+    assert found[0, 0] == 1.23456789012
     noisy = 1.3 * X[0] + np.random.default_rng(0).normal(0, 1e-7, X.shape[1])
     found, _ = fit(row("mul,const,x1"), np.ones(1), noisy)
     assert found[0, 0] == pytest.approx(X[0] @ noisy / (X[0] @ X[0]), rel=1e-14)
