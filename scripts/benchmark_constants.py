@@ -55,12 +55,12 @@ def ours(
     if y.ndim == 1:
         _, mse = _core.fit_constants(library.native, *arrays, X, y, n_starts=n_starts)
         return mse / y.var()
-    nmse = np.empty(len(programs))
+    errors = np.empty(len(programs))
     for b, target in enumerate(y):
         row = [array[b : b + 1] for array in arrays]
         _, mse = _core.fit_constants(library.native, *row, X, target, n_starts=n_starts)
-        nmse[b] = mse[0] / target.var()
-    return nmse
+        errors[b] = mse[0]
+    return errors / y.var(axis=1)
 
 
 def scipys(library: Library, programs: ProgramBatch, X: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -69,16 +69,22 @@ def scipys(library: Library, programs: ProgramBatch, X: np.ndarray, y: np.ndarra
     counts = (programs.tokens == library.const_token).sum(axis=1)
     for b in range(len(programs)):
         row, target = programs[b : b + 1], y if y.ndim == 1 else y[b]
+        variance = target.var()
 
-        def error(constants: np.ndarray, row: ProgramBatch = row, target: np.ndarray = target):
+        def error(
+            constants: np.ndarray,
+            row: ProgramBatch = row,
+            target: np.ndarray = target,
+            variance: float = variance,
+        ) -> float:
             program = ProgramBatch(row.tokens, row.lengths, constants[None])
             mse = mean_squared_error(library, program, X, target).values[0]
-            return mse / target.var() if np.isfinite(mse) else 1.0
+            return mse / variance if np.isfinite(mse) else 1.0
 
         start = np.ones(counts[b])
         fit = minimize(error, start, method="L-BFGS-B", options={"gtol": 1e-8})
         program = ProgramBatch(row.tokens, row.lengths, fit.x[None])
-        nmse[b] = mean_squared_error(library, program, X, target).values[0] / target.var()
+        nmse[b] = mean_squared_error(library, program, X, target).values[0] / variance
     return nmse
 
 
