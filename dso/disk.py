@@ -73,11 +73,6 @@ class Guard:
     def __init__(self) -> None:
         self._failing: set[Path] = set()
 
-    @property
-    def is_failing(self) -> bool:
-        """Whether some file could not be written when that was last tried."""
-        return bool(self._failing)
-
     @contextmanager
     def __call__(self, path: Path) -> Iterator[None]:
         try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dso.library import Library
 from dso.native import _core
-from dso.program import ProgramBatch, execute
+from dso.program import ProgramBatch, execute, has_poly
 from dso.streams import Stream
 
 FIRST = np.uint64(0x9E3779B97F4A7C15)
@@ -49,15 +49,10 @@ class Probe:
         Values are equal where they are so in single precision. A program that is invalid on the
         probe set is equal to itself alone, and so is one whose polynomial would have to be fitted.
         """
-        is_known = ~self._has_poly(programs)
+        is_known = ~has_poly(self.library, programs)
         hashed = programs.keys()
         hashed[is_known] = self._values(programs[is_known])
         return hashed
-
-    def _has_poly(self, programs: ProgramBatch) -> np.ndarray:
-        if self.library.poly_token is None:
-            return np.zeros(len(programs), dtype=bool)
-        return (programs.tokens == self.library.poly_token).any(axis=1)
 
     def _values(self, programs: ProgramBatch) -> np.ndarray:
         predictions, cause, _ = execute(self.library, programs, self.X, self.protected)

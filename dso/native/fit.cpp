@@ -20,21 +20,6 @@ constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 constexpr double kExactFloors = 1e4, kRoundingFloors = 10;
 constexpr int kMostDigits = 12;  // of a number that is called short
 
-// out = derivatives scaled by the roots of the weights. A derivative that is no number, or one
-// whose square is none, belongs to a row at a pole; it does not tell where to go.
-DSO_CLONES
-static void scale(double* out, const double* derivative, const double* roots, size_t n) {
-    for (size_t i = 0; i < n; i += kLanes) {
-        const Lanes value = load(derivative + i);
-        store(out + i, select(v_abs(value) < 1e140, value * load(roots + i), splat(0)));
-    }
-}
-DSO_CLONES
-static void scaled_error(double* out, const double* prediction, const double* y,
-                         const double* roots, size_t n) {
-    for (size_t i = 0; i < n; i += kLanes)
-        store(out + i, load(roots + i) * (load(prediction + i) - load(y + i)));
-}
 DSO_CLONES
 static double dot(const double* a, const double* b, size_t n) {
     Lanes total = {};
@@ -141,10 +126,10 @@ void DifferentiableProgram::add_equations(size_t row, size_t n, const double* pr
     sweep(row, n);
     const double* roots = target_.root_weights + row;
     double* error = scaled_storage_.data() + n_constants_ * kTile;
-    scaled_error(error, prediction, target_.y + row, roots, n);
+    scaled_errors(error, prediction, target_.y + row, roots, n);
     for (size_t k = 0; k < n_constants_; ++k) {
         double* column = scaled_storage_.data() + k * kTile;
-        scale(column, jacobian_[k], roots, n);
+        scaled_slopes(column, jacobian_[k], roots, n);
         equations->gradient[k] += dot(column, error, n);
         for (size_t l = 0; l <= k; ++l) {
             equations->matrix[k * n_constants_ + l] +=

@@ -28,21 +28,6 @@ DSO_CLONES
 static void multiply(double* out, const double* a, const double* b, size_t n) {
     for (size_t i = 0; i < n; i += kLanes) store(out + i, load(a + i) * load(b + i));
 }
-// out = roots * (prediction - y)
-DSO_CLONES
-static void scaled_errors(double* out, const double* prediction, const double* y,
-                          const double* roots, size_t n) {
-    for (size_t i = 0; i < n; i += kLanes)
-        store(out + i, load(roots + i) * (load(prediction + i) - load(y + i)));
-}
-// out = roots * slope. One that is no number, or whose square is none, belongs to a row at a pole.
-DSO_CLONES
-static void scaled_slopes(double* out, const double* slope, const double* roots, size_t n) {
-    for (size_t i = 0; i < n; i += kLanes) {
-        const Lanes value = load(slope + i);
-        store(out + i, select(v_abs(value) < 1e140, value * load(roots + i), splat(0)));
-    }
-}
 // out (n_rows) = matrix (n_rows, stride) vector
 DSO_CLONES
 static void times(const double* matrix, const double* vector, double* out, size_t n_rows,

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "kernels.hpp"
-#include "metrics.hpp"
 #include "vector_math.hpp"
 
 namespace dso {
@@ -216,28 +215,6 @@ void Machine::run_tile(size_t row, size_t n, bool all_rows) {
             if (!all_rows) return;
         }
     }
-}
-
-DSO_CLONES
-double sum_squared_error(const double* prediction, const double* y, const double* weights,
-                         size_t n) {
-    Lanes total = {};
-    for (size_t i = 0; i < n; i += kLanes) {
-        const Lanes error = load(prediction + i) - load(y + i);
-        total += load(weights + i) * (error * error);
-    }
-    return sum(total);
-}
-
-DSO_CLONES
-double sum_within(const double* prediction, const double* y, const double* tolerance,
-                  const double* weights, size_t n) {
-    Lanes total = {};
-    for (size_t i = 0; i < n; i += kLanes) {
-        const Lanes error = v_abs(load(prediction + i) - load(y + i));
-        total += select(error < load(tolerance + i), load(weights + i), splat(0));
-    }
-    return sum(total);
 }
 
 }  // namespace dso

@@ -8,6 +8,7 @@ from dso.library import Library, PlaceholderConstant, StateChecker, Token
 from dso.library.library import OPCODES
 from dso.native import _core
 from dso.program.execute import column_of
+from dso.program.traversal import child_positions
 
 STEP = float(np.cbrt(np.finfo(np.float64).eps))
 """Of a central difference, relative to the argument."""
@@ -67,16 +68,3 @@ def partial(
         for change in (-step, step)
     ]
     return (sides[1] - sides[0]) / (2 * step)
-
-
-def child_positions(row: np.ndarray, arities: np.ndarray) -> list[list[int]]:
-    """Return the positions of each token's children in a complete prefix row."""
-    children: list[list[int]] = [[] for _ in row]
-    open_nodes: list[int] = []
-    for t in range(len(row)):
-        if open_nodes:
-            children[open_nodes[-1]].append(t)
-        open_nodes.append(t)
-        while open_nodes and len(children[open_nodes[-1]]) == arities[row[open_nodes[-1]]]:
-            open_nodes.pop()
-    return children

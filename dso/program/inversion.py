@@ -11,7 +11,7 @@ from dso.library.functions import solve
 from dso.native import _core
 from dso.program.execute import execute_columns, has_python_token
 from dso.program.program_batch import ProgramBatch
-from dso.program.traversal import subtree_ends
+from dso.program.traversal import child_positions
 
 
 class Wanted(NamedTuple):
@@ -78,13 +78,10 @@ def _solved(
     library: Library, program: ProgramBatch, position: int, X: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
     """Solve one program on whole columns of numpy."""
-    ends = subtree_ends(program.tokens, program.lengths, library.arities)[0]
+    positions = child_positions(program.row(0), library.arities)
     node, wanted = 0, y
     while node != position:
-        token = library.tokens[program.tokens[0, node]]
-        children = [node + 1]
-        while len(children) < token.arity:
-            children.append(int(ends[children[-1]]))
+        token, children = library.tokens[program.tokens[0, node]], positions[node]
         argument = max(i for i, child in enumerate(children) if child <= position)
         if isinstance(token, StateChecker):
             holds = X[token.state_index] < token.threshold
@@ -97,16 +94,15 @@ def _solved(
             given = {"y": wanted}
             for i, child in enumerate(children):
                 if i != argument:
-                    subtree = _subtree(library, program, child, int(ends[child]))
+                    subtree = _from(library, program, child)
                     given["ab"[i]] = execute_columns(library, subtree, 0, X, True)[0]
             wanted = np.broadcast_to(solve(inverse, given), y.shape)
         node = children[argument]
     return wanted
 
 
-def _subtree(library: Library, program: ProgramBatch, start: int, end: int) -> ProgramBatch:
-    """Return the part [start, end) of a program, with the constants that belong to it."""
-    tokens = program.tokens[:, start:end]
+def _from(library: Library, program: ProgramBatch, start: int) -> ProgramBatch:
+    """Return a program's tokens from `start` on, the subtree there first, with its constants."""
     first = int((program.tokens[0, :start] == library.const_token).sum())
-    lengths = np.array([end - start], dtype=np.int32)
-    return ProgramBatch(tokens, lengths, program.constants[:, first:])
+    lengths = program.lengths - np.int32(start)
+    return ProgramBatch(program.tokens[:, start:], lengths, program.constants[:, first:])

@@ -66,7 +66,8 @@ class Program:
     ) -> None:
         self.library = library
         self.tokens = np.asarray(tokens, dtype=np.int32)
-        self.constants = np.asarray(constants, dtype=np.float64)
+        n_constants = int((self.tokens == library.const_token).sum())
+        self.constants = np.asarray(constants, dtype=np.float64)[:n_constants]
         self.protected = protected
         self.polynomial = polynomial
         self._scorer = scorer

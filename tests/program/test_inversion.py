@@ -10,7 +10,7 @@ from dso.native import _core
 from dso.program import ProgramBatch, execute, wanted_values
 from dso.program.execute import execute_columns
 from dso.program.inversion import _solved
-from dso.program.traversal import subtree_ends
+from dso.program.traversal import child_positions
 from tests.reference import random_programs
 
 NAMES = [name for name, row in OPERATORS.items() if not row.display]
@@ -46,14 +46,17 @@ def test_what_is_wanted_makes_the_program_give_y() -> None:
     positions = generator.integers(0, programs.lengths)
     truth, cause, _ = execute(LIBRARY, programs, X)
     library = Library([*create_tokens(3, [])[2:], *LIBRARY.tokens])  # x3 first
-    ends = subtree_ends(programs.tokens, programs.lengths, LIBRARY.arities)
     n_solved = 0
     for b in np.flatnonzero(cause == 0):
         row = programs[[b]]
         values, is_finite = wanted_values(LIBRARY, row, positions[[b]], X, truth[b])
         if not is_finite[0]:
             continue
-        start, end = positions[b], ends[b, positions[b]]
+        children = child_positions(row.row(0), LIBRARY.arities)
+        start = last = int(positions[b])
+        while children[last]:
+            last = children[last][-1]
+        end = last + 1
         tokens = row.row(0) + 1
         rest = np.concatenate([tokens[:start], [0], tokens[end:]])
         is_const = row.row(0) == LIBRARY.const_token

@@ -185,3 +185,12 @@ def test_what_sympy_cannot_compare_is_written_all_the_same() -> None:
     zero = "sub,x1,x1"
     program = from_str_tokens(f"min,x2,div,{zero},{zero}", library)
     assert "Min(" in program.expression
+
+
+def test_a_program_has_as_many_constants_as_it_has_room_for() -> None:
+    library = Library(create_tokens(2, ["add", "const"]))
+    tokens = library.actionize("add,const,x1")
+    assert Program(library, tokens, [2.5, np.nan, np.nan]).constants.tolist() == [2.5]
+    assert Program(library, library.actionize("add,x1,x2"), [np.nan]).constants.size == 0
+    plain = Library(create_tokens(1, ["add"]))
+    assert Program(plain, plain.actionize("x1"), [1.0]).constants.size == 0

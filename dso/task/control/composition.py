@@ -11,7 +11,7 @@ import numpy as np
 
 from dso.library import Library, MultiDiscreteAction, Stop
 from dso.native import _core
-from dso.program import Program, ProgramBatch
+from dso.program import Program, ProgramBatch, has_python_token
 from dso.program.program_batch import Rows
 from dso.task.control.environment import Environment
 
@@ -79,9 +79,10 @@ class Composition:
     @cached_property
     def is_native(self) -> bool:
         """Whether the native core can run it, for programs without tokens of a user's own."""
-        return (self.anchor is None or hasattr(self.anchor, "native")) and not (
-            self.fixed_library is not None and _uses_python(self.fixed_library, self.fixed).any()
-        )
+        if self.anchor is not None and not hasattr(self.anchor, "native"):
+            return False
+        fixed = self.fixed_library
+        return fixed is None or not has_python_token(fixed, self.fixed).any()
 
     @cached_property
     def native(self) -> Any:
@@ -114,12 +115,6 @@ def _action_tokens(library: Library) -> tuple[np.ndarray, np.ndarray, np.ndarray
         elif isinstance(token, Stop):
             dimensions[i], defaults = int(_core.STOP_ACTION), token.default
     return dimensions, values, defaults
-
-
-def _uses_python(library: Library, programs: ProgramBatch) -> np.ndarray:
-    """Tell which programs (B,) have a token that only Python can execute."""
-    is_token = np.arange(programs.tokens.shape[1]) < programs.lengths[:, None]
-    return (library.is_python[programs.tokens] & is_token).any(axis=1)
 
 
 @dataclass(frozen=True)
@@ -158,7 +153,7 @@ class Policies:
         """Whether the native core can run all of them."""
         if self.composition.kind == "multi_discrete":
             return True
-        uses_python = _uses_python(self.library, self.programs)
+        uses_python = has_python_token(self.library, self.programs)
         return self.composition.is_native and not uses_python.any()
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

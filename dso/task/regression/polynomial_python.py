@@ -5,6 +5,8 @@ The same steps as in `dso/native/poly.cpp`, written with dense matrices and nume
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dso.library import Library
@@ -61,38 +63,31 @@ def fit_in_python(
     return np.where(is_small, 0.0, coefficients), wishes[0] if is_known[0] else values @ u
 
 
-def _improved(u, values, roots, y, predicted):  # type: ignore[no-untyped-def]
-    """Levenberg-Marquardt on the coordinates `u` (rank,) in the space of y."""
+def _improved(
+    u: np.ndarray,
+    values: np.ndarray,
+    roots: np.ndarray,
+    y: np.ndarray,
+    predicted: Callable[[np.ndarray], np.ndarray | None],
+) -> np.ndarray:
+    """Lower the squared error in y from the coordinates `u` (rank,) on."""
+    from scipy.optimize import least_squares  # takes a second to import
 
-    def squared_error(u: np.ndarray) -> float:
+    def errors(u: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
             column = predicted(values @ u)
-            return np.inf if column is None else float(np.sum((roots * (column - y)) ** 2))
+        return np.full(len(y), np.inf) if column is None else roots * (column - y)
 
-    error, damping = squared_error(u), 1e-4
-    floor = (np.finfo(float).eps * np.linalg.norm(roots * y)) ** 2
-    for _ in range(MAX_STEPS):
-        if error <= floor or damping > 1e12:
-            break
+    def jacobian(u: np.ndarray) -> np.ndarray:
         polynomial = values @ u
         step = 1e-6 * np.maximum(1.0, np.abs(polynomial))
-        above, below = predicted(polynomial + step), predicted(polynomial - step)
+        with np.errstate(all="ignore"):
+            above, below = predicted(polynomial + step), predicted(polynomial - step)
         if above is None or below is None:
-            break
-        slopes = roots * (above - below) / (2 * step)
-        jacobian = slopes[:, None] * values
-        scale = np.sqrt(damping * max(np.mean(slopes**2), np.finfo(float).tiny))
-        left = np.vstack([jacobian, scale * np.eye(len(u))])
-        right = np.append(roots * (y - predicted(polynomial)), np.zeros(len(u)))
-        if not np.isfinite(left).all():
-            break
-        trial = u + np.linalg.lstsq(left, right, rcond=None)[0]
-        reached = squared_error(trial)
-        if reached < error:
-            is_last = reached > (1 - 1e-9) * error
-            u, error, damping = trial, reached, max(1e-14, damping / 10)
-            if is_last:
-                break
-        else:
-            damping *= 10
-    return u
+            return np.full((len(y), len(u)), np.inf)
+        return (roots * (above - below) / (2 * step))[:, None] * values
+
+    try:
+        return least_squares(errors, u, jacobian, max_nfev=MAX_STEPS, xtol=1e-15, ftol=1e-12).x
+    except (ValueError, np.linalg.LinAlgError):  # where slopes are not finite
+        return u
