@@ -129,7 +129,16 @@ COMMON = {
         "restart_after": None,
         "probe_size": 8,
     },
-    "semantic": {"on": False},
+    "semantic": {
+        "on": False,
+        "max_share": 0.5,
+        "max_entries": 300_000,
+        "max_vectors": 50_000_000,
+        "max_lookups": 200_000_000,
+        "max_contexts": 12_000,
+        "max_programs": 50,
+        "max_seconds": None,
+    },
     "prior": {
         "count_constraints": False,
         "relational": {"on": False, "targets": [], "effectors": [], "relationship": None},
