@@ -114,9 +114,7 @@ def ranked(
     """
     if not len(programs):
         return programs, np.empty(0), np.empty(0, dtype=bool)
-    mse = mean_squared_error(
-        library, programs, data.X, data.y, data.weights, data.protected
-    ).values
+    mse = mean_squared_error(library, programs, data.X, data.y, data.weights, data.protected).values
     scale = np.var(data.y) or np.mean(data.y**2) or 1.0
     nmse = np.where(np.isnan(mse), np.inf, mse / scale)
     values, cause, _ = execute(library, programs, data.sample, data.protected)

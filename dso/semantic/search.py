@@ -24,6 +24,7 @@ from dso.streams import Stream
 FIRST_ENTRIES = 30_000
 """A library of this size comes first: most of what is found at all is found with it."""
 FIRST_LOOKUPS = 1_500_000
+SOLVED_LOOKUPS = 300_000
 VECTORS_PER_ENTRY, VECTORS_PER_CONTEXT = 4, 6
 """More than it takes, as a rule, to make one."""
 BITS = 18
@@ -150,6 +151,8 @@ class SemanticSearch:
     def _search(self) -> tuple[list[ProgramBatch], str]:
         found: list[ProgramBatch] = []
         stopped_by = "exhausted"
+        if not self._stages():
+            return found, "lookups"
         generator = Stream(self.seed, "semantic").generator()
         rows = choose_key_rows(self.data.X, self.data.y, generator)
         rational = self._allowed(find_rational(self.data, self.writer))
@@ -160,7 +163,10 @@ class SemanticSearch:
                 break
             values = self.make_library(rows, max_entries)
             search = self._make_search(values)
-            hits, stopped_by = self._join(search, self._lookups(max_entries))
+            lookups = self._lookups(max_entries)
+            if self._is_solved(found):  # all that is left to find is a shorter one
+                lookups = min(lookups, SOLVED_LOOKUPS)
+            hits, stopped_by = self._join(search, lookups)
             if len(hits):
                 found.append(hits)
             if not self._is_solved(found) and self.library.const_token is not None:
@@ -192,9 +198,11 @@ class SemanticSearch:
         return values
 
     def _stages(self) -> list[int]:
+        """Return the sizes of the libraries to try, as far as the evaluations allow any."""
         largest = self.limits.max_entries
         first = min(FIRST_ENTRIES, self._evaluations_left() // VECTORS_PER_ENTRY)
-        return [first, largest] if largest > 3 * FIRST_ENTRIES else [min(first, largest)]
+        stages = [first, largest] if largest > 3 * FIRST_ENTRIES else [min(first, largest)]
+        return stages if first else []
 
     def _lookups(self, max_entries: int) -> int:
         """Return how many look-ups a library of this size is for."""
@@ -278,14 +286,12 @@ class SemanticSearch:
     def _result(self, found: Sequence[ProgramBatch], stopped_by: str) -> SemanticResult:
         programs = ProgramBatch.concatenate(found) if found else ProgramBatch.from_rows([])
         programs = programs[np.unique(programs.keys(), return_index=True)[1]]
-        programs, nmse, matches = (
-            part[: self.limits.max_programs]
-            for part in ranked(self.library, programs, self.data)
-        )
+        programs, nmse, matches = ranked(self.library, programs, self.data)
+        kept = slice(self.limits.max_programs)
         return SemanticResult(
-            programs,
-            nmse,
-            matches & is_enough_evidence(self.data),
+            programs[kept],
+            nmse[kept],
+            matches[kept] & is_enough_evidence(self.data),
             self.n_vectors,
             self.n_lookups,
             self.n_bytes,

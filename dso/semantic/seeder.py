@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dso.batch import Batch
-from dso.program import ProgramBatch
 from dso.semantic.search import SemanticLimits, SemanticResult, SemanticSearch
 from dso.streams import Stream
 
@@ -86,7 +85,7 @@ class Seeder:
 
     def _search(self) -> SemanticResult:
         data = self.evaluator.task.fit_data
-        rows = slice(None)
+        rows = np.arange(len(data.y))
         if len(data.y) > MOST_ROWS:
             generator = Stream(self.seed, "semantic rows").generator()
             rows = np.sort(generator.choice(len(data.y), MOST_ROWS, replace=False))
