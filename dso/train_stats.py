@@ -46,6 +46,10 @@ LOOKUP_COLUMN = "n_gp_lookups"
 """A further column with semantic mutation: values that it looked up in this iteration, with the
 vectors of its library in the first one (`nevals` counts them too)."""
 
+SEMANTIC_COLUMNS = ("n_semantic_vectors", "n_semantic_lookups")
+"""Further columns with the search by values: candidates computed and looked up in this iteration
+(`nevals` counts them too)."""
+
 CATEGORIES = ("valid", "divide", "overflow", "invalid")
 """The meaning of `Scores.cause`."""
 

@@ -63,7 +63,7 @@ class SemanticBreeder:
         p_semantic: float,
         max_entries: int,
         seed: int,
-        n_partners: int = 200,
+        n_partners: int = 20,
         n_nearest: int = 5000,
     ) -> None:
         self.breeder = breeder
@@ -73,7 +73,7 @@ class SemanticBreeder:
             rows = choose_key_rows(
                 data.columns, data.y, Stream(seed, "gp semantic rows").generator()
             )
-            bits = Data.of(library, data.columns.T, data.y, data.protected, seed).digits_bits
+            bits = Data.of(data.columns.T, data.y, None, data.protected, seed).digits_bits
             self.values = ValueLibrary(
                 library,
                 breeder.prior,

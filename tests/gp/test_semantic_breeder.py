@@ -254,10 +254,18 @@ SEMANTIC_RUN = {"p_semantic": 0.3, "semantic_entries": 1000, "semantic_partners"
 
 def test_a_run_counts_what_it_looks_up():
     trainer = optimizer(**SEMANTIC_RUN).trainer
+    breeder, bred_lookups = trainer.gp.breeder, []
+
+    def spied(*arguments):
+        offspring = SemanticBreeder.breed(breeder, *arguments)
+        bred_lookups.append(offspring.n_lookups)
+        return offspring
+
+    breeder.breed = spied
     rows = [trainer.step() for _ in range(2)]
-    values = trainer.gp.breeder.values
-    assert rows[0]["n_gp_lookups"] > values.n_vectors > 1000
-    assert rows[1]["n_gp_lookups"] > 0
+    assert breeder.values.n_vectors > 1000
+    assert rows[0]["n_gp_lookups"] == breeder.values.n_vectors + sum(bred_lookups[:4])
+    assert rows[1]["n_gp_lookups"] == sum(bred_lookups[4:]) > 0
     counted = sum(row["n_gp_lookups"] + row["n_offspring"] + 100 for row in rows)
     assert rows[1]["nevals"] == counted == trainer.standing.n_samples
 
