@@ -1,32 +1,54 @@
-"""The search by values alone: what it recovers of named benchmarks, of random expressions and of
-formulas with constants, how fast, and at which rates its library grows and is looked up.
+"""The search by values: what it recovers alone, and what with the policy and GP-meld around it.
 
-A run counts as recovered where its best program has an NMSE below 1e-12 on 1 000 fresh points.
-Seconds are CPU-seconds of the process, one thread; evaluations are the vectors that were computed
-and looked up.
+Parts:
 
-    OMP_NUM_THREADS=1 python scripts/benchmark_semantic.py recovery --seeds 10
-    OMP_NUM_THREADS=1 python scripts/benchmark_semantic.py random rates constants
+recovery    Nguyen, Livermore and R problems, or others by name
+random      random expressions by size, in one and two inputs
+constants   formulas with one to three random constants
+noise       the same with noise of 1 % on the target: error and size of the front
+preset      Keijzer, Korns, Neat, Vladislavleva, Pagie, Nonic, Jin and Constant problems
+rates       vectors and look-ups per second, bytes per entry
+
+Modes: `semantic` the search alone, `rest` a whole run of the config without it, `both` a whole run.
+
+A problem counts as recovered where the best program has an NMSE below 1e-12 on 1 000 fresh points.
+Seconds are CPU-seconds of the process, one thread, in which evaluations are vectors, look-ups,
+samples and offspring. A row is written as it comes; a second call goes on where the first stopped.
+
+    export OMP_NUM_THREADS=1
+    python scripts/benchmark_semantic.py recovery --seeds 10
+    python scripts/benchmark_semantic.py random --seeds 400 --modes semantic rest both --cpu 60
+    python scripts/benchmark_semantic.py noise --modes rest both
+    python scripts/benchmark_semantic.py rates
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
-from benchmark_recovery import THRESHOLD, fresh_points
+import pandas as pd
+from benchmark_recovery import THRESHOLD, fresh_points, override
 
-from dso.config import load_config
+from dso import DeepSymbolicOptimizer
+from dso.config import load_config, validate
 from dso.library import Library, create_tokens
 from dso.library.expression import evaluate, parse
+from dso.parts import make_prior, make_task
 from dso.prior import JointPrior, make_joint_prior
 from dso.program import Program, ProgramBatch, execute
-from dso.semantic import SemanticLimits, SemanticResult, SemanticSearch, ValueLibrary
+from dso.semantic import SemanticLimits, SemanticSearch, ValueLibrary
+from dso.stopping import Standing
 from dso.task.regression import RegressionTask
-from dso.task.regression.benchmarks import find_benchmark
+from dso.task.regression.benchmarks import benchmark_names, find_benchmark
 
 KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
 NAMED = [
@@ -35,6 +57,7 @@ NAMED = [
     *(f"Livermore-{i}" for i in range(1, 24)),
     *("R1", "R2", "R3", "R1a", "R2a", "R3a"),
 ]
+FAMILIES = ("Keijzer", "Korns", "Neat", "Vladislavleva", "Pagie", "Nonic", "Jin", "Constant")
 SIZES = (9, 13, 17, 21, 25, 29, 33, 37)
 SKELETONS = (
     "C*x1*x2**2", "C*x1*x2/x3**2", "C*sqrt(x1/x2)", "x1/sqrt(1 - C*x2**2/100)",
@@ -48,54 +71,100 @@ SKELETONS = (
 )  # fmt: skip
 
 
+COLUMNS = (
+    "part", "mode", "name", "seed", "recovered", "nmse", "seconds", "n_evaluations", "length",
+    "n_front", "expression",
+)  # fmt: skip
+KEYS = COLUMNS[:4]
+N_FRESH = 1000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data to search, and fresh points to judge by.
+
+    Attributes
+    ----------
+    dataset : str, dict or (X, y)
+        As ``task.dataset``.
+    fresh : (X, y)
+        Without noise.
+    function_set : list or None
+        None is the benchmark's.
+    """
+
+    dataset: Any
+    fresh: tuple[np.ndarray, np.ndarray]
+    function_set: list | None = None
+
+
+# ---- problems ------------------------------------------------------------------------------------
+
+
+def named(name: str, seed: int) -> Problem:
+    """Return a benchmark, its points drawn by the seed."""
+    return Problem({"name": name, "seed": seed}, fresh_points(find_benchmark(name), seed))
+
+
+def random_expression(name: str, seed: int) -> Problem:
+    """Return a random expression that is finite, obeys the priors, varies and uses all inputs."""
+    n_inputs, length = (int(word) for word in name.split() if word.isdigit())
+    library = Library(create_tokens(n_inputs, KOZA))
+    prior, generator = usual_prior(library), np.random.default_rng((length, n_inputs, seed))
+    while True:
+        program = ProgramBatch.from_rows([random_row(library, length, generator)])
+        X, fresh = (generator.uniform(0.2, 2, (n_inputs, n)) for n in (30, N_FRESH))
+        parts = [execute(library, program, points) for points in (X, fresh)]
+        uses = np.isin(library.input_tokens, program.row(0)).all()
+        values = np.concatenate([part.values[0] for part in parts])
+        is_fine = not any(part.cause[0] for part in parts) and np.abs(values).max() < 1e4
+        if is_fine and uses and np.std(parts[0].values) > 1e-3 and prior.allowed(program)[0]:
+            return Problem((X.T, parts[0].values[0]), (fresh.T, parts[1].values[0]), KOZA)
+
+
+def formula(name: str, seed: int, noise: float = 0.0) -> Problem:
+    """Return a skeleton with random constants, and noise on the target."""
+    generator = np.random.default_rng((SKELETONS.index(name), seed))
+    text = name
+    while "C" in text:
+        text = text.replace("C", f"{generator.uniform(0.3, 3):.4f}", 1)
+    parsed = parse(text, "benchmark")
+    n_inputs = max(d for d in range(1, 5) if f"x{d}" in text)
+    X, fresh = (generator.uniform(0.5, 3, (n, n_inputs)) for n in (100, N_FRESH))
+    y = evaluate(parsed, X)
+    y = y + noise * y.std() * generator.normal(size=len(y))
+    return Problem((X, y), (fresh, evaluate(parsed, fresh)), [*KOZA, "sqrt", "const"])
+
+
+def noisy_formula(name: str, seed: int) -> Problem:
+    """Return a formula with noise of 1 %."""
+    return formula(name, seed, 0.01)
+
+
+PARTS: dict[str, tuple[Callable[[str, int], Problem], list[str], int, list[str]]] = {
+    "recovery": (named, NAMED, 10, ["semantic"]),
+    "random": (
+        random_expression,
+        [f"{n} inputs, {length} tokens" for n in (1, 2) for length in SIZES],
+        50,
+        ["semantic"],
+    ),
+    "constants": (formula, list(SKELETONS), 1, ["semantic"]),
+    "noise": (noisy_formula, list(SKELETONS), 1, ["rest", "both"]),
+    "preset": (
+        named,
+        [name for name in benchmark_names() if name.split("-")[0] in FAMILIES],
+        1,
+        ["both"],
+    ),
+}
+"""Of each part: problems, their names, how many seeds and which modes unless others are given."""
+
+
 def usual_prior(library: Library) -> JointPrior:
     """Return the priors of regression."""
     section = load_config("config_regression.json")["prior"]
     return make_joint_prior(section, library, max_length=64)
-
-
-def solve(
-    library: Library, X: np.ndarray, y: np.ndarray, seed: int, limits: SemanticLimits
-) -> tuple[SemanticResult, float]:
-    """Search, and return the result with its CPU-seconds."""
-    start = time.process_time()
-    result = SemanticSearch(library, usual_prior(library), X, y, limits=limits, seed=seed).run()
-    return result, time.process_time() - start
-
-
-def nmse(library: Library, result: SemanticResult, X: np.ndarray, y: np.ndarray) -> float:
-    """Return the error of the best program on fresh points, inf where it has no finite value."""
-    if not len(result.programs):
-        return np.inf
-    program = Program(library, result.programs.row(0), result.programs.constants[0])
-    prediction = program.execute(X)
-    is_finite = np.isfinite(prediction).all()
-    return float(np.mean((prediction - y) ** 2) / np.var(y)) if is_finite else np.inf
-
-
-def recovery(names: list[str], n_seeds: int, limits: SemanticLimits) -> None:
-    """Print recovered, median seconds and median evaluations of named benchmarks."""
-    print("benchmark, recovered, median CPU-s, median evaluations, tokens of the median")
-    for name in names:
-        rows = []
-        for seed in range(n_seeds):
-            task = RegressionTask(dataset={"name": name, "seed": seed})
-            result, seconds = solve(task.library, task.X_train, task.y_train, seed, limits)
-            X, y = fresh_points(find_benchmark(name), seed)
-            length = int(result.programs.lengths[0]) if len(result.programs) else 0
-            solved = nmse(task.library, result, X, y) < THRESHOLD
-            rows.append((solved, seconds, result.n_evaluations, length))
-        report(name, rows)
-
-
-def report(name: str, rows: list[tuple[bool, float, int, int]]) -> None:
-    """Print one line of a table."""
-    solved, seconds, evaluations, lengths = zip(*rows, strict=True)
-    print(
-        f"{name:14s} {sum(solved):3d}/{len(rows)} {median(seconds):8.3f} s "
-        f"{median(evaluations):12.0f} {median(lengths):5.0f}",
-        flush=True,
-    )
 
 
 def random_row(library: Library, length: int, generator: np.random.Generator) -> list[int]:
@@ -115,61 +184,140 @@ def random_row(library: Library, length: int, generator: np.random.Generator) ->
     ]
 
 
-def random_targets(
-    library: Library, length: int, n_inputs: int, n_targets: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield X, y and fresh X, y of random expressions that are finite, obey the priors and vary."""
-    generator = np.random.default_rng((length, n_inputs))
-    prior = usual_prior(library)
-    n_found = 0
-    while n_found < n_targets:
-        program = ProgramBatch.from_rows([random_row(library, length, generator)])
-        X, fresh = (generator.uniform(0.2, 2, (n_inputs, n)) for n in (30, 1000))
-        parts = [execute(library, program, points) for points in (X, fresh)]
-        uses = np.isin(library.input_tokens, program.row(0)).all()
-        values = np.concatenate([part.values[0] for part in parts])
-        is_fine = not any(part.cause[0] for part in parts) and np.abs(values).max() < 1e4
-        if is_fine and uses and np.std(parts[0].values) > 1e-3 and prior.allowed(program)[0]:
-            n_found += 1
-            yield X.T, parts[0].values[0], fresh.T, parts[1].values[0]
+# ---- runs ----------------------------------------------------------------------------------------
 
 
-def random_expressions(n_targets: int, limits: SemanticLimits) -> None:
-    """Print what is recovered of random expressions, by inputs and size."""
-    print("random expressions, recovered, median CPU-s, median evaluations, tokens of the median")
-    for n_inputs in (1, 2):
-        library = Library(create_tokens(n_inputs, KOZA))
-        for length in SIZES:
-            rows = []
-            for X, y, fresh, target in random_targets(library, length, n_inputs, n_targets):
-                result, seconds = solve(library, X, y, 0, limits)
-                found = int(result.programs.lengths[0]) if len(result.programs) else 0
-                solved = nmse(library, result, fresh, target) < THRESHOLD
-                rows.append((solved, seconds, result.n_evaluations, found))
-            report(f"{n_inputs} in, {length} tok", rows)
+def run(config: dict, problem: Problem, mode: str, cpu: float) -> dict[str, object]:
+    """Search, and return what a row says of it."""
+    config["task"].update(dataset=problem.dataset)
+    if problem.function_set is not None:
+        config["task"]["function_set"] = problem.function_set
+    config["experiment"]["logdir"] = None
+    config["training"]["verbose"] = False
+    config["semantic"]["on"] = mode != "rest"
+    start = time.process_time()
+    searched = search_alone(config, cpu) if mode == "semantic" else whole_run(config, cpu)
+    program, n_evaluations, n_front = searched
+    seconds = time.process_time() - start
+    error = nmse(program, *problem.fresh)
+    return {
+        "recovered": error < THRESHOLD,
+        "nmse": error,
+        "seconds": round(seconds, 3),
+        "n_evaluations": n_evaluations,
+        "length": 0 if program is None else len(program.tokens),
+        "n_front": n_front,
+        "expression": None if program is None else program.expression,
+    }
 
 
-def constants(noise: float, limits: SemanticLimits) -> None:
-    """Print which formulas with constants are recovered; with noise, errors and front sizes."""
-    print(f"formula, NMSE on fresh points, CPU-s, candidates ({noise:.0%} noise)")
-    n_solved, all_seconds = 0, []
-    for number, skeleton in enumerate(SKELETONS):
-        generator = np.random.default_rng(number)
-        text = skeleton
-        while "C" in text:
-            text = text.replace("C", f"{generator.uniform(0.3, 3):.4f}", 1)
-        formula = parse(text, "benchmark")
-        n_inputs = max(d for d in range(1, 5) if f"x{d}" in text)
-        X, fresh = (generator.uniform(0.5, 3, (n, n_inputs)) for n in (100, 1000))
-        y, target = evaluate(formula, X), evaluate(formula, fresh)
-        y = y + noise * y.std() * generator.normal(size=len(y))
-        library = Library(create_tokens(n_inputs, [*KOZA, "sqrt", "const"]))
-        result, seconds = solve(library, X, y, number, limits)
-        error = nmse(library, result, fresh, target)
-        n_solved += error < THRESHOLD
-        all_seconds.append(seconds)
-        print(f"{text:50s} {error:9.2g} {seconds:7.2f} {len(result.programs):4d}", flush=True)
-    print(f"recovered {n_solved}/{len(SKELETONS)}, median {median(all_seconds):.2f} CPU-s")
+def search_alone(config: dict, cpu: float) -> tuple[Program | None, int, int]:
+    """Search by values, with the library and the priors that a run would have."""
+    checked = validate(config)
+    task, section = make_task(checked), checked.semantic
+    assert isinstance(task, RegressionTask)
+    limits = SemanticLimits(
+        max_entries=section.max_entries,
+        max_lookups=section.max_lookups,
+        max_vectors=section.max_vectors,
+        max_contexts=section.max_contexts,
+        max_seconds=cpu,
+    )
+    result = SemanticSearch(
+        task.library,
+        make_prior(checked, task),
+        task.X_train,
+        task.y_train,
+        limits=limits,
+        polynomials=task.polynomials,
+        seed=checked.experiment.seed or 0,
+    ).run()
+    n_evaluations, n_found = result.n_evaluations, len(result.programs)
+    if not n_found:
+        return None, n_evaluations, 0
+    best = result.programs[:1]
+    polynomial = None if task.polynomials is None else task.polynomials.polynomials(best)[0]
+    program = Program(task.library, best.row(0), best.constants[0], polynomial=polynomial)
+    return program, n_evaluations, n_found
+
+
+def whole_run(config: dict, cpu: float) -> tuple[Program | None, int, int]:
+    """Train; the first iteration that ends after so many CPU-seconds is the last."""
+    end = time.process_time() + cpu
+
+    def is_over(_: Standing) -> bool:
+        return time.process_time() > end
+
+    model = DeepSymbolicOptimizer(config)
+    result = model.train(is_over)
+    assert model.trainer is not None
+    front = model.trainer.pareto_front
+    return result["program"], result["n_samples"], 0 if front is None else len(front.rows)
+
+
+def nmse(program: Program | None, X: np.ndarray, y: np.ndarray) -> float:
+    """Return the error on fresh points, inf where the program has no finite value."""
+    if program is None:
+        return np.inf
+    prediction = program.execute(X)
+    is_finite = np.isfinite(prediction).all()
+    return float(np.mean((prediction - y) ** 2) / np.var(y)) if is_finite else np.inf
+
+
+# ---- tables --------------------------------------------------------------------------------------
+
+
+def jobs(arguments: argparse.Namespace, part: str) -> Iterator[tuple[str, str, int]]:
+    """Yield mode, name and seed of each run, all names with one seed first."""
+    _, names, n_seeds, modes = PARTS[part]
+    for seed in range(arguments.seeds or n_seeds):
+        for name in arguments.names or names:
+            for mode in arguments.modes or modes:
+                yield mode, name, seed
+
+
+def fill(arguments: argparse.Namespace, part: str) -> None:
+    """Do the runs of a part that are missing in the table."""
+    path = arguments.out
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = set()
+    if path.exists():
+        known = pd.read_csv(path, dtype=str)
+        done = set(known[list(KEYS)].itertuples(index=False, name=None))
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if not file.tell():
+            writer.writeheader()
+        for mode, name, seed in jobs(arguments, part):
+            if (part, mode, name, str(seed)) in done:
+                continue
+            config = load_config(arguments.config)
+            override(config, arguments.set)
+            config["experiment"]["seed"] = seed
+            row = run(config, PARTS[part][0](name, seed), mode, arguments.cpu)
+            row = {"part": part, "mode": mode, "name": name, "seed": seed, **row}
+            writer.writerow(row)
+            file.flush()
+            print(*(f"{key}={value}" for key, value in row.items()), flush=True)
+
+
+def summary(path: Path, part: str) -> str:
+    """Return a Markdown table of a part: medians over the seeds, and a line over all names."""
+    rows = pd.read_csv(path)
+    rows = rows[rows["part"] == part]
+    lines = [
+        "| Problem | Mode | Recovered | Median CPU-s | Median evaluations | Median R2 | Front |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    groups = [*rows.groupby(["name", "mode"], sort=False)]
+    groups += [(("all", mode), runs) for mode, runs in rows.groupby("mode", sort=False)]
+    for (name, mode), runs in groups:
+        lines.append(
+            f"| `{name}` | {mode} | {runs['recovered'].sum()} of {len(runs)} "
+            f"| {median(runs['seconds']):.2f} | {median(runs['n_evaluations']):.0f} "
+            f"| {1 - median(runs['nmse']):.6f} | {median(runs['n_front']):.0f} |"
+        )
+    return "\n".join(lines)
 
 
 def rates(max_entries: int) -> None:
@@ -202,32 +350,25 @@ def timed(work: Callable) -> tuple:
 
 
 def main() -> None:
+    """Run what is missing of each part, then print its table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument(
-        "parts", nargs="+", choices=("recovery", "random", "rates", "constants", "noise")
-    )
-    parser.add_argument("--benchmarks", nargs="+", default=NAMED)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--targets", type=int, default=50, help="random expressions of each size")
-    parser.add_argument("--max_seconds", type=float, default=60.0)
-    parser.add_argument("--max_lookups", type=int, default=200_000_000)
-    parser.add_argument("--max_entries", type=int, default=300_000)
+    parser.add_argument("parts", nargs="+", choices=[*PARTS, "rates"])
+    parser.add_argument("--config", default="config_regression_best.json")
+    parser.add_argument("--names", nargs="+", help="problems; default: all of the part")
+    parser.add_argument("--seeds", type=int, help="runs of each problem; of random: expressions")
+    parser.add_argument("--modes", nargs="+", choices=("semantic", "rest", "both"))
+    parser.add_argument("--cpu", type=float, default=60.0, help="CPU-seconds of a run")
+    parser.add_argument("--set", nargs="+", default=[], metavar="SECTION.KEY=JSON")
+    parser.add_argument("--out", type=Path, default=Path("logs/semantic.csv"))
     arguments = parser.parse_args()
-    limits = SemanticLimits(
-        max_entries=arguments.max_entries,
-        max_lookups=arguments.max_lookups,
-        max_seconds=arguments.max_seconds,
-    )
+    logging.getLogger("dso").setLevel(logging.ERROR)
     for part in arguments.parts:
-        if part == "recovery":
-            recovery(arguments.benchmarks, arguments.seeds, limits)
-        elif part == "random":
-            random_expressions(arguments.targets, limits)
-        elif part == "rates":
+        if part == "rates":
             for n in (30_000, 300_000, 3_000_000):
                 rates(n)
-        else:
-            constants(0.01 if part == "noise" else 0.0, limits)
+            continue
+        fill(arguments, part)
+        print(summary(arguments.out, part))
 
 
 if __name__ == "__main__":
