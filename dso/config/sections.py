@@ -337,7 +337,7 @@ class GPMeld(Section):
         30_000, "Expressions in that library, about 95 bytes each."
     )
     semantic_partners: CountOrZero = key(
-        20,
+        2,
         "Cheapest entries that are joined with another where no entry has the values wanted: four "
         "look-ups each.",
     )
