@@ -1,13 +1,15 @@
 """Measure the control task: step rates of the back ends, and what searches reach.
 
 python scripts/benchmark_control.py rates
-python scripts/benchmark_control.py search Pendulum-v1 --seed 0 --seed 1 --out logs/control.csv
+python scripts/benchmark_control.py search Pendulum-v1.json --seed 0 --seed 1 --out logs/control.csv
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ N_PROGRAMS, N_EPISODES = 20, 5
 SECONDS = 2.0
 
 PUBLISHED = {
-    "CustomCartPoleContinuous-v0": 999.59,
+    "dso/CartPoleContinuous-v0": 999.59,
     "MountainCarContinuous-v0": 99.11,
     "Pendulum-v1": -155.4,
     "InvertedDoublePendulum-v5": 9149.9,
@@ -45,21 +47,8 @@ PUBLISHED = {
 }
 """Mean returns of 1 000 test episodes, on these environments or those they took the place of."""
 
-THRESHOLDS: dict[str, list[list[float]]] = {
-    "CartPole-v1": [
-        [-1.0, 0.0, 1.0],
-        [-0.5, 0.0, 0.5],
-        [-0.05, -0.02, 0.0, 0.02, 0.05],
-        [-0.5, -0.2, 0.0, 0.2, 0.5],
-    ],
-    "Acrobot-v1": [
-        *[[-0.5, 0.0, 0.5]] * 4,
-        [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0],
-        [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0],
-    ],
-}
-COLUMNS = ("env", "seed", "n_samples", "n_steps", "r_avg_test", "success_rate", "published",
-           "cpu_seconds", "seconds", "expression", "traversal")  # fmt: skip
+COLUMNS = ("config", "changes", "seed", "n_samples", "n_steps", "r_avg_test", "success_rate",
+           "published", "cpu_seconds", "seconds", "expression", "traversal")  # fmt: skip
 
 
 @click.group()
@@ -134,18 +123,14 @@ def rates(env_ids: tuple[str, ...]) -> None:
         print(f"| `{env_id}` | {name} | {fast:,.0f} | {slow:,.0f} | {fast / slow:.1f} |")
 
 
-def search_config(env_id: str, seed: int, changes: tuple[str, ...]) -> dict:
-    """Return the default control config for an environment, a tree where actions are discrete."""
-    import json
-
-    config = load_config({"task": {"task_type": "control", "env": env_id, "reward_scale": True}})
+def search_config(source: str, seed: int, changes: tuple[str, ...]) -> dict:
+    """Return a config file, or the default control config for an environment, with changes."""
+    if source.endswith(".json"):
+        config = load_config(source)
+    else:
+        config = load_config({"task": {"task_type": "control", "env": source}})
     config["experiment"].update(seed=seed, logdir=None)
     config["training"]["verbose"] = False
-    if env_id in THRESHOLDS:
-        config["task"]["decision_tree_threshold_set"] = THRESHOLDS[env_id]
-    environment = Environment(env_id)
-    if environment.n_actions > 1:
-        config["task"]["action_spec"] = [None, *["anchor"] * (environment.n_actions - 1)]
     for change in changes:
         place, value = change.split("=", 1)
         section, key = place.split(".", 1)
@@ -153,40 +138,70 @@ def search_config(env_id: str, seed: int, changes: tuple[str, ...]) -> dict:
     return config
 
 
+def run(source: str, seed: int, changes: tuple[str, ...], most_steps: float) -> dict[str, object]:
+    """Do one search and return its row; its steps are those of rewards, ranking and refinement."""
+    config = search_config(source, seed, changes)
+    n_tests, config["task"]["n_episodes_test"] = config["task"]["n_episodes_test"], 1
+    start, cpu = time.perf_counter(), time.process_time()
+    model = DeepSymbolicOptimizer(config)
+    result = model.train(callback=lambda _: model.task.rollouts.n_steps >= most_steps)
+    task = model.task
+    assert isinstance(task, ControlTask)
+    row = {
+        "config": source,
+        "changes": " ".join(changes),
+        "seed": seed,
+        "n_steps": task.rollouts.n_steps,
+        "published": PUBLISHED.get(task.environment.recipe.id, ""),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+        "seconds": round(time.perf_counter() - start, 1),
+        **{name: result[name] for name in ("n_samples", "expression", "traversal")},
+    }
+    task.n_episodes_test = n_tests
+    return {**row, **task.evaluate(result["program"])}
+
+
 @main.command()
-@click.argument("env_ids", nargs=-1, required=True)
+@click.argument("sources", nargs=-1, required=True)
 @click.option("--seed", "seeds", multiple=True, type=int, default=(0,))
 @click.option("--set", "changes", multiple=True, help="section.key=JSON")
+@click.option("--steps", default=math.inf, help="End a search after so many environment steps.")
 @click.option("--out", type=click.Path(path_type=Path), help="A CSV that rows are added to.")
 def search(
-    env_ids: tuple[str, ...], seeds: tuple[int, ...], changes: tuple[str, ...], out: Path | None
+    sources: tuple[str, ...],
+    seeds: tuple[int, ...],
+    changes: tuple[str, ...],
+    steps: float,
+    out: Path | None,
 ) -> None:
-    """Search a policy with the default control config, and test it in 1 000 episodes."""
-    for env_id in env_ids:
+    """Search policies, and test them in 1 000 episodes; rows that OUT has already are left out.
+
+    SOURCES are config files or ids of environments, for these with the default control config.
+    """
+    done = _rows_of(out)
+    for source in sources:
         for seed in seeds:
-            start, cpu = time.perf_counter(), time.process_time()
-            model = DeepSymbolicOptimizer(search_config(env_id, seed, changes))
-            result = model.train()
-            assert isinstance(model.task, ControlTask)
-            row = {
-                "env": env_id,
-                "seed": seed,
-                "n_steps": model.task.rollouts.n_steps,
-                "published": PUBLISHED.get(env_id, ""),
-                "cpu_seconds": round(time.process_time() - cpu, 1),
-                "seconds": round(time.perf_counter() - start, 1),
-                **{name: result[name] for name in COLUMNS if name in result},
-            }
-            print({name: row[name] for name in COLUMNS}, flush=True)
+            if (source, " ".join(changes), str(seed)) in done:
+                continue
+            row = run(source, seed, changes, steps)
+            print({name: row.get(name) for name in COLUMNS}, flush=True)
             if out is not None:
                 append(out, row)
+
+
+def _rows_of(path: Path | None) -> set[tuple[str, str, str]]:
+    """Return what searches a CSV file has."""
+    if path is None or not path.exists():
+        return set()
+    with path.open(newline="", encoding="utf-8") as file:
+        return {(row["config"], row["changes"], row["seed"]) for row in csv.DictReader(file)}
 
 
 def append(path: Path, row: dict[str, object]) -> None:
     """Add a row to a CSV file."""
     is_new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         if is_new:
             writer.writeheader()
         writer.writerow(row)

@@ -5,7 +5,18 @@ in one table per language.
 """
 
 from dso.export.names import identifiers
+from dso.export.policy_source import PolicyForm, c_policy, python_policy
 from dso.export.source import c_source, numpy_source
 from dso.export.tables import LatexRow, latex, latex_table
 
-__all__ = ["LatexRow", "c_source", "identifiers", "latex", "latex_table", "numpy_source"]
+__all__ = [
+    "LatexRow",
+    "PolicyForm",
+    "c_policy",
+    "c_source",
+    "identifiers",
+    "latex",
+    "latex_table",
+    "numpy_source",
+    "python_policy",
+]

@@ -15,10 +15,11 @@ SUM, PRODUCT, SIGN, ATOM = range(4)
 
 
 class Code(NamedTuple):
-    """A piece of code and how tightly its outermost operation binds."""
+    """A piece of code, how tightly its outermost operation binds, and whether it has no input."""
 
     text: str
     binding: int
+    is_number: bool = False
 
     def at(self, least: int) -> str:
         """Return the text, in parentheses where it binds less tightly than `least`."""
@@ -39,12 +40,15 @@ class Language:
         call helpers that stand before it.
     less : str
         The form of a StateChecker, with fields ``x``, ``threshold``, ``a`` and ``b``.
+    divide : str
+        Function that divides numbers, where the language's own division refuses the divisor 0.
     """
 
     name: str
     calls: Mapping[str, str]
     helpers: Mapping[str, str]
     less: str
+    divide: str = ""
 
     def expression(self, tokens: Sequence[Token], inputs: Mapping[int, str]) -> str:
         """Return an expression.
@@ -66,22 +70,25 @@ class Language:
                 return Code(self.less.format(x=x, threshold=threshold, a=first, b=second), ATOM)
             if token.arity == 0:
                 number = number_of(token)
-                return Code(repr(number), ATOM if number >= 0 else SIGN)
+                return Code(repr(number), ATOM if number >= 0 else SIGN, is_number=True)
             return self._operation(operator_of(token, self.name).name, arguments)
 
         return fold(tokens, node).text
 
     def _operation(self, operator: str, arguments: list[Code]) -> Code:
+        is_number = all(argument.is_number for argument in arguments)
+        if operator == "inv":
+            operator, arguments = "div", [Code("1.0", ATOM), *arguments]
+        inner = ", ".join(argument.text for argument in arguments)
+        if operator == "div" and is_number and self.divide:
+            return Code(f"{self.divide}({inner})", ATOM)
         if operator in _INFIX:
             symbol, binding = _INFIX[operator]
             # The right side in parentheses too where it binds as tightly: a - (b - c).
             left, right = arguments[0].at(binding), arguments[1].at(binding + 1)
-            return Code(f"{left} {symbol} {right}", binding)
+            return Code(f"{left} {symbol} {right}", binding, is_number)
         if operator == "neg":
-            return Code(f"-{arguments[0].at(ATOM)}", SIGN)
-        if operator == "inv":
-            return Code(f"1.0 / {arguments[0].at(SIGN)}", PRODUCT)
-        inner = ", ".join(argument.text for argument in arguments)
+            return Code(f"-{arguments[0].at(ATOM)}", SIGN, is_number)
         return Code(f"{self.calls[operator]}({inner})", ATOM)
 
     def definitions(self, tokens: Sequence[Token]) -> list[str]:
@@ -98,10 +105,25 @@ class Language:
 _INFIX = {"add": ("+", SUM), "sub": ("-", SUM), "mul": ("*", PRODUCT), "div": ("/", PRODUCT)}
 
 
-def _used_columns(tokens: Sequence[Token]) -> list[int]:
+def used_columns(tokens: Sequence[Token]) -> list[int]:
+    """Return the inputs that an expression reads, in order."""
     columns = {token.input_var for token in tokens if token.input_var is not None}
     columns |= {token.state_index for token in tokens if isinstance(token, StateChecker)}
     return sorted(columns)
+
+
+def numpy_preamble(tokens: Sequence[Token]) -> list[str]:
+    """Return the imports and definitions that an expression needs, as blocks of code."""
+    definitions = NUMPY.definitions(tokens)
+    imports = ["import numpy as np"]
+    if any("digamma(" in text for text in definitions):
+        imports.append("from scipy.special import digamma")
+    return ["\n".join(imports) + "\n\n", *(f"{text}\n\n" for text in definitions)]
+
+
+def c_preamble(tokens: Sequence[Token]) -> list[str]:
+    """Return the same for C."""
+    return ["#include <math.h>\n", *(f"{text}\n" for text in C.definitions(tokens))]
 
 
 def numpy_source(tokens: Sequence[Token], names: Sequence[str]) -> str:
@@ -114,13 +136,8 @@ def numpy_source(tokens: Sequence[Token], names: Sequence[str]) -> str:
     names : sequence of str
         Identifiers of the D inputs; see `dso.export.identifiers`.
     """
-    columns = _used_columns(tokens)
-    definitions = NUMPY.definitions(tokens)
-    imports = ["import numpy as np"]
-    if any("digamma(" in text for text in definitions):
-        imports.append("from scipy.special import digamma")
-    lines = ["\n".join(imports) + "\n\n"]
-    lines += [f"{text}\n\n" for text in definitions]
+    columns = used_columns(tokens)
+    lines = numpy_preamble(tokens)
     lines.append(
         "def predict(input_rows):\n"
         f'    """Return the predictions (N,) for rows (N, {len(names)})."""\n'
@@ -141,8 +158,8 @@ def c_source(tokens: Sequence[Token], names: Sequence[str]) -> str:
 
     Parameters are those of `numpy_source`. The code is C99 and needs the mathematical library.
     """
-    columns = _used_columns(tokens)
-    lines = ["#include <math.h>\n", *(f"{text}\n" for text in C.definitions(tokens))]
+    columns = used_columns(tokens)
+    lines = c_preamble(tokens)
     lines.append(
         f"/* The prediction for one row of {len(names)} inputs. */\n"
         "double predict(const double *input_row)\n{"
@@ -226,6 +243,7 @@ NUMPY = Language(
         ),
     },
     less="np.where({x} < {threshold}, {a}, {b})",
+    divide="np.divide",
 )
 
 

@@ -19,13 +19,18 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = {
     "regression": {"Constant-7", "Nguyen-2", "Nguyen-2-GPmeld", "PiecewiseFunction-1", "Poly-1"},
     "control": {
+        "Acrobot-v1",
         "BipedalWalker",
+        "CartPole-v1",
+        "CartPoleSwingUp",
         "CustomCartPoleContinuous-v0",
         "CustomCartPoleContinuous-v0_DecisionTree",
         "Hopper",
+        "InvertedDoublePendulum-v5",
         "LunarLander",
         "LunarLanderMultiDiscrete",
         "MountainCar-v0",
+        "Pendulum-v1",
     },
 }
 

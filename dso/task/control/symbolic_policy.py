@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dso.errors import UserError
+from dso.export import PolicyForm, c_policy, python_policy
 from dso.library import (
     DiscreteAction,
     Library,
@@ -154,6 +155,30 @@ class SymbolicPolicy:
         texts = ["\\text{anchor}" if p is None else p.latex() for p in self.programs]
         lines = [f"a_{{{i}}} &= {text}" for i, text in enumerate(texts, start=1)]
         return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}"
+
+    def python_code(self) -> str:
+        """Return the text of a Python module with a function ``act(observation)``."""
+        return python_policy(*self._source_parts())
+
+    def c_code(self) -> str:
+        """Return the text of a C99 file with a function ``act(observation, action)``."""
+        return c_policy(*self._source_parts())
+
+    def _source_parts(self) -> tuple[list[list[Token]], PolicyForm]:
+        programs = [list(program.traversal) for program in self.programs if program is not None]
+        if len(programs) < len(self.programs):
+            raise UserError(
+                "SymbolicPolicy: an action is an anchor's, which has no source code; learn it too, "
+                "or save() the policy."
+            )
+        space, composition = self.space, self.composition
+        form = PolicyForm(
+            env_id=self.env_id,
+            n_observations=composition.n_observations,
+            n_actions=len(composition.sources),
+            **asdict(space),
+        )
+        return programs, form
 
     def save(self, path: str | Path) -> None:
         """Write the policy as JSON; nothing in it is code."""

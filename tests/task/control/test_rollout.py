@@ -197,6 +197,28 @@ def test_published_policies_do_what_was_measured(
     assert returns.std() == pytest.approx(deviation, abs=0.05)
 
 
+LANDER = (
+    "add,add,mul,0.7624715039886016,sub,sin,x3,add,add,add,add,div,add,sin,add,"
+    "0.09101695879983959,0.0922444066126055,add,x2,x4,0.11289444161591844,x4,x4,x4,x4,"
+    "-0.0008359813574848967,-0.12271695008045375",
+    "add,add,mul,0.24326721693967257,div,div,x4,log,sin,1.019536868443063,sub,x6,x3,"
+    "-0.07620830192712105,0.07787010100098943",
+)
+
+
+@pytest.mark.slow
+def test_the_published_lander_lands() -> None:
+    """As `test_published_policies_do_what_was_measured`, with two actions, in Python."""
+    environment = Environment("LunarLanderContinuous-v3")
+    library = make_library(environment, [*FUNCTION_SET, "const"], False, [], None)
+    composition = make_composition(environment, library, [LANDER[0], None], None)
+    policies = Policies(composition, from_str_tokens(LANDER[1], library).batch)
+    returns = Rollouts(environment)(policies, range(200))[0]
+    assert returns.mean() == pytest.approx(253.0, abs=0.05)
+    assert returns.std() == pytest.approx(109, abs=0.5)
+    assert returns.min() == pytest.approx(-276, abs=0.5)
+
+
 VALUES = [-math.inf, -2.0, -0.5, -0.0, 0.0, 0.3, 1.0, 800.0, math.inf, math.nan]
 
 

@@ -1,6 +1,9 @@
 """SymbolicPolicy: actions for one observation and for many, files, and the notations."""
 
+import ctypes
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +35,13 @@ POLICIES: dict[str, tuple[str, dict]] = {
 }
 
 
-def policy(env: str) -> SymbolicPolicy:
-    text, changes = POLICIES[env]
-    task = ControlTask(env=env, **{"function_set": FUNCTION_SET, "fix_seeds": True, **changes})
+def policy(env: str, text: str = "", changes: dict | None = None) -> SymbolicPolicy:
+    """Return a policy of `POLICIES`, or of a text."""
+    if not text:
+        text, changes = POLICIES[env]
+    task = ControlTask(
+        env=env, **{"function_set": FUNCTION_SET, "fix_seeds": True, **(changes or {})}
+    )
     return task.policy(from_str_tokens(text, task.library))
 
 
@@ -112,6 +119,81 @@ def test_it_is_written_as_mathematics() -> None:
     assert made.expressions == ["0.133333333333333*x1", "0.25*x3"]
     assert made.sympy()[1] == sympy.Float(0.25) * sympy.Symbol("x3")
     assert made.latex().startswith("\\begin{align*}\na_{1} &= 0.13")
+
+
+MORE: dict[str, tuple[str, dict]] = {
+    # Numbers alone that divide by 0; a decision below an operator; a tree within a tree.
+    "Pendulum-v1": (
+        "x1 < 0.1,x3 < -0.2,mul,x2,div,0.5,add,0.5,-0.5,div,-0.5,x2,add,x1,x2 < 0.3,log,x3,x2",
+        {"decision_tree_threshold_set": [-0.2, 0.1, 0.3]},
+    ),
+    "dso/LunarLanderMultiDiscrete-v0": (
+        "a1_1,x2 < 0.0,a1_3,x1 < 0.0,a2_2,STOP,STOP,a2_3,STOP",
+        {"decision_tree_threshold_set": [0.0], "ref_action": [2, 1]},
+    ),
+}
+
+
+def policies_and_observations() -> list[tuple[SymbolicPolicy, np.ndarray]]:
+    """Return policies of every kind, each with observations (N, O) of every size."""
+    made = [policy(env) for env in POLICIES]
+    made += [policy(env, *MORE[env]) for env in MORE]
+    special = np.array([np.nan, np.inf, -np.inf, 0.0, 1e300])
+    found = []
+    for one in made:
+        rows = random.normal(scale=0.5, size=(200, one.composition.n_observations))
+        rows[:5, 0], rows[5:10, -1], rows[10:15] = special, special, special[:, None]
+        found.append((one, rows))
+    return found
+
+
+def test_python_code_acts_like_the_policy() -> None:
+    for made, observations in policies_and_observations():
+        session: dict[str, Any] = {}
+        exec(made.python_code(), session)
+        actions = [session["act"](row) for row in observations]
+        expected, _ = made.predict(observations)
+        np.testing.assert_allclose(actions, expected, rtol=1e-6, atol=0)
+        assert made.space.kind == "discrete" or actions[0].dtype == expected.dtype
+
+
+def test_c_code_acts_like_the_policy(tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    for i, (made, observations) in enumerate(policies_and_observations()):
+        source, library = tmp_path / f"p{i}.c", tmp_path / f"p{i}.so"
+        source.write_text(made.c_code())
+        flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC"]
+        subprocess.run([compiler, *flags, "-o", library, source, "-lm"], check=True)
+        act = ctypes.CDLL(str(library)).act
+        act.argtypes, act.restype = [ctypes.c_void_p, ctypes.c_void_p], None
+        is_box = made.space.kind == "box"
+        action = np.empty(made.composition.n_actions, np.float32 if is_box else np.intc)
+        expected = made.predict(observations)[0].reshape(len(observations), -1)
+        for row, right in zip(observations, expected, strict=True):
+            act(row.ctypes.data, action.ctypes.data)
+            np.testing.assert_allclose(action, right, rtol=1e-6, atol=0)
+
+
+def test_code_of_the_name_of_an_environment_is_no_code() -> None:
+    made = policy("MountainCarContinuous-v0")
+    made.env_id = 'x"""\nimport os\n*/ int y;'
+    compile(made.python_code(), "code", "exec")
+    for line in (*made.python_code().split("\n"), *made.c_code().split("\n")):
+        assert not line.startswith("import os")
+        assert "*/ int" not in line
+
+
+def test_an_anchor_has_no_code(tmp_path: Path) -> None:
+    task = ControlTask(
+        env="LunarLanderContinuous-v3", function_set=FUNCTION_SET, fix_seeds=True,
+        action_spec=["anchor", None], anchor=_saved(tmp_path),
+    )  # fmt: skip
+    made = task.policy(from_str_tokens("x1", task.library))
+    for form in (made.python_code, made.c_code):
+        with pytest.raises(UserError, match="an anchor's, which has no source code"):
+            form()
 
 
 def test_stable_baselines3_evaluates_it() -> None:
