@@ -16,7 +16,7 @@ from dso.config import Config
 from dso.config.config import TASK_DEFAULTS
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, RowBatches, make_fitter
-from dso.gp import Breeder, GPController, GPOptions, Probe, tokens_only
+from dso.gp import Breeder, GPController, GPOptions, Probe, SemanticBreeder, tokens_only
 from dso.judge import Judge
 from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
 from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
@@ -230,7 +230,7 @@ def make_gp(
                 f"gp_meld.{name}: {getattr(section, name)}; allowed: at most the population, "
                 f"which with population_size null is training.batch_size = {size}."
             )
-    breeder = Breeder(
+    blind = Breeder(
         prior,
         p_crossover=section.p_crossover,
         p_mutate=section.p_mutate,
@@ -242,6 +242,16 @@ def make_gp(
         n_attempts=section.n_attempts,
         n_threads=n_cores(config),
     )
+    breeder: Breeder | SemanticBreeder = blind
+    if section.p_semantic:
+        breeder = SemanticBreeder.of_task(
+            blind,
+            task,
+            p_semantic=section.p_semantic,
+            max_entries=section.semantic_entries,
+            n_partners=section.semantic_partners,
+            seed=seed,
+        )
     options = GPOptions(
         generations=section.generations,
         population_size=size,

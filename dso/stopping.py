@@ -27,11 +27,11 @@ class Standing:
         Iterations done.
     n_samples : int
         Programs sampled, repeated ones included, offspring of GP-meld that were scored, and
-        evaluations of the search by values.
+        evaluations of the search by values and of semantic mutation.
     n_offspring : int
         The offspring among them.
     n_semantic : int
-        The evaluations of the search by values among them.
+        The evaluations of these two among them.
     seconds : float
         Wall time since the run started.
     r_best : float

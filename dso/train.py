@@ -14,7 +14,13 @@ from dso.memory import HallOfFame, ParetoFront, PriorityQueue, ScoredPrograms
 from dso.policy_optimizer import Baseline, RiskFilter
 from dso.stopping import DeadEndWatch, Standing
 from dso.streams import Stream
-from dso.train_stats import COLUMNS, GP_COLUMNS, SEMANTIC_COLUMNS, TrainStats
+from dso.train_stats import (
+    COLUMNS,
+    GP_COLUMNS,
+    LOOKUP_COLUMN,
+    SEMANTIC_COLUMNS,
+    TrainStats,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -390,6 +396,7 @@ class Trainer:
         """Return the standing after this iteration; time between iterations counts."""
         n_offspring = 0 if self.harvest is None else self.harvest.n_offspring
         n_semantic = 0 if self.seeds is None else self.seeds.n_evaluations
+        n_semantic += 0 if self.harvest is None else self.harvest.n_lookups
         now = time.perf_counter()
         seconds = now - (start if self._clock is None else self._clock)
         self._clock = now
@@ -422,7 +429,10 @@ class Trainer:
     def _gp_columns(self) -> dict[str, float]:
         harvest = self.harvest
         counts = (harvest.n_offspring, harvest.n_novel, harvest.n_refused) if harvest else (0, 0, 0)
-        return dict(zip(GP_COLUMNS, counts, strict=True))
+        columns: dict[str, float] = dict(zip(GP_COLUMNS, counts, strict=True))
+        if self.gp is not None and self.gp.breeder.looks_up:
+            columns[LOOKUP_COLUMN] = harvest.n_lookups if harvest else 0
+        return columns
 
     def _semantic_columns(self) -> dict[str, float]:
         seeds = self.seeds

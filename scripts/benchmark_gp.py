@@ -4,7 +4,7 @@ The GP preset on a benchmark without constants, iterations 3 to 13 in five windo
 and scored" is the time of breeding, which checks the priors, and of the evaluator; "in all" is
 whole iterations, with selection, hall of fame, sampling and learning.
 
-    python scripts/benchmark_gp.py [--benchmark Nguyen-12] [--batch_size 1000]
+    python scripts/benchmark_gp.py [--benchmark Nguyen-12] [--batch_size 1000] [--p_semantic 0.2]
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ FIRST, N_WINDOWS, WINDOW = 3, 5, 2
 COLUMNS = ("n_offspring", "n_offspring_novel", "n_refused")
 
 
-def make_optimizer(benchmark: str, batch_size: int) -> DeepSymbolicOptimizer:
+def make_optimizer(
+    benchmark: str, batch_size: int, p_semantic: float = 0.0
+) -> DeepSymbolicOptimizer:
     """Return a run of the GP preset that nothing ends, set up."""
     config = load_config("config_regression_gp.json")
     config["task"]["dataset"] = benchmark
@@ -31,6 +33,7 @@ def make_optimizer(benchmark: str, batch_size: int) -> DeepSymbolicOptimizer:
     config["training"].update(
         verbose=False, early_stopping=False, n_samples=10**12, batch_size=batch_size
     )
+    config["gp_meld"]["p_semantic"] = p_semantic
     optimizer = DeepSymbolicOptimizer(config)
     optimizer.setup()
     return optimizer
@@ -41,9 +44,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--benchmark", default="Nguyen-12")
     parser.add_argument("--batch_size", type=int, default=1000)
+    parser.add_argument("--p_semantic", type=float, default=0.0)
     arguments = parser.parse_args()
     logging.getLogger("dso").setLevel(logging.ERROR)
-    optimizer = make_optimizer(arguments.benchmark, arguments.batch_size)
+    optimizer = make_optimizer(arguments.benchmark, arguments.batch_size, arguments.p_semantic)
     trainer = optimizer.trainer
     assert trainer is not None
     assert trainer.gp is not None

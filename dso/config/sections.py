@@ -328,6 +328,19 @@ class GPMeld(Section):
         "Probability that a parent comes from the Pareto front of reward and complexity, so that "
         "small programs survive; 0 keeps no front.",
     )
+    p_semantic: Share = key(
+        0.0,
+        "Share of offspring that are solved for: an expression from a library of values takes the "
+        "place of a subtree of which other values are wanted. Look-ups count as evaluations.",
+    )
+    semantic_entries: Annotated[int, Field(ge=1, le=100_000_000), WHOLE] = key(
+        30_000, "Expressions in that library, about 95 bytes each."
+    )
+    semantic_partners: CountOrZero = key(
+        20,
+        "Cheapest entries that are joined with another where no entry has the values wanted: four "
+        "look-ups each.",
+    )
     keep_population: bool = key(
         False,
         "The population lives on, and each batch competes with it; otherwise each iteration starts "

@@ -4,6 +4,7 @@ from dso.gp.breeder import Breeder, Offspring
 from dso.gp.controller import GPController, GPOptions, Harvest
 from dso.gp.population import Population
 from dso.gp.probe import Probe, tokens_only
+from dso.gp.semantic_breeder import SemanticBreeder
 
 __all__ = [
     "Breeder",
@@ -13,5 +14,6 @@ __all__ = [
     "Offspring",
     "Population",
     "Probe",
+    "SemanticBreeder",
     "tokens_only",
 ]

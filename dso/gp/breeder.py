@@ -14,7 +14,9 @@ from dso.program import ProgramBatch
 from dso.streams import Stream
 
 COPIED = 0
-CROSSED, SUBTREE, REPLACED, INSERTED, SHRUNK, PERTURBED = (1 << bit for bit in range(6))
+CROSSED, SUBTREE, REPLACED, INSERTED, SHRUNK, PERTURBED, SEMANTIC, SOLVED = (
+    1 << bit for bit in range(8)
+)
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,14 @@ class Offspring:
         NaN where a constant is to be fitted.
     islands : (n,) int32
     operations : (n,) uint8
-        Sum of what was done, `CROSSED` to `PERTURBED`; `COPIED` where every try failed.
+        Sum of what was done, `CROSSED` to `SEMANTIC`; `COPIED` where every try failed. `SOLVED`
+        beside `SEMANTIC`: the new subtree has the values that were wanted.
     n_refused : int
         Tries that broke a prior or grew too long.
     n_known : int
         Tries that gave a known program.
+    n_lookups : int
+        Of values, by semantic mutation.
     """
 
     programs: ProgramBatch
@@ -39,6 +44,7 @@ class Offspring:
     operations: np.ndarray
     n_refused: int
     n_known: int
+    n_lookups: int = 0
 
 
 class Breeder:
@@ -63,7 +69,15 @@ class Breeder:
         Tries before a row is a copy of its parent.
     n_threads : int
         The offspring do not depend on it.
+
+    Attributes
+    ----------
+    n_vectors : int
+        Evaluations before the first offspring; none here.
     """
+
+    looks_up = False
+    """Whether offspring cost look-ups of values, which count as evaluations."""
 
     def __init__(
         self,
@@ -80,6 +94,7 @@ class Breeder:
         n_threads: int = 1,
     ) -> None:
         self.prior = prior
+        self.n_vectors = 0
         self.n_attempts = n_attempts
         self.n_threads = n_threads
         self._options = _core.BreedOptions(
@@ -117,13 +132,9 @@ class Breeder:
         archive : Population, optional
             Further parents of all islands.
         """
-        n_islands = int(parents.islands[-1]) + 1
-        offsets = parents.offsets(n_islands).tolist()
-        if archive is not None and len(archive):
-            parents = Population.concatenate([parents, archive])
-            offsets.append(len(parents))
+        parents, offsets = with_archive(parents, archive)
         rows = np.arange(len(islands), dtype=np.uint32)
-        parts = self._native(parents, offsets, stream.key, rows, islands, 0, known)
+        parts = self.native(parents, offsets, stream.key, rows, islands, 0, known)
         programs = ProgramBatch(*parts[:3])
         operations, n_refused, n_known = parts[4], int(parts[5].sum()), int(parts[6].sum())
         offspring = Offspring(programs, islands, operations, n_refused, n_known)
@@ -146,7 +157,7 @@ class Breeder:
                 break
             first_attempt = round_ * self.n_attempts
             rows, islands = bad.astype(np.uint32), offspring.islands[bad]
-            more = self._native(parents, offsets, key, rows, islands, first_attempt, known)
+            more = self.native(parents, offsets, key, rows, islands, first_attempt, known)
             for whole, part in zip(
                 (*_arrays(programs), operations), (*more[:3], more[4]), strict=True
             ):
@@ -154,7 +165,7 @@ class Breeder:
             n_refused, n_known = n_refused + int(more[5].sum()), n_known + int(more[6].sum())
         return Offspring(programs, offspring.islands, operations, n_refused, n_known)
 
-    def _native(
+    def native(
         self,
         parents: Population,
         offsets: list[int],
@@ -163,7 +174,9 @@ class Breeder:
         islands: np.ndarray,
         first_attempt: int,
         known: Any,
+        target: _core.SemanticTarget | None = None,
     ) -> tuple[np.ndarray, ...]:
+        """Call `_core.breed`, by semantic mutation alone where there is a target."""
         programs, length = parents.programs, self.prior.max_length
         n_constants = 0
         if any(self._has_constant):
@@ -182,7 +195,18 @@ class Breeder:
             length,
             n_constants,
             self.n_threads,
+            target,
         )
+
+
+def with_archive(parents: Population, archive: Population | None) -> tuple[Population, list[int]]:
+    """Return parents with those of the archive behind them, and where each group begins."""
+    n_islands = int(parents.islands[-1]) + 1
+    offsets = parents.offsets(n_islands).tolist()
+    if archive is not None and len(archive):
+        parents = Population.concatenate([parents, archive])
+        offsets.append(len(parents))
+    return parents, offsets
 
 
 def _arrays(programs: ProgramBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

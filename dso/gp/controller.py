@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dso.batch import Batch
-from dso.gp.breeder import COPIED, PERTURBED, Breeder, Offspring
+from dso.gp.breeder import COPIED, PERTURBED, SOLVED, Breeder, Offspring
 from dso.gp.population import Population
+from dso.gp.semantic_breeder import SemanticBreeder
 from dso.native import _core
 from dso.program import ProgramBatch
 from dso.streams import Stream
@@ -80,6 +81,8 @@ class Harvest:
         Those among them that had never been evaluated.
     n_refused : int
         Tries that broke a prior.
+    n_lookups : int
+        Of values, by semantic mutation, with the vectors of its library in the first iteration.
     """
 
     batch: Batch
@@ -87,6 +90,7 @@ class Harvest:
     n_offspring: int
     n_novel: int
     n_refused: int
+    n_lookups: int = 0
 
 
 class GPController:
@@ -99,7 +103,7 @@ class GPController:
 
     Parameters
     ----------
-    breeder : Breeder
+    breeder : Breeder or SemanticBreeder
         Another way of making offspring is a class with the same `breed`, around this one.
     evaluator : Evaluator
     values : callable
@@ -112,7 +116,7 @@ class GPController:
 
     def __init__(
         self,
-        breeder: Breeder,
+        breeder: Breeder | SemanticBreeder,
         evaluator: Evaluator,
         values: Callable[[ProgramBatch], np.ndarray],
         complexity: Callable[[ProgramBatch], np.ndarray],
@@ -169,11 +173,13 @@ class GPController:
         self._select(seeds)
         picked: list[tuple[Batch, Scores]] = []
         n_offspring = n_novel = n_refused = 0
+        n_lookups = self.breeder.n_vectors if iteration == 0 else 0
         for generation in range(self.options.generations):
             if len(self.population) == 0:
                 break
             bred, rows = self._breed(Stream(self.seed, f"gp breed {iteration}", generation))
             n_refused += bred.n_refused
+            n_lookups += bred.n_lookups
             is_done = False
             if len(rows):
                 offspring, verdicts = self._score(bred, rows, iteration)
@@ -192,7 +198,7 @@ class GPController:
         if not picked:
             return None
         best = _best(*_joined(picked), self.options.train_n)
-        return Harvest(*best, n_offspring, n_novel, n_refused)
+        return Harvest(*best, n_offspring, n_novel, n_refused, n_lookups)
 
     def _seeds(self, batch: Batch, scores: Scores, stream: Stream) -> Population:
         """Return the batch, or a random part of the population's size, dealt out to the islands.
@@ -242,7 +248,7 @@ class GPController:
         name = f"gp fit {iteration}"
         random = Stream(self.seed, name, self.n_generations).generator()
         keeps = random.random(len(programs)) >= self.options.p_fit
-        keeps |= operations == PERTURBED
+        keeps |= (operations == PERTURBED) | ((operations & SOLVED) > 0)
         constants = np.where(keeps[:, None], programs.constants, np.nan)
         return replace(programs, constants=constants)
 

@@ -22,6 +22,8 @@ enum Operation : uint8_t {
     kInserted = 8,
     kShrunk = 16,
     kPerturbed = 32,
+    kSemantic = 64,
+    kSolved = 128,  // beside kSemantic: the new subtree has the values that were wanted
 };
 
 struct BreedOptions {

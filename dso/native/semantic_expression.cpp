@@ -16,15 +16,31 @@ bool ExpressionWriter::write(const BackwardSet& backward, const Join& join,
                              std::vector<int16_t>& tokens) {
     nodes_.clear();
     tokens.clear();
-    int at = leaf(join.first);
-    bool negative = join.negated;
-    if (join.form == Join::kNoForm)
-        negative = negative != (join.sign < 0);
-    else
-        at = node(join.form, at, false, leaf(join.second), join.sign < 0);
+    bool negative = false;
+    int at = start(join, negative);
     at = climb(backward, join.context, at, negative);
     negative = negative != pull_sign(at);
     return emit(at, negative, tokens);
+}
+
+bool ExpressionWriter::write_join(const Join& join, std::vector<int16_t>& tokens) {
+    nodes_.clear();
+    tokens.clear();
+    bool negative = false;
+    int at = start(join, negative);
+    negative = negative != pull_sign(at);
+    return emit(at, negative, tokens);
+}
+
+// The entries that a join combines; `negative` is told whether their negative is meant.
+int ExpressionWriter::start(const Join& join, bool& negative) {
+    const int at = leaf(join.first);
+    negative = join.negated;
+    if (join.form == Join::kNoForm) {
+        negative = negative != (join.sign < 0);
+        return at;
+    }
+    return node(join.form, at, false, leaf(join.second), join.sign < 0);
 }
 
 bool ExpressionWriter::write_context(const BackwardSet& backward, size_t context,

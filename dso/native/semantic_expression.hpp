@@ -25,6 +25,8 @@ public:
 
     // Replaces `tokens` by the whole expression; false where a sign cannot be written.
     bool write(const BackwardSet& backward, const Join& join, std::vector<int16_t>& tokens);
+    // What the join puts into the hole of its context, alone.
+    bool write_join(const Join& join, std::vector<int16_t>& tokens);
     // The context alone, with kHole where the missing part belongs.
     bool write_context(const BackwardSet& backward, size_t context, std::vector<int16_t>& tokens);
 
@@ -36,6 +38,7 @@ private:
         bool negate_left, negate_right;
     };
     int leaf(uint32_t entry);
+    int start(const Join& join, bool& negative);
     int node(int form, int left, bool negate_left, int right = -1, bool negate_right = false);
     bool pull_sign(int& at);
     int climb(const BackwardSet& backward, size_t context, int at, bool& negative);

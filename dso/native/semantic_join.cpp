@@ -127,24 +127,22 @@ bool JoinSearch::run_layer(int cost, const JoinLimits& limits, Verifier& verifie
     return true;
 }
 
-void JoinSearch::look_up_context(size_t context) {
-    const KeyVector values = backward_.values()[context];
-    const uint32_t found = library_.find(values);
-    ++n_lookups_;
+void find_entry(const ValueLibrary& library, const KeyVector& target, size_t context,
+                std::vector<Join>& joins) {
+    const uint32_t found = library.find(target);
     if (found == ValueLibrary::kNone) return;
-    const int sign = sign_of_match(values, library_.values()[found], library_.resolution());
-    joins_.push_back({context, Join::kNoForm, found, found, sign, false});
+    const int sign = sign_of_match(target, library.values()[found], library.resolution());
+    joins.push_back({context, Join::kNoForm, found, found, sign, false});
 }
 
-void JoinSearch::look_up_pairs(size_t context, size_t begin, size_t n) {
+void find_pairs(const ValueLibrary& library, const KeyVector& target, size_t context, size_t begin,
+                size_t n, std::vector<Join>& joins) {
     uint64_t keys[4][kBlock];
     const double* rows[kKeyRows];
-    for (size_t r = 0; r < kKeyRows; ++r) rows[r] = library_.values().row(r) + begin;
-    const KeyVector target = backward_.values()[context];
-    hash_joins(target, rows, n, library_.resolution(), keys);
-    n_lookups_ += 4 * n;
-    const KeyIndex& index = library_.index();
-    const Arithmetic& forms = library_.forms().arithmetic;
+    for (size_t r = 0; r < kKeyRows; ++r) rows[r] = library.values().row(r) + begin;
+    hash_joins(target, rows, n, library.resolution(), keys);
+    const KeyIndex& index = library.index();
+    const Arithmetic& forms = library.forms().arithmetic;
     for (int k = 0; k < 4; ++k)
         for (size_t i = 0; i < n; ++i) {
             const uint64_t key = keys[k][i];
@@ -152,24 +150,34 @@ void JoinSearch::look_up_pairs(size_t context, size_t begin, size_t n) {
             KeyVector wanted;
             for (size_t r = 0; r < kKeyRows; ++r)
                 wanted[r] = value_of(kLookUps[k], target[r], rows[r][i]);
-            const uint32_t found = library_.find(key, wanted);
+            const uint32_t found = library.find(key, wanted);
             if (found == ValueLibrary::kNone) continue;
-            const int sign = sign_of_match(wanted, library_.values()[found], library_.resolution());
+            const int sign = sign_of_match(wanted, library.values()[found], library.resolution());
             const auto s = static_cast<uint32_t>(begin + i);
             switch (kLookUps[k]) {
                 case Op::op_sub:  // target = s + sign * found
-                    joins_.push_back({context, forms.add, s, found, sign, false});
+                    joins.push_back({context, forms.add, s, found, sign, false});
                     break;
                 case Op::op_add:  // target = sign * found - s, or -(s - sign * found)
-                    joins_.push_back({context, forms.sub, s, found, sign, true});
+                    joins.push_back({context, forms.sub, s, found, sign, true});
                     break;
                 case Op::op_mul:  // target = sign * found / s
-                    joins_.push_back({context, forms.div, found, s, 1, sign < 0});
+                    joins.push_back({context, forms.div, found, s, 1, sign < 0});
                     break;
                 default:  // target = s * (sign * found)
-                    joins_.push_back({context, forms.mul, s, found, sign, false});
+                    joins.push_back({context, forms.mul, s, found, sign, false});
             }
         }
+}
+
+void JoinSearch::look_up_context(size_t context) {
+    find_entry(library_, backward_.values()[context], context, joins_);
+    ++n_lookups_;
+}
+
+void JoinSearch::look_up_pairs(size_t context, size_t begin, size_t n) {
+    find_pairs(library_, backward_.values()[context], context, begin, n, joins_);
+    n_lookups_ += 4 * n;
 }
 
 bool JoinSearch::write_cheapest(size_t n_partners, std::vector<int16_t>& tokens) {

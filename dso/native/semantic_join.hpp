@@ -73,6 +73,15 @@ private:
     uint64_t n_lookups_ = 0, n_verified_ = 0;
 };
 
+// Appends the entry that has the target's values, if there is one: one look-up.
+void find_entry(const ValueLibrary& library, const KeyVector& target, size_t context,
+                std::vector<Join>& joins);
+
+// Appends the pairs that have the target's values, one of each among the entries [begin, begin +
+// n), n <= kBlock: 4 n look-ups.
+void find_pairs(const ValueLibrary& library, const KeyVector& target, size_t context, size_t begin,
+                size_t n, std::vector<Join>& joins);
+
 // Keys of target - s, target + s, target * s, target / s for n vectors s: 4 x kBlock.
 void hash_joins(const KeyVector& target, const double* const rows[kKeyRows], size_t n,
                 Resolution resolution, uint64_t (*keys)[kBlock]);

@@ -245,6 +245,7 @@ std::vector<ValueLibrary::Near> ValueLibrary::nearest(const KeyVector& wanted,
                                                       size_t k) const {
     n = std::min(n, size());
     alignas(64) double distances[kBlock];
+    double bar = kFar;
     std::vector<Near> found;
     const auto closer = [](const Near& a, const Near& b) {
         return a.distance < b.distance || (a.distance == b.distance && a.entry < b.entry);
@@ -256,8 +257,7 @@ std::vector<ValueLibrary::Near> ValueLibrary::nearest(const KeyVector& wanted,
         signed_distances(wanted, weights, rows, count, distances);
         for (size_t i = 0; i < count; ++i) {
             const double distance = std::fabs(distances[i]);
-            if (!(distance < kFar) || (found.size() == k && distance >= found.front().distance))
-                continue;
+            if (!(distance < bar)) continue;
             if (found.size() == k) {
                 std::pop_heap(found.begin(), found.end(), closer);
                 found.pop_back();
@@ -265,6 +265,7 @@ std::vector<ValueLibrary::Near> ValueLibrary::nearest(const KeyVector& wanted,
             found.push_back(
                 {distance, static_cast<uint32_t>(begin + i), std::signbit(distances[i]) ? -1 : 1});
             std::push_heap(found.begin(), found.end(), closer);
+            if (found.size() == k) bar = std::min(bar, found.front().distance);
         }
     }
     std::sort_heap(found.begin(), found.end(), closer);

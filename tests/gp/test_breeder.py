@@ -253,6 +253,6 @@ def test_the_core_refuses_what_does_not_fit(change, message):
         "n_positions": 5,
         "n_constants": 0,
     }
-    assert len(_core.breed(**arguments)) == 7
+    assert len(_core.breed(**arguments)) == 8
     with pytest.raises(ValueError, match=message):
         _core.breed(**{**arguments, **change})
