@@ -101,6 +101,29 @@ def test_every_reward_is_that_of_the_mutated_program(function_set):
         assert best.rewards[0] > batch.rewards.max()
 
 
+@pytest.mark.parametrize("n_others", [0, 15, 40])
+def test_what_the_policy_did_not_draw_seeds_the_population_first(n_others):
+    controller, draw = make(generations=1, population_size=20)
+    batch, scores = draw(0)
+    batch = replace(batch, on_policy=np.arange(60) < 60 - n_others)
+    asked = []
+    values = controller.values
+
+    def watch(programs):
+        asked.append(programs)
+        return values(programs)
+
+    controller.values = watch
+    controller.step(batch, scores, 0, go_on)
+    seeds = set(asked[0].keys().tolist())
+    others = batch.programs[(~batch.on_policy) & (scores.cause == 0)]
+    assert len(asked[0]) <= 20
+    if n_others == 15:
+        assert set(others.keys().tolist()) <= seeds
+    elif n_others == 40:  # there is no room for all
+        assert seeds - set(others.keys().tolist())
+
+
 def test_the_batch_of_the_policy_is_left_alone():
     controller, draw = make()
     batch, scores = draw(0)

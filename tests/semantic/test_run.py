@@ -1,5 +1,7 @@
 """The search by values as a part of a run: what it finds counts, joins, is judged like the rest."""
 
+import time
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -138,6 +140,28 @@ def test_many_rows_are_searched_by_some_and_judged_by_all() -> None:
         assert result["success"]
         assert model.trainer.standing.iteration == 1
         assert result["nmse_test"] < 1e-20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batching", ["auto", False])
+def test_a_million_rows_take_seconds_and_little_memory(batching: object) -> None:
+    X = points(1_000_000)
+    y = X[:, 0] ** 3 / X[:, 1] - np.log(X[:, 0])
+    for target, is_solvable in (
+        (y, True),
+        (y + np.random.default_rng(0).normal(size=len(y)), False),
+    ):
+        task = {"batching": batching, "function_set": [*KOZA, "const"]}
+        model = on(X, target, task=task, training={"batch_size": 10})
+        model.setup()
+        start = time.process_time()
+        tracemalloc.start()
+        model.trainer.step()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert model.trainer.standing.success == is_solvable
+        assert time.process_time() - start < 60
+        assert peak < 20 * X.nbytes
 
 
 def test_rows_set_aside_are_not_searched(monkeypatch) -> None:
