@@ -63,7 +63,7 @@ class SemanticBreeder:
         p_semantic: float,
         max_entries: int,
         seed: int,
-        n_partners: int = 20,
+        n_partners: int = 2,
         n_nearest: int = 5000,
     ) -> None:
         self.breeder = breeder
