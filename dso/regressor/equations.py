@@ -13,7 +13,7 @@ from dso.errors import UserError, unknown
 from dso.evaluation.uncertainty import ConstantErrors
 from dso.library import Library, PlaceholderConstant, Polynomial, Token, create_tokens
 from dso.program import Program, ProgramBatch
-from dso.program.symbolic import to_sympy, to_text
+from dso.program.symbolic import exchanged, to_short_sympy, to_sympy, to_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,13 +207,17 @@ class Equations:
 
     def _text(self, program: Program) -> str:
         try:
-            return as_text(_with_integers(to_sympy(program.traversal, self.names)))
+            return as_text(_with_integers(to_short_sympy(program.traversal, self.names)))
         except Exception:  # what sympy cannot compare, it cannot always print
             return to_text(program.traversal, self.names)
 
     def sympy(self, i: int) -> Any:
         """Return row `i` as a sympy expression, its whole numbers as such: x1, not 1.0*x1."""
         return _with_integers(to_sympy(self.program(i).traversal, self.names))
+
+    def short_sympy(self, i: int) -> Any:
+        """Return the same with protected operators as the functions that they guard."""
+        return _with_integers(to_short_sympy(self.program(i).traversal, self.names))
 
     def template(self, i: int) -> str:
         """Return row `i` as text with c1, c2, ... for its constants."""
@@ -294,7 +298,7 @@ def _with_integers(expression: Any) -> Any:
         value = float(number)
         if abs(value) <= MOST_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
             whole[number] = sympy.Integer(round(value))
-    return expression.xreplace(whole)
+    return exchanged(expression, whole)
 
 
 def falling(found: Found, least: float) -> Found:

@@ -323,18 +323,21 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self, config: dict[str, Any], rows: list[CanonicalRows]
     ) -> list[Search | None]:
         """Return the searches of the last fit where this one is to go on from them."""
+        from dso.regressor.options import changed_keys
+
         searches = getattr(self, "_searches", None)
         if not self.warm_start or not searches or len(searches) != len(rows):
             return []
-        shaping = ("task", "prior", "policy", "policy_optimizer", "state_manager", "gp_meld")
         for search, part in zip(searches, rows, strict=True):
             if search is None:
                 continue
-            same_config = all(search.config[name] == config[name] for name in shaping)
-            if not (same_config and search.rows.same_as(part)):
+            others = changed_keys(search.config, config)
+            if not search.rows.same_as(part):
+                others.insert(0, "the data")
+            if others:
                 logging.getLogger("dso").warning(
-                    "warm_start: the data or the options are others than those of the last fit; "
-                    "the search starts anew."
+                    "warm_start: other than in the last fit: %s; the search starts anew.",
+                    ", ".join(others),
                 )
                 return []
         return searches

@@ -18,6 +18,7 @@ from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
 from dso.program import ProgramBatch
 from dso.regressor.equations import Equations, Found, falling
+from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.stopping import Standing
@@ -80,9 +81,11 @@ class Search:
         watch = _Watch(self, early_stop, callback, write)
         if is_continued:
             training = self.config["training"]
+            optimizer.config_training.update({key: training[key] for key in ENDS})
             optimizer.extend(training["n_samples"], training["max_seconds"], watch)
         else:
             optimizer.setup(watch)
+            optimizer.library.input_names = list(self.names)
             self._offer_simple_ones()
         with optimizer.stopping.on_interrupt():
             while optimizer.train_one_step() is None:
@@ -233,7 +236,7 @@ def constant_equation(
     rows: CanonicalRows, names: Sequence[str], original_names: Sequence[str]
 ) -> Equations:
     """Return the one equation of a target that has the same value in every row."""
-    library = Library(create_tokens(len(names), ["const"]))
+    library = Library(create_tokens(len(names), ["const"]), names)
     assert library.const_token is not None
     programs = ProgramBatch.from_rows([[library.const_token]])
     programs = replace(programs, constants=np.array([[rows.y[0]]]))

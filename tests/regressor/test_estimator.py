@@ -68,6 +68,41 @@ def test_names_come_from_the_data_or_the_user(model: DeepSymbolicRegressor) -> N
         small().fit(X, Y, variable_names=["a"])
 
 
+def test_every_form_shows_the_names(tmp_path: Path) -> None:
+    model = small(output_directory=tmp_path, run_id="run", n_samples=3000)
+    model.fit(FRAME, FRAME["speed (km/h)"] ** 2 + FRAME["θ"])
+    name = "speed_km_h"
+    assert model.get_best()["equation"] == "speed_km_h**2 + theta"
+    assert {str(symbol) for symbol in model.sympy().free_symbols} == {name, "theta"}
+    assert {str(symbol) for symbol in model.program_.sympy_expr.free_symbols} == {name, "theta"}
+    forms = (model.latex(), model.latex_table(), str(model), model._repr_html_())
+    for form in (*forms, model.program_.pretty()):
+        assert "speed" in form
+        assert "x2" not in form
+    for form in (model.numpy_code(), model.c_code()):
+        assert f"{name} = input_row" in form
+    (file,) = (tmp_path / "run").glob("*_hof.csv")
+    assert pd.read_csv(file)["expression"].str.contains(name).any()
+    loaded = DeepSymbolicRegressor.from_file(tmp_path / "run")
+    assert str(loaded.program_.sympy_expr) == str(model.program_.sympy_expr)
+
+
+def test_protected_operators_are_exact_in_sympy_and_short_in_the_table() -> None:
+    data = np.random.default_rng(0).uniform(-2, 2, (300, 1))
+    data[:30] = np.linspace(-2e-3, 2e-3, 30)[:, None]  # on both sides of the guard
+    y = np.where(np.abs(data) > 1e-3, 1e-3 / np.where(data == 0, 1, data), 1.0)[:, 0]
+    task = {"task_type": "regression", "function_set": ["div", "mul", 0.001], "protected": True}
+    config = {"task": task, "prior": {"length": {"on": True, "min_": 1, "max_": 5}}}
+    model = small(config=config, n_samples=5000).fit(data, y)
+    assert model.get_best()["equation"] == "0.001/x1"
+    assert "0.001/x1" in str(model)
+    expression = model.sympy()
+    assert str(expression) == "Piecewise((0.001/x1, Abs(x1) > 0.001), (1, True))"
+    shown = [float(expression.subs("x1", value)) for value in data[:, 0]]
+    np.testing.assert_allclose(shown, model.predict(data), rtol=1e-9)
+    assert r"\begin{cases}" in model.latex()
+
+
 def test_weights_are_repeated_rows() -> None:
     weights = RANDOM.integers(0, 4, 60)
     order = RANDOM.permutation(weights.sum())
@@ -421,6 +456,33 @@ def test_warm_start_sees_that_gp_meld_is_turned_on(caplog: pytest.LogCaptureFixt
         model.set_params(config={**config, "gp_meld": gp_meld}).fit(X, Y)
     assert "the search starts anew" in caplog.text
     assert model._searches[0].optimizer.trainer.gp is not None
+
+
+def test_warm_start_takes_over_what_ends_it_and_names_what_it_cannot(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def config(**training: Any) -> dict:
+        return {
+            "task": {"task_type": "regression", "function_set": ["add", "mul"]},
+            "training": {"n_samples": 200, "batch_size": 100, **training},
+        }
+
+    model = DeepSymbolicRegressor(
+        config(), warm_start=True, random_state=0, n_jobs=1, progress=False
+    )
+    model.fit(X, Y)
+    search = model._searches[0]
+    with caplog.at_level("WARNING", "dso"):
+        model.set_params(config=config(reward_threshold=-1.0), n_jobs=2).fit(X, Y)
+    assert model._searches[0] is search
+    assert "reward_threshold = -1" in model.stop_reason_
+    assert model.n_evaluations_ == 300
+    assert not caplog.text
+    with caplog.at_level("WARNING", "dso"):
+        model.set_params(config=config(epsilon=0.3, alpha=0.1), maxsize=9).fit(X, Y + 1)
+    changed = "the data, training.epsilon, training.alpha, prior.length, prior.soft_length"
+    assert f"other than in the last fit: {changed}; the search starts anew" in caplog.text
+    assert model._searches[0] is not search
 
 
 # ------------------------------------------------------------------------------- stopping by hand
