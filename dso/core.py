@@ -31,6 +31,7 @@ from dso.parts import (
     make_queue,
     make_recorders,
     make_row_batches,
+    make_seeder,
     make_stopping,
     make_task,
     max_attempts,
@@ -42,7 +43,6 @@ from dso.reports import Reports, ResultFiles
 from dso.run_folder import IterationLog, RunFolder
 from dso.stopping import INTERRUPT, Standing
 from dso.train import Trainer
-from dso.unavailable import refuse_unavailable
 
 if TYPE_CHECKING:
     from dso.program import Program
@@ -135,7 +135,6 @@ class DeepSymbolicOptimizer:
         """
         self._close()
         config = validate(self.config)
-        refuse_unavailable(config)
         self.seed = _seed(config, self.config)
         self.task = make_task(config)
         self.library = self.task.library
@@ -168,6 +167,7 @@ class DeepSymbolicOptimizer:
             max_attempts=max_attempts(config),
             warm_start=config.training.warm_start,
             gp=make_gp(config, self.task, self.prior, self.evaluator, stream_seed),
+            seeder=make_seeder(config, self.task, self.prior, self.evaluator, stream_seed),
             judge=self.judge,
             row_batches=make_row_batches(self.task, self.evaluator, self.judge, stream_seed),
             is_success=self._is_success if config.training.early_stopping else None,

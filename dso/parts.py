@@ -34,6 +34,7 @@ from dso.recorders import (
 )
 from dso.registry import construct, import_object, is_reference
 from dso.run_folder import RunFolder
+from dso.semantic import Seeder, SemanticLimits
 from dso.stopping import Standing, Stopping
 from dso.task import Task
 from dso.task import make_task as make_task_of
@@ -260,6 +261,30 @@ def make_gp(
     )
     values = Probe.of_task(task, section.probe_size).values if section.probe_size else tokens_only
     return GPController(breeder, evaluator, values, complexity, seed=seed, options=options)
+
+
+def make_seeder(
+    config: Config, task: Task, prior: JointPrior, evaluator: Evaluator, seed: int
+) -> Seeder | None:
+    """Build the search by values, if it is asked for."""
+    section = config.semantic
+    if not section.on:
+        return None
+    if not hasattr(task, "fit_data"):
+        raise UserError(
+            f"semantic.on: true; the task {task.name!r} has no data that values could be compared "
+            "with, as regression has (a task of your own: `fit_data`); set semantic.on to false."
+        )
+    limits = SemanticLimits(
+        max_entries=section.max_entries,
+        max_lookups=section.max_lookups,
+        max_vectors=section.max_vectors,
+        max_evaluations=int(section.max_share * config.training.n_samples),
+        max_seconds=np.inf if section.max_seconds is None else section.max_seconds,
+        max_contexts=section.max_contexts,
+        max_programs=section.max_programs,
+    )
+    return Seeder(prior, evaluator, limits, seed)
 
 
 def make_stopping(config: Config, callback: Callable[[Standing], object] | None) -> Stopping:

@@ -26,9 +26,12 @@ class Standing:
     iteration : int
         Iterations done.
     n_samples : int
-        Programs sampled, repeated ones included, and offspring of GP-meld that were scored.
+        Programs sampled, repeated ones included, offspring of GP-meld that were scored, and
+        evaluations of the search by values.
     n_offspring : int
         The offspring among them.
+    n_semantic : int
+        The evaluations of the search by values among them.
     seconds : float
         Wall time since the run started.
     r_best : float
@@ -50,6 +53,7 @@ class Standing:
     best_iteration: int = 0
     success: bool = False
     n_offspring: int = 0
+    n_semantic: int = 0
 
 
 class Stopping:

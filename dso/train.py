@@ -14,7 +14,7 @@ from dso.memory import HallOfFame, ParetoFront, PriorityQueue, ScoredPrograms
 from dso.policy_optimizer import Baseline, RiskFilter
 from dso.stopping import DeadEndWatch, Standing
 from dso.streams import Stream
-from dso.train_stats import COLUMNS, GP_COLUMNS, TrainStats
+from dso.train_stats import COLUMNS, GP_COLUMNS, SEMANTIC_COLUMNS, TrainStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dso.policy import Policy
     from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
     from dso.program.program_batch import ProgramBatch
+    from dso.semantic import Seeder, Seeds
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,9 @@ class Trainer:
         way are learned from and counted too. None samples once, whatever comes.
     gp : GPController, optional
         Breeds from every batch; its best offspring join the batch, all of them count.
+    seeder : Seeder, optional
+        Searches the data before the first iteration, whose batch what it finds joins; its
+        evaluations count.
     judge : Judge, optional
         Rewards what is worth keeping on more rows of data than the search sees. Without it the
         rewards of the search are those that are kept.
@@ -119,6 +123,7 @@ class Trainer:
         max_attempts: int | None = None,
         warm_start: int | None = None,
         gp: GPController | None = None,
+        seeder: Seeder | None = None,
         judge: Judge | None = None,
         row_batches: RowBatches | None = None,
         is_success: Callable[[ProgramBatch], bool] | None = None,
@@ -140,6 +145,7 @@ class Trainer:
         self.queue = queue
         self.max_attempts = max_attempts
         self.gp = gp
+        self.seeder = seeder
         self.judge = judge
         self.row_batches = row_batches
         self.warm_start = batch_size if warm_start is None else warm_start
@@ -148,6 +154,7 @@ class Trainer:
         self.standing = Standing()
         self.best: ScoredPrograms | None = None
         self.last: Iteration | None = None
+        self.seeds: Seeds | None = None
         self.harvest: Harvest | None = None
         self._clock: float | None = None
 
@@ -162,10 +169,12 @@ class Trainer:
         start = time.perf_counter()
         self._choose_rows()
         self._fill_memory()
+        self._search()
         batch = self._sample() if override is None else override
         scores = self.evaluator.evaluate(batch.programs, self.standing.iteration, batch.on_policy)
         batch = self._with_scores(batch, scores)
         n_rows = len(batch)
+        batch, scores = self._seeded(batch, scores)
         batch, scores = self._meld(batch, scores)
         kept, quantile = self.risk_filter.select(scores.rewards, batch.programs)
         baseline = self.baseline.update(scores.rewards[kept], quantile)
@@ -247,9 +256,27 @@ class Trainer:
         """Do not count the time from here to the next step."""
         self._clock = None
 
+    def _search(self) -> None:
+        """Before the first iteration, look for what the data themselves say."""
+        self.seeds = None
+        if self.seeder is not None and self.standing.iteration == 0:
+            self.seeds = self.seeder.seeds(self.standing.iteration)
+            if len(self.seeds.batch):
+                self._remember(self._scored(self.seeds.batch, self.seeds.scores))
+
+    def _seeded(self, batch: Batch, scores: Scores) -> tuple[Batch, Scores]:
+        """Add what was found in the data, off policy."""
+        if self.seeds is None or len(self.seeds.batch) == 0:
+            return batch, scores
+        return (
+            Batch.concatenate([batch, self.seeds.batch]),
+            scores.concatenate([scores, self.seeds.scores]),
+        )
+
     def _meld(self, batch: Batch, scores: Scores) -> tuple[Batch, Scores]:
         """Add what genetic programming makes of a batch, off policy."""
-        if self.gp is None:
+        is_solved = self.seeds is not None and self.standing.success
+        if self.gp is None or is_solved:
             return batch, scores
         self._remember(self._scored(batch, scores))
         self.harvest = self.gp.step(batch, scores, self.standing.iteration, self._take_in)
@@ -313,7 +340,7 @@ class Trainer:
 
     def _writable(self, batch: Batch, is_drawn: bool) -> np.ndarray:
         """Tell which rows (B,) the policy could have written; others have no log-probability."""
-        if is_drawn and self.gp is None:
+        if is_drawn and batch.on_policy.all():
             return np.ones(len(batch), dtype=bool)
         return self.policy.prior.allowed(batch.programs)
 
@@ -362,14 +389,16 @@ class Trainer:
     def _advanced(self, n_rows: int, start: float) -> Standing:
         """Return the standing after this iteration; time between iterations counts."""
         n_offspring = 0 if self.harvest is None else self.harvest.n_offspring
+        n_semantic = 0 if self.seeds is None else self.seeds.n_evaluations
         now = time.perf_counter()
         seconds = now - (start if self._clock is None else self._clock)
         self._clock = now
         return replace(
             self.standing,
             iteration=self.standing.iteration + 1,
-            n_samples=self.standing.n_samples + n_rows + n_offspring,
+            n_samples=self.standing.n_samples + n_rows + n_offspring + n_semantic,
             n_offspring=self.standing.n_offspring + n_offspring,
+            n_semantic=self.standing.n_semantic + n_semantic,
             seconds=self.standing.seconds + seconds,
         )
 
@@ -384,9 +413,18 @@ class Trainer:
         row = {name: row[name] for name in COLUMNS}
         if self.row_batches is not None:
             row["n_rows"] = self.row_batches.n_rows
-        return row if self.gp is None else {**row, **self._gp_columns()}
+        if self.gp is not None:
+            row |= self._gp_columns()
+        if self.seeder is not None:
+            row |= self._semantic_columns()
+        return row
 
     def _gp_columns(self) -> dict[str, float]:
         harvest = self.harvest
         counts = (harvest.n_offspring, harvest.n_novel, harvest.n_refused) if harvest else (0, 0, 0)
         return dict(zip(GP_COLUMNS, counts, strict=True))
+
+    def _semantic_columns(self) -> dict[str, float]:
+        seeds = self.seeds
+        counts = (seeds.n_vectors, seeds.n_lookups) if seeds else (0, 0)
+        return dict(zip(SEMANTIC_COLUMNS, counts, strict=True))

@@ -42,6 +42,10 @@ GP_COLUMNS = ("n_offspring", "n_offspring_novel", "n_refused")
 """Further columns with GP-meld: offspring scored in this iteration (`nevals` counts them too),
 those of them never evaluated before, and tries at offspring that broke a prior."""
 
+SEMANTIC_COLUMNS = ("n_semantic_vectors", "n_semantic_lookups")
+"""Further columns with the search by values: candidates computed and looked up in this iteration
+(`nevals` counts them too)."""
+
 CATEGORIES = ("valid", "divide", "overflow", "invalid")
 """The meaning of `Scores.cause`."""
 

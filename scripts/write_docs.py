@@ -20,7 +20,6 @@ from dso.errors import UserError
 from dso.library.functions import OPERATORS, Interval, Operator
 from dso.prior.make import NOT_YET
 from dso.task.regression.benchmarks import benchmark_names, function_sets
-from dso.unavailable import OFF
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 REGION = re.compile(r"(<!-- table: (?P<name>[\w. ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -53,16 +52,9 @@ def section_table(name: str) -> str:
     for key, spec in SCHEMA["$defs"][MODELS[name]]["properties"].items():
         if spec["description"] == "Written at run time.":
             continue
-        note = "" if name == "task.control" else _availability(section, key)
         default = _default(section, key, spec) if name == section else _literal(spec)
-        rows.append((f"`{key}`", default, _allowed(spec), spec["description"] + note))
+        rows.append((f"`{key}`", default, _allowed(spec), spec["description"]))
     return _table(("Key", "Default", "May be", "Meaning"), rows)
-
-
-def _availability(section: str, key: str) -> str:
-    if (section, key) in OFF:
-        return f" {MISSING}"
-    return ""
 
 
 def _default(section: str, key: str, spec: dict) -> str:

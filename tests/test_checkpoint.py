@@ -47,6 +47,11 @@ KINDS: dict[str, dict] = {
     },
     "poly": {"task": {"function_set": ["add", "mul", "sin", "poly"]}},
     "noise": {"task": {"reward_noise": 0.1}},
+    "semantic": {
+        "semantic": {"on": True, "max_entries": 2000, "max_lookups": 10_000},
+        "gp_meld": {"run_gp_meld": True, "generations": 3, "population_size": 60},
+        "task": {"function_set": ["add", "mul", "const"], "dataset": "Nguyen-9"},
+    },
     "rows": {
         "task": {
             "batching": True,

@@ -468,21 +468,6 @@ def test_a_generation_can_be_followed(caplog):
     assert "offspring scored" in lines[0]
 
 
-@pytest.mark.parametrize(
-    ("section", "values", "name"),
-    [
-        ("semantic", {"on": True}, "semantic.on"),
-    ],
-)
-def test_what_does_not_exist_yet_is_refused_before_anything_is_written(
-    tmp_path, section, values, name
-):
-    model = DeepSymbolicOptimizer(config(tmp_path, **{section: values}))
-    with pytest.raises(UserError, match=f"{name}.*in this version"):
-        model.setup()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_constants_are_found_and_shown(tmp_path):
     model = DeepSymbolicOptimizer(
         config(

@@ -113,7 +113,7 @@ def test_more_processes_than_runs_are_said_to_be_too_many(invoke):
             "priors left no way",
         ),
         ({"prior": {"lenght": {"on": True}}}, "lenght"),
-        ({"semantic": {"on": True}}, "semantic.on"),
+        ({"semantic": {"on": True, "max_share": 2}}, "semantic.max_share"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(invoke, tmp_path, change, message):

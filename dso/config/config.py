@@ -42,7 +42,7 @@ class Config(Section):
     policy: PolicyUnion = key(Policy(), "The network that writes expressions.")
     policy_optimizer: PolicyOptimizerUnion = key(PolicyOptimizer(), "How it learns from rewards.")
     gp_meld: GPMeld = key(GPMeld(), "Genetic programming seeded by the policy's samples.")
-    semantic: Semantic = key(Semantic(), "Library of small expressions by their values.")
+    semantic: Semantic = key(Semantic(), "Search by values, before the first iteration.")
     prior: Priors = key(Priors(), "What may be written: one instance of each, or a list of them.")
     postprocess: Postprocess = key(Postprocess(), "The report at the end.")
     checkpoint: Checkpoint = key(Checkpoint(), "Saving the state of a run, and going on from it.")

@@ -381,9 +381,26 @@ class GPMeld(Section):
 
 
 class Semantic(Section):
-    """Library of small expressions by their values, searched for what is missing."""
+    """Search by values, before the first iteration."""
 
-    on: bool = key(False, "Whether to use it.")
+    on: bool = key(False, "Whether to search.")
+    max_share: Share = key(
+        0.5, "Share of training.n_samples that the search may use up: its evaluations count."
+    )
+    max_entries: Annotated[int, Field(ge=1, le=100_000_000), WHOLE] = key(
+        300_000, "Expressions in the library, about 95 bytes each; one of 30 000 is tried first."
+    )
+    max_vectors: CountOrZero = key(50_000_000, "Candidates computed.")
+    max_lookups: CountOrZero = key(200_000_000, "Look-ups in the library.")
+    max_contexts: Annotated[int, Field(ge=1, le=10_000_000), WHOLE] = key(
+        12_000, "Parts of an expression that are solved for."
+    )
+    max_programs: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
+        50, "Programs that join the first batch where nothing is exact; else there is one."
+    )
+    max_seconds: Positive | None = key(
+        None, "Wall time of the search; a run that it has cut off cannot be repeated exactly."
+    )
 
 
 class Postprocess(Section):

@@ -195,10 +195,17 @@ class GPController:
         return Harvest(*best, n_offspring, n_novel, n_refused)
 
     def _seeds(self, batch: Batch, scores: Scores, stream: Stream) -> Population:
-        """Return the batch, or a random part of the population's size, dealt out to the islands."""
+        """Return the batch, or a random part of the population's size, dealt out to the islands.
+
+        Rows that the policy did not draw are all taken where there is room for them.
+        """
         rows, size = np.arange(len(batch)), self.options.population_size
         if size < len(batch):
-            rows = np.sort(stream.generator().choice(len(batch), size, replace=False))
+            drawn, others = np.flatnonzero(batch.on_policy), np.flatnonzero(~batch.on_policy)
+            if len(others) >= size:
+                drawn, others = rows, rows[:0]
+            chosen = stream.generator().choice(drawn, size - len(others), replace=False)
+            rows = np.sort(np.concatenate([chosen, others]))
         islands = np.arange(len(rows)) % self.options.n_islands
         return self._individuals(batch[rows], scores[rows], islands.astype(np.int32))
 

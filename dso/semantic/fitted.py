@@ -10,6 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from math import isqrt
 
 import numpy as np
 
@@ -42,6 +44,8 @@ MOST_ROWS = 200
 """Rows that candidates are found on."""
 MOST_FITTED_ROWS = 1000
 """Rows that all candidates are fitted to; the best are fitted to more."""
+EVALUATIONS_PER_FIT = 100
+"""Combinations that must be allowed for one of them to be fitted."""
 N_REFITTED, MOST_REFITTED_ROWS = 60, 20_000
 COLLINEAR = 1e-9
 N_AFFINE = 400
@@ -97,6 +101,8 @@ class FittedSearch:
         Over the same values; its contexts are used.
     data : Data
     writer : Writer
+    max_evaluations : int
+        Combinations that are scored at most, or little more.
     seconds : float
         After which no further context is looked at.
     """
@@ -109,6 +115,8 @@ class FittedSearch:
         search: _core.SemanticSearch,
         data: Data,
         writer: Writer,
+        *,
+        max_evaluations: int,
         seconds: float,
     ) -> None:
         self.library, self.prior, self.values, self.search = library, prior, values, search
@@ -116,15 +124,23 @@ class FittedSearch:
         assert library.const_token is not None
         self.const = [int(library.const_token)]
         self.deadline = time.perf_counter() + seconds
+        self.max_evaluations = max_evaluations
         self.n_evaluations = 0
-        self.X, self.y = data.thinned(MOST_ROWS)
+        self.X, self.y, self.weights = data.thinned(MOST_ROWS)
 
-    def run(self) -> FittedPrograms:
-        """Return what was found, the best first."""
+    def run(self, with_regression: bool = True) -> FittedPrograms:
+        """Return what was found, the best first.
+
+        Parameters
+        ----------
+        with_regression : bool
+            Whether to look beyond matches up to scale and offset.
+        """
         exact = self._fit(list(self._affine()))
-        if len(exact.programs) and self._is_exact(exact.programs[:1]):
+        if not with_regression or (len(exact.programs) and self._is_exact(exact.programs[:1])):
             return exact
-        n_entries = min(N_ENTRIES, len(self.values))
+        # So many that their pairs in all transforms of y are about half of what is allowed.
+        n_entries = min(N_ENTRIES, isqrt(self.max_evaluations // N_TRANSFORMS), len(self.values))
         entries = self.values.programs(np.arange(n_entries))
         columns, cause, _ = execute(self.library, entries, self.X, self.data.protected)
         columns[cause != VALID] = np.nan
@@ -133,8 +149,9 @@ class FittedSearch:
         usable = np.isfinite(columns).all(axis=1) & (np.ptp(columns, axis=1) > 0)
         candidates = self._linear(contexts, np.flatnonzero(usable), columns, costs)
         candidates.sort(key=lambda candidate: candidate.score)
-        rows, starts = self._written(candidates[:N_FITTED])
-        for row, start in self._with_inner(entries, usable, columns):
+        n_fitted = self.max_evaluations // EVALUATIONS_PER_FIT
+        rows, starts = self._written(candidates[: min(N_FITTED, n_fitted)])
+        for row, start in islice(self._with_inner(entries, usable, columns), n_fitted):
             rows.append(row)
             starts.append(start)
         return self._fit_rows(rows, starts)
@@ -213,15 +230,15 @@ class FittedSearch:
         plain = np.flatnonzero(contexts.n_partners == 0)[:N_TRANSFORMS]
         with_partner = np.flatnonzero(contexts.n_partners > 0)
         few = usable[:N_CONTEXT_ENTRIES]
-        shared = Regression(columns[few], costs[few], np.ones(len(self.y)))
+        shared = Regression(columns[few], costs[few], self.weights)
         for i in (*plain, *with_partner):
-            if time.perf_counter() > self.deadline:
+            if self.n_evaluations > self.max_evaluations or time.perf_counter() > self.deadline:
                 break
             is_plain = contexts.n_partners[i] == 0
             numbers = usable if is_plain else few
             with np.errstate(all="ignore"):
                 regression = (
-                    Regression(columns[numbers], costs[numbers], contexts.weights[i])
+                    Regression(columns[numbers], costs[numbers], contexts.weights[i] * self.weights)
                     if is_plain
                     else shared
                 )
@@ -268,10 +285,10 @@ class FittedSearch:
 
     def _refitted(self, programs: ProgramBatch, most_rows: int) -> ProgramBatch:
         """Return the programs that are valid, fitted to so many rows, the best first."""
-        X, y = self.data.thinned(most_rows)
+        X, y, weights = self.data.thinned(most_rows)
         fitted, mse = _core.fit_constants(
             self.library.native, programs.tokens, programs.lengths, programs.constants, X, y,
-            protected=self.data.protected,
+            weights, protected=self.data.protected,
         )  # fmt: skip
         self.n_evaluations += len(programs)
         programs = ProgramBatch(programs.tokens, programs.lengths, fitted)

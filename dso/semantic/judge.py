@@ -33,6 +33,8 @@ class Data:
     y : (N,) float64
     sample, sample_y : (D, n), (n,)
         Some of the rows, which are asked first.
+    weights : (N,) float64 or None
+        Of the rows, in errors.
     protected : bool
     n_digits : int
         Significant digits of y, at most `FULL_DIGITS`.
@@ -42,24 +44,29 @@ class Data:
     y: np.ndarray
     sample: np.ndarray
     sample_y: np.ndarray
+    weights: np.ndarray | None
     protected: bool
     n_digits: int
 
     @staticmethod
-    def of(library: Library, X: np.ndarray, y: np.ndarray, protected: bool, seed: int) -> Data:
-        """Arrange X (N, D) and y (N,) by column."""
+    def of(
+        X: np.ndarray, y: np.ndarray, weights: np.ndarray | None, protected: bool, seed: int
+    ) -> Data:
+        """Arrange X (N, D), y and weights (N,) by column."""
         columns = np.ascontiguousarray(np.asarray(X, dtype=np.float64).T)
         y = np.ascontiguousarray(y, dtype=np.float64)
         rows = np.arange(len(y))
         if len(y) > N_SAMPLE:
             rows = Stream(seed, "semantic-sample").generator().choice(len(y), N_SAMPLE, False)
         sample = np.ascontiguousarray(columns[:, rows])
-        return Data(columns, y, sample, y[rows], protected, significant_digits(y[rows]))
+        digits = significant_digits(y[rows])
+        return Data(columns, y, sample, y[rows], weights, protected, digits)
 
-    def thinned(self, most: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return evenly chosen rows, X (D, n) and y (n,), of which there are at most so many."""
+    def thinned(self, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return at most so many rows, evenly chosen: X (D, n), y (n,) and weights (n,)."""
         rows = np.linspace(0, len(self.y) - 1, min(len(self.y), most)).astype(int)
-        return np.ascontiguousarray(self.X[:, rows]), self.y[rows]
+        weights = np.ones(len(rows)) if self.weights is None else self.weights[rows]
+        return np.ascontiguousarray(self.X[:, rows]), self.y[rows], weights
 
     @property
     def tolerance(self) -> float:
@@ -107,7 +114,7 @@ def ranked(
     """
     if not len(programs):
         return programs, np.empty(0), np.empty(0, dtype=bool)
-    mse = mean_squared_error(library, programs, data.X, data.y, None, data.protected).values
+    mse = mean_squared_error(library, programs, data.X, data.y, data.weights, data.protected).values
     scale = np.var(data.y) or np.mean(data.y**2) or 1.0
     nmse = np.where(np.isnan(mse), np.inf, mse / scale)
     values, cause, _ = execute(library, programs, data.sample, data.protected)

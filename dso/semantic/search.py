@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from dso.streams import Stream
 FIRST_ENTRIES = 30_000
 """A library of this size comes first: most of what is found at all is found with it."""
 FIRST_LOOKUPS = 1_500_000
+SOLVED_LOOKUPS = 300_000
+VECTORS_PER_ENTRY, VECTORS_PER_CONTEXT = 4, 6
+"""More than it takes, as a rule, to make one."""
 BITS = 18
 MOST_HITS = 64
 FIRST_PARTNERS, SECOND_PARTNERS = 2000, 60
@@ -41,17 +45,21 @@ class SemanticLimits:
     max_lookups : int
     max_vectors : int
         Candidates computed.
+    max_evaluations : int
+        Look-ups and vectors together.
     max_seconds : float
+        The only limit that results depend on in a way that cannot be repeated.
     max_contexts : int
         Parts of an expression that are solved for.
     max_programs : int
-        Candidates with fitted constants that are returned.
+        That are returned.
     """
 
     max_entries: int = 300_000
     max_lookups: int = 200_000_000
     max_vectors: int = 50_000_000
-    max_seconds: float = 10.0
+    max_evaluations: int = 2**62
+    max_seconds: float = math.inf
     max_contexts: int = 12_000
     max_programs: int = 50
 
@@ -74,7 +82,7 @@ class SemanticResult:
     n_bytes : int
         Of the largest library.
     seconds : float
-    stopped_by : {"exact", "lookups", "vectors", "seconds", "exhausted"}
+    stopped_by : {"exact", "lookups", "seconds", "exhausted"}
     """
 
     programs: ProgramBatch
@@ -102,6 +110,8 @@ class SemanticSearch:
         What every program that is returned obeys.
     X : (N, D) float64
     y : (N,) float64
+    weights : (N,) float64, optional
+        Of the rows, in errors; what is exact is so on every row.
     limits : SemanticLimits, optional
     protected : bool
         Whether programs are executed in protected mode.
@@ -116,6 +126,7 @@ class SemanticSearch:
         X: np.ndarray,
         y: np.ndarray,
         *,
+        weights: np.ndarray | None = None,
         limits: SemanticLimits | None = None,
         protected: bool = False,
         seed: int = 0,
@@ -123,7 +134,7 @@ class SemanticSearch:
         self.library = library
         self.prior = prior
         self.limits = limits or SemanticLimits()
-        self.data = Data.of(library, X, y, protected, seed)
+        self.data = Data.of(X, y, weights, protected, seed)
         self.writer = Writer(library, self.data.X, protected)
         self.seed = seed
         self.n_vectors = self.n_lookups = self.n_bytes = 0
@@ -140,21 +151,27 @@ class SemanticSearch:
     def _search(self) -> tuple[list[ProgramBatch], str]:
         found: list[ProgramBatch] = []
         stopped_by = "exhausted"
+        if not self._stages():
+            return found, "lookups"
         generator = Stream(self.seed, "semantic").generator()
         rows = choose_key_rows(self.data.X, self.data.y, generator)
         rational = self._allowed(find_rational(self.data, self.writer))
         if len(rational):
             found.append(rational)
-        for max_entries in self._stages():
+        for stage, max_entries in enumerate(self._stages()):
+            if stage and self._evaluations_left() < VECTORS_PER_ENTRY * max_entries:
+                break
             values = self.make_library(rows, max_entries)
-            left = self.limits.max_lookups - self.n_lookups
-            is_last = max_entries == self.limits.max_entries
             search = self._make_search(values)
-            hits, stopped_by = self._join(search, left if is_last else min(FIRST_LOOKUPS, left))
+            lookups = self._lookups(max_entries)
+            if self._is_solved(found):  # all that is left to find is a shorter one
+                lookups = min(lookups, SOLVED_LOOKUPS)
+            hits, stopped_by = self._join(search, lookups)
             if len(hits):
                 found.append(hits)
             if not self._is_solved(found) and self.library.const_token is not None:
-                found.append(self._fitted(values, search))
+                # The cheapest entries, which regression goes by, are those of any library.
+                found.append(self._fitted(values, search, with_regression=stage == 0))
             if self._is_solved(found):
                 stopped_by = "exact"
                 break
@@ -172,7 +189,7 @@ class SemanticSearch:
             rows,
             bits=min(BITS, self.data.digits_bits),
             max_entries=max_entries,
-            max_vectors=max(0, self.limits.max_vectors - self.n_vectors),
+            max_vectors=self._vectors_left(),
             max_seconds=self._seconds_left(),
             protected=self.data.protected,
         )
@@ -181,8 +198,25 @@ class SemanticSearch:
         return values
 
     def _stages(self) -> list[int]:
+        """Return the sizes of the libraries to try, as far as the evaluations allow any."""
         largest = self.limits.max_entries
-        return [FIRST_ENTRIES, largest] if largest > 3 * FIRST_ENTRIES else [largest]
+        first = min(FIRST_ENTRIES, self._evaluations_left() // VECTORS_PER_ENTRY)
+        stages = [first, largest] if largest > 3 * FIRST_ENTRIES else [min(first, largest)]
+        return stages if first else []
+
+    def _lookups(self, max_entries: int) -> int:
+        """Return how many look-ups a library of this size is for."""
+        left = self._evaluations_left()
+        if self.library.const_token is not None:
+            left //= 2  # the fits want their part
+        left = min(left, max(0, self.limits.max_lookups - self.n_lookups))
+        return left if max_entries == self.limits.max_entries else min(left, FIRST_LOOKUPS)
+
+    def _evaluations_left(self) -> int:
+        return max(0, self.limits.max_evaluations - self.n_vectors - self.n_lookups)
+
+    def _vectors_left(self) -> int:
+        return min(self._evaluations_left(), max(0, self.limits.max_vectors - self.n_vectors))
 
     def _seconds_left(self) -> float:
         return max(0.0, self.limits.max_seconds - (time.perf_counter() - self._start))
@@ -200,7 +234,9 @@ class SemanticSearch:
             data.y,
             data.protected,
             data.tolerance,
-            max_contexts=self.limits.max_contexts,
+            max_contexts=min(
+                self.limits.max_contexts, 1 + self._vectors_left() // VECTORS_PER_CONTEXT
+            ),
             first_partners=FIRST_PARTNERS,
             second_partners=SECOND_PARTNERS,
             max_cost=MOST_CONTEXT_COST,
@@ -208,11 +244,20 @@ class SemanticSearch:
         self.n_vectors += search.n_vectors
         return search
 
-    def _fitted(self, values: ValueLibrary, search: _core.SemanticSearch) -> ProgramBatch:
+    def _fitted(
+        self, values: ValueLibrary, search: _core.SemanticSearch, with_regression: bool
+    ) -> ProgramBatch:
         """Return programs with fitted constants, the most promising of them."""
         fitted = FittedSearch(
-            self.library, self.prior, values, search, self.data, self.writer, self._seconds_left()
-        ).run()
+            self.library,
+            self.prior,
+            values,
+            search,
+            self.data,
+            self.writer,
+            max_evaluations=self._vectors_left(),
+            seconds=self._seconds_left(),
+        ).run(with_regression)
         self.n_vectors += fitted.n_evaluations
         return fitted.programs[: self.limits.max_programs]
 
@@ -242,10 +287,11 @@ class SemanticSearch:
         programs = ProgramBatch.concatenate(found) if found else ProgramBatch.from_rows([])
         programs = programs[np.unique(programs.keys(), return_index=True)[1]]
         programs, nmse, matches = ranked(self.library, programs, self.data)
+        kept = slice(self.limits.max_programs)
         return SemanticResult(
-            programs,
-            nmse,
-            matches & is_enough_evidence(self.data),
+            programs[kept],
+            nmse[kept],
+            matches[kept] & is_enough_evidence(self.data),
             self.n_vectors,
             self.n_lookups,
             self.n_bytes,

@@ -129,7 +129,16 @@ COMMON = {
         "restart_after": None,
         "probe_size": 8,
     },
-    "semantic": {"on": False},
+    "semantic": {
+        "on": False,
+        "max_share": 0.5,
+        "max_entries": 300_000,
+        "max_vectors": 50_000_000,
+        "max_lookups": 200_000_000,
+        "max_contexts": 12_000,
+        "max_programs": 50,
+        "max_seconds": None,
+    },
     "prior": {
         "count_constraints": False,
         "relational": {"on": False, "targets": [], "effectors": [], "relationship": None},
@@ -280,6 +289,11 @@ def test_the_gp_preset_is_the_documented_one() -> None:
         "prior.repeat.max_": 6,
         "prior.domain_range.on": True,
     }
+
+
+def test_the_best_preset_is_the_gp_preset_with_the_search_by_values() -> None:
+    best, gp = load_config("config_regression_best.json"), load_config("config_regression_gp.json")
+    assert differences(best, gp) == {"training.n_samples": 20_000_000, "semantic.on": True}
 
 
 def script(name: str) -> ModuleType:

@@ -53,7 +53,10 @@ def test_it_runs(name: str) -> None:
     assert 0 < result["r"] <= 1
 
 
-@pytest.mark.parametrize("path", ["examples/regression/Nguyen-2-GPmeld", "config_regression_gp"])
+@pytest.mark.parametrize(
+    "path",
+    ["examples/regression/Nguyen-2-GPmeld", "config_regression_gp", "config_regression_best"],
+)
 def test_it_runs_with_genetic_programming(path: str) -> None:
     config = load_config(EXAMPLES.parent / f"{path}.json")
     config["training"].update(n_samples=20_000, verbose=False)

@@ -1,0 +1,101 @@
+"""Seeder: what the search by values finds in a run's data, rewarded as the run rewards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dso.batch import Batch
+from dso.semantic.search import SemanticLimits, SemanticResult, SemanticSearch
+from dso.streams import Stream
+
+if TYPE_CHECKING:
+    from dso.evaluation import Evaluator, Scores
+    from dso.prior import JointPrior
+
+MOST_ROWS = 20_000
+"""Rows of data that are searched by; rewards are on all that the evaluator has."""
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """What one search has found, and what it has cost.
+
+    Attributes
+    ----------
+    batch : Batch
+        Off policy, with rewards; the best first. May have no rows.
+    scores : Scores
+        Of the same rows.
+    n_vectors : int
+        Candidates computed, those of the batch among them.
+    n_lookups : int
+    """
+
+    batch: Batch
+    scores: Scores
+    n_vectors: int
+    n_lookups: int
+
+    @property
+    def n_evaluations(self) -> int:
+        """Vectors computed and looked up."""
+        return self.n_vectors + self.n_lookups
+
+
+class Seeder:
+    """Searches the data of an evaluator's task by values.
+
+    Parameters
+    ----------
+    prior : JointPrior
+        What every program that is found obeys.
+    evaluator : Evaluator
+        Of a task with `fit_data`: rows with `columns` (D, N), `y` (N,), `weights` (N,) or None, and
+        `protected`.
+    limits : SemanticLimits
+    seed : int
+    """
+
+    def __init__(
+        self, prior: JointPrior, evaluator: Evaluator, limits: SemanticLimits, seed: int
+    ) -> None:
+        self.prior = prior
+        self.evaluator = evaluator
+        self.limits = limits
+        self.seed = seed
+
+    def seeds(self, iteration: int) -> Seeds:
+        """Search, and reward what was found.
+
+        Of programs that are exact only the first is taken: it is defined in most places, and the
+        shortest of those, while rewards of exact programs differ by rounding alone.
+        """
+        result = self._search()
+        n_exact = np.count_nonzero(result.is_exact)
+        programs = result.programs[:1] if n_exact else result.programs
+        off_policy = np.zeros(len(programs), dtype=bool)
+        bare = replace(programs, constants=np.empty((len(programs), 0)))
+        scores = self.evaluator.evaluate(bare, iteration, off_policy, programs.constants)
+        programs = replace(programs, constants=scores.constants)
+        batch = Batch(programs, off_policy).with_rewards(scores.rewards)
+        return Seeds(batch, scores, result.n_vectors + len(programs), result.n_lookups)
+
+    def _search(self) -> SemanticResult:
+        data = self.evaluator.task.fit_data
+        rows = np.arange(len(data.y))
+        if len(data.y) > MOST_ROWS:
+            generator = Stream(self.seed, "semantic rows").generator()
+            rows = np.sort(generator.choice(len(data.y), MOST_ROWS, replace=False))
+        return SemanticSearch(
+            self.evaluator.library,
+            self.prior,
+            data.columns[:, rows].T,
+            data.y[rows],
+            weights=None if data.weights is None else data.weights[rows],
+            limits=self.limits,
+            protected=data.protected,
+            seed=self.seed,
+        ).run()
