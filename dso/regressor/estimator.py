@@ -52,9 +52,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     maxsize : int, optional
         Most tokens in an equation; 30 without `config`.
     niterations : int, optional
-        Batches of expressions.
+        Batches of expressions, each with what genetic programming makes of it.
     n_samples, max_evals : int, optional
-        Expressions; the budget is the least of these three, 300 000 without `config`.
+        Expressions looked at; the budget is the least of these three, 600 000 without `config`.
     timeout_in_seconds : float, optional
         Limit of the wall time for each target. A run that it ends is not reproducible.
     early_stop_condition : float or callable, optional
@@ -307,6 +307,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 search.config["training"] = config["training"]
             done = list(self._targets)
             found = search.run(
+                n_iterations=self.niterations,
                 early_stop=self.early_stop_condition,
                 callback=self.callback,
                 write=None if writer is None else lambda found: writer([*done, found]),
