@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,36 @@ class LogEval:
                 plot().savefig(path, dpi=150)
                 saved.append(path)
         return saved
+
+
+def report_lines(path: str | Path, show_count: int, save_plots: bool) -> Iterator[str]:
+    """Yield what the command line says of a folder when its runs have ended.
+
+    Parameters
+    ----------
+    path : str or Path
+    show_count : int
+        Rows of the halls of fame and of the front; 0 for neither.
+    save_plots : bool
+        Save the plots too; a line says so where matplotlib is missing.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder.
+    OSError
+        If a plot cannot be written.
+    """
+    evaluation, shows = LogEval(path), show_count > 0
+    yield from evaluation.lines(show_count=show_count, show_hof=shows, show_pf=shows)
+    if save_plots:
+        yield from _saved_or_missing(evaluation)
+
+
+def _saved_or_missing(evaluation: LogEval) -> list[str]:
+    if find_spec("matplotlib") is None:
+        return ["Plots are not saved: matplotlib is not installed."]
+    return [f"Plot saved as {path}" for path in evaluation.save_plots()]
 
 
 def _block(title: str, lines: Any) -> Iterator[str]:

@@ -18,6 +18,7 @@ from dso.batch_table import BatchTable
 from dso.config import load_config, read_source, validate
 from dso.disk import Guard, write_text
 from dso.errors import UserError
+from dso.logeval import report_lines
 from dso.run_folder import RunFolder, write_rows
 from dso.stopping import INTERRUPT
 from dso.sweep import (
@@ -276,10 +277,23 @@ def run_all(
     else:
         with Guard()(root):
             write_rows(root / "summary.csv", overview(root))
+    _postprocess(jobs, outcomes)
     errors = sum(outcome.error is not None for outcome in outcomes)
     if errors:
         click.echo(f"{errors} of {len(jobs)} run(s) failed.", err=True)
     return {outcome.stop_reason for outcome in outcomes}
+
+
+def _postprocess(jobs: list[Job], outcomes: list[Outcome]) -> None:
+    """Say of each run folder what its runs found, as its section postprocess asks."""
+    sections = {job.number: job.config["postprocess"] for job in jobs}
+    wanted = {one.save_path: sections[one.number] for one in outcomes if one.save_path is not None}
+    for folder, section in wanted.items():
+        try:
+            for line in report_lines(folder, section["show_count"], section["save_plots"]):
+                click.echo(line)
+        except (UserError, OSError) as error:  # the results are there; only their report is not
+            logger.warning("postprocess: %s", error)
 
 
 def _write_homeless_errors(outcomes: list[Outcome]) -> None:

@@ -29,6 +29,7 @@ BASE = {
     "task": {"task_type": "regression", "dataset": "Nguyen-5"},
     "training": {"n_samples": 8000, "batch_size": 100, "early_stopping": False},
     "checkpoint": {"save_freq": 1, "units": "iterations"},
+    "postprocess": {"save_plots": False},
 }
 EVERYTHING = {
     "save_all_iterations": True,

@@ -1,6 +1,7 @@
 """The command line."""
 
 import csv
+import importlib.util
 import json
 import os
 import shutil
@@ -33,6 +34,7 @@ def invoke(tmp_path, monkeypatch):
 SMALL = {
     "task": {"task_type": "regression", "dataset": "Nguyen-5"},
     "training": {"n_samples": 200, "batch_size": 100},
+    "postprocess": {"save_plots": False},
 }
 
 
@@ -53,6 +55,31 @@ def test_runs_share_a_folder_and_count_seeds_upwards(invoke, tmp_path):
     assert (tmp_path / "logs" / "e" / "dso_Nguyen-5_4.csv").exists()
     written = json.loads((tmp_path / "logs" / "e" / "config.json").read_text())
     assert written["experiment"]["seed"] == 3
+
+
+def test_it_ends_with_a_report(invoke, tmp_path):
+    section = {"postprocess": {"show_count": 2, "save_plots": True}}
+    (tmp_path / "two.json").write_text(json.dumps(SMALL | section))
+    outcome = invoke("two.json", "--runs", "2", "--exp_name", "e")
+    assert outcome.exit_code == 0, outcome.output
+    lines = outcome.output.splitlines()
+    assert "Success rate         : 0.000 (0 of 2)" in lines
+    (start,) = (i for i, line in enumerate(lines) if line == "== HALL OF FAME (best 2) ==")
+    assert lines[start + 1].startswith("  0: S=")
+    assert lines[start + 3] == ""
+    plots = list((tmp_path / "logs" / "e").glob("*_plot_*.png"))
+    has_matplotlib = importlib.util.find_spec("matplotlib") is not None
+    assert bool(plots) == has_matplotlib
+    assert ("matplotlib is not installed" in outcome.output) != has_matplotlib
+
+
+def test_a_report_may_be_left_out(invoke, tmp_path):
+    section = {"postprocess": {"show_count": 0, "save_plots": False}}
+    (tmp_path / "none.json").write_text(json.dumps(SMALL | section))
+    outcome = invoke("none.json", "--exp_name", "e")
+    assert "HALL OF FAME" not in outcome.output
+    assert "Plot" not in outcome.output
+    assert not list((tmp_path / "logs" / "e").glob("*.png"))
 
 
 def test_the_folder_is_named_for_task_and_time(invoke, tmp_path):

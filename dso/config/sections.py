@@ -406,8 +406,8 @@ class Semantic(Section):
 class Postprocess(Section):
     """The report at the end of the command line's runs."""
 
-    show_count: CountOrZero = key(5, "Rows of the best programs to print; has no effect yet.")
-    save_plots: bool = key(True, "Save plots of the best programs; has no effect yet.")
+    show_count: CountOrZero = key(5, "Rows of hall of fame and front to print; 0 for none.")
+    save_plots: bool = key(True, "Save plots of both, where matplotlib is installed.")
 
 
 class Checkpoint(Section):

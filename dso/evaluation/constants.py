@@ -424,6 +424,8 @@ def with_ones(library: Library, programs: ProgramBatch) -> ProgramBatch:
 def widened(constants: np.ndarray, n_slots: int) -> np.ndarray:
     """Return constants (B, K) cut to or filled with NaN up to (B, n_slots)."""
     missing = max(0, n_slots - constants.shape[1])
+    if missing == 0:
+        return constants[:, :n_slots].copy()
     return np.pad(constants[:, :n_slots], ((0, 0), (0, missing)), constant_values=np.nan)
 
 

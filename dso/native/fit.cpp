@@ -117,7 +117,7 @@ void DifferentiableProgram::sweep(size_t row, size_t n) {
                        n);
         else
             chain(step->op, upstream, source(step->a, row), source(step->b, row),
-                  registers_ + step->target * kTile, down[0], down[1], n);
+                  register_at(step->target), down[0], down[1], n);
     }
 }
 

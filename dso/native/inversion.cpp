@@ -154,7 +154,7 @@ void HoledProgram::wanted(size_t row, size_t n, const double* y, double* out) {
 }
 
 void HoledProgram::fill_hole(const double* hole, size_t row, size_t n) {
-    double* values = registers_ + hole_ * kTile;
+    double* values = register_at(hole_);
     std::copy(hole + row, hole + row + n, values);
     const bool is_finite =
         std::all_of(values, values + n, [](double value) { return std::isfinite(value); });

@@ -112,7 +112,7 @@ double PolynomialProgram::linearise(const double* constants, const double* value
     cause_ = Cause::valid;
     for (size_t row = 0; row < n_padded; row += kTile) {
         const size_t n = std::min(kTile, n_padded - row);
-        std::copy(values + row, values + row + n, registers_ + polynomial * kTile);
+        std::copy(values + row, values + row + n, register_at(polynomial));
         run_tile(row, n, false);
         if (cause_ != Cause::valid) return kInfinity;
         const double* prediction = source(result_, row);

@@ -27,12 +27,15 @@ inline uint64_t mix64(uint64_t x) {  // the finaliser of splitmix64
 // Identity of a token sequence; four tokens per round.
 inline uint64_t hash_tokens(const int16_t* tokens, int32_t length) {
     uint64_t hash = 0x9e3779b97f4a7c15ull * (static_cast<uint64_t>(length) + 1);
-    for (int32_t i = 0; i < length; i += 4) {
-        uint64_t word = 0;
-        for (int32_t j = i; j < length && j < i + 4; ++j)
-            word = (word << 16) | static_cast<uint16_t>(tokens[j]);
-        hash = mix64(hash ^ word) + 0x9e3779b97f4a7c15ull;
-    }
+    const auto token = [tokens](int32_t i) { return uint64_t{static_cast<uint16_t>(tokens[i])}; };
+    const auto add = [&hash](uint64_t word) { hash = mix64(hash ^ word) + 0x9e3779b97f4a7c15ull; };
+    int32_t i = 0;
+    for (; i + 4 <= length; i += 4)
+        add(token(i) << 48 | token(i + 1) << 32 | token(i + 2) << 16 | token(i + 3));
+    if (i == length) return hash;
+    uint64_t rest = 0;
+    for (; i < length; ++i) rest = rest << 16 | token(i);
+    add(rest);
     return hash;
 }
 

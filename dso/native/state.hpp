@@ -241,7 +241,14 @@ inline void TraversalState::push(int token) {
     ++n_chosen_, n_open_ += arity - 1, size_ += cost, last_ = token;
     if (arity > 0) {
         const int room = rules.costs.empty() ? kUnlimited : room_of_next(top()) - cost;
-        frames_.push_back({token, 0, arity, kEmpty, kEmpty, ancestors_below(token), cost, room});
+        const uint64_t ancestors = ancestors_below(token);
+        // Field by field: a frame made elsewhere would be copied before its parts have arrived.
+        Frame& frame = frames_.emplace_back();
+        frame.parent = token;
+        frame.slots_left = arity;
+        frame.ancestors = ancestors;
+        frame.size = cost;
+        frame.room = room;
         return;
     }
     complete(token, cost);

@@ -56,65 +56,113 @@ void check_programs(const Library& library, const ProgramView& programs, size_t 
 }
 
 Machine::Machine(const Library& library, const Columns& data, bool is_protected, Values values)
-    : library_(library), data_(data), is_protected_(is_protected), values_(values) {}
+    : library_(library),
+      data_(data),
+      is_protected_(is_protected),
+      values_(values),
+      stride_(std::min(kTile, data.n_padded())) {}
 
-int32_t Machine::take_register() {
-    if (free_.empty()) return n_registers_++;
-    const int32_t index = free_.back();
-    free_.pop_back();
-    return index;
-}
+// The stacks of one compilation. What is pushed is written field by field where it belongs: a
+// structure made elsewhere would be copied before its parts have arrived.
+struct Machine::Compiler {
+    Compiler(Machine& machine, size_t length)
+        : library(machine.library_), data(machine.data_), values(machine.values_) {
+        const auto reserve = [](auto& stack, size_t size) {
+            if (stack.size() < size) stack.resize(size);
+        };
+        reserve(machine.operands_, length);
+        reserve(machine.free_, length);
+        reserve(machine.open_, length);
+        machine.code_.resize(length);
+        operand = machine.operands_.data();
+        free_register = first_free = machine.free_.data();
+        open = machine.open_.data();
+        step = machine.code_.data();
+    }
 
-// Append the instruction of a token whose operands are on the stack.
-int32_t Machine::emit(int16_t token, int32_t position, const double* constants,
-                      size_t n_constants) {
-    Instruction step{library_.opcodes[token], position, 0, 0, 0, library_.operands[token],
-                     library_.values[token]};
-    if (step.op == Op::input) {
-        if (!data_.is_finite(step.column)) {
-            step.target = step.a = step.column;
-            code_.push_back(step);
+    int32_t take_register() {
+        return free_register == first_free ? n_registers++ : *--free_register;
+    }
+    void release(int32_t index) {
+        if (index < 0 && values == Values::reused) *free_register++ = ~index;
+    }
+
+    // Appends the instruction of a token whose operands are on the stack, and pushes its result.
+    DSO_INLINE void emit(int32_t token, int32_t position, const double* constants,
+                         size_t n_constants) {
+        const Op op = library.opcodes[token];
+        const int32_t column = library.operands[token];
+        if (op == Op::input) {
+            if (!data.is_finite(column))
+                write(op, position, column, column, 0, column, library.values[token]);
+            *operand++ = column;
+            return;
         }
-        return step.column;
+        if (op == Op::constant) {
+            // A number that was never set stands at 1, where every fit starts.
+            const auto slot = static_cast<size_t>(next_constant);
+            const bool is_set = slot < n_constants && !std::isnan(constants[slot]);
+            const int32_t target = take_register();
+            write(op, position, target, 0, 0, next_constant++, is_set ? constants[slot] : 1.0);
+            *operand++ = ~target;
+            return;
+        }
+        const int32_t arity = library.arities[token];
+        const int32_t b = arity == 2 ? *--operand : 0;
+        const int32_t a = arity >= 1 ? *--operand : 0;
+        const int32_t target = take_register();
+        if (arity == 2) release(b);
+        if (arity >= 1) release(a);
+        write(op, position, target, a, b, column, library.values[token]);
+        *operand++ = ~target;
     }
-    if (step.op == Op::constant) {
-        // A number that was never set stands at 1, where every fit starts.
-        step.column = next_constant_;
-        const auto slot = static_cast<size_t>(next_constant_++);
-        step.value = slot < n_constants && !std::isnan(constants[slot]) ? constants[slot] : 1.0;
+
+    void write(Op op, int32_t position, int32_t target, int32_t a, int32_t b, int32_t column,
+               double value) {
+        step->op = op;
+        step->position = position;
+        step->target = target;
+        step->a = a;
+        step->b = b;
+        step->column = column;
+        step->value = value;
+        ++step;
     }
-    const int32_t arity = library_.arities[token];
-    if (arity == 2) step.b = pop();
-    if (arity >= 1) step.a = pop();
-    step.target = take_register();
-    if (arity == 2) release(step.b);
-    if (arity >= 1) release(step.a);
-    code_.push_back(step);
-    return ~step.target;
-}
+
+    const Library& library;
+    const Columns& data;
+    const Values values;
+    int32_t *operand, *free_register, *first_free;
+    Open* open;
+    Instruction* step;
+    int32_t n_registers = 0, next_constant = 0;
+};
 
 void Machine::compile(const int16_t* tokens, int32_t length, const double* constants,
                       size_t n_constants) {
-    code_.clear();
-    operands_.clear();
-    free_.clear();
-    open_.clear();
-    n_registers_ = next_constant_ = 0;
+    Compiler to(*this, static_cast<size_t>(length));
+    Open* const bottom = to.open;
+    Open* top = bottom;
     for (int32_t t = 0; t < length; ++t) {
-        const int32_t arity = library_.arities[tokens[t]];
+        const int32_t token = tokens[t], arity = library_.arities[token];
         if (arity > 0) {
-            open_.push_back({tokens[t], t, arity});
+            top->token = token;
+            top->position = t;
+            top->missing = arity;
+            ++top;
             continue;
         }
-        operands_.push_back(emit(tokens[t], t, constants, n_constants));
-        while (!open_.empty() && --open_.back().missing == 0) {
-            const Open node = open_.back();
-            open_.pop_back();
-            operands_.push_back(emit(node.token, node.position, constants, n_constants));
+        to.emit(token, t, constants, n_constants);
+        while (top != bottom && --top[-1].missing == 0) {
+            --top;
+            to.emit(top->token, top->position, constants, n_constants);
         }
     }
-    result_ = operands_.back();
-    storage_.reserve(n_registers_ * kTile);
+    code_.resize(to.step - code_.data());
+    result_ = to.operand[-1];
+    n_registers_ = to.n_registers;
+    next_constant_ = to.next_constant;
+    storage_.reserve(n_registers_ * stride_);
     registers_ = storage_.data();
 }
 
@@ -182,7 +230,7 @@ void Machine::run_tile(size_t row, size_t n, bool all_rows) {
         const Instruction& step = code_[index];
         const double* a = source(step.a, row);
         const double* b = source(step.b, row);
-        double* out = registers_ + step.target * kTile;
+        double* out = register_at(step.target);
         bool bad = false;
         switch (step.op) {
             DSO_BINARY_KERNELS(BINARY)

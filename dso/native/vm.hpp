@@ -105,35 +105,31 @@ class Machine {
     void run_tile(size_t row, size_t n, bool all_rows);
     void fail(size_t index, size_t row, size_t n);
     const double* source(int32_t index, size_t row) const {
-        return index >= 0 ? data_.column(index) + row : registers_ + ~index * kTile;
+        return index >= 0 ? data_.column(index) + row : register_at(~index);
     }
-    int32_t emit(int16_t token, int32_t position, const double* constants, size_t n_constants);
-    int32_t take_register();
-    void release(int32_t index) {
-        if (index < 0 && values_ == Values::reused) free_.push_back(~index);
-    }
-    int32_t pop() {
-        const int32_t top = operands_.back();
-        operands_.pop_back();
-        return top;
-    }
+    double* register_at(int32_t index) const { return registers_ + index * stride_; }
 
     const Library& library_;
     const Columns& data_;
     const bool is_protected_;
     const Values values_;
+    // Rows of a register: few where the data are few, so that registers do not get in each other's
+    // way in the cache.
+    const size_t stride_;
     std::vector<Instruction> code_;
-    std::vector<int32_t> operands_, free_;
-    struct Open {
-        int16_t token;
-        int32_t position, missing;
-    };
-    std::vector<Open> open_;
     int32_t n_registers_ = 0, result_ = 0, next_constant_ = 0;
     Buffer storage_;
     double* registers_ = nullptr;
     int32_t first_failure_ = 0;
     Cause cause_ = Cause::valid;
+
+   private:
+    struct Compiler;
+    struct Open {
+        int32_t token, position, missing;
+    };
+    std::vector<int32_t> operands_, free_;  // stacks of the compiler
+    std::vector<Open> open_;
 };
 
 // Refuse programs that the machine cannot run, naming the first. Whoever knows what to put in the

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dso.library import Library
 from dso.program import ProgramBatch, execute, mean_squared_error
-from dso.program.execute import VALID
+from dso.program.execute import VALID, Polynomials
 from dso.streams import Stream
+
+if TYPE_CHECKING:
+    from dso.task.regression.polynomial_fitter import PolynomialFitter
 
 FULL_DIGITS = 13
 LEAST_DIGITS = 4
@@ -38,6 +42,8 @@ class Data:
     protected : bool
     n_digits : int
         Significant digits of y, at most `FULL_DIGITS`.
+    polynomials : PolynomialFitter or None
+        What fits a `poly` to the rows, where the library has one.
     """
 
     X: np.ndarray
@@ -47,6 +53,7 @@ class Data:
     weights: np.ndarray | None
     protected: bool
     n_digits: int
+    polynomials: PolynomialFitter | None = None
 
     @staticmethod
     def of(
@@ -114,15 +121,18 @@ def ranked(
     """
     if not len(programs):
         return programs, np.empty(0), np.empty(0, dtype=bool)
-    mse = mean_squared_error(library, programs, data.X, data.y, data.weights, data.protected).values
+    fitted = None if data.polynomials is None else data.polynomials.polynomials(programs)
+    mse = mean_squared_error(
+        library, programs, data.X, data.y, data.weights, data.protected, 1, fitted
+    ).values
     scale = np.var(data.y) or np.mean(data.y**2) or 1.0
     nmse = np.where(np.isnan(mse), np.inf, mse / scale)
-    values, cause, _ = execute(library, programs, data.sample, data.protected)
+    values, cause, _ = execute(library, programs, data.sample, data.protected, 1, fitted)
     limit = data.tolerance * (np.abs(data.sample_y) + 0.01 * np.abs(data.y).max())
     matches = (cause == VALID) & (np.abs(values - data.sample_y) <= limit).all(axis=1)
     matches &= np.sqrt(nmse * scale) <= data.tolerance * np.sqrt(np.mean(data.y**2)) * 2
     error = np.where(matches, -np.inf, score(programs, mse, data.y))
-    order = np.lexsort((programs.lengths, n_unsafe(library, programs, data), error))
+    order = np.lexsort((programs.lengths, n_unsafe(library, programs, data, fitted), error))
     return programs[order], nmse[order], matches[order]
 
 
@@ -142,8 +152,10 @@ def score(programs: ProgramBatch, mse: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(mse), bits, np.inf)
 
 
-def n_unsafe(library: Library, programs: ProgramBatch, data: Data) -> np.ndarray:
-    """Return on how many probes each program is invalid, (B,).
+def n_unsafe(
+    library: Library, programs: ProgramBatch, data: Data, fitted: Polynomials
+) -> np.ndarray:
+    """Return on how many probes each program is invalid, (B,), with what stands for its `poly`.
 
     Probes lie between the least and greatest values of the inputs; among them are those where
     removable singularities usually are, which random points never touch.
@@ -158,6 +170,7 @@ def n_unsafe(library: Library, programs: ProgramBatch, data: Data) -> np.ndarray
             probes[d, 4 + 4 * d + k] = special
     bad = np.empty(len(programs), dtype=np.int64)
     for b in range(len(programs)):
-        values, _, _ = execute(library, programs[b : b + 1], probes, True)
+        polynomials = None if fitted is None else fitted[b : b + 1]
+        values, _, _ = execute(library, programs[b : b + 1], probes, True, 1, polynomials)
         bad[b] = (~np.isfinite(values[0])).sum()
     return bad

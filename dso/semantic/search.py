@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +17,14 @@ from dso.program import ProgramBatch
 from dso.semantic.fitted import FittedSearch
 from dso.semantic.judge import Data, is_enough_evidence, ranked
 from dso.semantic.key_rows import choose_key_rows
+from dso.semantic.polynomials import PolynomialSearch
 from dso.semantic.rational import find_rational
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Writer
 from dso.streams import Stream
+
+if TYPE_CHECKING:
+    from dso.task.regression.polynomial_fitter import PolynomialFitter
 
 FIRST_ENTRIES = 30_000
 """A library of this size comes first: most of what is found at all is found with it."""
@@ -115,6 +120,8 @@ class SemanticSearch:
     limits : SemanticLimits, optional
     protected : bool
         Whether programs are executed in protected mode.
+    polynomials : PolynomialFitter, optional
+        Of the same rows, or of more; without it `poly` takes no part.
     seed : int
         Of the choice of key rows.
     """
@@ -129,12 +136,13 @@ class SemanticSearch:
         weights: np.ndarray | None = None,
         limits: SemanticLimits | None = None,
         protected: bool = False,
+        polynomials: PolynomialFitter | None = None,
         seed: int = 0,
     ) -> None:
         self.library = library
         self.prior = prior
         self.limits = limits or SemanticLimits()
-        self.data = Data.of(X, y, weights, protected, seed)
+        self.data = replace(Data.of(X, y, weights, protected, seed), polynomials=polynomials)
         self.writer = Writer(library, self.data.X, protected)
         self.seed = seed
         self.n_vectors = self.n_lookups = self.n_bytes = 0
@@ -169,6 +177,8 @@ class SemanticSearch:
             hits, stopped_by = self._join(search, lookups)
             if len(hits):
                 found.append(hits)
+            if not self._is_solved(found) and self.data.polynomials is not None and stage == 0:
+                found.append(self._with_polynomial(values))
             if not self._is_solved(found) and self.library.const_token is not None:
                 # The cheapest entries, which regression goes by, are those of any library.
                 found.append(self._fitted(values, search, with_regression=stage == 0))
@@ -207,7 +217,7 @@ class SemanticSearch:
     def _lookups(self, max_entries: int) -> int:
         """Return how many look-ups a library of this size is for."""
         left = self._evaluations_left()
-        if self.library.const_token is not None:
+        if self.library.const_token is not None or self.data.polynomials is not None:
             left //= 2  # the fits want their part
         left = min(left, max(0, self.limits.max_lookups - self.n_lookups))
         return left if max_entries == self.limits.max_entries else min(left, FIRST_LOOKUPS)
@@ -260,6 +270,20 @@ class SemanticSearch:
         ).run(with_regression)
         self.n_vectors += fitted.n_evaluations
         return fitted.programs[: self.limits.max_programs]
+
+    def _with_polynomial(self, values: ValueLibrary) -> ProgramBatch:
+        """Return programs with a fitted polynomial that are exact."""
+        search = PolynomialSearch(
+            self.library,
+            self.prior,
+            values,
+            self.data,
+            max_evaluations=self._vectors_left(),
+            seconds=self._seconds_left(),
+        )
+        found = search.run()
+        self.n_vectors += search.n_evaluations
+        return found
 
     def _join(self, search: _core.SemanticSearch, max_lookups: int) -> tuple[ProgramBatch, str]:
         """Join entries, cost by cost, until programs with the target's values are found."""

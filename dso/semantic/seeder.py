@@ -97,5 +97,6 @@ class Seeder:
             weights=None if data.weights is None else data.weights[rows],
             limits=self.limits,
             protected=data.protected,
+            polynomials=getattr(self.evaluator.task, "polynomials", None),
             seed=self.seed,
         ).run()
