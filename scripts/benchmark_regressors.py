@@ -238,7 +238,8 @@ def summary(table: pd.DataFrame) -> str:
         cells = []
         for name in names:
             part = group[group["regressor"] == name]
-            cells.append(f"{median(part['r2']):.3f}, {median(part['size']):g}")
+            is_there = len(part) > 0
+            cells.append(f"{median(part['r2']):.3f}, {median(part['size']):g}" if is_there else "")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

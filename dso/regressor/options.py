@@ -42,7 +42,9 @@ SEARCH: dict[str, dict] = {
 """What the regressor changes of the defaults of a config where none is given.
 
 Programs of one token are allowed, so that the simplest rows of the front are there, and complexity
-counts tokens, as in PySR.
+counts tokens, as in PySR. `docs/results.md` has the figures behind the rest: populations that live
+on explain more of noisy data than those of each iteration alone, and at most six constants more
+than any number; `poly` as one token wins by interpolation, so it is left to the user.
 """
 
 

@@ -24,6 +24,9 @@ from sklearn.preprocessing import StandardScaler
 
 from dso import DeepSymbolicRegressor
 from dso.errors import UserError
+from dso.program import ProgramBatch
+from dso.regressor.rows import CanonicalRows
+from dso.regressor.search import Search
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.uniform(-2, 2, (60, 3))
@@ -179,6 +182,21 @@ def test_the_front_is_that_of_the_search(model: DeepSymbolicRegressor) -> None:
     assert list(hall.columns) == ["complexity", "loss", "equation", "traversal"]
 
 
+def test_the_front_has_the_shortest_forms_that_sympy_knows() -> None:
+    search = small(n_samples=500).fit(X, Y)._searches[0]
+    library, trainer = search.optimizer.library, search.optimizer.trainer
+    rows = [library.actionize(text) for text in ("add,sub,mul,x1,x1,x2,add,x2,sin,x3", "add,x1,x1")]
+    y = X[:, 0] ** 2 + np.sin(X[:, 2])
+    search = Search(search.config, CanonicalRows.of(X, y, None), search.names, search.names)
+    search.optimizer.setup()
+    library, trainer = search.optimizer.library, search.optimizer.trainer
+    trainer.offer(ProgramBatch.from_rows([row.tolist() for row in rows]))
+    assert search.equations().front.complexities.tolist() == [3, 10]
+    search._offer_shorter_ones()
+    assert search.equations().texts[-1] == "x1**2 + sin(x3)"
+    assert search.equations().front.complexities.tolist() == [3, 6]
+
+
 def test_options_reach_the_search() -> None:
     model = small(operators={2: ["+", "*"], 1: ["square"]}, maxsize=7).fit(X, Y)
     optimizer = model._searches[0].optimizer
@@ -189,7 +207,8 @@ def test_options_reach_the_search() -> None:
     assert two.stop_reason_ == "niterations are done"
     # The last part that begins within the budget is finished: a batch, or a generation.
     assert 900 <= small(max_evals=900, n_samples=9000).fit(X, Y).n_evaluations_ < 900 + 500
-    assert small(timeout_in_seconds=1e-9, n_samples=10**5).fit(X, Y).stop_reason_ == "max_seconds = 1e-09 are over"
+    short = small(timeout_in_seconds=1e-9, n_samples=10**5).fit(X, Y)
+    assert short.stop_reason_ == "max_seconds = 1e-09 are over"
     pysr = small(binary_operators=["+", "*"], unary_operators=["cos"]).fit(X, Y)
     assert pysr._searches[0].optimizer.library.names[3:] == ["add", "mul", "cos", "const"]
 
