@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dso import DeepSymbolicOptimizer
@@ -542,3 +543,26 @@ def test_fitted_polynomials_are_shown_in_every_result(tmp_path):
     best = rows[-1]  # of the front: reward and complexity ascend
     assert best["traversal"] == result["traversal"]
     assert int(best["complexity"]) == result["program"].complexity
+
+
+def test_expressions_bear_the_names_of_the_data(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    X = random.uniform(-2, 2, (40, 2))
+    y = X[:, 1] + np.sin(X[:, 0])
+    table = np.column_stack([X, y])
+    file = tmp_path / "pendulum.csv"
+    np.savetxt(file, table, delimiter=",", header="θ,speed (km/h),force", comments="")
+    frame = pd.DataFrame(X, columns=["θ", "speed (km/h)"])
+    for k, dataset in enumerate((str(file), (frame, y))):
+        config = {
+            "experiment": {"logdir": str(tmp_path), "exp_name": f"run{k}"},
+            "task": {"task_type": "regression", "dataset": dataset, "function_set": ["add", "sin"]},
+            "training": {"n_samples": 2000, "batch_size": 500, "verbose": False},
+        }
+        result = DeepSymbolicOptimizer(config).train()
+        assert result["expression"] == "speed_km_h + sin(theta)"
+        assert set(result["traversal"].split(",")) == {"add", "sin", "x1", "x2"}
+        assert str(result["program"].sympy_expr) == result["expression"]
+        (rows,) = (tmp_path / f"run{k}").glob("*_hof.csv")
+        assert pd.read_csv(rows)["expression"][0] == result["expression"]
+        assert str(pickle.loads(pickle.dumps(result["program"])).sympy_expr) == result["expression"]
