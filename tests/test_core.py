@@ -398,7 +398,8 @@ GP = {"run_gp_meld": True, "generations": 3, "train_n": 20}
 
 
 def test_genetic_programming_alone_switches_on_and_counts_its_offspring(tmp_path):
-    model = DeepSymbolicOptimizer(config(tmp_path, gp_meld={"run_gp_meld": True}))
+    sections = {"training": {"n_samples": 4000}, "gp_meld": {"run_gp_meld": True}}
+    model = DeepSymbolicOptimizer(config(tmp_path, **sections))
     result = model.train()
     rows = read(tmp_path / "run" / "dso_Nguyen-5_0.csv")
     assert list(rows[0])[-3:] == ["n_offspring", "n_offspring_novel", "n_refused"]
