@@ -170,6 +170,7 @@ class DeepSymbolicOptimizer:
             seeder=make_seeder(config, self.task, self.prior, self.evaluator, stream_seed),
             judge=self.judge,
             row_batches=make_row_batches(self.task, self.evaluator, self.judge, stream_seed),
+            is_spent=lambda n_samples: self.stopping.is_spent(n_samples),
             is_success=self._is_success if config.training.early_stopping else None,
             masking_report=self.prior.masking_report,
         )

@@ -115,6 +115,10 @@ class Stopping:
             return f"no better reward in patience = {self.patience} iterations"
         return None
 
+    def is_spent(self, n_samples: int) -> bool:
+        """Tell in the middle of an iteration whether so many programs use up the budget."""
+        return n_samples >= self.n_samples
+
     @staticmethod
     def _idle_iterations(standing: Standing) -> int:
         return standing.iteration - standing.best_iteration

@@ -103,6 +103,9 @@ class Trainer:
     warm_start : int, optional
         Programs that are sampled, evaluated and counted before the first iteration to fill the
         memory of the risk filter, if that has one; None is `batch_size`.
+    is_spent : callable, optional
+        Tells before each generation of GP-meld of the programs so far whether they use up the
+        budget; the generations to come are left out then.
     is_success : callable, optional
         Tells of the best program, a batch of one row, whether the task is solved; called only when
         there is a new one. Without it no program is a success.
@@ -132,6 +135,7 @@ class Trainer:
         seeder: Seeder | None = None,
         judge: Judge | None = None,
         row_batches: RowBatches | None = None,
+        is_spent: Callable[[int], bool] | None = None,
         is_success: Callable[[ProgramBatch], bool] | None = None,
         masking_report: Callable[[ProgramBatch], str] = str,
     ) -> None:
@@ -143,6 +147,7 @@ class Trainer:
         self.complexity = complexity
         self.batch_size = batch_size
         self.seed = seed
+        self.is_spent = is_spent
         self.is_success = is_success
         self.masking_report = masking_report
         self.hall_of_fame = HallOfFame(hof) if hof else None
@@ -163,6 +168,7 @@ class Trainer:
         self.seeds: Seeds | None = None
         self.harvest: Harvest | None = None
         self._clock: float | None = None
+        self._n_so_far = 0
 
     def step(self, override: Batch | None = None) -> dict[str, float]:
         """Do one iteration and return its row of the log.
@@ -282,7 +288,9 @@ class Trainer:
     def _meld(self, batch: Batch, scores: Scores) -> tuple[Batch, Scores]:
         """Add what genetic programming makes of a batch, off policy."""
         is_solved = self.seeds is not None and self.standing.success
-        if self.gp is None or is_solved:
+        n_semantic = 0 if self.seeds is None else self.seeds.n_evaluations
+        self._n_so_far = self.standing.n_samples + len(batch) + n_semantic
+        if self.gp is None or is_solved or self._is_spent():
             return batch, scores
         self._remember(self._scored(batch, scores))
         self.harvest = self.gp.step(batch, scores, self.standing.iteration, self._take_in)
@@ -294,9 +302,13 @@ class Trainer:
         )
 
     def _take_in(self, offspring: Batch, scores: Scores) -> bool:
-        """Remember offspring; return whether the task is solved."""
+        """Remember offspring; return whether there are to be no more of them."""
         self._remember(self._scored(offspring, scores))
-        return self.standing.success
+        self._n_so_far += len(offspring)
+        return self.standing.success or self._is_spent()
+
+    def _is_spent(self) -> bool:
+        return self.is_spent is not None and self.is_spent(self._n_so_far)
 
     def _sample(self) -> Batch:
         if self.max_attempts is None:

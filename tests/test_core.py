@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dso import DeepSymbolicOptimizer
@@ -397,7 +398,8 @@ GP = {"run_gp_meld": True, "generations": 3, "train_n": 20}
 
 
 def test_genetic_programming_alone_switches_on_and_counts_its_offspring(tmp_path):
-    model = DeepSymbolicOptimizer(config(tmp_path, gp_meld={"run_gp_meld": True}))
+    sections = {"training": {"n_samples": 4000}, "gp_meld": {"run_gp_meld": True}}
+    model = DeepSymbolicOptimizer(config(tmp_path, **sections))
     result = model.train()
     rows = read(tmp_path / "run" / "dso_Nguyen-5_0.csv")
     assert list(rows[0])[-3:] == ["n_offspring", "n_offspring_novel", "n_refused"]
@@ -542,3 +544,26 @@ def test_fitted_polynomials_are_shown_in_every_result(tmp_path):
     best = rows[-1]  # of the front: reward and complexity ascend
     assert best["traversal"] == result["traversal"]
     assert int(best["complexity"]) == result["program"].complexity
+
+
+def test_expressions_bear_the_names_of_the_data(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    X = random.uniform(-2, 2, (40, 2))
+    y = X[:, 1] + np.sin(X[:, 0])
+    table = np.column_stack([X, y])
+    file = tmp_path / "pendulum.csv"
+    np.savetxt(file, table, delimiter=",", header="θ,speed (km/h),force", comments="")
+    frame = pd.DataFrame(X, columns=["θ", "speed (km/h)"])
+    for k, dataset in enumerate((str(file), (frame, y))):
+        config = {
+            "experiment": {"logdir": str(tmp_path), "exp_name": f"run{k}"},
+            "task": {"task_type": "regression", "dataset": dataset, "function_set": ["add", "sin"]},
+            "training": {"n_samples": 2000, "batch_size": 500, "verbose": False},
+        }
+        result = DeepSymbolicOptimizer(config).train()
+        assert result["expression"] == "speed_km_h + sin(theta)"
+        assert set(result["traversal"].split(",")) == {"add", "sin", "x1", "x2"}
+        assert str(result["program"].sympy_expr) == result["expression"]
+        (rows,) = (tmp_path / f"run{k}").glob("*_hof.csv")
+        assert pd.read_csv(rows)["expression"][0] == result["expression"]
+        assert str(pickle.loads(pickle.dumps(result["program"])).sympy_expr) == result["expression"]

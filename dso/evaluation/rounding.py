@@ -13,6 +13,8 @@ from dso.program.execute import VALID
 
 SAME = 5e-11
 """Change of the predictions, in standard deviations of y, that rounding may make."""
+NEAR = 1e-8
+"""Relative change of constants that are rounded together, which has to make the fit better."""
 MOST_DIGITS = 10
 MOST_ROWS = 2000
 """Of the data, evenly spaced, on which predictions are compared."""
@@ -22,8 +24,8 @@ def rounded_constants(library: Library, programs: ProgramBatch, data: Any) -> Pr
     """Return programs whose constants are rounded as far as the predictions stay the same.
 
     Where the rounded constant fits better it is taken in any case: a fit ends before the last
-    digits. Constants are taken one after the other. One that needs more than `MOST_DIGITS` digits
-    is left as it is.
+    digits. First all are rounded together, since the error of one may make up for that of another,
+    then one after the other. One that needs more than `MOST_DIGITS` digits is left as it is.
 
     Parameters
     ----------
@@ -55,6 +57,10 @@ def rounded_constants(library: Library, programs: ProgramBatch, data: Any) -> Pr
         if not is_there.any():
             continue
         wanted = predictions(b, constants[b])
+        together = np.array([_near(value) for value in constants[b]])
+        values = predictions(b, together)
+        if loss(values) < loss(wanted):
+            constants[b], wanted = together, values
         for k in np.flatnonzero(is_there):
             for value in _candidates(constants[b, k]):
                 trial = constants[b].copy()
@@ -66,6 +72,12 @@ def rounded_constants(library: Library, programs: ProgramBatch, data: Any) -> Pr
                     constants[b] = trial
                     break
     return replace(programs, constants=constants)
+
+
+def _near(value: float) -> float:
+    """Return the shortest rounding of a number that is all but the same."""
+    near = (c for c in _candidates(value) if abs(c - value) <= NEAR * abs(value))
+    return next(near, value)
 
 
 def _candidates(value: float) -> list[float]:

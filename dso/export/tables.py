@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dso.program.symbolic import exchanged
+
 COLUMNS = ("equation", "complexity", "loss", "score")
 MULTILINE_ABOVE = 50
 """Characters of an equation from which on it may break into lines."""
@@ -43,7 +45,7 @@ def latex(expression: Any, precision: int | None = 3) -> str:
         rounded = {
             number: sympy.Float(number, precision) for number in expression.atoms(sympy.Float)
         }
-        expression = expression.xreplace(rounded)
+        expression = exchanged(expression, rounded)
     return sympy.latex(expression)
 
 

@@ -70,6 +70,9 @@ class Operator:
         Vectorised definition; its identity also tells a built-in token from a user's.
     sympy : callable
         Called with the sympy module and one expression per argument.
+    guard : callable, optional
+        Called in the same way, returns the condition under which the value is that of `sympy`, and
+        the number that it is otherwise. Without it there is no other case.
     aliases : tuple of str
         Other accepted names (numpy's, PySR's).
     domain : tuple of Interval
@@ -99,6 +102,7 @@ class Operator:
     inverse: tuple[Inverse | None, ...] = ()
     protected: str | None = None
     display: str = ""
+    guard: Callable[..., tuple[Any, int]] | None = None
 
     @property
     def shown(self) -> str:
@@ -224,6 +228,15 @@ def _sigmoid(sp: Any, a: Any) -> Any:
     return sp.Pow(sp.Add(1, sp.exp(sp.Mul(a, -1))), -1)
 
 
+def _if_greater(least: float, otherwise: int) -> Callable[..., tuple[Any, int]]:
+    """Return the guard of operators that need a last argument of some magnitude."""
+    return lambda sp, *arguments: (sp.Abs(arguments[-1]) > least, otherwise)
+
+
+def _if_less(bound: float) -> Callable[..., tuple[Any, int]]:
+    return lambda sp, a: (sp.Abs(a) < bound, 0)
+
+
 _UNPROTECTED = (
     Operator("add", 2, 1, "a + b", np.add, _named("Add"), ("+", "plus"),
              inverse=(("sub", "y", "b"), ("sub", "y", "a")),
@@ -325,15 +338,15 @@ _UNPROTECTED = (
 
 _PROTECTED = (
     Operator("protected_div", 2, 2, "a / b, 1 where |b| <= 0.001", protected_div, _quotient,
-             display="div",
+             guard=_if_greater(0.001, 1), display="div",
              inverse=(("mul", "y", "b"), ("div", "a", "y")),
              derivative=("1 / b", "-y / b")),
     Operator("protected_log", 1, 4, "ln |a|, 0 where |a| <= 0.001", protected_log, _logabs,
-             display="log",
+             guard=_if_greater(0.001, 0), display="log",
              inverse=(("exp", "y"),),
              derivative=("1 / a",)),
     Operator("protected_exp", 1, 4, "e^a, 0 where a >= 100", protected_exp, _named("exp"),
-             range=NON_NEGATIVE, display="exp",
+             range=NON_NEGATIVE, guard=lambda sp, a: (a < 100, 0), display="exp",
              inverse=(("log", "y"),),
              derivative=("y",)),
     Operator("protected_sqrt", 1, 4, "square root of |a|", protected_sqrt,
@@ -341,31 +354,32 @@ _PROTECTED = (
              inverse=(("n2", "y"),),
              derivative=("sign(a) / (2*y)",)),
     Operator("protected_n2", 1, 2, "a^2, 0 where |a| >= 1e6", protected_n2, _power(2),
-             range=NON_NEGATIVE, display="n2",
+             range=NON_NEGATIVE, guard=_if_less(1e6), display="n2",
              inverse=(("sqrt", "y"),),
              derivative=("2*a",)),
     Operator("protected_n3", 1, 3, "a^3, 0 where |a| >= 1e6", protected_n3, _power(3),
-             display="n3",
+             guard=_if_less(1e6), display="n3",
              inverse=(("cbrt", "y"),),
              derivative=("3*a**2",)),
     Operator("protected_n4", 1, 3, "a^4, 0 where |a| >= 1e6", protected_n4, _power(4),
-             range=NON_NEGATIVE, display="n4",
+             range=NON_NEGATIVE, guard=_if_less(1e6), display="n4",
              inverse=(_FOURTH_ROOT,),
              derivative=("4*a**3",)),
     Operator("protected_inv", 1, 2, "1 / a, 0 where |a| <= 0.001", protected_inv, _power(-1),
-             display="inv",
+             guard=_if_greater(0.001, 0), display="inv",
              inverse=(("inv", "y"),),
              derivative=("-y**2",)),
     Operator("protected_logabs", 1, 4, "ln |a|, 0 where |a| <= 0.001", protected_logabs, _logabs,
-             display="logabs",
+             guard=_if_greater(0.001, 0), display="logabs",
              inverse=(("exp", "y"),),
              derivative=("1 / a",)),
     Operator("protected_expneg", 1, 4, "e^-a, 0 where a <= -100", protected_expneg,
              lambda sp, a: sp.exp(sp.Mul(a, -1)), range=NON_NEGATIVE, display="expneg",
+             guard=lambda sp, a: (a > -100, 0),
              inverse=(("neg", ("log", "y")),),
              derivative=("-y",)),
     Operator("protected_sigmoid", 1, 4, "1 / (1 + protected e^-a)", protected_sigmoid, _sigmoid,
-             range=Interval(0.0, 1.0), display="sigmoid",
+             range=Interval(0.0, 1.0), guard=lambda sp, a: (a > -100, 1), display="sigmoid",
              inverse=(_LOGIT,),
              derivative=("y*(1 - y)",)),
 )  # fmt: skip

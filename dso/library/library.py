@@ -48,10 +48,17 @@ class TokenNotFoundError(UserError):
 class Library:
     """L tokens with the groups that priors, policy and search ask for.
 
+    Parameters
+    ----------
+    tokens : sequence of Token
+    input_names : sequence of str, optional
+        Identifiers that expressions show in place of x1, x2, ...; tokens keep their names.
+
     Attributes
     ----------
     tokens : list of Token
     names : list of str
+    input_names : list of str or None
     L : int
     arities, complexities : (L,) int32
     terminal_tokens, unary_tokens, binary_tokens : (n,) int32
@@ -73,8 +80,9 @@ class Library:
         The same, but `poly` is read from a column behind those of the inputs.
     """
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
+    def __init__(self, tokens: Sequence[Token], input_names: Sequence[str] | None = None) -> None:
         self.tokens = list(tokens)
+        self.input_names = None if input_names is None else list(input_names)
         self.names = [token.name for token in self.tokens]
         self.L = len(self.tokens)
         self._index = {name: i for i, name in enumerate(self.names)}
@@ -150,10 +158,10 @@ class Library:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"tokens": self.tokens}
+        return {"tokens": self.tokens, "input_names": self.input_names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["tokens"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
     def __len__(self) -> int:
         return self.L

@@ -150,13 +150,16 @@ class Program:
 
     @cached_property
     def sympy_expr(self) -> Any:
-        """The expression as a sympy object, in sympy's automatic normal form."""
-        return to_sympy(self.traversal)
+        """The expression as a sympy object, in sympy's automatic normal form.
+
+        A protected operator has its two cases, which `expression` leaves out.
+        """
+        return to_sympy(self.traversal, self.library.input_names)
 
     @property
     def expression(self) -> str:
-        """The same as text."""
-        return to_text(self.traversal)
+        """The expression as text, protected operators as the functions that they guard."""
+        return to_text(self.traversal, self.library.input_names)
 
     def pretty(self) -> str:
         """Return the expression drawn in two dimensions."""

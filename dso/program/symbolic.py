@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from dso.library import HardCodedConstant, PlaceholderConstant, Polynomial, StateChecker, Token
+from dso.library.functions import Operator
 
 COMPARING = ("Max", "Min", "Abs", "sign", "harmonic")
 """Functions that compare numbers to simplify, even when printed, and fail on NaN or complex."""
@@ -16,38 +17,115 @@ def to_sympy(traversal: Sequence[Token], input_names: Sequence[str] | None = Non
     """Return the sympy expression of tokens in prefix order.
 
     Inputs are symbols: x1, x2, ..., or what `input_names` calls them. A `const` without a number
-    becomes the symbol c1, c2, ...; a user's token without a row in the operator table becomes an
-    undefined function of its name; so do those of `COMPARING` where sympy fails, as at
-    Max(x1, acos(5)), of which protected operators can still make a number.
+    becomes the symbol c1, c2, ...; a protected operator a Piecewise; a user's token without a row
+    in the operator table an undefined function of its name; so do those of `COMPARING` where sympy
+    fails, as at Max(x1, acos(5)), of which protected operators can still make a number.
     """
-    return _simplified_if_possible(lambda expression: expression, traversal, input_names)
+    has_guards = any(t.operator is not None and t.operator.guard for t in traversal)
+    if not has_guards:
+        return to_short_sympy(traversal, input_names)
+    return _simplified_if_possible(_without_poles, traversal, input_names, _Guarded())
+
+
+def to_short_sympy(traversal: Sequence[Token], input_names: Sequence[str] | None = None) -> Any:
+    """Return the same with protected operators as the functions that they guard, for people."""
+    return _simplified_if_possible(lambda expression: expression, traversal, input_names, _Bare())
 
 
 def to_text(traversal: Sequence[Token], input_names: Sequence[str] | None = None) -> str:
-    """Return the sympy expression as text."""
-    return _simplified_if_possible(str, traversal, input_names)
+    """Return `to_short_sympy` as text."""
+    return _simplified_if_possible(str, traversal, input_names, _Bare())
+
+
+def exchanged(expression: Any, replacements: Mapping[Any, Any]) -> Any:
+    """Return a sympy expression with leaves replaced, its Piecewise left as they are written.
+
+    `xreplace` has sympy fold nested ones into each other, which makes them long.
+    """
+    import sympy
+
+    if expression in replacements:
+        return replacements[expression]
+    arguments = [exchanged(argument, replacements) for argument in expression.args]
+    if all(new is old for new, old in zip(arguments, expression.args, strict=True)):
+        return expression
+    if isinstance(expression, sympy.Piecewise):
+        return sympy.Piecewise(*arguments, evaluate=False)
+    return expression.func(*arguments)
+
+
+class _Bare:
+    """Write protected operators as the functions that they guard."""
+
+    folds = True
+
+    def operation(self, sympy: Any, operator: Operator, arguments: list[Any]) -> Any:
+        return operator.sympy(sympy, *arguments)
+
+    def cases(self, sympy: Any, value: Any, condition: Any, otherwise: Any) -> Any:
+        return sympy.Piecewise((value, condition), (otherwise, True), evaluate=self.folds)
+
+
+class _Guarded(_Bare):
+    """Write protected operators with both of their cases.
+
+    Piecewise are not folded into each other, which makes them long.
+    """
+
+    folds = False
+
+    def operation(self, sympy: Any, operator: Operator, arguments: list[Any]) -> Any:
+        value = super().operation(sympy, operator, arguments)
+        if operator.guard is None:
+            return value
+        condition, otherwise = operator.guard(sympy, *arguments)
+        if any(a.is_number and a.is_finite and not a.is_real for a in arguments):
+            return sympy.Integer(otherwise)  # what is no real number is greater than none
+        if condition in (sympy.true, sympy.false):
+            return value if condition else sympy.Integer(otherwise)
+        return self.cases(sympy, value, condition, otherwise)
+
+
+def _without_poles(expression: Any) -> Any:
+    """Return an expression whose cases are infinite in no place, as sympy cannot print that.
+
+    1 / Piecewise((log(x), |x| > 0.001), (0, True)) is taken apart by sympy and gets a case 1 / 0;
+    the guard around it keeps that out of reach.
+    """
+    import sympy
+    from sympy.functions.elementary.piecewise import ExprCondPair
+
+    cases = expression.atoms(ExprCondPair)
+    poles = {case for case in cases if case.expr in (sympy.zoo, sympy.oo, -sympy.oo)}
+    return exchanged(expression, {case: ExprCondPair(sympy.nan, case.cond) for case in poles})
 
 
 def _simplified_if_possible(
-    form: Callable[[Any], Any], traversal: Sequence[Token], names: Sequence[str] | None
+    form: Callable[[Any], Any],
+    traversal: Sequence[Token],
+    names: Sequence[str] | None,
+    write: _Bare,
 ) -> Any:
     import sympy
 
     try:
-        return form(_build(sympy, traversal, names))
+        return form(_build(sympy, traversal, names, write))
     except Exception:
         plain = {name: sympy.Function(name) for name in COMPARING}
-        return form(_build(SimpleNamespace(**{**vars(sympy), **plain}), traversal, names))
+        namespace = SimpleNamespace(**{**vars(sympy), **plain})
+        return form(_build(namespace, traversal, names, write))
 
 
-def _build(sympy: Any, traversal: Sequence[Token], names: Sequence[str] | None) -> Any:
+def _build(
+    sympy: Any, traversal: Sequence[Token], names: Sequence[str] | None, write: _Bare
+) -> Any:
     n_unknown = sum(isinstance(t, PlaceholderConstant) and t.value is None for t in traversal)
     unknown = [sympy.Symbol(f"c{k + 1}") for k in range(n_unknown)]
     stack: list[Any] = []
     # From the right, operands are complete when their parent is met, the first child on top.
     for token in reversed(traversal):
         arguments = [stack.pop() for _ in range(token.arity)]
-        stack.append(_node(sympy, token, arguments, unknown, names))
+        stack.append(_node(sympy, token, arguments, unknown, names, write))
     return stack.pop()
 
 
@@ -57,6 +135,7 @@ def _node(
     arguments: list[Any],
     unknown: list[Any],
     names: Sequence[str] | None,
+    write: _Bare,
 ) -> Any:
     def symbol(column: int) -> Any:
         return sympy.Symbol(f"x{column + 1}" if names is None else names[column])
@@ -71,9 +150,9 @@ def _node(
         return token.fitted.to_sympy(sympy, symbol)
     if isinstance(token, StateChecker):
         condition = symbol(token.state_index) < token.threshold
-        return sympy.Piecewise((arguments[0], condition), (arguments[1], True))
+        return write.cases(sympy, arguments[0], condition, arguments[1])
     if token.operator is not None:
-        return token.operator.sympy(sympy, *arguments)
+        return write.operation(sympy, token.operator, arguments)
     if token.arity == 0:
         return sympy.Symbol(token.name)
     return sympy.Function(token.name)(*arguments)

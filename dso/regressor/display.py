@@ -29,7 +29,7 @@ def cells(equations: Equations, strategy: str) -> list[tuple[str, ...]]:
         (
             MARK if i == chosen else "",
             f"{max(score, 0.0):.{PRECISION}g}",
-            short_text(equations.sympy(i)),
+            short_text(equations.short_sympy(i)),
             f"{loss:.{PRECISION}g}",
             f"{complexity:g}",
         )

@@ -13,7 +13,7 @@ from dso.errors import UserError, unknown
 from dso.evaluation.uncertainty import ConstantErrors
 from dso.library import Library, PlaceholderConstant, Polynomial, Token, create_tokens
 from dso.program import Program, ProgramBatch
-from dso.program.symbolic import to_sympy, to_text
+from dso.program.symbolic import exchanged, to_short_sympy, to_sympy, to_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,8 @@ MOST_WHOLE = 1e6
 """Greatest number that is shown as an integer."""
 ROUNDING = 1e-12
 """Relative error that sympy's arithmetic on constants may have made."""
+LEAST_FALL = 1e-9
+"""Share of a loss by which that of a longer equation has to be less; rounding makes up the rest."""
 
 
 @dataclass(frozen=True)
@@ -207,13 +209,17 @@ class Equations:
 
     def _text(self, program: Program) -> str:
         try:
-            return as_text(_with_integers(to_sympy(program.traversal, self.names)))
+            return as_text(with_integers(to_short_sympy(program.traversal, self.names)))
         except Exception:  # what sympy cannot compare, it cannot always print
             return to_text(program.traversal, self.names)
 
     def sympy(self, i: int) -> Any:
         """Return row `i` as a sympy expression, its whole numbers as such: x1, not 1.0*x1."""
-        return _with_integers(to_sympy(self.program(i).traversal, self.names))
+        return with_integers(to_sympy(self.program(i).traversal, self.names))
+
+    def short_sympy(self, i: int) -> Any:
+        """Return the same with protected operators as the functions that they guard."""
+        return with_integers(to_short_sympy(self.program(i).traversal, self.names))
 
     def template(self, i: int) -> str:
         """Return row `i` as text with c1, c2, ... for its constants."""
@@ -285,7 +291,7 @@ def as_text(expression: Any) -> str:
     return sympy.sstr(expression, full_prec=False)
 
 
-def _with_integers(expression: Any) -> Any:
+def with_integers(expression: Any) -> Any:
     """Return an expression whose numbers are integers where they are, but for rounding, whole."""
     import sympy
 
@@ -294,11 +300,11 @@ def _with_integers(expression: Any) -> Any:
         value = float(number)
         if abs(value) <= MOST_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
             whole[number] = sympy.Integer(round(value))
-    return expression.xreplace(whole)
+    return exchanged(expression, whole)
 
 
 def falling(found: Found, least: float) -> Found:
-    """Return the rows whose loss is less than that of all rows before them.
+    """Return the rows whose loss is less than that of all rows before them, by more than rounding.
 
     Rows behind one that is exact but for rounding are left out: what they gain is rounding too.
 
@@ -310,7 +316,7 @@ def falling(found: Found, least: float) -> Found:
         Losses up to this are exact.
     """
     before = np.append(np.inf, np.minimum.accumulate(found.losses)[:-1])
-    return found[np.flatnonzero((found.losses < before) & (before > least))]
+    return found[np.flatnonzero((found.losses < (1 - LEAST_FALL) * before) & (before > least))]
 
 
 def _whole(values: np.ndarray) -> np.ndarray:

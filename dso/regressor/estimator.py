@@ -52,9 +52,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     maxsize : int, optional
         Most tokens in an equation; 30 without `config`.
     niterations : int, optional
-        Batches of expressions.
+        Batches of expressions, each with what genetic programming makes of it.
     n_samples, max_evals : int, optional
-        Expressions; the budget is the least of these three, 300 000 without `config`.
+        Expressions looked at; the budget is the least of these three, 600 000 without `config`.
     timeout_in_seconds : float, optional
         Limit of the wall time for each target. A run that it ends is not reproducible.
     early_stop_condition : float or callable, optional
@@ -307,6 +307,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 search.config["training"] = config["training"]
             done = list(self._targets)
             found = search.run(
+                n_iterations=self.niterations,
                 early_stop=self.early_stop_condition,
                 callback=self.callback,
                 write=None if writer is None else lambda found: writer([*done, found]),
@@ -323,18 +324,21 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self, config: dict[str, Any], rows: list[CanonicalRows]
     ) -> list[Search | None]:
         """Return the searches of the last fit where this one is to go on from them."""
+        from dso.regressor.options import changed_keys
+
         searches = getattr(self, "_searches", None)
         if not self.warm_start or not searches or len(searches) != len(rows):
             return []
-        shaping = ("task", "prior", "policy", "policy_optimizer", "state_manager", "gp_meld")
         for search, part in zip(searches, rows, strict=True):
             if search is None:
                 continue
-            same_config = all(search.config[name] == config[name] for name in shaping)
-            if not (same_config and search.rows.same_as(part)):
+            others = changed_keys(search.config, config)
+            if not search.rows.same_as(part):
+                others.insert(0, "the data")
+            if others:
                 logging.getLogger("dso").warning(
-                    "warm_start: the data or the options are others than those of the last fit; "
-                    "the search starts anew."
+                    "warm_start: other than in the last fit: %s; the search starts anew.",
+                    ", ".join(others),
                 )
                 return []
         return searches

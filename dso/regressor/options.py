@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
@@ -16,24 +17,34 @@ SEARCH: dict[str, dict] = {
         "function_set": ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", "const"],
     },
     "training": {
-        "n_samples": 300_000,
+        "n_samples": 600_000,
         "batch_size": 500,
         "epsilon": 0.02,
         "complexity": "length",
     },
     "policy_optimizer": {"learning_rate": 0.02},
+    "gp_meld": {
+        "run_gp_meld": True,
+        "p_join": 0.5,
+        "p_fit": 0.3,
+        "p_archive": 0.3,
+        "keep_population": True,
+        "n_islands": 4,
+        "restart_after": 40,
+    },
+    "semantic": {"on": True, "max_share": 0.5},
     "prior": {
         "length": {"on": True, "min_": 1, "max_": 30},
+        "repeat": {"on": True, "tokens": "const", "max_": 6},
         "no_inputs": {"on": False},
     },
 }
 """What the regressor changes of the defaults of a config where none is given.
 
 Programs of one token are allowed, so that the simplest rows of the front are there, and complexity
-counts tokens, as in PySR. The small batches and the high learning rate suit short runs: y = 2.5382
-cos(x4) + x1^2 - 0.5 took 70 000 to 94 000 samples with them in four runs of four, 91 000 to 156 000
-with a learning rate of 0.01, and was found in none of two runs of 400 000 samples with the defaults
-of `dso.run`.
+counts tokens, as in PySR. `docs/results.md` has the figures behind the rest: populations that live
+on explain more of noisy data than those of each iteration alone, and at most six constants more
+than any number; `poly` as one token wins by interpolation, so it is left to the user.
 """
 
 
@@ -60,7 +71,7 @@ def search_config(estimator: Any) -> dict[str, Any]:
         task["function_set"] = functions
     if estimator.maxsize is not None:
         _set_maxsize(config, estimator.maxsize)
-    training["n_samples"] = n_samples(estimator, training)
+    training["n_samples"] = n_samples(estimator, config)
     if estimator.timeout_in_seconds is not None:
         training["max_seconds"] = estimator.timeout_in_seconds
     if given is None or estimator.n_jobs is not None:
@@ -69,6 +80,27 @@ def search_config(estimator: Any) -> dict[str, Any]:
     config["logging"]["save_pareto_front"] = True
     config["logging"]["hof"] = config["logging"]["hof"] or 100
     return config
+
+
+ENDS = ("n_samples", "max_seconds", "reward_threshold", "patience", "early_stopping", "verbose")
+"""Keys of `training` that a search which goes on takes over from the new config."""
+_WITHOUT_EFFECT = ("experiment", "checkpoint", "postprocess")
+
+
+def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return by name the keys in which a config differs so that no search can go on with it.
+
+    The number of threads is none of them: it stays as it was, and changes no result.
+    """
+    renewed = {f"training.{key}" for key in (*ENDS, "n_cores_batch")}
+    changed = []
+    for section in now:
+        if section in _WITHOUT_EFFECT:
+            continue
+        old, new = before[section], now[section]
+        names = [f"{section}.{key}" for key in new if new[key] != old.get(key)]
+        changed += [name for name in names if name not in renewed]
+    return changed
 
 
 def function_set(estimator: Any) -> list[Any] | None:
@@ -120,7 +152,7 @@ def _set_maxsize(config: dict[str, Any], maxsize: Any) -> None:
         preference["loc"] = min(preference["loc"], maxsize / 2)
 
 
-def n_samples(estimator: Any, training: Mapping[str, Any]) -> int:
+def n_samples(estimator: Any, config: Mapping[str, Any]) -> int:
     """Return the budget: the least of those given, or what the config says."""
     budgets = []
     for name in ("n_samples", "max_evals", "niterations"):
@@ -129,8 +161,22 @@ def n_samples(estimator: Any, training: Mapping[str, Any]) -> int:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UserError(f"{name}: {value!r}; expected a whole number >= 1.")
-        budgets.append(value * (training["batch_size"] if name == "niterations" else 1))
-    return min(budgets, default=training["n_samples"])
+        budgets.append(value if name != "niterations" else _room_for(value, config))
+    return min(budgets, default=config["training"]["n_samples"])
+
+
+def _room_for(n_iterations: int, config: Mapping[str, Any]) -> int:
+    """Return the most evaluations that so many iterations take; `Search` counts them."""
+    size, gp, semantic = (
+        config["training"]["batch_size"],
+        config["gp_meld"],
+        config["semantic"],
+    )
+    n_offspring = gp["generations"] * (gp["population_size"] or size) if gp["run_gp_meld"] else 0
+    n_evaluations = n_iterations * (size + n_offspring)
+    if semantic["on"] and semantic["max_share"] < 1:
+        n_evaluations = math.ceil(n_evaluations / (1 - semantic["max_share"]))
+    return n_evaluations
 
 
 def n_threads(n_jobs: int | None) -> int:

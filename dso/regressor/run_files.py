@@ -129,7 +129,7 @@ def _equations(plain: dict[str, Any], state: dict[str, Any]) -> Equations:
     functions, thresholds = plan["function_set"], plan["thresholds"]
     tokens = create_tokens(plan["n_inputs"], functions, plan["protected"], thresholds)
     return Equations(
-        Library(tokens),
+        Library(tokens, state["display_feature_names_in"]),
         state["display_feature_names_in"],
         state["original_names"],
         plan["protected"],

@@ -16,10 +16,12 @@ from dso.evaluation.rounding import rounded_constants
 from dso.evaluation.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
-from dso.program import ProgramBatch
+from dso.program import Program, ProgramBatch
 from dso.regressor.equations import Equations, Found, falling
+from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
+from dso.regressor.shorter import shorter_forms
 from dso.stopping import Standing
 
 SECONDS_BETWEEN_FILES = 2.0
@@ -57,6 +59,7 @@ class Search:
     def run(
         self,
         *,
+        n_iterations: int | None = None,
         early_stop: EarlyStop = None,
         callback: Callable[[Standing], object] | None = None,
         write: Callable[[Equations], None] | None = None,
@@ -66,6 +69,8 @@ class Search:
 
         Parameters
         ----------
+        n_iterations : int, optional
+            End after so many more.
         early_stop : float or callable, optional
             End once a loss on the front is below this, or once it says so of a loss and its
             complexity.
@@ -77,16 +82,22 @@ class Search:
             Go on from where the search has ended, with the budget of the config once more.
         """
         optimizer = self.optimizer
-        watch = _Watch(self, early_stop, callback, write)
+        last = None
+        if n_iterations is not None:
+            last = n_iterations + (self.standing.iteration if is_continued else 0)
+        watch = _Watch(self, last, early_stop, callback, write)
         if is_continued:
             training = self.config["training"]
+            optimizer.config_training.update({key: training[key] for key in ENDS})
             optimizer.extend(training["n_samples"], training["max_seconds"], watch)
         else:
             optimizer.setup(watch)
+            optimizer.library.input_names = list(self.names)
             self._offer_simple_ones()
         with optimizer.stopping.on_interrupt():
             while optimizer.train_one_step() is None:
                 pass
+        self._offer_shorter_ones()
         found = self.equations()
         if not len(found):
             raise UserError(
@@ -114,6 +125,28 @@ class Search:
         programs = programs[is_allowed]
         if len(programs):
             optimizer.trainer.offer(programs)
+
+    def _offer_shorter_ones(self) -> None:
+        """Have the equations of the front judged in the shorter forms that sympy knows."""
+        optimizer, library = self.optimizer, self.optimizer.library
+        assert optimizer.trainer is not None
+        front = self._found(self.front())
+        programs = [
+            Program(library, front.programs.row(i), front.programs.constants[i])
+            for i in range(len(front))
+        ]
+        forms = [form for program in programs for form in shorter_forms(program)]
+        if not forms:
+            return
+        batch = ProgramBatch.from_rows([tokens for tokens, _ in forms])
+        width = max(len(numbers) for _, numbers in forms)
+        constants = np.full((len(forms), width), np.nan)
+        for row, (_, numbers) in zip(constants, forms, strict=True):
+            row[: len(numbers)] = numbers
+        batch = replace(batch, constants=constants)
+        batch = batch[optimizer.prior.allowed(batch)]
+        if len(batch):
+            optimizer.trainer.offer(batch)
 
     def _least_length(self) -> int:
         """Return the fewest tokens that the length priors allow."""
@@ -182,11 +215,13 @@ class _Watch:
     def __init__(
         self,
         search: Search,
+        last: int | None,
         early_stop: EarlyStop,
         callback: Callable[[Standing], object] | None,
         write: Callable[[Equations], None] | None,
     ) -> None:
         self.search = search
+        self.last = last
         self.early_stop = early_stop
         self.callback = callback
         self.write = write
@@ -197,6 +232,8 @@ class _Watch:
 
     def __call__(self, standing: Standing) -> bool:
         request = self.search.optimizer.stopping.request
+        if self.last is not None and standing.iteration >= self.last:
+            request("niterations are done")
         if self.quit_key.is_pressed():
             request("q was typed")
         if self.early_stop is not None and self._is_good_enough():
@@ -233,7 +270,7 @@ def constant_equation(
     rows: CanonicalRows, names: Sequence[str], original_names: Sequence[str]
 ) -> Equations:
     """Return the one equation of a target that has the same value in every row."""
-    library = Library(create_tokens(len(names), ["const"]))
+    library = Library(create_tokens(len(names), ["const"]), names)
     assert library.const_token is not None
     programs = ProgramBatch.from_rows([[library.const_token]])
     programs = replace(programs, constants=np.array([[rows.y[0]]]))

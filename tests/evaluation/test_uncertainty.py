@@ -100,3 +100,13 @@ def test_constants_have_no_more_digits_than_they_need(
     data = Scorer.of_rows(LIBRARY, X, y)
     rounded = rounded_constants(LIBRARY, programs, data)
     np.testing.assert_array_equal(rounded.constants[0], expected)
+
+
+def test_constants_whose_errors_make_up_for_each_other_are_rounded_together() -> None:
+    rows = np.array(X)
+    rows[:, 0] = 1 + 0.001 * rows[:, 0]
+    y = 1 + 2.5382 * rows[:, 0]
+    batch = ProgramBatch.from_rows([LIBRARY.actionize("add,const,mul,const,x1")])
+    programs = replace(batch, constants=np.array([[1 + 3e-10, 2.5382 - 3e-10]]))
+    rounded = rounded_constants(LIBRARY, programs, Scorer.of_rows(LIBRARY, rows, y))
+    np.testing.assert_array_equal(rounded.constants[0], [1, 2.5382])

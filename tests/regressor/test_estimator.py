@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import re
 import signal
 import sys
 import warnings
@@ -23,6 +24,9 @@ from sklearn.preprocessing import StandardScaler
 
 from dso import DeepSymbolicRegressor
 from dso.errors import UserError
+from dso.program import ProgramBatch
+from dso.regressor.rows import CanonicalRows
+from dso.regressor.search import Search
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.uniform(-2, 2, (60, 3))
@@ -40,6 +44,10 @@ def small(**options: Any) -> DeepSymbolicRegressor:
 @pytest.fixture(scope="module")
 def model() -> DeepSymbolicRegressor:
     return small().fit(FRAME, Y)
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
 
 
 def twice(a: np.ndarray) -> np.ndarray:
@@ -66,6 +74,41 @@ def test_names_come_from_the_data_or_the_user(model: DeepSymbolicRegressor) -> N
     assert {symbol.name for symbol in other.sympy().free_symbols} <= {"a", "b", "c"}
     with pytest.raises(UserError, match="expected 3 names"):
         small().fit(X, Y, variable_names=["a"])
+
+
+def test_every_form_shows_the_names(tmp_path: Path) -> None:
+    model = small(output_directory=tmp_path, run_id="run", n_samples=3000)
+    model.fit(FRAME, FRAME["speed (km/h)"] ** 2 + FRAME["θ"])
+    name = "speed_km_h"
+    assert model.get_best()["equation"] == "speed_km_h**2 + theta"
+    assert {str(symbol) for symbol in model.sympy().free_symbols} == {name, "theta"}
+    assert {str(symbol) for symbol in model.program_.sympy_expr.free_symbols} == {name, "theta"}
+    forms = (model.latex(), model.latex_table(), str(model), model._repr_html_())
+    for form in (*forms, model.program_.pretty()):
+        assert "speed" in form
+        assert "x2" not in form
+    for form in (model.numpy_code(), model.c_code()):
+        assert f"{name} = input_row" in form
+    (file,) = (tmp_path / "run").glob("*_hof.csv")
+    assert pd.read_csv(file)["expression"].str.contains(name).any()
+    loaded = DeepSymbolicRegressor.from_file(tmp_path / "run")
+    assert str(loaded.program_.sympy_expr) == str(model.program_.sympy_expr)
+
+
+def test_protected_operators_are_exact_in_sympy_and_short_in_the_table() -> None:
+    data = np.random.default_rng(0).uniform(-2, 2, (300, 1))
+    data[:30] = np.linspace(-2e-3, 2e-3, 30)[:, None]  # on both sides of the guard
+    y = np.where(np.abs(data) > 1e-3, 1e-3 / np.where(data == 0, 1, data), 1.0)[:, 0]
+    task = {"task_type": "regression", "function_set": ["div", "mul", 0.001], "protected": True}
+    config = {"task": task, "prior": {"length": {"on": True, "min_": 1, "max_": 5}}}
+    model = small(config=config, n_samples=5000).fit(data, y)
+    assert model.get_best()["equation"] == "0.001/x1"
+    assert "0.001/x1" in str(model)
+    expression = model.sympy()
+    assert str(expression) == "Piecewise((0.001/x1, Abs(x1) > 0.001), (1, True))"
+    shown = [float(expression.subs("x1", value)) for value in data[:, 0]]
+    np.testing.assert_allclose(shown, model.predict(data), rtol=1e-9)
+    assert r"\begin{cases}" in model.latex()
 
 
 def test_weights_are_repeated_rows() -> None:
@@ -122,7 +165,7 @@ def test_the_simplest_equations_are_on_the_front(model: DeepSymbolicRegressor) -
     assert first["complexity"] == 1
     assert first["loss"] == pytest.approx(np.var(Y))
     line = small(n_samples=500).fit(X, 3 * X[:, 2] - 1)
-    assert line.n_evaluations_ == 500
+    assert line._searches[0].standing.iteration == 1
     assert str(line.sympy()) == "3*x3 - 1"
 
 
@@ -139,14 +182,33 @@ def test_the_front_is_that_of_the_search(model: DeepSymbolicRegressor) -> None:
     assert list(hall.columns) == ["complexity", "loss", "equation", "traversal"]
 
 
+def test_the_front_has_the_shortest_forms_that_sympy_knows() -> None:
+    search = small(n_samples=500).fit(X, Y)._searches[0]
+    library, trainer = search.optimizer.library, search.optimizer.trainer
+    rows = [library.actionize(text) for text in ("add,sub,mul,x1,x1,x2,add,x2,sin,x3", "add,x1,x1")]
+    y = X[:, 0] ** 2 + np.sin(X[:, 2])
+    search = Search(search.config, CanonicalRows.of(X, y, None), search.names, search.names)
+    search.optimizer.setup()
+    library, trainer = search.optimizer.library, search.optimizer.trainer
+    trainer.offer(ProgramBatch.from_rows([row.tolist() for row in rows]))
+    assert search.equations().front.complexities.tolist() == [3, 10]
+    search._offer_shorter_ones()
+    assert search.equations().texts[-1] == "x1**2 + sin(x3)"
+    assert search.equations().front.complexities.tolist() == [3, 6]
+
+
 def test_options_reach_the_search() -> None:
     model = small(operators={2: ["+", "*"], 1: ["square"]}, maxsize=7).fit(X, Y)
     optimizer = model._searches[0].optimizer
     assert optimizer.library.names == ["x1", "x2", "x3", "add", "mul", "n2", "const"]
     assert model.equations_["complexity"].max() <= 7
-    assert small(niterations=2).fit(X, Y).n_evaluations_ == 1000
-    assert small(max_evals=600, n_samples=900).fit(X, Y).n_evaluations_ == 1000
-    assert small(timeout_in_seconds=1e-9).fit(X, Y).stop_reason_ == "max_seconds = 1e-09 are over"
+    two = small(niterations=2, n_samples=None).fit(X, Y)
+    assert two._searches[0].standing.iteration == 2
+    assert two.stop_reason_ == "niterations are done"
+    # The last part that begins within the budget is finished: a batch, or a generation.
+    assert 900 <= small(max_evals=900, n_samples=9000).fit(X, Y).n_evaluations_ < 900 + 500
+    short = small(timeout_in_seconds=1e-9, n_samples=10**5).fit(X, Y)
+    assert short.stop_reason_ == "max_seconds = 1e-09 are over"
     pysr = small(binary_operators=["+", "*"], unary_operators=["cos"]).fit(X, Y)
     assert pysr._searches[0].optimizer.library.names[3:] == ["add", "mul", "cos", "const"]
 
@@ -251,8 +313,9 @@ def test_every_export_is_the_prediction(model: DeepSymbolicRegressor) -> None:
 
 
 def test_constants_have_errors(model: DeepSymbolicRegressor) -> None:
-    i = model.equations_["equation"].str.contains("mass").idxmax()
-    table = model.constants(i)
+    tables = [model.constants(i) for i in range(len(model.equations_))]
+    i = next(i for i, one in enumerate(tables) if {"mass", "c1"} <= words(one.attrs["equation"]))
+    table = tables[i]
     assert list(table.columns) == ["value", "standard_error", "lower", "upper", "identifiable"]
     assert (table["lower"] < table["value"]).all()
     assert "c1" in table.attrs["equation"]
@@ -361,7 +424,7 @@ def test_a_run_folder_can_be_read_while_the_search_goes_on(
     seen: list[DeepSymbolicRegressor] = []
 
     def look(standing: Any) -> None:
-        if standing.iteration == 2:
+        if standing.iteration == 1:
             seen.append(DeepSymbolicRegressor.from_file(tmp_path / "run"))
 
     small(output_directory=tmp_path, run_id="run", callback=look).fit(X, Y)
@@ -393,20 +456,26 @@ def test_a_token_of_ones_own_comes_back_from_its_reference(tmp_path: Path) -> No
 
 
 def test_warm_start_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    whole = small(n_samples=3000).fit(X, Y)
+    config = {
+        "task": {"task_type": "regression", "function_set": ["add", "mul", "sin", "const"]},
+        "training": {"n_samples": 10**6, "batch_size": 100},
+        "gp_meld": {"run_gp_meld": True, "generations": 3, "keep_population": True, "train_n": 10},
+    }
     folder = {"output_directory": tmp_path, "run_id": "run"}
-    parts = small(warm_start=True, **folder).fit(X, Y)
+    usual = {"config": config, "random_state": 0, "n_jobs": 1, "verbosity": 0}
+    whole = DeepSymbolicRegressor(niterations=4, **usual).fit(X, Y)
+    parts = DeepSymbolicRegressor(niterations=2, warm_start=True, **usual, **folder).fit(X, Y)
     evaluator = parts._searches[0].optimizer.evaluator
     parts.fit(X, Y)
     assert parts._searches[0].optimizer.evaluator is evaluator
-    assert parts.n_evaluations_ == 3000
+    assert parts.n_evaluations_ == whole.n_evaluations_
     assert parts.equations_["loss"].tolist() == whole.equations_["loss"].tolist()
     (log,) = (tmp_path / "run").glob("dso_regression_*[0-9].csv")
-    assert len(pd.read_csv(log)) == 6
+    assert len(pd.read_csv(log)) == 4
     with caplog.at_level("WARNING", "dso"):
         parts.set_params(verbosity=1, progress=False).fit(X, Y + 1)
     assert "the search starts anew" in caplog.text
-    assert parts.n_evaluations_ == 1500
+    assert parts._searches[0].optimizer.evaluator is not evaluator
 
 
 def test_warm_start_sees_that_gp_meld_is_turned_on(caplog: pytest.LogCaptureFixture) -> None:
@@ -423,6 +492,33 @@ def test_warm_start_sees_that_gp_meld_is_turned_on(caplog: pytest.LogCaptureFixt
     assert model._searches[0].optimizer.trainer.gp is not None
 
 
+def test_warm_start_takes_over_what_ends_it_and_names_what_it_cannot(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def config(**training: Any) -> dict:
+        return {
+            "task": {"task_type": "regression", "function_set": ["add", "mul"]},
+            "training": {"n_samples": 200, "batch_size": 100, **training},
+        }
+
+    model = DeepSymbolicRegressor(
+        config(), warm_start=True, random_state=0, n_jobs=1, progress=False
+    )
+    model.fit(X, Y)
+    search = model._searches[0]
+    with caplog.at_level("WARNING", "dso"):
+        model.set_params(config=config(reward_threshold=-1.0), n_jobs=2).fit(X, Y)
+    assert model._searches[0] is search
+    assert "reward_threshold = -1" in model.stop_reason_
+    assert model.n_evaluations_ == 300
+    assert not caplog.text
+    with caplog.at_level("WARNING", "dso"):
+        model.set_params(config=config(epsilon=0.3, alpha=0.1), maxsize=9).fit(X, Y + 1)
+    changed = "the data, training.epsilon, training.alpha, prior.length, prior.soft_length"
+    assert f"other than in the last fit: {changed}; the search starts anew" in caplog.text
+    assert model._searches[0] is not search
+
+
 # ------------------------------------------------------------------------------- stopping by hand
 
 
@@ -434,7 +530,8 @@ def test_ctrl_c_keeps_the_model() -> None:
     before = signal.getsignal(signal.SIGINT)
     model = small(n_samples=10**6, callback=interrupt).fit(X, np.column_stack([Y, Y + X[:, 1]]))
     assert model.interrupted_
-    assert model.n_evaluations_ <= 1500 + 500
+    assert [search.standing.iteration for search in model._searches] == [2, 1]
+    assert model._searches[0].standing.n_offspring > 0
     assert model.predict(X).shape == (60, 2)
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -453,7 +550,7 @@ def test_q_and_enter_end_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
         model = small(n_samples=10**6, callback=type_q).fit(X, Y)
     os.close(leader)
     assert model.stop_reason_ == "q was typed"
-    assert model.n_evaluations_ == 1500
+    assert model._searches[0].standing.iteration == 3
     assert not model.interrupted_
 
 
@@ -474,12 +571,13 @@ def test_early_stop_condition() -> None:
 
 def test_a_callback_ends_the_search() -> None:
     model = small(n_samples=10**6, callback=lambda standing: standing.iteration == 2).fit(X, Y)
-    assert model.n_evaluations_ == 1000
+    assert model._searches[0].standing.iteration == 2
+    assert model.stop_reason_ == "the callback asked for it"
 
 
 def test_progress_is_shown_when_wanted(capsys: pytest.CaptureFixture) -> None:
     small(verbosity=1, n_samples=500).fit(X, Y)
-    assert "500 of 500 samples" in capsys.readouterr().out
+    assert "of 500 samples" in capsys.readouterr().out
     for quiet in ({"verbosity": 0}, {"verbosity": 1, "progress": False}):
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -6,11 +6,11 @@ import sys
 
 
 def cpu_seconds(code: str) -> float:
-    """Return the CPU time of a fresh interpreter, the lesser of two."""
+    """Return the CPU time of a fresh interpreter, the least of four: other work only adds to it."""
     program = f"{code}\nimport time; print(time.process_time())"
     runs = [
         subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
-        for _ in range(2)
+        for _ in range(4)
     ]
     return min(float(run.stdout.split()[-1]) for run in runs)
 

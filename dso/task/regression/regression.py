@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dso.errors import UserError
+from dso.export import identifiers
 from dso.library import FittedPolynomial, Library, create_tokens
 from dso.program import Program, ProgramBatch, has_poly
 from dso.program.execute import VALID
@@ -126,7 +127,8 @@ class RegressionTask(HierarchicalTask):
                 _choose_function_set(function_set, data),
                 protected=protected,
                 decision_tree_threshold_set=decision_tree_threshold_set,
-            )
+            ),
+            identifiers(data.input_names),
         )
         self._train = self._scorer(data.X_train, data.y_train, data.weights_train)
         if self.library.poly_token is not None:

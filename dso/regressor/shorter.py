@@ -1,0 +1,207 @@
+"""Shorter ways to write an equation: what sympy's normal forms make of it, as tokens again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dso.library import HardCodedConstant, Library
+from dso.program import Program
+from dso.program.symbolic import to_short_sympy
+from dso.regressor.equations import with_integers
+
+MOST_TERMS = 50
+"""Expressions are not multiplied out into more terms than about so many."""
+MOST_COPIES = 4
+"""x^4 is written as so many factors, and 4 x as so many terms, where there is no shorter way."""
+
+_UNARY = {
+    "sin": "sin",
+    "cos": "cos",
+    "tan": "tan",
+    "exp": "exp",
+    "log": "log",
+    "Abs": "abs",
+    "tanh": "tanh",
+    "sinh": "sinh",
+    "cosh": "cosh",
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "sign": "sign",
+}
+_NESTED = {"Max": "max", "Min": "min"}
+
+Row = tuple[list[int], list[float]]
+"""Tokens in prefix order and the numbers of each `const` among them."""
+
+
+def shorter_forms(program: Program) -> list[Row]:
+    """Return other programs of the same value that have fewer tokens.
+
+    Where operators are protected, and where sympy cancels what has poles, the values may differ:
+    they are to be scored like any other program.
+
+    Parameters
+    ----------
+    program : Program
+        With numbers for its constants.
+    """
+    import sympy
+
+    writer = _Writer(program.library)
+    found: list[Row] = []
+    try:
+        forms = [with_integers(one) for one in _forms(sympy, to_short_sympy(program.traversal))]
+    except Exception:  # what sympy cannot compare, it cannot always multiply out
+        return []
+    for form in forms:
+        try:
+            parts = writer.write(form)
+        except _Unwritable:
+            continue
+        tokens = [part if isinstance(part, int) else writer.const for part in parts]
+        row = tokens, [part for part in parts if isinstance(part, float)]
+        if len(tokens) < len(program) and row not in found:
+            found.append(row)
+    return found
+
+
+def _forms(sympy: Any, expression: Any) -> Iterator[Any]:
+    yield expression
+    if _n_terms(expression) <= MOST_TERMS:
+        expanded = sympy.expand(expression)
+        yield expanded
+        yield sympy.factor_terms(expanded)
+
+
+def _n_terms(expression: Any) -> int:
+    """Return about how many terms an expression has when it is multiplied out."""
+    counts = [_n_terms(argument) for argument in expression.args]
+    if not counts:
+        return 1
+    if expression.is_Add:
+        return sum(counts)
+    product = 1
+    for count in counts:
+        product *= count
+    if expression.is_Pow and expression.exp.is_Integer:
+        return counts[0] ** min(abs(int(expression.exp)), 20)
+    return product
+
+
+class _Unwritable(Exception):
+    """The library lacks what the expression needs."""
+
+
+class _Writer:
+    """Write sympy expressions in prefix order: a token as an int, a fitted number as a float."""
+
+    def __init__(self, library: Library) -> None:
+        self.tokens = {token.name: i for i, token in enumerate(library.tokens)}
+        self.inputs = {
+            f"x{token.input_var + 1}": i
+            for i, token in enumerate(library.tokens)
+            if token.input_var is not None
+        }
+        self.numbers = {
+            float(token.value): i
+            for i, token in enumerate(library.tokens)
+            if isinstance(token, HardCodedConstant)
+        }
+        self.const = -1 if library.const_token is None else library.const_token
+
+    def write(self, form: Any) -> list[int | float]:
+        """Return an expression in prefix order.
+
+        Raises
+        ------
+        _Unwritable
+            If there are no tokens for it.
+        """
+        if form.is_Symbol and form.name in self.inputs:
+            return [self.inputs[form.name]]
+        if form.is_Number or (form.is_number and not form.args):
+            return [self._number(form)]
+        if form.is_Add:
+            return self._sum(form.as_ordered_terms())
+        if form.is_Mul:
+            return self._product(form)
+        if form.is_Pow:
+            return self._power(form.base, form.exp)
+        name = form.func.__name__
+        if name in _UNARY:
+            return [self._token(_UNARY[name]), *self.write(form.args[0])]
+        if name in _NESTED:
+            return self._chain(_NESTED[name], [self.write(part) for part in form.args])
+        raise _Unwritable
+
+    def _token(self, name: str) -> int:
+        if name not in self.tokens:
+            raise _Unwritable
+        return self.tokens[name]
+
+    def _number(self, form: Any) -> int | float:
+        if not (form.is_real and form.is_finite):
+            raise _Unwritable
+        value = float(form)
+        if value in self.numbers:
+            return self.numbers[value]
+        if self.const < 0:
+            raise _Unwritable
+        return value
+
+    def _has_no(self, number: Any) -> bool:
+        return self.const < 0 and float(number) not in self.numbers
+
+    def _chain(self, name: str, parts: Sequence[list[int | float]]) -> list[int | float]:
+        chained = parts[0]
+        for part in parts[1:]:
+            chained = [self._token(name), *chained, *part]
+        return chained
+
+    def _sum(self, terms: Sequence[Any]) -> list[int | float]:
+        """Subtract what has a minus, where something is left to subtract it from."""
+        is_negative = [term.could_extract_minus_sign() for term in terms]
+        plus = [self.write(t) for t, minus in zip(terms, is_negative, strict=True) if not minus]
+        minus = [t for t, minus in zip(terms, is_negative, strict=True) if minus]
+        if not plus or "sub" not in self.tokens:
+            return self._chain("add", [*plus, *map(self.write, minus)])
+        return self._chain("sub", [self._chain("add", plus), *(self.write(-t) for t in minus)])
+
+    def _product(self, form: Any) -> list[int | float]:
+        number, factors = form.as_coeff_mul()
+        above = [f for f in factors if not _is_divisor(f)]
+        below = [1 / f for f in factors if _is_divisor(f)]
+        copies = 1
+        parts = [self.write(factor) for factor in above]
+        if self._has_no(number) and number.is_Integer and 1 < number <= MOST_COPIES:
+            copies = int(number)
+        elif number == -1 and "neg" in self.tokens and parts:
+            parts[0] = [self.tokens["neg"], *parts[0]]
+        elif number != 1 or not parts:
+            parts.insert(0, [self._number(number)])
+        product = self._chain("mul", parts)
+        if below:
+            divisor = self._chain("mul", [self.write(factor) for factor in below])
+            product = self._chain("div", [product, divisor])
+        return self._chain("add", [product] * copies) if copies > 1 else product
+
+    def _power(self, base: Any, exponent: Any) -> list[int | float]:
+        if exponent.is_number and exponent.could_extract_minus_sign():
+            inner = self._power(base, -exponent) if exponent != -1 else self.write(base)
+            if "inv" in self.tokens:
+                return [self.tokens["inv"], *inner]
+            return [self._token("div"), self._number(exponent**0), *inner]
+        n = int(exponent) if exponent.is_Integer else 0
+        if f"n{n}" in self.tokens:
+            return [self.tokens[f"n{n}"], *self.write(base)]
+        if 2 <= n <= MOST_COPIES and "mul" in self.tokens:
+            return self._chain("mul", [self.write(base)] * n)
+        if exponent == 0.5 or (exponent.is_Rational and exponent.q == 2 and exponent.p == 1):
+            return [self._token("sqrt"), *self.write(base)]
+        return [self._token("pow"), *self.write(base), *self.write(exponent)]
+
+
+def _is_divisor(factor: Any) -> bool:
+    return factor.is_Pow and factor.exp.is_number and factor.exp.could_extract_minus_sign()
