@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from dso.native import _core
-from dso.task.control.backend import Backend, Episodes, has_plain_wrappers
+from dso.task.control.backend import Episodes, NativeBackend, has_plain_wrappers
 from dso.task.control.composition import Policies
 from dso.task.control.environment import Environment
 
 SWING_UP = ("gravity", "masscart", "masspole", "length", "friction", "force_mag", "tau")
-N_CACHED_STARTS = 8
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def systems() -> dict[type, System]:
     }
 
 
-class ClassicBackend(Backend):
+class ClassicBackend(NativeBackend):
     """Plays episodes in one native loop.
 
     Parameters
@@ -99,11 +97,6 @@ class ClassicBackend(Backend):
     environment : Environment
     system : System
     """
-
-    def __init__(self, environment: Environment, system: System) -> None:
-        self.environment = environment
-        self.system = system
-        self.starts = lru_cache(N_CACHED_STARTS)(self._starts)
 
     @staticmethod
     def make(environment: Environment) -> ClassicBackend | None:
@@ -118,29 +111,12 @@ class ClassicBackend(Backend):
 
     def play(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> Episodes:
         """See `Backend.play`."""
-        return Episodes(*_core.rollout(*self._arguments(policies, seeds), n_threads))
+        return Episodes(*_core.rollout(*self.arguments(policies, seeds), n_threads))
 
     def trace(self, policies: Policies, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what the first policy sees (n + 1, O), does (n, A) and gets (n,) in an episode."""
-        return _core.trace(*self._arguments(policies, [seed]), 1)
+        return _core.trace(*self.arguments(policies, [seed]), 1)
 
-    def _arguments(self, policies: Policies, seeds: Sequence[int]) -> tuple:
-        parameters = np.array(self.system.parameters(self.environment.env.unwrapped))
-        return (
-            self.system.name,
-            policies.library.native,
-            policies.composition.native,
-            *policies.arrays(),
-            parameters,
-            *self.starts(tuple(seeds)),
-            self.environment.max_steps,
-        )
-
-    def _starts(self, seeds: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return states (E, S) and observations (E, O) that the environment's own reset gives."""
-        env: Any = self.environment.env
-        states, observations = [], []
-        for seed in seeds:
-            observations.append(env.reset(seed=seed)[0])
-            states.append(np.array(env.unwrapped.state, dtype=np.float64))
-        return np.array(states), np.array(observations, dtype=np.float64)
+    def state(self, env: Any) -> np.ndarray:
+        """See `NativeBackend.state`."""
+        return np.array(env.state, dtype=np.float64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from dso.native import _core
-from dso.task.control.backend import Backend, Episodes, has_plain_wrappers
+from dso.task.control.backend import Episodes, NativeBackend, has_plain_wrappers
 from dso.task.control.composition import Policies
 from dso.task.control.environment import Environment
 
 FUNCTIONS = ("mj_step", "mj_forward", "mj_rnePostConstraint", "mj_resetData")
 FIELDS = ("qpos", "qvel", "ctrl", "site_xpos", "qfrc_constraint")
-N_CACHED_STARTS = 8
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def systems() -> dict[str, System]:
     }
 
 
-class MujocoBackend(Backend):
+class MujocoBackend(NativeBackend):
     """Steps one simulation per thread, all of the same model.
 
     Parameters
@@ -88,10 +86,8 @@ class MujocoBackend(Backend):
     """
 
     def __init__(self, environment: Environment, system: System, functions: list[int]) -> None:
-        self.environment = environment
-        self.system = system
+        super().__init__(environment, system)
         self.functions = functions
-        self.starts = lru_cache(N_CACHED_STARTS)(self._starts)
         self._simulations: list[Any] = []
 
     @staticmethod
@@ -108,24 +104,16 @@ class MujocoBackend(Backend):
 
     def play(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> Episodes:
         """See `Backend.play`."""
-        arguments = self._arguments(policies, seeds)
+        arguments = self.arguments(policies, seeds)
         return Episodes(*_core.rollout_mujoco(*arguments, self._threads(n_threads)))
 
     def trace(self, policies: Policies, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what the first policy sees (n + 1, O), does (n, A) and gets (n,) in an episode."""
-        return _core.trace_mujoco(*self._arguments(policies, [seed]), self._threads(1))
+        return _core.trace_mujoco(*self.arguments(policies, [seed]), self._threads(1))
 
-    def _arguments(self, policies: Policies, seeds: Sequence[int]) -> tuple:
-        parameters = np.array(self.system.parameters(self.environment.env.unwrapped), dtype=float)
-        return (
-            self.system.name,
-            policies.library.native,
-            policies.composition.native,
-            *policies.arrays(),
-            parameters,
-            *self.starts(tuple(seeds)),
-            self.environment.max_steps,
-        )
+    def state(self, env: Any) -> np.ndarray:
+        """See `NativeBackend.state`."""
+        return np.concatenate([env.data.qpos, env.data.qvel])
 
     def _threads(self, n_threads: int) -> Any:
         """Return the native description of `n_threads` simulations."""
@@ -140,16 +128,6 @@ class MujocoBackend(Backend):
             for data in self._simulations[:n_threads]
         ]
         return _core.Mujoco(self.functions, addresses, model.nq, model.nv, model.nu, env.frame_skip)
-
-    def _starts(self, seeds: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return states (E, S) and observations (E, O) that the environment's own reset gives."""
-        env: Any = self.environment.env
-        states, observations = [], []
-        for seed in seeds:
-            observations.append(env.reset(seed=seed)[0])
-            data = env.unwrapped.data
-            states.append(np.concatenate([data.qpos, data.qvel]))
-        return np.array(states), np.array(observations, dtype=np.float64)
 
 
 def _addresses(mujoco: ModuleType) -> list[int] | None:
