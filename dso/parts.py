@@ -230,28 +230,6 @@ def make_gp(
                 f"gp_meld.{name}: {getattr(section, name)}; allowed: at most the population, "
                 f"which with population_size null is training.batch_size = {size}."
             )
-    blind = Breeder(
-        prior,
-        p_crossover=section.p_crossover,
-        p_mutate=section.p_mutate,
-        p_join=section.p_join,
-        p_perturb=section.p_perturb,
-        p_archive=section.p_archive,
-        tournament_size=section.tournament_size,
-        mutate_tree_max=section.mutate_tree_max,
-        n_attempts=section.n_attempts,
-        n_threads=n_cores(config),
-    )
-    breeder: Breeder | SemanticBreeder = blind
-    if section.p_semantic:
-        breeder = SemanticBreeder.of_task(
-            blind,
-            task,
-            p_semantic=section.p_semantic,
-            max_entries=section.semantic_entries,
-            n_partners=section.semantic_partners,
-            seed=seed,
-        )
     options = GPOptions(
         generations=section.generations,
         population_size=size,
@@ -270,7 +248,54 @@ def make_gp(
         config.training.complexity or "token", task.library.complexities
     )
     values = Probe.of_task(task, section.probe_size).values if section.probe_size else tokens_only
+    breeder = make_breeder(config, task, prior, seed)
     return GPController(breeder, evaluator, values, complexity, seed=seed, options=options)
+
+
+def make_breeder(
+    config: Config, task: Task, prior: JointPrior, seed: int
+) -> Breeder | SemanticBreeder:
+    """Build what breeds, and solves for some of the offspring where that is asked for."""
+    section = config.gp_meld
+    breeder = Breeder(
+        prior,
+        p_crossover=section.p_crossover,
+        p_mutate=section.p_mutate,
+        p_join=section.p_join,
+        p_perturb=section.p_perturb,
+        p_archive=section.p_archive,
+        tournament_size=section.tournament_size,
+        mutate_tree_max=section.mutate_tree_max,
+        n_attempts=section.n_attempts,
+        n_threads=n_cores(config),
+    )
+    if not section.p_semantic:
+        return breeder
+    return SemanticBreeder(
+        breeder,
+        data_of(task, f"gp_meld.p_semantic: {section.p_semantic}", 0),
+        p_semantic=section.p_semantic,
+        max_entries=section.semantic_entries,
+        n_partners=section.semantic_partners,
+        seed=seed,
+    )
+
+
+def data_of(task: Task, asked: str, off: Any) -> Any:
+    """Return the rows that a task compares values with.
+
+    Raises
+    ------
+    UserError
+        If it has none, with the key that `asked` for them and its value that does not.
+    """
+    data = getattr(task, "fit_data", None)
+    if data is None:
+        raise UserError(
+            f"{asked}; the task {task.name!r} has no data that values could be compared with, as "
+            f"regression has (a task of your own: `fit_data`); allowed: {off}."
+        )
+    return data
 
 
 def make_seeder(
@@ -280,11 +305,7 @@ def make_seeder(
     section = config.semantic
     if not section.on:
         return None
-    if not hasattr(task, "fit_data"):
-        raise UserError(
-            f"semantic.on: true; the task {task.name!r} has no data that values could be compared "
-            "with, as regression has (a task of your own: `fit_data`); set semantic.on to false."
-        )
+    data_of(task, "semantic.on: true", "false")  # which the seeder asks for
     limits = SemanticLimits(
         max_entries=section.max_entries,
         max_lookups=section.max_lookups,

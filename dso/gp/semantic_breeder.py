@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from dso.errors import UserError
 from dso.gp.breeder import COPIED, Breeder, Offspring, with_archive
 from dso.gp.population import Population
 from dso.native import _core
 from dso.program import ProgramBatch
 from dso.semantic.judge import Data
 from dso.semantic.key_rows import choose_key_rows
-from dso.semantic.search import BITS
 from dso.semantic.value_library import ValueLibrary
 from dso.streams import Stream
 
@@ -45,12 +44,6 @@ class SemanticBreeder:
         Cheapest entries that are joined with others.
     n_nearest : int
         Cheapest entries among which the nearest is sought.
-
-    Attributes
-    ----------
-    values : ValueLibrary
-    n_vectors : int
-        Candidates computed for it, which count as evaluations.
     """
 
     looks_up = True
@@ -67,50 +60,53 @@ class SemanticBreeder:
         n_nearest: int = 5000,
     ) -> None:
         self.breeder = breeder
+        self.data = data
         self.p_semantic = p_semantic
-        library = breeder.prior.library
+        self.max_entries = max_entries
+        self.seed = seed
+        self.n_partners = n_partners
+        self.n_nearest = n_nearest
+
+    @cached_property
+    def values(self) -> ValueLibrary:
+        """The library, made when it is first asked for: a run may be over before."""
+        data = self.data
         with np.errstate(all="ignore"):  # whatever the data hold; what is not finite is dropped
-            rows = choose_key_rows(
-                data.columns, data.y, Stream(seed, "gp semantic rows").generator()
-            )
-            bits = Data.of(data.columns.T, data.y, None, data.protected, seed).digits_bits
-            self.values = ValueLibrary(
-                library,
-                breeder.prior,
+            return ValueLibrary(
+                self.breeder.prior.library,
+                self.breeder.prior,
                 data.columns,
-                rows,
-                bits=min(BITS, bits),
-                max_entries=max_entries,
-                max_vectors=VECTORS_PER_ENTRY * max_entries,
+                self._rows,
+                bits=Data.of(data.columns.T, data.y, None, data.protected, self.seed).key_bits,
+                max_entries=self.max_entries,
+                max_vectors=VECTORS_PER_ENTRY * self.max_entries,
                 max_seconds=np.inf,  # or a second run would differ
                 protected=data.protected,
             )
-        self.n_vectors = self.values.n_vectors
-        self._target = _core.SemanticTarget(
+
+    @property
+    def n_vectors(self) -> int:
+        """Candidates computed for the library, which count as evaluations."""
+        return self.values.n_vectors
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        """The key rows (4,), the same for the whole run."""
+        stream = Stream(self.seed, "gp semantic rows")
+        with np.errstate(all="ignore"):
+            return choose_key_rows(self.data.columns, self.data.y, stream.generator())
+
+    @cached_property
+    def _target(self) -> Any:
+        """What is to be reached, for the core."""
+        return _core.SemanticTarget(
             self.values.native,
-            library.native,
-            np.ascontiguousarray(data.columns[:, rows]),
-            data.y[rows],
-            n_partners,
-            n_nearest,
+            self.breeder.prior.library.native,
+            np.ascontiguousarray(self.data.columns[:, self._rows]),
+            self.data.y[self._rows],
+            self.n_partners,
+            self.n_nearest,
         )
-
-    @staticmethod
-    def of_task(breeder: Breeder, task: Any, **options: Any) -> SemanticBreeder:
-        """Solve for the targets of a task.
-
-        Raises
-        ------
-        UserError
-            If it has none.
-        """
-        data = getattr(task, "fit_data", None)
-        if data is None:
-            raise UserError(
-                f"gp_meld.p_semantic: {options['p_semantic']}; task {task.name!r} has no data "
-                "whose values could be looked up; allowed: 0."
-            )
-        return SemanticBreeder(breeder, data, **options)
 
     def breed(
         self,

@@ -19,6 +19,7 @@ FULL_DIGITS = 13
 LEAST_DIGITS = 4
 EXACT_TOLERANCE = 1e-10
 """Relative difference of values that are the same to all digits of double precision."""
+MOST_KEY_BITS = 18
 EVIDENCE_BITS = 100.0
 """A match of so many bits is none by chance: billions of candidates are 30 to 40 bits."""
 COST_WEIGHT, COST_PER_TOKEN = 3.0, 0.5
@@ -83,9 +84,9 @@ class Data:
         return max(EXACT_TOLERANCE, 0.6 * 10.0 ** (1 - self.n_digits))
 
     @property
-    def digits_bits(self) -> int:
-        """Leading bits of values that can be relied upon."""
-        return max(8, int((self.n_digits - 1) * np.log2(10)) - 3)
+    def key_bits(self) -> int:
+        """Leading bits of values that a library compares: no more than can be relied upon."""
+        return min(MOST_KEY_BITS, max(8, int((self.n_digits - 1) * np.log2(10)) - 3))
 
 
 def significant_digits(y: np.ndarray) -> int:

@@ -32,7 +32,6 @@ FIRST_LOOKUPS = 1_500_000
 SOLVED_LOOKUPS = 300_000
 VECTORS_PER_ENTRY, VECTORS_PER_CONTEXT = 4, 6
 """More than it takes, as a rule, to make one."""
-BITS = 18
 MOST_HITS = 64
 FIRST_PARTNERS, SECOND_PARTNERS = 2000, 60
 """Cheapest entries that y is combined with, and what comes of that."""
@@ -197,7 +196,7 @@ class SemanticSearch:
             self.prior,
             self.data.X,
             rows,
-            bits=min(BITS, self.data.digits_bits),
+            bits=self.data.key_bits,
             max_entries=max_entries,
             max_vectors=self._vectors_left(),
             max_seconds=self._seconds_left(),

@@ -1,5 +1,6 @@
 """Semantic mutation: what it puts in has the values wanted, and every prior holds."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -252,22 +253,41 @@ def optimizer(tmp_path=None, **gp_meld):
 SEMANTIC_RUN = {"p_semantic": 0.3, "semantic_entries": 1000, "semantic_partners": 10}
 
 
-def test_a_run_counts_what_it_looks_up():
-    trainer = optimizer(**SEMANTIC_RUN).trainer
-    breeder, bred_lookups = trainer.gp.breeder, []
+def spied(breeder):
+    """Note in the list returned what every call of `breed` looks up."""
+    n_lookups, breed = [], breeder.breed
 
-    def spied(*arguments):
-        offspring = SemanticBreeder.breed(breeder, *arguments)
-        bred_lookups.append(offspring.n_lookups)
+    def spy(*arguments):
+        offspring = breed(*arguments)
+        n_lookups.append(offspring.n_lookups)
         return offspring
 
-    breeder.breed = spied
+    breeder.breed = spy
+    return n_lookups
+
+
+def test_a_run_counts_what_it_looks_up():
+    trainer = optimizer(**SEMANTIC_RUN).trainer
+    breeder = trainer.gp.breeder
+    n_lookups = spied(breeder)
     rows = [trainer.step() for _ in range(2)]
     assert breeder.values.n_vectors > 1000
-    assert rows[0]["n_gp_lookups"] == breeder.values.n_vectors + sum(bred_lookups[:4])
-    assert rows[1]["n_gp_lookups"] == sum(bred_lookups[4:]) > 0
+    assert rows[0]["n_gp_lookups"] == breeder.values.n_vectors + sum(n_lookups[:4])
+    assert rows[1]["n_gp_lookups"] == sum(n_lookups[4:]) > 0
     counted = sum(row["n_gp_lookups"] + row["n_offspring"] + 100 for row in rows)
     assert rows[1]["nevals"] == counted == trainer.standing.n_samples
+
+
+def test_vectors_are_counted_where_the_library_is_made():
+    trainer = optimizer(**SEMANTIC_RUN).trainer
+    gp, batch = trainer.gp, trainer._sample()
+    n_lookups = spied(gp.breeder)
+    scores = trainer.evaluator.evaluate(batch.programs, 0, batch.on_policy)
+    batch = batch.with_rewards(scores.rewards)
+    invalid = replace(scores, cause=np.ones_like(scores.cause))
+    counted = [gp.step(batch, s, 0, lambda *_: False).n_lookups for s in (invalid, scores, scores)]
+    assert counted[0] == 0
+    assert sum(counted) == gp.breeder.n_vectors + sum(n_lookups)
 
 
 def test_without_it_nothing_is_built():
@@ -289,9 +309,19 @@ def test_a_run_goes_on_as_if_it_had_not_stopped():
 
 
 def test_a_task_without_data_is_refused():
-    task = SimpleNamespace(name="lander")
-    with pytest.raises(UserError, match=r"gp_meld.p_semantic: 0.5; task 'lander' has no data"):
-        SemanticBreeder.of_task(Breeder(KOZA_PRIOR), task, p_semantic=0.5)
+    model = DeepSymbolicOptimizer(
+        {
+            "experiment": {"logdir": None},
+            "task": {
+                "task_type": "control",
+                "env": "CartPole-v1",
+                "decision_tree_threshold_set": [0.0],
+            },
+            "gp_meld": {"run_gp_meld": True, "p_semantic": 0.5},
+        }
+    )
+    with pytest.raises(UserError, match=r"gp_meld.p_semantic: 0.5; the task .* has no data"):
+        model.setup()
 
 
 def test_the_core_refuses_what_does_not_fit():
