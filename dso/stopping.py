@@ -30,8 +30,6 @@ class Standing:
         evaluations of the search by values and of semantic mutation.
     n_offspring : int
         The offspring among them.
-    n_semantic : int
-        The evaluations of these two among them.
     seconds : float
         Wall time since the run started.
     r_best : float
@@ -53,7 +51,6 @@ class Standing:
     best_iteration: int = 0
     success: bool = False
     n_offspring: int = 0
-    n_semantic: int = 0
 
 
 class Stopping:
@@ -116,7 +113,7 @@ class Stopping:
         return None
 
     def is_spent(self, n_samples: int) -> bool:
-        """Tell in the middle of an iteration whether so many programs use up the budget."""
+        """Tell in the middle of an iteration whether so many evaluations use up the budget."""
         return n_samples >= self.n_samples
 
     @staticmethod

@@ -104,8 +104,8 @@ class Trainer:
         Programs that are sampled, evaluated and counted before the first iteration to fill the
         memory of the risk filter, if that has one; None is `batch_size`.
     is_spent : callable, optional
-        Tells before each generation of GP-meld of the programs so far whether they use up the
-        budget; the generations to come are left out then.
+        Tells before each generation of GP-meld whether so many evaluations use up the budget; the
+        generations to come are left out then.
     is_success : callable, optional
         Tells of the best program, a batch of one row, whether the task is solved; called only when
         there is a new one. Without it no program is a success.
@@ -168,7 +168,6 @@ class Trainer:
         self.seeds: Seeds | None = None
         self.harvest: Harvest | None = None
         self._clock: float | None = None
-        self._n_so_far = 0
 
     def step(self, override: Batch | None = None) -> dict[str, float]:
         """Do one iteration and return its row of the log.
@@ -187,7 +186,7 @@ class Trainer:
         batch = self._with_scores(batch, scores)
         n_rows = len(batch)
         batch, scores = self._seeded(batch, scores)
-        batch, scores = self._meld(batch, scores)
+        batch, scores = self._meld(batch, scores, n_rows)
         kept, quantile = self.risk_filter.select(scores.rewards, batch.programs)
         baseline = self.baseline.update(scores.rewards[kept], quantile)
         scored = self._scored(batch, scores)
@@ -280,35 +279,34 @@ class Trainer:
         """Add what was found in the data, off policy."""
         if self.seeds is None or len(self.seeds.batch) == 0:
             return batch, scores
-        return (
-            Batch.concatenate([batch, self.seeds.batch]),
-            scores.concatenate([scores, self.seeds.scores]),
-        )
+        return _joined(batch, scores, self.seeds)
 
-    def _meld(self, batch: Batch, scores: Scores) -> tuple[Batch, Scores]:
+    def _meld(self, batch: Batch, scores: Scores, n_rows: int) -> tuple[Batch, Scores]:
         """Add what genetic programming makes of a batch, off policy."""
+        self.harvest = None
+        n_before = self._n_evaluations(n_rows)
         is_solved = self.seeds is not None and self.standing.success
-        n_semantic = 0 if self.seeds is None else self.seeds.n_evaluations
-        self._n_so_far = self.standing.n_samples + len(batch) + n_semantic
-        if self.gp is None or is_solved or self._is_spent():
+        if self.gp is None or is_solved:
             return batch, scores
         self._remember(self._scored(batch, scores))
-        self.harvest = self.gp.step(batch, scores, self.standing.iteration, self._take_in)
-        if self.harvest is None:
-            return batch, scores
-        return (
-            Batch.concatenate([batch, self.harvest.batch]),
-            scores.concatenate([scores, self.harvest.scores]),
+        self.harvest = self.gp.step(
+            batch,
+            scores,
+            self.standing.iteration,
+            self._take_in,
+            lambda n_bred: self.is_spent is not None and self.is_spent(n_before + n_bred),
         )
+        return _joined(batch, scores, self.harvest)
 
     def _take_in(self, offspring: Batch, scores: Scores) -> bool:
-        """Remember offspring; return whether there are to be no more of them."""
+        """Remember offspring; return whether the task is solved."""
         self._remember(self._scored(offspring, scores))
-        self._n_so_far += len(offspring)
-        return self.standing.success or self._is_spent()
+        return self.standing.success
 
-    def _is_spent(self) -> bool:
-        return self.is_spent is not None and self.is_spent(self._n_so_far)
+    def _n_evaluations(self, n_rows: int) -> int:
+        """Return those of the run so far, with the rows of this iteration and all else in it."""
+        extra = (part.n_evaluations for part in (self.seeds, self.harvest) if part is not None)
+        return self.standing.n_samples + n_rows + sum(extra)
 
     def _sample(self) -> Batch:
         if self.max_attempts is None:
@@ -407,17 +405,14 @@ class Trainer:
     def _advanced(self, n_rows: int, start: float) -> Standing:
         """Return the standing after this iteration; time between iterations counts."""
         n_offspring = 0 if self.harvest is None else self.harvest.n_offspring
-        n_semantic = 0 if self.seeds is None else self.seeds.n_evaluations
-        n_semantic += 0 if self.harvest is None else self.harvest.n_lookups
         now = time.perf_counter()
         seconds = now - (start if self._clock is None else self._clock)
         self._clock = now
         return replace(
             self.standing,
             iteration=self.standing.iteration + 1,
-            n_samples=self.standing.n_samples + n_rows + n_offspring + n_semantic,
+            n_samples=self._n_evaluations(n_rows),
             n_offspring=self.standing.n_offspring + n_offspring,
-            n_semantic=self.standing.n_semantic + n_semantic,
             seconds=self.standing.seconds + seconds,
         )
 
@@ -450,3 +445,7 @@ class Trainer:
         seeds = self.seeds
         counts = (seeds.n_vectors, seeds.n_lookups) if seeds else (0, 0)
         return dict(zip(SEMANTIC_COLUMNS, counts, strict=True))
+
+
+def _joined(batch: Batch, scores: Scores, more: Seeds | Harvest) -> tuple[Batch, Scores]:
+    return Batch.concatenate([batch, more.batch]), scores.concatenate([scores, more.scores])

@@ -90,7 +90,12 @@ class Harvest:
     n_offspring: int
     n_novel: int
     n_refused: int
-    n_lookups: int = 0
+    n_lookups: int
+
+    @property
+    def n_evaluations(self) -> int:
+        """Offspring scored and values looked up."""
+        return self.n_offspring + self.n_lookups
 
 
 class GPController:
@@ -148,7 +153,8 @@ class GPController:
         scores: Scores,
         iteration: int,
         remember: Callable[[Batch, Scores], bool],
-    ) -> Harvest | None:
+        is_spent: Callable[[int], bool] = lambda n_evaluations: False,
+    ) -> Harvest:
         """Breed from a batch of the policy for some generations.
 
         Parameters
@@ -160,26 +166,27 @@ class GPController:
         iteration : int
         remember : callable
             Is given the scored offspring of each generation; a true answer ends the call.
+        is_spent : callable
+            Is asked before each generation whether so many evaluations of this call are enough.
 
         Returns
         -------
-        Harvest or None
-            None if no offspring could be bred.
+        Harvest
+            Its batch is empty if no offspring could be bred.
         """
         if not self.options.keep_population:
             self._clear()
         self.known.insert(batch.programs.keys())
         seeds = self._seeds(batch, scores, Stream(self.seed, "gp seeds", iteration))
         self._select(seeds)
-        picked: list[tuple[Batch, Scores]] = []
-        n_offspring = n_novel = n_refused = 0
-        n_lookups = self.breeder.n_vectors if iteration == 0 else 0
+        picked = [(batch[:0], scores[:0])]
+        n_offspring = n_novel = n_refused = n_lookups = 0
         for generation in range(self.options.generations):
-            if len(self.population) == 0:
+            if len(self.population) == 0 or is_spent(n_offspring + n_lookups):
                 break
             bred, rows = self._breed(Stream(self.seed, f"gp breed {iteration}", generation))
             n_refused += bred.n_refused
-            n_lookups += bred.n_lookups
+            n_lookups += bred.n_lookups + (0 if self.n_generations else self.breeder.n_vectors)
             is_done = False
             if len(rows):
                 offspring, verdicts = self._score(bred, rows, iteration)
@@ -195,8 +202,6 @@ class GPController:
                 break
             self._migrate()
             self._restart(seeds)
-        if not picked:
-            return None
         best = _best(*_joined(picked), self.options.train_n)
         return Harvest(*best, n_offspring, n_novel, n_refused, n_lookups)
 

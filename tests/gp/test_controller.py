@@ -275,7 +275,23 @@ def test_a_batch_without_a_valid_program_breeds_nothing():
     controller, draw = make()
     batch, scores = draw(0)
     invalid = replace(scores, cause=np.ones_like(scores.cause))
-    assert controller.step(batch, invalid, 0, go_on) is None
+    harvest = controller.step(batch, invalid, 0, go_on)
+    assert len(harvest.batch) == len(harvest.scores.rewards) == harvest.n_evaluations == 0
+
+
+def test_what_is_spent_before_a_generation_ends_the_call():
+    controller, draw = make(generations=50)
+    asked = []
+
+    def is_spent(n):
+        asked.append(n)
+        return len(asked) == 4
+
+    harvest = controller.step(*draw(0), 0, go_on, is_spent)
+    assert asked[0] == 0
+    assert asked == sorted(asked)
+    assert harvest.n_evaluations == asked[-1] > 0
+    assert controller.n_generations == 3
 
 
 def test_a_stored_state_goes_on_as_if_nothing_had_been():
@@ -353,4 +369,4 @@ def test_polynomials_and_policies_are_bred_too(task: dict) -> None:
     model = DeepSymbolicOptimizer(config)
     result = model.train()
     assert result["r"] > (0.999 if kind == "regression" else 20)
-    assert model.trainer.harvest.n_offspring > 0
+    assert model.trainer.standing.n_offspring > 0
