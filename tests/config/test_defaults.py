@@ -305,7 +305,11 @@ def test_the_gp_preset_is_the_documented_one() -> None:
 
 def test_the_best_preset_is_the_gp_preset_with_the_search_by_values() -> None:
     best, gp = load_config("config_regression_best.json"), load_config("config_regression_gp.json")
-    assert differences(best, gp) == {"training.n_samples": 20_000_000, "semantic.on": True}
+    assert differences(best, gp) == {
+        "training.n_samples": 40_000_000,
+        "semantic.on": True,
+        "semantic.max_share": 0.75,
+    }
 
 
 def script(name: str) -> ModuleType:
