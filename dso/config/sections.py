@@ -403,6 +403,9 @@ class Semantic(Section):
     max_entries: Annotated[int, Field(ge=1, le=100_000_000), WHOLE] = key(
         300_000, "Expressions in the library, about 95 bytes each; one of 30 000 is tried first."
     )
+    max_bytes: Annotated[int, Field(ge=10_000, le=2**62), WHOLE] | None = key(
+        None, "Memory of the library, of which that limits the entries; null = as they need."
+    )
     max_vectors: CountOrZero = key(50_000_000, "Candidates computed.")
     max_lookups: CountOrZero = key(200_000_000, "Look-ups in the library.")
     max_contexts: Annotated[int, Field(ge=1, le=10_000_000), WHOLE] = key(

@@ -292,7 +292,8 @@ void bind_semantic(py::module_& m) {
              py::arg("subsets"))
         .def("__len__", &ValueLibrary::size)
         .def_property_readonly("n_vectors", &ValueLibrary::n_vectors)
-        .def_property_readonly("n_bytes", &ValueLibrary::bytes)
+        .def_property_readonly("n_bytes", [](const ValueLibrary& l) { return l.bytes(); })
+        .def_static("entries_in", &ValueLibrary::entries_in, py::arg("bytes"))
         .def_property_readonly("stopped_by", &ValueLibrary::stopped_by)
         .def_property_readonly("values", &library_values, "(n, 4)")
         .def_property_readonly("costs",

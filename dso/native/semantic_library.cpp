@@ -50,8 +50,19 @@ ValueLibrary::ValueLibrary(Forms forms, const RuleSet& rules, Resolution resolut
     grow(growth);
 }
 
-size_t ValueLibrary::bytes() const {
-    return entries_.capacity() * (sizeof(Entry) + sizeof(KeyVector)) + index_.bytes();
+size_t ValueLibrary::bytes(size_t max_entries) {
+    return max_entries * (sizeof(Entry) + sizeof(KeyVector)) +
+           KeyIndex::bytes(max_entries, kBitmapBits);
+}
+
+size_t ValueLibrary::entries_in(size_t most_bytes) {
+    // The index grows by powers of two, so that there is no quotient to take.
+    size_t fits = 0, too_many = std::min<size_t>(most_bytes / sizeof(Entry) + 1, kNone);
+    while (too_many - fits > 1) {
+        const size_t middle = fits + (too_many - fits) / 2;
+        (bytes(middle) <= most_bytes ? fits : too_many) = middle;
+    }
+    return fits;
 }
 
 // ---- what the rules say about forms ------------------------------------------------------------

@@ -92,7 +92,10 @@ public:
     Resolution resolution() const { return resolution_; }
     const std::vector<Segment>& segments() const { return segments_; }
     uint64_t n_vectors() const { return n_vectors_; }
-    size_t bytes() const;
+    // What a library with room for so many entries takes, and the most that bytes have room for.
+    static size_t bytes(size_t max_entries);
+    static size_t entries_in(size_t bytes);
+    size_t bytes() const { return bytes(entries_.capacity()); }
     const char* stopped_by() const { return stopped_by_; }
 
     // The entry with these values or their negatives, kNone if there is none. `key` is theirs.

@@ -112,9 +112,17 @@ int sign_of_match(const KeyVector& a, const KeyVector& b, Resolution resolution)
     return 0;
 }
 
+std::pair<int, int> KeyIndex::widths(size_t capacity, int bits_each) {
+    return {log2_at_least(2 * capacity + 2, 4), log2_at_least(capacity * bits_each + 64, 6)};
+}
+
+size_t KeyIndex::bytes(size_t capacity, int bits_each) {
+    const auto [slot_bits, bitmap_bits] = widths(capacity, bits_each);
+    return (sizeof(Slot) << slot_bits) + (size_t{1} << bitmap_bits) / 8;
+}
+
 KeyIndex::KeyIndex(size_t capacity, int bits_each) {
-    const int slot_bits = log2_at_least(2 * capacity + 2, 4);
-    const int bitmap_bits = log2_at_least(capacity * bits_each + 64, 6);
+    const auto [slot_bits, bitmap_bits] = widths(capacity, bits_each);
     slots_.resize(size_t{1} << slot_bits);
     bitmap_.resize((size_t{1} << bitmap_bits) / 64);
     slot_shift_ = 64 - slot_bits;

@@ -98,12 +98,14 @@ public:
         return -1;
     }
     void insert(uint64_t key, uint32_t number);
-    size_t bytes() const { return slots_.size() * sizeof(Slot) + bitmap_.size() * 8; }
+    static size_t bytes(size_t capacity, int bits_each);
 
 private:
     struct Slot {
         uint32_t tag, number_plus_1;
     };
+    // Bits of the numbers of slots and of bits in the bitmap.
+    static std::pair<int, int> widths(size_t capacity, int bits_each);
     std::vector<Slot> slots_;
     std::vector<uint64_t> bitmap_;
     int slot_shift_, bitmap_shift_;

@@ -46,6 +46,8 @@ class SemanticLimits:
     ----------
     max_entries : int
         Of the value library, about 90 bytes each.
+    max_bytes : int
+        Of memory for it.
     max_lookups : int
     max_vectors : int
         Candidates computed.
@@ -60,6 +62,7 @@ class SemanticLimits:
     """
 
     max_entries: int = 300_000
+    max_bytes: int = 2**62
     max_lookups: int = 200_000_000
     max_vectors: int = 50_000_000
     max_evaluations: int = 2**62
@@ -208,10 +211,10 @@ class SemanticSearch:
 
     def _stages(self) -> list[int]:
         """Return the sizes of the libraries to try, as far as the evaluations allow any."""
-        largest = self.limits.max_entries
+        largest = min(self.limits.max_entries, ValueLibrary.entries_in(self.limits.max_bytes))
         first = min(FIRST_ENTRIES, self._evaluations_left() // VECTORS_PER_ENTRY)
         stages = [first, largest] if largest > 3 * FIRST_ENTRIES else [min(first, largest)]
-        return stages if first else []
+        return stages if stages[0] else []
 
     def _lookups(self, max_entries: int) -> int:
         """Return how many look-ups a library of this size is for."""

@@ -77,6 +77,11 @@ class ValueLibrary:
             input_subsets(len(library.input_tokens)),
         )
 
+    @staticmethod
+    def entries_in(max_bytes: int) -> int:
+        """Return how many entries a library may have to take at most so many bytes."""
+        return _core.ValueLibrary.entries_in(max_bytes)
+
     def __len__(self) -> int:
         return len(self.native)
 

@@ -141,6 +141,7 @@ COMMON = {
         "on": False,
         "max_share": 0.5,
         "max_entries": 300_000,
+        "max_bytes": None,
         "max_vectors": 50_000_000,
         "max_lookups": 200_000_000,
         "max_contexts": 12_000,

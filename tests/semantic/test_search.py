@@ -149,6 +149,19 @@ def hostile() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
+def test_memory_is_as_asked_for() -> None:
+    X = np.random.default_rng(0).uniform(0.5, 2, (40, 2))
+    y = np.random.default_rng(1).normal(size=40)
+
+    def n_bytes(**limits) -> int:
+        limits = {"max_entries": 200_000, "max_lookups": 1000, **limits}
+        return search(X, y, limits=SemanticLimits(**limits))[0].run().n_bytes
+
+    assert 3_000_000 > n_bytes(max_bytes=3_000_000) > 1_500_000
+    assert n_bytes() > 10_000_000
+    assert n_bytes(max_bytes=1) == 0
+
+
 @pytest.mark.parametrize("name", list(hostile()))
 @pytest.mark.parametrize("with_const", [False, True], ids=["plain", "const"])
 def test_hostile_data_cost_no_more_and_nothing_is_exact_by_chance(

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dso.library import Library, create_tokens
 from dso.prior import JointPrior, make_joint_prior
@@ -100,6 +102,18 @@ def test_limits_hold() -> None:
     assert none.stopped_by == "seconds"
     short = ValueLibrary(library, make_prior(library, {}, 6), X, rows, max_entries=50_000)
     assert short.native.lengths.max() == 6
+
+
+@given(st.integers(10_000, 2_000_000))
+@settings(max_examples=25, deadline=None)
+def test_a_limit_in_bytes_is_used_up_and_kept(n_bytes: int) -> None:
+    library = Library(create_tokens(2, KOZA))
+    prior, X, rows = make_prior(library, {}), points(2), np.arange(4)
+    n = ValueLibrary.entries_in(n_bytes)
+    fits, too_large = (
+        ValueLibrary(library, prior, X, rows, max_entries=m, max_vectors=100) for m in (n, n + 1)
+    )
+    assert fits.n_bytes <= n_bytes < too_large.n_bytes
 
 
 def test_inputs_have_entries_of_their_own() -> None:
