@@ -18,7 +18,8 @@ if [ $# -eq 0 ]; then
         [ -d "tests/$part" ] && set -- "$@" "tests/$part"
     done
 fi
-# Python itself keeps memory until it exits, so leaks are not looked for.
+# Python itself keeps memory until it exits, so leaks are not looked for. Reports go to the standard
+# error of the process, which must not be captured.
 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so)" \
     ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-    PYTHONPATH="$work" "$python" -m pytest -q -x -p no:cacheprovider "$@"
+    PYTHONPATH="$work" "$python" -m pytest -q -x --capture=sys -p no:cacheprovider "$@"

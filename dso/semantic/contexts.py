@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dso.library import OPERATORS
+from dso.library import OPERATORS, Library
 from dso.native import _core
+from dso.program import ProgramBatch, execute
+from dso.program.execute import VALID
 from dso.semantic.forms import Forms
+from dso.semantic.value_library import ValueLibrary
 
 STEP = 1e-6
 """Of the scale of y, to tell how a context's value depends on it."""
@@ -34,6 +37,16 @@ class Contexts:
     values: np.ndarray
     weights: np.ndarray
     n_partners: np.ndarray
+
+
+def cheapest_on_rows(
+    library: Library, values: ValueLibrary, n: int, X: np.ndarray, protected: bool
+) -> tuple[ProgramBatch, np.ndarray]:
+    """Return the first n entries and their values on rows (n, N), NaN where one is not valid."""
+    entries = values.programs(np.arange(n))
+    columns, cause, _ = execute(library, entries, X, protected)
+    columns[cause != VALID] = np.nan
+    return entries, columns
 
 
 def contexts_on_rows(

@@ -18,9 +18,8 @@ import numpy as np
 from dso.library import Library
 from dso.native import _core
 from dso.prior import JointPrior
-from dso.program import ProgramBatch, execute
-from dso.program.execute import VALID
-from dso.semantic.contexts import Contexts, contexts_on_rows
+from dso.program import ProgramBatch
+from dso.semantic.contexts import Contexts, cheapest_on_rows, contexts_on_rows
 from dso.semantic.judge import COST_WEIGHT, Data, information, ranked, score
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens, Writer
@@ -141,9 +140,9 @@ class FittedSearch:
             return exact
         # So many that their pairs in all transforms of y are about half of what is allowed.
         n_entries = min(N_ENTRIES, isqrt(self.max_evaluations // N_TRANSFORMS), len(self.values))
-        entries = self.values.programs(np.arange(n_entries))
-        columns, cause, _ = execute(self.library, entries, self.X, self.data.protected)
-        columns[cause != VALID] = np.nan
+        entries, columns = cheapest_on_rows(
+            self.library, self.values, n_entries, self.X, self.data.protected
+        )
         costs = self.values.costs[:n_entries]
         contexts = contexts_on_rows(self.search, self.values.forms, N_CONTEXTS, columns, self.y)
         usable = np.isfinite(columns).all(axis=1) & (np.ptp(columns, axis=1) > 0)

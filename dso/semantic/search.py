@@ -17,6 +17,7 @@ from dso.program import ProgramBatch
 from dso.semantic.fitted import FittedSearch
 from dso.semantic.judge import Data, is_enough_evidence, ranked
 from dso.semantic.key_rows import choose_key_rows
+from dso.semantic.nearest import MOST_NEAR, NearestSearch
 from dso.semantic.polynomials import PolynomialSearch
 from dso.semantic.rational import find_rational
 from dso.semantic.value_library import ValueLibrary
@@ -184,6 +185,8 @@ class SemanticSearch:
             if not self._is_solved(found) and self.library.const_token is not None:
                 # The cheapest entries, which regression goes by, are those of any library.
                 found.append(self._fitted(values, search, with_regression=stage == 0))
+            elif not self._is_solved(found) and stage == 0:
+                found.append(self._near(values, search))
             if self._is_solved(found):
                 stopped_by = "exact"
                 break
@@ -219,8 +222,9 @@ class SemanticSearch:
     def _lookups(self, max_entries: int) -> int:
         """Return how many look-ups a library of this size is for."""
         left = self._evaluations_left()
-        if self.library.const_token is not None or self.data.polynomials is not None:
-            left //= 2  # the fits want their part
+        # What is fitted or only comes near wants its part.
+        is_fitted = self.library.const_token is not None or self.data.polynomials is not None
+        left -= left // 2 if is_fitted else min(left // 4, MOST_NEAR)
         left = min(left, max(0, self.limits.max_lookups - self.n_lookups))
         return left if max_entries == self.limits.max_entries else min(left, FIRST_LOOKUPS)
 
@@ -272,6 +276,20 @@ class SemanticSearch:
         ).run(with_regression)
         self.n_vectors += fitted.n_evaluations
         return fitted.programs[: self.limits.max_programs]
+
+    def _near(self, values: ValueLibrary, search: _core.SemanticSearch) -> ProgramBatch:
+        """Return programs without constants that come near y."""
+        near = NearestSearch(
+            self.library,
+            values,
+            search,
+            self.data,
+            self.writer,
+            max_evaluations=self._vectors_left(),
+        )
+        programs = self._allowed(near.run())
+        self.n_vectors += near.n_evaluations
+        return programs
 
     def _with_polynomial(self, values: ValueLibrary) -> ProgramBatch:
         """Return programs with a fitted polynomial that are exact."""

@@ -127,6 +127,38 @@ def test_with_noise_there_is_a_front_and_nothing_exact() -> None:
     assert usual_prior(library).allowed(result.programs).all()
 
 
+NEAR = {
+    "Nguyen-9": lambda x, z: np.sin(x) + np.sin(z**2),
+    "negative": lambda x, z: np.exp(-x * z) - x,
+    "quotient": lambda x, z: (x + np.log(z)) / (x + z),
+    "inside": lambda x, z: np.exp(np.sin(x) + z),
+}
+
+
+@pytest.mark.parametrize("target", NEAR.values(), ids=NEAR)
+def test_without_constants_the_form_is_near_in_spite_of_noise(target) -> None:
+    generator = np.random.default_rng(2)
+    X, fresh = (generator.uniform(0.5, 3, (n, 2)) for n in (40, FRESH))
+    y = target(*X.T)
+    y += 0.01 * y.std() * generator.normal(size=len(y))
+    limits = SemanticLimits(max_entries=20_000, max_lookups=1000)
+    solver, library = search(X, y, limits=limits)
+    result = solver.run()
+    assert not result.is_exact.any()
+    assert len(result.programs) == limits.max_programs
+    assert usual_prior(library).allowed(result.programs).all()
+    assert fresh_nmse(library, result.programs, fresh, target(*fresh.T)) < 1e-20
+
+
+def test_what_comes_near_costs_no_more_than_is_left() -> None:
+    generator = np.random.default_rng(6)
+    X, y = generator.uniform(0.5, 3, (40, 2)), generator.normal(size=40)
+    for n in (10, 100, 5000, 300_000):
+        result = search(X, y, limits=SemanticLimits(max_evaluations=n))[0].run()
+        assert result.n_evaluations <= 1.1 * n + 300
+        assert len(result.programs) or n < 300_000
+
+
 def hostile() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     generator = np.random.default_rng(4)
     X = generator.normal(size=(100, 2))
@@ -211,4 +243,5 @@ def test_a_priors_length_limit_holds_for_what_is_found() -> None:
     assert result.is_exact[0]
     assert result.programs.lengths.max() <= 9
     too_long = SemanticSearch(library, prior, X, np.sinh(x) + x**4 + x, limits=LIMITS).run()
-    assert not len(too_long.programs)
+    assert not too_long.is_exact.any()
+    assert too_long.programs.lengths.max() <= 9
