@@ -2,12 +2,13 @@
 
 Parts:
 
-recovery    Nguyen, Livermore and R problems, or others by name
-random      random expressions by size, in one and two inputs
-constants   formulas with one to three random constants
-noise       the same with noise of 1 % on the target: error and size of the front
-preset      Keijzer, Korns, Neat, Vladislavleva, Pagie, Nonic, Jin and Constant problems
-rates       vectors and look-ups per second, bytes per entry
+recovery     Nguyen, Livermore and R problems, or others by name
+random       random expressions by size, in one and two inputs
+constants    formulas with one to three random constants
+noise        the same with noise of 1 % on the target: error and size of the front
+plain_noise  the problems of `recovery`, whose tokens have no `const`, with noise of 1 %
+preset       Keijzer, Korns, Neat, Vladislavleva, Pagie, Nonic, Jin and Constant problems
+rates        vectors and look-ups per second, bytes per entry
 
 Modes: `semantic` the search alone, `rest` a whole run of the config without it, `both` a whole run.
 
@@ -106,6 +107,12 @@ def named(name: str, seed: int) -> Problem:
     return Problem({"name": name, "seed": seed}, fresh_points(find_benchmark(name), seed))
 
 
+def noisy_named(name: str, seed: int) -> Problem:
+    """Return a benchmark with noise of 1 % of the target's root mean square."""
+    problem = named(name, seed)
+    return Problem({**problem.dataset, "noise": 0.01}, problem.fresh)
+
+
 def random_expression(name: str, seed: int) -> Problem:
     """Return a random expression that is finite, obeys the priors, varies and uses all inputs."""
     n_inputs, length = (int(word) for word in name.split() if word.isdigit())
@@ -151,6 +158,7 @@ PARTS: dict[str, tuple[Callable[[str, int], Problem], list[str], int, list[str]]
     ),
     "constants": (formula, list(SKELETONS), 1, ["semantic"]),
     "noise": (noisy_formula, list(SKELETONS), 1, ["rest", "both"]),
+    "plain_noise": (noisy_named, NAMED, 10, ["semantic"]),
     "preset": (
         named,
         [name for name in benchmark_names() if name.split("-")[0] in FAMILIES],

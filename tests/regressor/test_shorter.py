@@ -33,6 +33,7 @@ def forms(library: Library, program: Program) -> list[Program]:
         (["add", "mul", "sub", "neg"], "sub,sub,x1,x1,x2", "neg,x2"),
         (["add", "mul", "sub", 2.0], "add,add,x1,x2,add,x1,x2", "mul,2.0,add,x1,x2"),
         (["mul", "inv"], "mul,mul,inv,x1,inv,x2,x1", "inv,x2"),
+        (["add", "mul", "sub"], "add,x1,sub,mul,x1,add,x2,x3,mul,x1,x3", "add,mul,x1,x2,x1"),
     ],
 )
 def test_the_shortest_form(functions: list, text: str, shortest: str | None) -> None:
