@@ -342,7 +342,7 @@ ValueLibrary::Source ValueLibrary::source_of(const Segment& segment, uint64_t in
         if (!(entries_[i].inputs & ~inputs)) source.ids.push_back(static_cast<uint32_t>(i));
     source.n = source.ids.size();
     for (size_t r = 0; r < kKeyRows; ++r) {
-        source.gathered[r].resize(padded(source.n));
+        source.gathered[r].resize(readable(source.n));
         for (size_t i = 0; i < source.n; ++i) source.gathered[r][i] = values_.row(r)[source.ids[i]];
         source.rows[r] = source.gathered[r].data();
     }

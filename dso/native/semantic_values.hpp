@@ -16,12 +16,15 @@ constexpr uint64_t kNoKey = 0;
 
 using KeyVector = std::array<double, kKeyRows>;
 
+// Numbers to have room for where n are read by whole lanes, from any of them on.
+constexpr size_t readable(size_t n) { return n + kLanes; }
+
 // Vectors by row, so that eight of them are worked on at once. The memory never moves: its size is
 // fixed at construction.
 class ValueTable {
 public:
     explicit ValueTable(size_t capacity) : capacity_(capacity) {
-        for (auto& row : rows_) row.resize(padded(capacity) + kLanes);
+        for (auto& row : rows_) row.resize(readable(capacity));
     }
     size_t size() const { return size_; }
     bool full() const { return size_ == capacity_; }
