@@ -308,7 +308,7 @@ def make_seeder(
     data_of(task, "semantic.on: true", "false")  # which the seeder asks for
     limits = SemanticLimits(
         max_entries=section.max_entries,
-        max_bytes=2**62 if section.max_bytes is None else section.max_bytes,
+        max_bytes=section.max_bytes,
         max_lookups=section.max_lookups,
         max_vectors=section.max_vectors,
         max_evaluations=int(section.max_share * config.training.n_samples),

@@ -13,6 +13,8 @@ from dso.program.execute import VALID
 from dso.semantic.forms import Forms
 from dso.semantic.value_library import ValueLibrary
 
+MOST_ROWS = 200
+"""Rows that entries are compared on with what contexts want."""
 STEP = 1e-6
 """Of the scale of y, to tell how a context's value depends on it."""
 

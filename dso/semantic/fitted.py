@@ -19,7 +19,7 @@ from dso.library import Library
 from dso.native import _core
 from dso.prior import JointPrior
 from dso.program import ProgramBatch
-from dso.semantic.contexts import Contexts, cheapest_on_rows, contexts_on_rows
+from dso.semantic.contexts import MOST_ROWS, Contexts, cheapest_on_rows, contexts_on_rows
 from dso.semantic.judge import COST_WEIGHT, Data, information, ranked, score
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens, Writer
@@ -39,8 +39,6 @@ N_KEPT = 25
 """Candidates of each kind and context that are fitted."""
 N_FITTED = 1500
 """Candidates that are fitted at most, the most promising first."""
-MOST_ROWS = 200
-"""Rows that candidates are found on."""
 MOST_FITTED_ROWS = 1000
 """Rows that all candidates are fitted to; the best are fitted to more."""
 EVALUATIONS_PER_FIT = 100

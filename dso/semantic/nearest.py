@@ -7,7 +7,7 @@ import numpy as np
 from dso.library import Library
 from dso.native import _core
 from dso.program import ProgramBatch
-from dso.semantic.contexts import cheapest_on_rows, contexts_on_rows
+from dso.semantic.contexts import MOST_ROWS, cheapest_on_rows, contexts_on_rows
 from dso.semantic.judge import COST_WEIGHT, Data
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens, Writer
@@ -21,8 +21,6 @@ N_CANDIDATES = 300
 """Programs that are written, the most promising of all."""
 N_TOGETHER = 50
 """Contexts that are compared with all entries at a time."""
-MOST_ROWS = 200
-"""Rows that are compared."""
 
 
 class NearestSearch:
@@ -125,10 +123,11 @@ def _nearest(
         Whether the column's negative is meant.
     """
     n_kept = min(N_KEPT, len(columns))
+    squares = columns**2
     found = []
     for begin in range(0, len(wanted), N_TOGETHER):
         some = slice(begin, begin + N_TOGETHER)
-        errors, negative = _errors(wanted[some], weights[some], columns)
+        errors, negative = _errors(wanted[some], weights[some], columns, squares)
         errors *= row_factors[some, None] * column_factors
         best = np.argpartition(errors, n_kept - 1, axis=1)[:, :n_kept].ravel()
         row = np.repeat(np.arange(len(errors)), n_kept)
@@ -139,17 +138,18 @@ def _nearest(
 
 
 def _errors(
-    wanted: np.ndarray, weights: np.ndarray, columns: np.ndarray
+    wanted: np.ndarray, weights: np.ndarray, columns: np.ndarray, squares: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return weighted sums of squared errors, and where a column's negative is meant, both (C, n).
 
     Parameters
     ----------
     wanted, weights : (C, N) float64
-    columns : (n, N) float64
+    columns, squares : (n, N) float64
+        Of the columns.
     """
     products = (weights * wanted) @ columns.T
-    errors = weights @ (columns**2).T - 2 * np.abs(products)
+    errors = weights @ squares.T - 2 * np.abs(products)
     errors += (weights * wanted**2).sum(axis=1)[:, None]
     return np.maximum(errors, 0.0), products < 0
 

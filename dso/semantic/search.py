@@ -47,7 +47,7 @@ class SemanticLimits:
     ----------
     max_entries : int
         Of the value library, about 90 bytes each.
-    max_bytes : int
+    max_bytes : int or None
         Of memory for it.
     max_lookups : int
     max_vectors : int
@@ -63,7 +63,7 @@ class SemanticLimits:
     """
 
     max_entries: int = 300_000
-    max_bytes: int = 2**62
+    max_bytes: int | None = None
     max_lookups: int = 200_000_000
     max_vectors: int = 50_000_000
     max_evaluations: int = 2**62
@@ -161,39 +161,42 @@ class SemanticSearch:
 
     def _search(self) -> tuple[list[ProgramBatch], str]:
         found: list[ProgramBatch] = []
-        stopped_by = "exhausted"
-        if not self._stages():
+        stages = self._stages()
+        if not stages:
             return found, "lookups"
         generator = Stream(self.seed, "semantic").generator()
         rows = choose_key_rows(self.data.X, self.data.y, generator)
-        rational = self._allowed(find_rational(self.data, self.writer))
-        if len(rational):
-            found.append(rational)
-        for stage, max_entries in enumerate(self._stages()):
+        is_solved = self._keep(found, self._allowed(find_rational(self.data, self.writer)))
+        stopped_by = "exhausted"
+        for stage, max_entries in enumerate(stages):
             if stage and self._evaluations_left() < VECTORS_PER_ENTRY * max_entries:
                 break
             values = self.make_library(rows, max_entries)
             search = self._make_search(values)
-            lookups = self._lookups(max_entries)
-            if self._is_solved(found):  # all that is left to find is a shorter one
+            lookups = self._lookups(max_entries == stages[-1])
+            if is_solved:  # all that is left to find is a shorter one
                 lookups = min(lookups, SOLVED_LOOKUPS)
             hits, stopped_by = self._join(search, lookups)
-            if len(hits):
-                found.append(hits)
-            if not self._is_solved(found) and self.data.polynomials is not None and stage == 0:
-                found.append(self._with_polynomial(values))
-            if not self._is_solved(found) and self.library.const_token is not None:
+            is_solved |= self._keep(found, hits)
+            if not is_solved and self.data.polynomials is not None and stage == 0:
+                is_solved = self._keep(found, self._with_polynomial(values))
+            if not is_solved and self.library.const_token is not None:
                 # The cheapest entries, which regression goes by, are those of any library.
-                found.append(self._fitted(values, search, with_regression=stage == 0))
-            elif not self._is_solved(found) and stage == 0:
-                found.append(self._near(values, search))
-            if self._is_solved(found):
-                stopped_by = "exact"
-                break
+                fitted = self._fitted(values, search, with_regression=stage == 0)
+                is_solved = self._keep(found, fitted)
+            if is_solved:
+                return found, "exact"
             if self._seconds_left() <= 0:
                 stopped_by = "seconds"
                 break
+        if self.library.const_token is None and self._keep(found, self._near(values, search)):
+            stopped_by = "exact"
         return found, stopped_by
+
+    def _keep(self, found: list[ProgramBatch], programs: ProgramBatch) -> bool:
+        """Add programs to those found; return whether one of them is exact."""
+        found.append(programs)
+        return bool(ranked(self.library, programs, self.data)[2].any())
 
     def make_library(self, rows: np.ndarray, max_entries: int) -> ValueLibrary:
         """Build a value library within what is left of the limits, and count it."""
@@ -214,19 +217,24 @@ class SemanticSearch:
 
     def _stages(self) -> list[int]:
         """Return the sizes of the libraries to try, as far as the evaluations allow any."""
-        largest = min(self.limits.max_entries, ValueLibrary.entries_in(self.limits.max_bytes))
-        first = min(FIRST_ENTRIES, self._evaluations_left() // VECTORS_PER_ENTRY)
-        stages = [first, largest] if largest > 3 * FIRST_ENTRIES else [min(first, largest)]
+        largest = self.limits.max_entries
+        if self.limits.max_bytes is not None:
+            largest = min(largest, ValueLibrary.entries_in(self.limits.max_bytes))
+        affordable = self._evaluations_left() // VECTORS_PER_ENTRY
+        if largest > 3 * FIRST_ENTRIES:
+            stages = [min(FIRST_ENTRIES, affordable), largest]
+        else:
+            stages = [min(largest, affordable)]
         return stages if stages[0] else []
 
-    def _lookups(self, max_entries: int) -> int:
-        """Return how many look-ups a library of this size is for."""
+    def _lookups(self, is_last: bool) -> int:
+        """Return how many look-ups a library is for, the last of them or not."""
         left = self._evaluations_left()
         # What is fitted or only comes near wants its part.
         is_fitted = self.library.const_token is not None or self.data.polynomials is not None
         left -= left // 2 if is_fitted else min(left // 4, MOST_NEAR)
         left = min(left, max(0, self.limits.max_lookups - self.n_lookups))
-        return left if max_entries == self.limits.max_entries else min(left, FIRST_LOOKUPS)
+        return left if is_last else min(left, FIRST_LOOKUPS)
 
     def _evaluations_left(self) -> int:
         return max(0, self.limits.max_evaluations - self.n_vectors - self.n_lookups)
@@ -320,9 +328,6 @@ class SemanticSearch:
                 break
         self.n_lookups += search.n_lookups
         return hits, stopped_by
-
-    def _is_solved(self, found: Sequence[ProgramBatch]) -> bool:
-        return any(ranked(self.library, programs, self.data)[2].any() for programs in found)
 
     def _allowed(self, programs: ProgramBatch) -> ProgramBatch:
         return programs[self.prior.allowed(programs)] if len(programs) else programs

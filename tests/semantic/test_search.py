@@ -181,6 +181,16 @@ def hostile() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
+@pytest.mark.parametrize("limit", [{"max_entries": 60_000}, {"max_bytes": 12_000_000}])
+def test_the_last_library_has_all_lookups_that_are_left(limit: dict) -> None:
+    X = np.random.default_rng(0).uniform(0.5, 2, (40, 2))
+    y = np.random.default_rng(1).normal(size=40)
+    limits = SemanticLimits(**limit, max_lookups=4_000_000)
+    result = search(X, y, limits=limits)[0].run()
+    assert 4_000_000 <= result.n_lookups < 4_100_000
+    assert result.n_bytes > 60_000 * 64
+
+
 def test_memory_is_as_asked_for() -> None:
     X = np.random.default_rng(0).uniform(0.5, 2, (40, 2))
     y = np.random.default_rng(1).normal(size=40)
