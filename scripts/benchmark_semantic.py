@@ -226,6 +226,7 @@ def search_alone(config: dict, cpu: float) -> tuple[Program | None, int, int]:
     assert isinstance(task, RegressionTask)
     limits = SemanticLimits(
         max_entries=section.max_entries,
+        max_bytes=section.max_bytes,
         max_lookups=section.max_lookups,
         max_vectors=section.max_vectors,
         max_contexts=section.max_contexts,
