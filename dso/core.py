@@ -14,12 +14,7 @@ from zlib import adler32, crc32
 
 import numpy as np
 
-from dso.batch import Batch
-from dso.checkpoint import Checkpoints, peek, read_checkpoint, write_checkpoint
-from dso.config import Config, load_config, validate
-from dso.disk import Guard
-from dso.errors import UserError
-from dso.parts import (
+from dso.build import (
     make_complexity,
     make_evaluator,
     make_gp,
@@ -36,13 +31,18 @@ from dso.parts import (
     make_task,
     max_attempts,
 )
+from dso.config import Config, load_config, validate
+from dso.errors import UserError
 from dso.policy_optimizer import Baseline, RiskFilter
-from dso.progress import Display, make_display
-from dso.recorders import Recorder, parameter_table
-from dso.reports import Reports, ResultFiles
-from dso.run_folder import IterationLog, RunFolder
-from dso.stopping import INTERRUPT, Standing
-from dso.train import Trainer
+from dso.program.batch import Batch
+from dso.runs.checkpoint import Checkpoints, peek, read_checkpoint, write_checkpoint
+from dso.runs.disk import Guard
+from dso.runs.display import Display, make_display
+from dso.runs.folder import IterationLog, RunFolder
+from dso.runs.recorders import Recorder, parameter_table
+from dso.runs.tables import Reports, ResultFiles
+from dso.training.stopping import INTERRUPT, Standing
+from dso.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from dso.program import Program

@@ -40,16 +40,16 @@ import pandas as pd
 from benchmark_recovery import THRESHOLD, fresh_points, override
 
 from dso import DeepSymbolicOptimizer
+from dso.build import make_prior, make_task
 from dso.config import load_config, validate
 from dso.library import Library, create_tokens
 from dso.library.expression import evaluate, parse
-from dso.parts import make_prior, make_task
 from dso.prior import JointPrior, make_joint_prior
 from dso.program import Program, ProgramBatch, execute
 from dso.semantic import SemanticLimits, SemanticSearch, ValueLibrary
-from dso.stopping import Standing
 from dso.task.regression import RegressionTask
 from dso.task.regression.benchmarks import benchmark_names, find_benchmark
+from dso.training.stopping import Standing
 
 KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
 NAMED = [

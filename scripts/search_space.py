@@ -16,9 +16,9 @@ import logging
 
 import click
 
+from dso.build import data_ranges
 from dso.config import load_config, validate
 from dso.errors import UserError
-from dso.parts import data_ranges
 from dso.policy import RNNPolicy
 from dso.prior import JointPrior, make_joint_prior
 from dso.program.program_batch import ProgramBatch

@@ -237,8 +237,8 @@ def test_an_interrupt_finishes_with_results_on_disk(tmp_path):
 
 
 def test_result_files_are_there_while_the_run_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("dso.reports.ResultFiles.MIN_SECONDS", 0.0)
-    monkeypatch.setattr("dso.reports.ResultFiles.MAX_SHARE", float("inf"))
+    monkeypatch.setattr("dso.runs.tables.ResultFiles.MIN_SECONDS", 0.0)
+    monkeypatch.setattr("dso.runs.tables.ResultFiles.MAX_SHARE", float("inf"))
     model = DeepSymbolicOptimizer(config(tmp_path))
     model.train_one_step()
     folder = tmp_path / "run"
@@ -501,7 +501,7 @@ def test_constants_that_stay_at_one_need_no_fit():
 
 
 def test_a_policy_that_is_none_is_refused():
-    model = DeepSymbolicOptimizer(config(policy={"policy_type": "dso.batch:Batch"}))
+    model = DeepSymbolicOptimizer(config(policy={"policy_type": "dso.program.batch:Batch"}))
     with pytest.raises(UserError, match="no subclass of Policy"):
         model.setup()
 

@@ -10,9 +10,9 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner
 
+import dso.launch.command
 import dso.logeval
 import dso.report.__main__
-import dso.run
 from dso.config import Config, load_config
 from dso.library.functions import OPERATORS
 from dso.prior.make import NOT_YET
@@ -27,7 +27,7 @@ PAGES = [
 ]
 N_SAMPLES = 1000
 COMMANDS = {
-    "dso.run": dso.run.main,
+    "dso.run": dso.launch.command.main,
     "dso.logeval": dso.logeval.main,
     "dso.report": dso.report.__main__.main,
 }
@@ -115,7 +115,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)  # as `python -m` does
-    monkeypatch.setattr(dso.run, "load_config", small)
+    monkeypatch.setattr(dso.launch.command, "load_config", small)
     return Reader(tmp_path)
 
 

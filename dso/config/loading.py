@@ -24,7 +24,7 @@ from dso.config.plain import merge, plain
 from dso.config.sections import SCIPY_ONLY, Experiment, GPMeld, Postprocess
 from dso.config.wording import describe
 from dso.errors import UserError, unknown
-from dso.registry import is_reference
+from dso.plugins import is_reference
 
 logger = logging.getLogger("dso")
 

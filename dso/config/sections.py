@@ -33,7 +33,7 @@ from dso.config.base import (
 from dso.config.plain import merge
 from dso.config.wording import describe
 from dso.errors import UserError
-from dso.registry import is_reference
+from dso.plugins import is_reference
 
 # Arguments of scipy.optimize.minimize, to which const_params goes with const_optimizer "scipy".
 SCIPY_ONLY = ("method", "jac", "hess", "hessp", "constraints", "tol", "callback", "options")

@@ -26,7 +26,7 @@ from dso.config.base import (
     key,
 )
 from dso.errors import unknown
-from dso.registry import is_reference
+from dso.plugins import is_reference
 
 METRIC_PARAMETERS = {
     "neg_mse": 0,

@@ -4,10 +4,10 @@ Every form is built from tokens, never read from text. What a token is in a targ
 in one table per language.
 """
 
-from dso.export.names import identifiers
 from dso.export.policy_source import PolicyForm, c_policy, python_policy
 from dso.export.source import c_source, numpy_source
 from dso.export.tables import LatexRow, latex, latex_table
+from dso.library.identifiers import identifiers
 
 __all__ = [
     "LatexRow",

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dso.batch import Batch
 from dso.gp.breeder import COPIED, PERTURBED, SOLVED, Breeder, Offspring
 from dso.gp.population import Population
 from dso.gp.semantic_breeder import SemanticBreeder
 from dso.native import _core
 from dso.program import ProgramBatch
+from dso.program.batch import Batch
 from dso.streams import Stream
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from dso.gp.breeder import COPIED, Breeder, Offspring, with_archive
 from dso.gp.population import Population
 from dso.native import _core
 from dso.program import ProgramBatch
-from dso.semantic.judge import Data
 from dso.semantic.key_rows import choose_key_rows
+from dso.semantic.ranking import Data
 from dso.semantic.value_library import ValueLibrary
 from dso.streams import Stream
 

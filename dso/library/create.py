@@ -15,7 +15,7 @@ from dso.library.tokens import (
     StateChecker,
     Token,
 )
-from dso.registry import import_object, is_reference
+from dso.plugins import import_object, is_reference
 
 WHERE = "task.function_set"
 

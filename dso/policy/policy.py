@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from dso.batch import Batch
 from dso.prior.joint_prior import JointPrior
+from dso.program.batch import Batch
 from dso.program.program_batch import ProgramBatch, Rows
 from dso.streams import Stream
 

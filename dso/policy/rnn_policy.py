@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from dso.batch import Batch
 from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
@@ -18,6 +17,7 @@ from dso.policy.policy import Policy, Replay
 from dso.policy.sampling import Drawn, StepLogits, make_batch, make_replay, sample_stepwise
 from dso.policy.state_manager import StateManager
 from dso.prior.joint_prior import JointPrior
+from dso.program.batch import Batch
 from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
 

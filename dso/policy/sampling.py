@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from dso.batch import Batch
 from dso.errors import UserError
 from dso.native import _core
 from dso.policy.policy import Replay
 from dso.prior.joint_prior import JointPrior
 from dso.prior.python_prior import plain_observation
+from dso.program.batch import Batch
 from dso.program.program_batch import PAD, ProgramBatch
 
 StepLogits = Callable[[np.ndarray, np.ndarray], np.ndarray]

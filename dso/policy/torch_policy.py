@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dso.batch import Batch
 from dso.errors import UserError
 from dso.library import Library
 from dso.policy.policy import Policy, Replay
 from dso.policy.sampling import StepLogits, make_batch, make_replay, sample_stepwise
 from dso.policy.state_manager import StateManager
 from dso.prior.joint_prior import JointPrior
+from dso.program.batch import Batch
 from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dso.errors import UserError, unknown
+from dso.plugins import construct, import_object, is_reference
 from dso.policy_optimizer.baseline import Baseline
 from dso.policy_optimizer.risk import RiskFilter, clip_rewards
-from dso.registry import construct, import_object, is_reference
 
 if TYPE_CHECKING:
     from dso.policy import Policy
@@ -73,7 +73,7 @@ def make_policy_optimizer(
     Raises
     ------
     UserError
-        See `policy_optimizer_class` and `dso.registry.construct`.
+        See `policy_optimizer_class` and `dso.plugins.construct`.
     """
     made = policy_optimizer_class(name)
     return construct(made, f"policy_optimizer ({name})", policy, common=common, own=own or {})

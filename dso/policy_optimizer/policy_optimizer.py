@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dso.batch import Batch
 from dso.policy_optimizer.gradient_descent import GradientDescent
 from dso.policy_optimizer.risk import clip_rewards
+from dso.program.batch import Batch
 
 if TYPE_CHECKING:
     from dso.memory import PriorityQueue

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from dso.batch import Batch
 from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
+from dso.program.batch import Batch
 from dso.streams import Stream
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dso.batch import Batch
 from dso.policy_optimizer.pg import PolicyGradient
+from dso.program.batch import Batch
 from dso.program.program_batch import ProgramBatch
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from dso.errors import UserError, unknown
 from dso.library import Library, TokenNotFoundError
+from dso.plugins import import_object, is_reference
 from dso.prior.all_inputs import AllInputsConstraint
 from dso.prior.argument_size import ArgumentSizeConstraint
 from dso.prior.argument_type import ArgumentTypeConstraint
@@ -29,7 +30,6 @@ from dso.prior.soft_length import SoftLengthPrior
 from dso.prior.state_checker import StateCheckerConstraint
 from dso.prior.trig import TrigConstraint
 from dso.prior.uniform_arity import UniformArityPrior
-from dso.registry import import_object, is_reference
 
 PRIORS: dict[str, type[Prior]] = {
     "relational": RelationalConstraint,

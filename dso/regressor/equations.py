@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dso.errors import UserError, unknown
-from dso.evaluation.uncertainty import ConstantErrors
+from dso.fitting.uncertainty import ConstantErrors
 from dso.library import Library, PlaceholderConstant, Polynomial, Token, create_tokens
 from dso.program import Program, ProgramBatch
 from dso.program.symbolic import exchanged, to_short_sympy, to_sympy, to_text

@@ -290,7 +290,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         writer: Callable[[list[Equations]], None] | None,
     ) -> None:
         from dso.regressor.search import Search, constant_equation
-        from dso.stopping import INTERRUPT
+        from dso.training.stopping import INTERRUPT
 
         if k == 0:
             self.interrupted_, self.n_evaluations_ = False, 0

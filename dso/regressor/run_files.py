@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from dso.errors import UserError
-from dso.evaluation.uncertainty import ConstantErrors
+from dso.fitting.uncertainty import ConstantErrors
 from dso.library import FittedPolynomial, Library, create_tokens
 from dso.program import ProgramBatch
 from dso.regressor.equations import Equations, Found
-from dso.run_folder import write_text
+from dso.runs.folder import write_text
 from dso.task.regression.benchmarks import function_sets
 from dso.task.regression.regression import DEFAULT_FUNCTION_SET
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
-from dso.evaluation.constants import EXACT
-from dso.evaluation.rounding import rounded_constants
-from dso.evaluation.uncertainty import ConstantErrors, constant_errors
+from dso.fitting.constants import EXACT
+from dso.fitting.rounding import rounded_constants
+from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
 from dso.program import Program, ProgramBatch
@@ -22,7 +22,7 @@ from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.shorter import shorter_forms
-from dso.stopping import Standing
+from dso.training.stopping import Standing
 
 SECONDS_BETWEEN_FILES = 2.0
 

@@ -11,7 +11,7 @@ import click
 from dso.errors import UserError
 from dso.report import Collector, build_page
 from dso.report.serve import LiveReport, make_server
-from dso.run_folder import write_text
+from dso.runs.folder import write_text
 
 
 @click.command()

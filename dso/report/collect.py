@@ -13,7 +13,7 @@ from dso.errors import UserError
 from dso.report.curves import QUANTILES, learning_curves, reward_distribution
 from dso.report.formula import MathML, to_mathml
 from dso.report.run_data import RunData, arities, load_run_data
-from dso.run_results import RunName, RunResults, numbers, truths
+from dso.runs.results import RunName, RunResults, numbers, truths
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dso.run_results import numbers
+from dso.runs.results import numbers
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,8 +12,8 @@ import numpy as np
 from dso.config import load_config, validate
 from dso.errors import UserError
 from dso.library.functions import NAMES, OPERATORS
+from dso.plugins import is_reference
 from dso.program import from_str_tokens
-from dso.registry import is_reference
 from dso.task import make_task
 
 if TYPE_CHECKING:

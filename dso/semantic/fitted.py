@@ -20,7 +20,7 @@ from dso.native import _core
 from dso.prior import JointPrior
 from dso.program import ProgramBatch
 from dso.semantic.contexts import MOST_ROWS, Contexts, cheapest_on_rows, contexts_on_rows
-from dso.semantic.judge import COST_WEIGHT, Data, information, ranked, score
+from dso.semantic.ranking import COST_WEIGHT, Data, information, ranked, score
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens, Writer
 

@@ -8,7 +8,7 @@ from dso.library import Library
 from dso.native import _core
 from dso.program import ProgramBatch
 from dso.semantic.contexts import MOST_ROWS, cheapest_on_rows, contexts_on_rows
-from dso.semantic.judge import COST_WEIGHT, Data
+from dso.semantic.ranking import COST_WEIGHT, Data
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens, Writer
 

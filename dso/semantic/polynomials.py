@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dso.fitting.polynomial_basis import PolynomialBasis
 from dso.library import OPERATORS, Library
 from dso.library.functions import Inverse, solve
 from dso.prior import JointPrior
@@ -21,11 +22,10 @@ from dso.prior.poly import NOT_ABOVE_POLY
 from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
 from dso.semantic.forms import operator_tokens
-from dso.semantic.judge import Data, ranked
+from dso.semantic.ranking import Data, ranked
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens
 from dso.streams import Stream
-from dso.task.regression.polynomial_basis import PolynomialBasis
 
 N_PARTNERS = 100
 """Expressions that may stand beside the hole."""

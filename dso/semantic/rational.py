@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from dso.program import ProgramBatch
-from dso.semantic.judge import Data
+from dso.semantic.ranking import Data
 from dso.semantic.writing import Writer
 
 NULL = 1e-11

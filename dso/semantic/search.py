@@ -15,17 +15,17 @@ from dso.native import _core
 from dso.prior import JointPrior
 from dso.program import ProgramBatch
 from dso.semantic.fitted import FittedSearch
-from dso.semantic.judge import Data, is_enough_evidence, ranked
 from dso.semantic.key_rows import choose_key_rows
 from dso.semantic.nearest import MOST_NEAR, NearestSearch
 from dso.semantic.polynomials import PolynomialSearch
+from dso.semantic.ranking import Data, is_enough_evidence, ranked
 from dso.semantic.rational import find_rational
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Writer
 from dso.streams import Stream
 
 if TYPE_CHECKING:
-    from dso.task.regression.polynomial_fitter import PolynomialFitter
+    from dso.fitting.polynomial_fitter import PolynomialFitter
 
 FIRST_ENTRIES = 30_000
 """A library of this size comes first: most of what is found at all is found with it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dso.batch import Batch
+from dso.program.batch import Batch
 from dso.semantic.search import SemanticLimits, SemanticResult, SemanticSearch
 from dso.streams import Stream
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dso.errors import UserError, unknown
-from dso.registry import import_object, is_reference
+from dso.plugins import import_object, is_reference
 from dso.task.control import ControlTask
 from dso.task.regression import RegressionTask
 from dso.task.task import HierarchicalTask, Rewards, SequentialTask, Task

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from dso import DeepSymbolicOptimizer
-from dso.batch import Batch
 from dso.config import load_config
 from dso.evaluation import Evaluator
 from dso.gp import Breeder, GPController, GPOptions, Population, Probe, tokens_only
 from dso.memory import complexity_measure
 from dso.policy import RNNPolicy
 from dso.prior import make_joint_prior
+from dso.program.batch import Batch
 from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
 from dso.task.regression.regression import RegressionTask

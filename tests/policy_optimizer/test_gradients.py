@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from dso.batch import Batch
 from dso.library import Library, create_tokens
 from dso.memory import PriorityQueue
 from dso.policy import RNNPolicy
@@ -17,6 +16,7 @@ from dso.policy_optimizer.pg import PolicyGradient
 from dso.policy_optimizer.ppo import ProximalPolicyOptimization
 from dso.policy_optimizer.pqt import PriorityQueueTraining
 from dso.prior import make_joint_prior
+from dso.program.batch import Batch
 from dso.program.program_batch import ProgramBatch
 from tests.reference_memory import scored
 

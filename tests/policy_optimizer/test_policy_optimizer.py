@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from dso.batch import Batch
 from dso.errors import UserError
 from dso.memory import PriorityQueue
 from dso.policy_optimizer import make_policy_optimizer, policy_optimizer_class
@@ -12,6 +11,7 @@ from dso.policy_optimizer.pg import PolicyGradient
 from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
 from dso.policy_optimizer.ppo import ProximalPolicyOptimization
 from dso.policy_optimizer.pqt import PriorityQueueTraining
+from dso.program.batch import Batch
 from dso.program.program_batch import ProgramBatch
 from tests.reference_memory import scored
 
@@ -200,7 +200,9 @@ def test_wrong_keys_of_an_optimiser_of_ones_own_are_named(made, own, message):
         make_policy_optimizer(reference(made), TablePolicy(), COMMON, own)
 
 
-@pytest.mark.parametrize("name", ["pgg", "dso.batch:Batch", "dso.policy_optimizer.pg:Nothing"])
+@pytest.mark.parametrize(
+    "name", ["pgg", "dso.program.batch:Batch", "dso.policy_optimizer.pg:Nothing"]
+)
 def test_what_is_no_policy_optimizer_is_refused(name):
     with pytest.raises(UserError, match=r"policy_optimizer\.policy_optimizer_type"):
         policy_optimizer_class(name)

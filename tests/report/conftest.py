@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dso.batch_runs import run_one
 from dso.config import load_config
-from dso.sweep import Job
+from dso.launch.jobs import Job
+from dso.launch.runner import run_one
 
 
 def config_of(folder: Path, seed: int, name: str, **sections: dict) -> dict:

@@ -8,7 +8,7 @@ import pytest
 
 from dso.errors import UserError
 from dso.report.run_data import MAX_POINTS, arities, load_run_data
-from dso.run_results import RunResults
+from dso.runs.results import RunResults
 from dso.task.regression import RegressionTask
 from tests.report.conftest import change_config
 

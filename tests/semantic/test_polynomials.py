@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from dso import DeepSymbolicOptimizer
 from dso.config import load_config
+from dso.fitting.polynomial_basis import exponents_up_to
 from dso.prior import make_joint_prior
 from dso.program import execute
 from dso.semantic import SemanticLimits, SemanticResult, SemanticSearch
 from dso.semantic.polynomials import vectors_outside
 from dso.task.regression import RegressionTask
-from dso.task.regression.polynomial_basis import exponents_up_to
 
 SET = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", "sqrt", "poly"]
 LIMITS = SemanticLimits(max_entries=5000, max_lookups=50_000)

@@ -203,7 +203,7 @@ def test_weights_decide_what_is_near() -> None:
     "task",
     [
         {"function_set": ["add", "mul", "sin", "poly"]},
-        {"function_set": ["add", "mul", "sin", "tests.evaluation.test_constants:half"]},
+        {"function_set": ["add", "mul", "sin", "tests.fitting.test_constants:half"]},
         {"function_set": ["add", "mul", "sin"], "decision_tree_threshold_set": [1.0]},
     ],
     ids=["poly", "Python", "state checkers"],

@@ -12,7 +12,7 @@ from dso.library import Library, create_tokens
 from dso.prior import JointPrior, make_joint_prior
 from dso.program import ProgramBatch, execute
 from dso.semantic import SemanticLimits, SemanticSearch, ValueLibrary
-from dso.semantic.judge import significant_digits
+from dso.semantic.ranking import significant_digits
 
 KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
 LIMITS = SemanticLimits(max_entries=20_000, max_lookups=2_000_000, max_seconds=20)

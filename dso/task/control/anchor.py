@@ -16,7 +16,7 @@ import numpy as np
 
 from dso.errors import UserError, unknown
 from dso.native import _core
-from dso.registry import import_object, is_reference
+from dso.plugins import import_object, is_reference
 from dso.task.control.composition import Anchor
 from dso.task.control.environment import Environment
 

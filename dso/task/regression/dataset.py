@@ -16,11 +16,12 @@ from zlib import adler32
 import numpy as np
 
 from dso.errors import UserError, unknown
+from dso.fitting.weights import weighted_variance
 from dso.library.expression import evaluate
 from dso.task.regression.benchmark_source import find_in_source
 from dso.task.regression.benchmarks import Y_LIMIT, Benchmark, find_benchmark
 from dso.task.regression.csv_data import Table, read_csv
-from dso.task.regression.rows import check_weights, validation_rows, weighted_variance
+from dso.task.regression.rows import check_weights, validation_rows
 
 logger = logging.getLogger("dso")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dso.errors import UserError, unknown
-from dso.registry import import_object, is_reference
+from dso.plugins import import_object, is_reference
 
 Formula = Callable[[np.ndarray, float, Sequence[float]], np.ndarray]
 """Maps mean squared errors (B,), the variance of the targets and the parameters to rewards."""

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+from dso.fitting.polynomial_fitter import PolynomialFitter, PolynomialOptions
 from dso.program import ProgramBatch, has_poly
 from dso.program.execute import Execution, Polynomials
-from dso.task.regression.polynomial_fitter import PolynomialFitter, PolynomialOptions
 from dso.task.regression.scorer import Scorer
 
 

@@ -13,6 +13,9 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.export import identifiers
+from dso.fitting.polynomial_basis import warn_of_degrees
+from dso.fitting.polynomial_fitter import PolynomialFitter, PolynomialOptions
+from dso.fitting.weights import weighted_variance
 from dso.library import FittedPolynomial, Library, create_tokens
 from dso.program import Program, ProgramBatch, has_poly
 from dso.program.execute import VALID
@@ -21,11 +24,9 @@ from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
 from dso.task.regression.metrics import make_metric
-from dso.task.regression.polynomial_basis import warn_of_degrees
-from dso.task.regression.polynomial_fitter import PolynomialFitter, PolynomialOptions
 from dso.task.regression.polynomial_scorer import PolynomialScorer
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
-from dso.task.regression.rows import draw_rows, n_search_rows, weighted_variance
+from dso.task.regression.rows import draw_rows, n_search_rows
 from dso.task.regression.scorer import Scorer
 from dso.task.task import HierarchicalTask, Rewards
 

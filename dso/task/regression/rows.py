@@ -52,14 +52,6 @@ def check_weights(weights: np.ndarray, label: str, place: Callable[[int], str]) 
         )
 
 
-def weighted_variance(values: np.ndarray, weights: np.ndarray | None) -> float:
-    """Return the variance of values (N,) under weights (N,)."""
-    if weights is None:
-        return float(np.var(values))
-    mean = np.average(values, weights=weights)
-    return float(np.average((values - mean) ** 2, weights=weights))
-
-
 def validation_rows(n_rows: int, fraction: float, seed: int = 0) -> np.ndarray:
     """Choose at random the rows to set aside.
 

@@ -1,0 +1,367 @@
+"""From the sections of a config to the parts of a run; `core` puts them together.
+
+With `core` and `run` this is where a config is read: the parts themselves take plain arguments.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dso.config import Config
+from dso.config.config import TASK_DEFAULTS
+from dso.errors import UserError
+from dso.evaluation import Evaluator, ProgramArchive, RowBatches
+from dso.fitting import make_fitter
+from dso.gp import Breeder, GPController, GPOptions, Probe, SemanticBreeder, tokens_only
+from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
+from dso.memory.judge import Judge
+from dso.plugins import construct, import_object, is_reference
+from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
+from dso.prior import JointPrior, make_joint_prior
+from dso.runs.folder import RunFolder
+from dso.runs.recorders import (
+    AllSamples,
+    CacheDump,
+    ConstraintCounts,
+    ParameterReport,
+    PositionalEntropy,
+    Recorder,
+    TensorBoard,
+    TokenCount,
+    TopSamples,
+)
+from dso.semantic import Seeder, SemanticLimits
+from dso.task import Task
+from dso.task import make_task as make_task_of
+from dso.training.stopping import Standing, Stopping
+
+if TYPE_CHECKING:
+    from dso.policy import Policy
+    from dso.program import ProgramBatch
+
+logger = logging.getLogger("dso")
+
+
+def n_cores(config: Config) -> int:
+    """Return the threads, or processes for Python tasks, that one run may use."""
+    given = config.training.n_cores_batch
+    if config.gp_meld.run_gp_meld and config.gp_meld.parallel_eval:
+        given = -1
+    return (os.cpu_count() or 1) if given == -1 else given or 1
+
+
+def make_task(config: Config) -> Task:
+    """Build the task, and refuse one whose tokens nothing can fit."""
+    task = make_task_of(**config.task.to_dict())
+    task.n_threads = n_cores(config)
+    if task.library.poly_token is not None and getattr(task, "polynomials", None) is None:
+        raise UserError("task.function_set: 'poly' needs data to be fitted to, as regression has.")
+    return task
+
+
+def make_evaluator(config: Config, task: Task) -> Evaluator:
+    """Build the evaluator with what it is to remember."""
+    return Evaluator(
+        task,
+        task.library,
+        n_workers=n_cores(config),
+        remember_keys=config.policy.sample_novel_batch,
+        archive=make_archive(config, task),
+        fitter=make_fitter(task, config.training.const_optimizer, config.training.const_params),
+    )
+
+
+def make_judge(config: Config, task: Task) -> Judge | None:
+    """Build who rewards what is kept, where the search does not see all rows of data."""
+    n_rows = getattr(task, "n_train_rows", 0)
+    sees_all = getattr(task, "n_search_rows", n_rows) == n_rows
+    if sees_all:
+        return Judge(task, None) if getattr(task, "n_validation_rows", 0) else None
+    fitter = make_fitter(task, config.training.const_optimizer, config.training.const_params)
+    return Judge(task, Evaluator(task, task.library, fitter=fitter))
+
+
+def make_archive(config: Config, task: Task) -> ProgramArchive | None:
+    """Build the store of programs that the cache dump needs, if one is asked for."""
+    if not config.logging.save_cache or config.experiment.logdir is None:
+        return None
+    if task.stochastic:
+        logger.warning("logging.save_cache: rewards with noise are not cached; nothing to save.")
+        return None
+    return ProgramArchive(config.logging.save_cache_r_min)
+
+
+def make_complexity(config: Config, evaluator: Evaluator) -> Callable[[ProgramBatch], np.ndarray]:
+    """Return the complexity of programs; of tokens, where `poly` counts its fitted terms."""
+    kind, library = config.training.complexity, evaluator.library
+    measure = complexity_measure(kind, library.complexities)
+    if kind != "token" or library.poly_token is None:
+        return measure
+    # Of the rows that the evaluator rewards on, which may be others in each iteration.
+    return lambda programs: measure(programs) + evaluator.task.polynomials.n_more_terms(programs)
+
+
+def make_row_batches(
+    task: Task, evaluator: Evaluator, judge: Judge | None, seed: int
+) -> RowBatches | None:
+    """Build what chooses the rows that the search sees, where it does not see all."""
+    if judge is None or judge.evaluator is None:
+        return None
+    batches = RowBatches(evaluator, task, seed)
+    logger.info(
+        "task.batching: the search sees %d of %d rows at a time; what it keeps is rewarded on all.",
+        batches.n_rows,
+        judge.task.n_train_rows,
+    )
+    return batches
+
+
+def data_ranges(task: Task) -> dict[str, np.ndarray]:
+    """Return least and greatest value of each input (D, 2) and of y (2,), if the task has data."""
+    X, y = getattr(task, "X_train", None), getattr(task, "y_train", None)
+    if X is None or y is None:
+        return {}
+    return {
+        "input_ranges": np.column_stack([X.min(axis=0), X.max(axis=0)]),
+        "output_range": np.array([y.min(), y.max()]),
+    }
+
+
+def make_prior(config: Config, task: Task) -> JointPrior:
+    """Build the priors with what they may know of the data."""
+    prior = make_joint_prior(
+        config.prior.to_dict(),
+        task.library,
+        max_length=config.policy.max_length,
+        **data_ranges(task),
+    )
+    usual = TASK_DEFAULTS.get(config.task.task_type or "", {}).get("prior", {})
+    for line in prior.skipped:
+        if line.endswith("Prior disabled."):
+            continue
+        # What the user did not ask for is no reason to warn them.
+        name = line.split(":", 1)[0]
+        as_always = name in usual and config.prior.to_dict()[name] == usual[name]
+        logger.log(logging.INFO if as_always else logging.WARNING, "prior.%s", line)
+    for line in prior.descriptions:
+        logger.info("prior.%s", line)
+    return prior
+
+
+def make_policy(config: Config, task: Task, prior: JointPrior, seed: int) -> Policy:
+    """Build the built-in policy, or a user's own with its own keys."""
+    from dso.policy import StateManager  # needs torch, which takes seconds to import
+
+    manager = config.state_manager.to_dict()
+    del manager["type"]
+    common, own = _plug_in_keys(config.policy)
+    made = _policy_class(name := common.pop("policy_type"))
+    # These keys are read elsewhere.
+    for key in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
+        del common[key]
+    common.update(state_manager=StateManager(**manager), seed=seed, n_threads=n_cores(config))
+    return construct(made, f"policy ({name})", task.library, prior, common=common, own=own)
+
+
+def _plug_in_keys(section: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split a section into the keys that we know and those of a user's own class."""
+    own = section.model_extra or {}
+    return {key: value for key, value in section.to_dict().items() if key not in own}, own
+
+
+def _policy_class(name: str) -> type[Policy]:
+    from dso.policy import POLICIES, Policy
+
+    where = "policy.policy_type"
+    found = import_object(name, where) if is_reference(name) else POLICIES[name]
+    if not (isinstance(found, type) and issubclass(found, Policy)):
+        raise UserError(f"{where}: {name!r} is no subclass of Policy.")
+    return found
+
+
+def make_policy_optimizer(config: Config, policy: Policy, seed: int) -> Any:
+    """Build a built-in policy optimiser, or a user's own with its own keys."""
+    common, own = _plug_in_keys(config.policy_optimizer)
+    kind = common.pop("policy_optimizer_type")
+    return make_optimizer_of(kind, policy, {**common, "seed": seed}, own)
+
+
+def make_queue(config: Config, policy_optimizer: Any, seed: int) -> PriorityQueue | None:
+    """Build the queue for those that want one: an optimiser that does not say so may."""
+    if not getattr(policy_optimizer, "uses_queue", True):
+        return None
+    size, batch_size = config.policy_optimizer.pqt_k, config.training.batch_size
+    if size > batch_size:
+        raise UserError(
+            f"policy_optimizer.pqt_k: {size}; allowed: at most training.batch_size = {batch_size}."
+        )
+    return PriorityQueue(size, seed)
+
+
+def make_memory(config: Config, policy: Policy) -> ProgramMemory | None:
+    """Build the memory of the risk filter, if one is asked for."""
+    training = config.training
+    if not training.use_memory:
+        return None
+    return ProgramMemory(policy, training.memory_capacity, training.memory_threshold)
+
+
+def max_attempts(config: Config) -> int | None:
+    """Return the draws that a novel batch may take, None where batches need not be novel."""
+    policy = config.policy
+    return policy.max_attempts_at_novel_batch if policy.sample_novel_batch else None
+
+
+def make_gp(
+    config: Config, task: Task, prior: JointPrior, evaluator: Evaluator, seed: int
+) -> GPController | None:
+    """Build GP-meld, if it is asked for."""
+    section = config.gp_meld
+    if not section.run_gp_meld:
+        return None
+    size = section.population_size or config.training.batch_size
+    for name in ("train_n", "n_islands"):
+        if getattr(section, name) > size:
+            raise UserError(
+                f"gp_meld.{name}: {getattr(section, name)}; allowed: at most the population, "
+                f"which with population_size null is training.batch_size = {size}."
+            )
+    options = GPOptions(
+        generations=section.generations,
+        population_size=size,
+        train_n=section.train_n,
+        p_fit=section.p_fit,
+        has_archive=section.p_archive > 0,
+        keep_population=section.keep_population,
+        n_islands=section.n_islands,
+        migration_interval=section.migration_interval,
+        n_migrants=section.n_migrants,
+        restart_after=section.restart_after,
+        verbose=section.verbose,
+    )
+    # Where the front of the run measures nothing, that of the search goes by the usual size.
+    complexity = complexity_measure(
+        config.training.complexity or "token", task.library.complexities
+    )
+    values = Probe.of_task(task, section.probe_size).values if section.probe_size else tokens_only
+    breeder = make_breeder(config, task, prior, seed)
+    return GPController(breeder, evaluator, values, complexity, seed=seed, options=options)
+
+
+def make_breeder(
+    config: Config, task: Task, prior: JointPrior, seed: int
+) -> Breeder | SemanticBreeder:
+    """Build what breeds, and solves for some of the offspring where that is asked for."""
+    section = config.gp_meld
+    breeder = Breeder(
+        prior,
+        p_crossover=section.p_crossover,
+        p_mutate=section.p_mutate,
+        p_join=section.p_join,
+        p_perturb=section.p_perturb,
+        p_archive=section.p_archive,
+        tournament_size=section.tournament_size,
+        mutate_tree_max=section.mutate_tree_max,
+        n_attempts=section.n_attempts,
+        n_threads=n_cores(config),
+    )
+    if not section.p_semantic:
+        return breeder
+    return SemanticBreeder(
+        breeder,
+        data_of(task, f"gp_meld.p_semantic: {section.p_semantic}", 0),
+        p_semantic=section.p_semantic,
+        max_entries=section.semantic_entries,
+        n_partners=section.semantic_partners,
+        seed=seed,
+    )
+
+
+def data_of(task: Task, asked: str, off: Any) -> Any:
+    """Return the rows that a task compares values with.
+
+    Raises
+    ------
+    UserError
+        If it has none, with the key that `asked` for them and its value that does not.
+    """
+    data = getattr(task, "fit_data", None)
+    if data is None:
+        raise UserError(
+            f"{asked}; the task {task.name!r} has no data that values could be compared with, as "
+            f"regression has (a task of your own: `fit_data`); allowed: {off}."
+        )
+    return data
+
+
+def make_seeder(
+    config: Config, task: Task, prior: JointPrior, evaluator: Evaluator, seed: int
+) -> Seeder | None:
+    """Build the search by values, if it is asked for."""
+    section = config.semantic
+    if not section.on:
+        return None
+    data_of(task, "semantic.on: true", "false")  # which the seeder asks for
+    limits = SemanticLimits(
+        max_entries=section.max_entries,
+        max_bytes=section.max_bytes,
+        max_lookups=section.max_lookups,
+        max_vectors=section.max_vectors,
+        max_evaluations=int(section.max_share * config.training.n_samples),
+        max_seconds=np.inf if section.max_seconds is None else section.max_seconds,
+        max_contexts=section.max_contexts,
+        max_programs=section.max_programs,
+    )
+    return Seeder(prior, evaluator, limits, seed)
+
+
+def make_stopping(config: Config, callback: Callable[[Standing], object] | None) -> Stopping:
+    """Build what ends the run."""
+    training = config.training
+    return Stopping(
+        n_samples=training.n_samples,
+        max_seconds=training.max_seconds,
+        reward_threshold=training.reward_threshold,
+        patience=training.patience,
+        early_stopping=training.early_stopping,
+        callback=callback,
+    )
+
+
+def make_recorders(
+    config: Config,
+    folder: RunFolder | None,
+    policy: Policy,
+    prior: JointPrior,
+    evaluator: Evaluator,
+) -> list[Recorder]:
+    """Build what watches the run; an empty list where nothing was asked for."""
+    wanted, library = config.logging, prior.library
+    recorders: list[Recorder] = []
+    if config.training.debug:
+        recorders.append(ParameterReport(policy, config.training.debug))
+    if config.prior.count_constraints:
+        recorders.append(ConstraintCounts(prior, folder))
+    if folder is None:
+        return recorders
+    freq, top = wanted.save_freq, wanted.save_top_samples_per_batch
+    if wanted.save_all_iterations:
+        recorders.append(AllSamples(folder, freq))
+    if top:
+        recorders.append(TopSamples(folder, library, top, freq))
+    if wanted.save_token_count:
+        recorders.append(TokenCount(folder, library, freq))
+    if wanted.save_positional_entropy:
+        length = policy.max_length
+        recorders.append(PositionalEntropy(folder, library.L, length, freq))
+    if evaluator.archive is not None:
+        recorders.append(CacheDump(folder, evaluator))
+    if wanted.save_summary:
+        detailed = config.policy_optimizer.summary
+        recorders.append(TensorBoard(folder, policy, with_parameters=detailed, save_freq=freq))
+    return recorders

@@ -1,0 +1,242 @@
+"""The folder of a run, and the one way in which files get into it.
+
+Tables are replaced as a whole, logs of iterations grow; `dso.runs.disk` has how. Where the disk
+refuses, the run goes on, and what is not on disk yet is written when it can be.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from dso.runs.disk import GrowingFile, Guard, write_text
+
+Row = Mapping[str, object]
+
+
+def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> None:
+    """Replace a CSV file atomically.
+
+    Parameters
+    ----------
+    path : Path
+    rows : sequence of dict
+    columns : sequence of str
+        The first columns, there even without rows; further keys follow as the rows bring them.
+    """
+    names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
+    """Add a row to a CSV file atomically, where its ``seed`` belongs.
+
+    The file depends on its rows alone, not on the order in which they came: its columns are the
+    union of theirs, each behind the one that precedes it. Runs that end at the same time wait for
+    each other.
+
+    Parameters
+    ----------
+    path : Path
+    row : dict
+    replace : bool
+        Whether rows of the same seed give way.
+    """
+    with _locked(path.parent):
+        rows: list[Row] = []
+        columns: list[str] = []
+        if path.exists():
+            with open(path, encoding="utf-8", newline="") as file:
+                reader = csv.DictReader(file, restkey="", restval="")
+                rows = list(reader)
+                columns = [name for name in reader.fieldnames or () if name]
+        if replace:
+            rows = [old for old in rows if old.get("seed") != str(row["seed"])]
+        rows = sorted([*rows, row], key=_seed)
+        names: list[str] = []
+        for one in rows:
+            names = _merged(names, [name for name in one if name and one[name] not in ("", None)])
+        for extra in (columns, list(row)):
+            names = _merged(names, extra)
+        known = [{name: one.get(name, "") for name in names} for one in rows]
+        write_rows(path, known, names)
+
+
+def _seed(row: Row) -> float:
+    """Return the seed to sort by; rows that somebody else wrote come first."""
+    try:
+        return int(str(row["seed"]))
+    except (KeyError, ValueError):
+        return float("-inf")
+
+
+def _merged(old: list[str], new: list[str]) -> list[str]:
+    """Put each new column behind the one that precedes it in `new`."""
+    columns = list(old)
+    place = 0
+    for name in new:
+        if name in columns:
+            place = columns.index(name) + 1
+        else:
+            columns.insert(place, name)
+            place += 1
+    return columns
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+class Pace:
+    """Tell when a file that grows with the iterations is due to be flushed.
+
+    Parameters
+    ----------
+    save_freq : int or None
+        Iterations between two flushes; below 1: only at the end. None is 1.
+    """
+
+    def __init__(self, save_freq: int | None = 1) -> None:
+        self.save_freq = 1 if save_freq is None else save_freq
+        self._n_pending = 0
+
+    def is_due(self) -> bool:
+        """Count one iteration and return whether to flush after it."""
+        self._n_pending += 1
+        if not 1 <= self.save_freq <= self._n_pending:
+            return False
+        self._n_pending = 0
+        return True
+
+
+class IterationLog:
+    """A CSV file that grows with every iteration.
+
+    Parameters
+    ----------
+    path : Path
+    save_freq : int or None
+        See `Pace`.
+    guard : Guard, optional
+        See `dso.runs.disk.GrowingFile`.
+    """
+
+    def __init__(self, path: Path, save_freq: int | None = 1, guard: Guard | None = None) -> None:
+        self._file = GrowingFile(path, guard)
+        self._pace = Pace(save_freq)
+
+    def append(self, row: Mapping[str, object]) -> None:
+        """Write the one row of an iteration; the first one brings the header."""
+        self.extend(list(row), [row.values()])
+
+    def extend(self, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+        """Write the rows of one iteration.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            The same every time.
+        rows : iterable of iterables
+            One value per column.
+        """
+        if self._file.n_bytes == 0:
+            self._file.write()  # makes the file
+            rows = chain([columns], rows)
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        self._file.append(text.getvalue().encode())
+        if self._pace.is_due() or self._file.is_worth_writing:
+            self._file.write()
+
+    def close(self) -> None:
+        """Write out what is pending."""
+        self._file.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how far the file has come."""
+        return self._file.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Cut the file back to where `state_dict` was taken."""
+        self._file.load_state_dict(state)
+
+
+class RunFolder:
+    """The files of one run in a folder that all runs of a batch share.
+
+    Parameters
+    ----------
+    path : Path
+    task_name : str
+    seed : int
+    config : str
+        What ``config.json`` says, unless a run of the same batch has written one.
+
+    Attributes
+    ----------
+    guard : Guard
+        Decides what happens where a file of this run cannot be written.
+    """
+
+    def __init__(self, path: Path, task_name: str, seed: int, config: str = "{}") -> None:
+        self.path = path
+        self.prefix = f"dso_{task_name.replace('/', '_')}_{seed}"
+        self.guard = Guard()
+        self._config = config
+
+    def file(self, suffix: str) -> Path:
+        """Return the path of one of this run's own files, e.g. ``_hof.csv``."""
+        return self.path / f"{self.prefix}{suffix}"
+
+    def create(self) -> None:
+        """Make the folder and write ``config.json``, and again where they were deleted.
+
+        What a run of the same name and seed left half written is removed.
+        """
+        with self.guard(self.path):
+            self._create()
+            leftover = re.compile(rf"\.{re.escape(self.prefix)}(_[a-z_]+)?\.csv\.\d+")
+            for path in self.path.iterdir():
+                if leftover.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
+
+    def _create(self) -> None:
+        path = self.path / "config.json"
+        if path.exists():
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        with _locked(self.path):
+            if not path.exists():
+                write_text(path, self._config)
+
+    def write_rows(self, suffix: str, rows: Iterable[Row], columns: Sequence[str]) -> None:
+        """Replace one of this run's own CSV files atomically."""
+        path = self.file(suffix)
+        with self.guard(path):
+            self._create()
+            write_rows(path, list(rows), columns)
+
+    def append_summary(self, row: Row, *, replace: bool = False) -> None:
+        """Add this run's row to ``summary.csv``; see `insert_row`."""
+        path = self.path / "summary.csv"
+        with self.guard(path):
+            self._create()
+            insert_row(path, row, replace=replace)

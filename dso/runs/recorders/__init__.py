@@ -1,0 +1,21 @@
+"""What a run writes down beside its log, one class per file; nothing here when nothing is asked."""
+
+from dso.runs.recorders.cache_dump import CacheDump
+from dso.runs.recorders.constraint_counts import ConstraintCounts
+from dso.runs.recorders.parameter_report import ParameterReport, parameter_table
+from dso.runs.recorders.recorder import Recorder
+from dso.runs.recorders.samples import AllSamples, PositionalEntropy, TokenCount, TopSamples
+from dso.runs.recorders.tensorboard import TensorBoard
+
+__all__ = [
+    "AllSamples",
+    "CacheDump",
+    "ConstraintCounts",
+    "ParameterReport",
+    "PositionalEntropy",
+    "Recorder",
+    "TensorBoard",
+    "TokenCount",
+    "TopSamples",
+    "parameter_table",
+]

@@ -1,0 +1,148 @@
+"""The tables of a run's best programs, and when they are written while the run goes on."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from dso.memory import ScoredPrograms
+from dso.program import Program
+from dso.runs.folder import Row, RunFolder
+
+if TYPE_CHECKING:
+    from dso.evaluation import Evaluator
+    from dso.library import Library
+    from dso.memory.judge import Judge
+    from dso.program.program_batch import ProgramBatch
+    from dso.task import Task
+    from dso.training.trainer import Trainer
+
+HOF_COLUMNS = ("r", "count_on_policy", "count_off_policy", "expression", "traversal")
+PF_COLUMNS = ("complexity", *HOF_COLUMNS)
+
+
+class Reports:
+    """Turn remembered programs into rows for people.
+
+    Writing a program as an expression and evaluating it on the test data costs far more than
+    sampling it, so what was said about a program in one table is kept for the next.
+
+    Parameters
+    ----------
+    library : Library
+    task : Task
+    evaluator : Evaluator
+        Knows how often a program was drawn.
+    judge : Judge, optional
+        Where it has an evaluator, that is who knows the reward of a program.
+    """
+
+    def __init__(
+        self, library: Library, task: Task, evaluator: Evaluator, judge: Judge | None = None
+    ) -> None:
+        self.library = library
+        self.task = task
+        self.evaluator = evaluator
+        self._scorer = (judge and judge.evaluator) or evaluator
+        self._described: dict[int, Row] = {}
+
+    def program(self, programs: ProgramBatch, i: int = 0) -> Program:
+        """Return row `i` as a Program."""
+        protected = bool(getattr(self.task, "protected", False))
+        fitter = getattr(self.task, "polynomials", None)
+        row = programs[i : i + 1]
+        return Program(
+            self.library,
+            programs.row(i),
+            programs.constants[i],
+            protected=protected,
+            scorer=self._scorer,
+            polynomial=None if fitter is None else fitter.polynomials(row)[0],
+        )
+
+    def tables(self, *parts: ScoredPrograms) -> list[list[Row]]:
+        """Return the rows of each part: the columns of `PF_COLUMNS`, then those of the task.
+
+        Descriptions of programs that stand in none of the parts are forgotten.
+        """
+        described = self._described
+        self._described = {}
+        return [self._table(part, described) for part in parts]
+
+    def _table(self, scored: ScoredPrograms, described: dict[int, Row]) -> list[Row]:
+        keys = scored.programs.keys()
+        on_policy, off_policy = self.evaluator.counts(keys)
+        rows: list[Row] = []
+        for i, key in enumerate(keys.tolist()):
+            known = self._described.get(key) or described.get(key)
+            if known is None:
+                known = self._describe(self.program(scored.programs, i))
+            self._described[key] = known
+            rows.append(
+                {
+                    "complexity": _whole(scored.complexities[i]),
+                    "r": float(scored.training_rewards[i]),
+                    **({} if scored.training is None else {"r_val": float(scored.rewards[i])}),
+                    "count_on_policy": int(on_policy[i]),
+                    "count_off_policy": int(off_policy[i]),
+                    **known,
+                }
+            )
+        return rows
+
+    def _describe(self, program: Program) -> Row:
+        return {
+            "expression": program.expression,
+            "traversal": repr(program),
+            **self.task.evaluate(program),
+        }
+
+
+def _whole(value: float) -> float | int:
+    return int(value) if float(value).is_integer() else float(value)
+
+
+class ResultFiles:
+    """Write hall of fame and Pareto front to the run folder.
+
+    While the run goes on they are written at the earliest two seconds after the last time, and so
+    seldom that writing takes a fiftieth of the time.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    reports : Reports
+    save_freq : int or None
+        Least number of iterations between two writes; below 1: only `write` writes. None is 1.
+    """
+
+    MIN_SECONDS = 2.0
+    MAX_SHARE = 0.02
+
+    def __init__(self, folder: RunFolder, reports: Reports, save_freq: int | None = 1) -> None:
+        self.folder = folder
+        self.reports = reports
+        self.save_freq = 1 if save_freq is None else save_freq
+        self._next_time = time.monotonic() + self.MIN_SECONDS
+
+    def update(self, trainer: Trainer) -> None:
+        """Write if it is time to."""
+        is_turn = self.save_freq >= 1 and trainer.standing.iteration % self.save_freq == 0
+        if is_turn and time.monotonic() >= self._next_time:
+            self.write(trainer)
+
+    def write(self, trainer: Trainer) -> None:
+        """Write both files now."""
+        start = time.monotonic()
+        kinds = [
+            ("_hof.csv", HOF_COLUMNS, trainer.hall_of_fame),
+            ("_pf.csv", PF_COLUMNS, trainer.pareto_front),
+        ]
+        present = [(suffix, columns, kept) for suffix, columns, kept in kinds if kept is not None]
+        tables = self.reports.tables(*(kept.rows for _, _, kept in present))
+        for (suffix, columns, _), rows in zip(present, tables, strict=True):
+            if "complexity" not in columns:
+                rows = [{k: v for k, v in row.items() if k != "complexity"} for row in rows]
+            self.folder.write_rows(suffix, rows, columns)
+        end = time.monotonic()
+        self._next_time = end + max(self.MIN_SECONDS, (end - start) / self.MAX_SHARE)
