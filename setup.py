@@ -82,6 +82,7 @@ if __name__ == "__main__":
         packages=[*find_packages(include=["dso", "dso.*"]), "dso.shipped_config"],
         package_dir={"dso.shipped_config": "config"},
         package_data={
+            "dso": ["py.typed"],
             "dso.shipped_config": ["*.json", "examples/*/*"],
             "dso.task.control": ["anchors/*.npz"],
             "dso.task.regression": ["*.json"],

@@ -21,6 +21,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version  # takes longer than all else here
+
+        return version("deep-symbolic-optimization")
     if name not in _HOMES:
         raise AttributeError(f"module 'dso' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,13 +1,17 @@
 """A task and a prior as people wrote them for the original, by its import paths."""
 
 import json
+import pickle
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import dso
 from dso import DeepSymbolicOptimizer
 from dso.config import load_config
+from dso.fitting.uncertainty import ConstantErrors
 from dso.functions import create_tokens
 from dso.library import Library, Token
 from dso.memory import Batch
@@ -96,3 +100,15 @@ def test_names_are_where_they_were():
     assert issubclass(SequentialTask, Task)
     assert issubclass(Constraint, Prior)
     assert {"programs", "rewards", "on_policy"} <= set(Batch.__dataclass_fields__)
+
+
+def test_pickles_of_version_0_1_0_find_the_classes_that_they_name():
+    # An estimator fitted with `const` holds one of these.
+    old = b"cdso.evaluation.uncertainty\nConstantErrors\n."
+    assert pickle.loads(old) is ConstantErrors
+
+
+def test_the_package_knows_its_version():
+    assert dso.__version__ == version("deep-symbolic-optimization")
+    with pytest.raises(AttributeError, match="__versions__"):
+        dso.__versions__  # noqa: B018
