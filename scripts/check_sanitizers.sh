@@ -14,7 +14,7 @@ DSO_SANITIZE=address,undefined "$python" setup.py -q build_ext --inplace
 
 if [ $# -eq 0 ]; then
     set --
-    for part in native program evaluation policy prior; do
+    for part in native program fitting evaluation policy prior; do
         [ -d "tests/$part" ] && set -- "$@" "tests/$part"
     done
 fi
