@@ -43,8 +43,9 @@ def native_core() -> Pybind11Extension:
         compile_args.append("-g0")
     return Pybind11Extension(
         "dso.native._core",
-        sorted(glob("dso/native/*.cpp")),
-        depends=sorted(glob("dso/native/*.hpp")),
+        sorted(glob("dso/native/*/*.cpp")),
+        depends=sorted(glob("dso/native/**/*.hpp", recursive=True)),
+        include_dirs=["dso/native"],
         cxx_std=17,
         define_macros=[
             *[("DSO_NO_VECTOR_MATH", "1")] * PORTABLE_MATH,

@@ -1,1 +1,1 @@
-"""The compiled core: program arrays, evaluation, traversal state and policy. See `bindings.cpp`."""
+"""The compiled core: program arrays, evaluation, traversal state and policy. See `bindings/module.cpp`."""

@@ -1,0 +1,266 @@
+#include "control/controller.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#include "machine/vector_math.hpp"
+
+namespace dso {
+
+// Step of a ScalarProgram that always jumps; decisions jump where the condition does not hold.
+constexpr Op kJump = Op::count;
+
+void ScalarProgram::compile(const Library& library, const int16_t* tokens, int32_t length,
+                            const double* constants, size_t n_constants) {
+    code_.clear();
+    stack_.resize(length + 1);
+    struct Open {
+        int16_t token;
+        int32_t missing;
+        size_t start;  // of a decision: its own step; later that of the jump behind the first child
+    };
+    std::vector<Open> open;
+    size_t next_constant = 0;
+    const auto close = [&](const Open& node) {
+        if (library.opcodes[node.token] == Op::less)
+            code_[node.start].operand = static_cast<int32_t>(code_.size());
+        else
+            code_.push_back({library.opcodes[node.token], 0, 0});
+    };
+    for (int32_t t = 0; t < length; ++t) {
+        const int16_t token = tokens[t];
+        const Op op = library.opcodes[token];
+        if (op == Op::less) {
+            // The column of the decision stands in a step before it, the jump in its own.
+            code_.push_back({Op::input, library.operands[token], 0});
+            code_.push_back({Op::less, 0, library.values[token]});
+        }
+        if (library.arities[token] > 0) {
+            open.push_back({token, library.arities[token], code_.size() - (op == Op::less)});
+            continue;
+        }
+        double value = library.values[token];
+        if (op == Op::constant) {
+            const size_t slot = next_constant++;
+            value = slot < n_constants && !std::isnan(constants[slot]) ? constants[slot] : 1.0;
+        }
+        code_.push_back(
+            {op == Op::input ? Op::input : Op::literal, library.operands[token], value});
+        while (!open.empty()) {
+            Open& node = open.back();
+            if (--node.missing > 0) {
+                if (library.opcodes[node.token] == Op::less) {
+                    code_.push_back({kJump, 0, 0});
+                    code_[node.start].operand = static_cast<int32_t>(code_.size());
+                    node.start = code_.size() - 1;
+                }
+                break;
+            }
+            close(node);
+            open.pop_back();
+        }
+    }
+}
+
+#define UNARY(op, expression)    \
+    case Op::op: {               \
+        const double x = top[0]; \
+        top[0] = (expression);   \
+        break;                   \
+    }
+#define BINARY(op, expression)                \
+    case Op::op: {                            \
+        const double x = top[-1], y = top[0]; \
+        *--top = (expression);                \
+        break;                                \
+    }
+
+static double sigmoid(double x) {
+    const double e = std::exp(-std::fabs(x));
+    return (x >= 0 ? 1 : e) / (1 + e);
+}
+
+double ScalarProgram::operator()(const double* observation) {
+    double* top = stack_.data() - 1;
+    const auto n_steps = static_cast<int32_t>(code_.size());
+    for (int32_t i = 0; i < n_steps; ++i) {
+        const Step& step = code_[i];
+        switch (step.op) {
+            BINARY(op_add, x + y)
+            BINARY(op_sub, x - y)
+            BINARY(op_mul, x * y)
+            BINARY(op_div, x / y)
+            BINARY(op_max, x > y || x != x ? x : y)
+            BINARY(op_min, x < y || x != x ? x : y)
+            BINARY(op_pow, std::pow(x, y))
+            BINARY(op_protected_div, std::fabs(y) > 0.001 ? x / y : 1)
+            UNARY(op_sin, std::sin(x))
+            UNARY(op_cos, std::cos(x))
+            UNARY(op_tan, std::tan(x))
+            UNARY(op_exp, std::exp(x))
+            UNARY(op_log, std::log(x))
+            UNARY(op_sqrt, std::sqrt(x))
+            UNARY(op_n2, x * x)
+            UNARY(op_n3, x * x * x)
+            UNARY(op_n4, (x * x) * (x * x))
+            UNARY(op_neg, -x)
+            UNARY(op_abs, std::fabs(x))
+            UNARY(op_tanh, std::tanh(x))
+            UNARY(op_inv, 1 / x)
+            UNARY(op_logabs, std::log(std::fabs(x)))
+            UNARY(op_expneg, std::exp(-x))
+            UNARY(op_sigmoid, sigmoid(x))
+            UNARY(op_harmonic, v_harmonic(splat(x))[0])
+            UNARY(op_arcsin, std::asin(x))
+            UNARY(op_arccos, std::acos(x))
+            UNARY(op_arctan, std::atan(x))
+            UNARY(op_sinh, std::sinh(x))
+            UNARY(op_cosh, std::cosh(x))
+            UNARY(op_cbrt, std::cbrt(x))
+            UNARY(op_sign, x > 0 ? 1 : x < 0 ? -1 : x)
+            UNARY(op_protected_log, std::fabs(x) > 0.001 ? std::log(std::fabs(x)) : 0)
+            UNARY(op_protected_exp, x < 100 ? std::exp(x) : 0)
+            UNARY(op_protected_sqrt, std::sqrt(std::fabs(x)))
+            UNARY(op_protected_n2, std::fabs(x) < 1e6 ? x * x : 0)
+            UNARY(op_protected_n3, std::fabs(x) < 1e6 ? x * x * x : 0)
+            UNARY(op_protected_n4, std::fabs(x) < 1e6 ? (x * x) * (x * x) : 0)
+            UNARY(op_protected_inv, std::fabs(x) > 0.001 ? 1 / x : 0)
+            UNARY(op_protected_logabs, std::fabs(x) > 0.001 ? std::log(std::fabs(x)) : 0)
+            UNARY(op_protected_expneg, x > -100 ? std::exp(-x) : 0)
+            UNARY(op_protected_sigmoid, x > -100 ? sigmoid(x) : 1)
+            case Op::input:
+                *++top = observation[step.operand];
+                break;
+            case Op::literal:
+                *++top = step.value;
+                break;
+            case Op::less:
+                if (!(*top-- < step.value)) i = step.operand - 1;
+                break;
+            default:
+                i = step.operand - 1;
+                break;  // kJump; check_policies has refused the rest
+        }
+    }
+    return *top;
+}
+
+void ActionTree::compile(const Library& library, const ActionTokens& actions, const int16_t* tokens,
+                         int32_t length) {
+    code_.clear();
+    defaults_ = actions.defaults;
+    is_set_.resize(defaults_.size());
+    std::vector<size_t> waiting;  // decisions whose second child comes next, the last one first
+    for (int32_t t = 0; t < length; ++t) {
+        const int16_t token = tokens[t];
+        const bool is_decision = library.opcodes[token] == Op::less;
+        const int32_t dimension = actions.dimensions[token];
+        code_.push_back({dimension, library.operands[token], 0,
+                         is_decision ? library.values[token] : actions.values[token]});
+        if (is_decision) waiting.push_back(t);
+        if (library.arities[token] == 0 && !waiting.empty()) {
+            code_[waiting.back()].otherwise = t + 1;
+            waiting.pop_back();
+        }
+    }
+}
+
+void ActionTree::operator()(const double* observation, double* action) {
+    std::copy(defaults_.begin(), defaults_.end(), action);
+    std::fill(is_set_.begin(), is_set_.end(), 0);
+    for (size_t i = 0;;) {
+        const Step& step = code_[i];
+        if (step.dimension == ActionTokens::kStop) return;
+        if (step.dimension == ActionTokens::kNone) {
+            i = observation[step.operand] < step.value ? i + 1 : step.otherwise;
+            continue;
+        }
+        if (!is_set_[step.dimension]) action[step.dimension] = step.value;
+        is_set_[step.dimension] = 1;
+        ++i;
+    }
+}
+
+void Network::run(const double* observation, double* action, std::vector<float>& memory) const {
+    size_t widest = n_inputs();
+    for (const Layer& layer : layers) widest = std::max(widest, layer.n_out);
+    memory.resize(2 * widest);
+    float *in = memory.data(), *out = memory.data() + widest;
+    for (size_t j = 0; j < n_inputs(); ++j) {
+        double x = observation[j];
+        if (!mean.empty()) x = std::clamp((x - mean[j]) / deviation[j], -limit, limit);
+        in[j] = static_cast<float>(x);
+    }
+    for (size_t l = 0; l < layers.size(); ++l) {
+        const Layer& layer = layers[l];
+        for (size_t i = 0; i < layer.n_out; ++i) {
+            // Eight sums side by side, always in the same order.
+            const float* row = layer.weights.data() + i * layer.n_in;
+            float sums[8] = {};
+            size_t j = 0;
+            for (; j + 8 <= layer.n_in; j += 8)
+                for (size_t k = 0; k < 8; ++k) sums[k] += row[j + k] * in[j + k];
+            float total = layer.bias[i];
+            for (; j < layer.n_in; ++j) total += row[j] * in[j];
+            for (const float sum : sums) total += sum;
+            if (l + 1 < layers.size())
+                total = activation == Activation::tanh ? std::tanh(total) : std::max(total, 0.0f);
+            out[i] = total;
+        }
+        std::swap(in, out);
+    }
+    for (size_t i = 0; i < n_outputs(); ++i) {
+        action[i] = in[i];
+        if (is_squashed) action[i] = low[i] + 0.5 * (std::tanh(in[i]) + 1.0) * (high[i] - low[i]);
+    }
+}
+
+Controller::Controller(const Composition& composition)
+    : composition_(composition), fixed_(composition.fixed) {
+    if (composition.anchor) from_anchor_.resize(composition.anchor->n_outputs());
+}
+
+void Controller::learn(const Library& library, const ProgramView& programs, size_t p) {
+    if (composition_.kind == Composition::Kind::multi_discrete)
+        tree_.compile(library, composition_.actions, programs.row(p), programs.lengths[p]);
+    else
+        program_.compile(library, programs.row(p), programs.lengths[p], programs.slots(p),
+                         programs.n_constants);
+}
+
+void Controller::act(const double* observation, double* action) {
+    if (composition_.kind == Composition::Kind::multi_discrete) return tree_(observation, action);
+    if (composition_.anchor) composition_.anchor->run(observation, from_anchor_.data(), memory_);
+    for (size_t i = 0; i < composition_.n_actions(); ++i) {
+        const int32_t source = composition_.sources[i];
+        double value = source == Composition::kLearned  ? program_(observation)
+                       : source == Composition::kAnchor ? from_anchor_[i]
+                                                        : fixed_[source](observation);
+        if (std::isnan(value)) value = 0;
+        if (composition_.kind == Composition::Kind::box) {
+            value = std::clamp(value, composition_.low[i], composition_.high[i]);
+            if (composition_.is_single) value = static_cast<float>(value);
+        }
+        action[i] = value;
+    }
+}
+
+void check_policies(const Library& library, const Composition& composition,
+                    const ProgramView& programs, size_t n_observations) {
+    if (composition.anchor && composition.anchor->n_inputs() != n_observations)
+        throw std::invalid_argument("the anchor takes " +
+                                    std::to_string(composition.anchor->n_inputs()) +
+                                    " observations, there are " + std::to_string(n_observations));
+    if (composition.kind != Composition::Kind::multi_discrete)
+        return check_programs(library, programs, n_observations);
+    // To check the structure, actions stand for numbers.
+    Library numbers = library;
+    for (size_t i = 0; i < numbers.opcodes.size(); ++i)
+        if (composition.actions.dimensions.at(i) != ActionTokens::kNone)
+            numbers.opcodes[i] = library.arities[i] ? Op::op_neg : Op::literal;
+    check_programs(numbers, programs, n_observations);
+}
+
+}  // namespace dso

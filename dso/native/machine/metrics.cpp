@@ -1,0 +1,44 @@
+#include "machine/metrics.hpp"
+
+#include "machine/vector_math.hpp"
+
+namespace dso {
+
+DSO_CLONES
+double sum_squared_error(const double* prediction, const double* y, const double* weights,
+                         size_t n) {
+    Lanes total = {};
+    for (size_t i = 0; i < n; i += kLanes) {
+        const Lanes error = load(prediction + i) - load(y + i);
+        total += load(weights + i) * (error * error);
+    }
+    return sum(total);
+}
+
+DSO_CLONES
+double sum_within(const double* prediction, const double* y, const double* tolerance,
+                  const double* weights, size_t n) {
+    Lanes total = {};
+    for (size_t i = 0; i < n; i += kLanes) {
+        const Lanes error = v_abs(load(prediction + i) - load(y + i));
+        total += select(error < load(tolerance + i), load(weights + i), splat(0));
+    }
+    return sum(total);
+}
+
+DSO_CLONES
+void scaled_errors(double* out, const double* prediction, const double* y, const double* roots,
+                   size_t n) {
+    for (size_t i = 0; i < n; i += kLanes)
+        store(out + i, load(roots + i) * (load(prediction + i) - load(y + i)));
+}
+
+DSO_CLONES
+void scaled_slopes(double* out, const double* slope, const double* roots, size_t n) {
+    for (size_t i = 0; i < n; i += kLanes) {
+        const Lanes value = load(slope + i);
+        store(out + i, select(v_abs(value) < 1e140, value * load(roots + i), splat(0)));
+    }
+}
+
+}  // namespace dso

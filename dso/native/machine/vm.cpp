@@ -1,0 +1,268 @@
+#include "machine/vm.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "machine/kernels.hpp"
+#include "machine/vector_math.hpp"
+
+namespace dso {
+
+int Library::n_inputs() const {
+    int32_t last = -1;
+    for (size_t i = 0; i < opcodes.size(); ++i)
+        if (opcodes[i] == Op::input || opcodes[i] == Op::less) last = std::max(last, operands[i]);
+    return last + 1;
+}
+
+Columns::Columns(const double* columns, size_t n_columns, size_t n_rows)
+    : buffer_(n_columns * padded(n_rows)),
+      data_(buffer_.data()),
+      n_rows_(n_rows),
+      stride_(padded(n_rows)) {
+    for (size_t d = 0; d < n_columns; ++d) {
+        const double* from = columns + d * n_rows;
+        double* to = data_ + d * stride_;
+        std::copy(from, from + n_rows, to);
+        std::fill(to + n_rows, to + stride_, n_rows ? from[0] : 0.0);
+        finite_.push_back(std::all_of(from, from + n_rows, [](double x) { return std::isfinite(x); }));
+    }
+}
+
+void check_programs(const Library& library, const ProgramView& programs, size_t n_columns,
+                    Polynomials polynomials) {
+    if (static_cast<size_t>(library.n_inputs()) > n_columns)
+        throw std::invalid_argument("the library reads " + std::to_string(library.n_inputs()) +
+                                    " input columns, the data have " + std::to_string(n_columns));
+    const auto n_tokens = static_cast<int32_t>(library.arities.size());
+    for (size_t b = 0; b < programs.n_programs; ++b) {
+        const auto refuse = [b](const char* why) {
+            throw std::invalid_argument("program " + std::to_string(b) + " " + why);
+        };
+        int64_t missing = 1;
+        for (int32_t t = 0; t < programs.lengths[b]; ++t) {
+            const int16_t token = programs.row(b)[t];
+            if (token < 0 || token >= n_tokens) refuse("has a token outside the library");
+            if (library.opcodes[token] == Op::python)
+                refuse("has a token that only Python can execute");
+            if (library.opcodes[token] == Op::poly && polynomials == Polynomials::refused)
+                refuse("has a polynomial that is not fitted");
+            missing += library.arities[token] - 1;
+            if (missing == 0 && t + 1 < programs.lengths[b]) refuse("goes on after its end");
+        }
+        if (missing != 0) refuse("is not complete");
+    }
+}
+
+Machine::Machine(const Library& library, const Columns& data, bool is_protected, Values values)
+    : library_(library),
+      data_(data),
+      is_protected_(is_protected),
+      values_(values),
+      stride_(std::min(kTile, data.n_padded())) {}
+
+// The stacks of one compilation. What is pushed is written field by field where it belongs: a
+// structure made elsewhere would be copied before its parts have arrived.
+struct Machine::Compiler {
+    Compiler(Machine& machine, size_t length)
+        : library(machine.library_), data(machine.data_), values(machine.values_) {
+        const auto reserve = [](auto& stack, size_t size) {
+            if (stack.size() < size) stack.resize(size);
+        };
+        reserve(machine.operands_, length);
+        reserve(machine.free_, length);
+        reserve(machine.open_, length);
+        machine.code_.resize(length);
+        operand = machine.operands_.data();
+        free_register = first_free = machine.free_.data();
+        open = machine.open_.data();
+        step = machine.code_.data();
+    }
+
+    int32_t take_register() {
+        return free_register == first_free ? n_registers++ : *--free_register;
+    }
+    void release(int32_t index) {
+        if (index < 0 && values == Values::reused) *free_register++ = ~index;
+    }
+
+    // Appends the instruction of a token whose operands are on the stack, and pushes its result.
+    DSO_INLINE void emit(int32_t token, int32_t position, const double* constants,
+                         size_t n_constants) {
+        const Op op = library.opcodes[token];
+        const int32_t column = library.operands[token];
+        if (op == Op::input) {
+            if (!data.is_finite(column))
+                write(op, position, column, column, 0, column, library.values[token]);
+            *operand++ = column;
+            return;
+        }
+        if (op == Op::constant) {
+            // A number that was never set stands at 1, where every fit starts.
+            const auto slot = static_cast<size_t>(next_constant);
+            const bool is_set = slot < n_constants && !std::isnan(constants[slot]);
+            const int32_t target = take_register();
+            write(op, position, target, 0, 0, next_constant++, is_set ? constants[slot] : 1.0);
+            *operand++ = ~target;
+            return;
+        }
+        const int32_t arity = library.arities[token];
+        const int32_t b = arity == 2 ? *--operand : 0;
+        const int32_t a = arity >= 1 ? *--operand : 0;
+        const int32_t target = take_register();
+        if (arity == 2) release(b);
+        if (arity >= 1) release(a);
+        write(op, position, target, a, b, column, library.values[token]);
+        *operand++ = ~target;
+    }
+
+    void write(Op op, int32_t position, int32_t target, int32_t a, int32_t b, int32_t column,
+               double value) {
+        step->op = op;
+        step->position = position;
+        step->target = target;
+        step->a = a;
+        step->b = b;
+        step->column = column;
+        step->value = value;
+        ++step;
+    }
+
+    const Library& library;
+    const Columns& data;
+    const Values values;
+    int32_t *operand, *free_register, *first_free;
+    Open* open;
+    Instruction* step;
+    int32_t n_registers = 0, next_constant = 0;
+};
+
+void Machine::compile(const int16_t* tokens, int32_t length, const double* constants,
+                      size_t n_constants) {
+    Compiler to(*this, static_cast<size_t>(length));
+    Open* const bottom = to.open;
+    Open* top = bottom;
+    for (int32_t t = 0; t < length; ++t) {
+        const int32_t token = tokens[t], arity = library_.arities[token];
+        if (arity > 0) {
+            top->token = token;
+            top->position = t;
+            top->missing = arity;
+            ++top;
+            continue;
+        }
+        to.emit(token, t, constants, n_constants);
+        while (top != bottom && --top[-1].missing == 0) {
+            --top;
+            to.emit(top->token, top->position, constants, n_constants);
+        }
+    }
+    code_.resize(to.step - code_.data());
+    result_ = to.operand[-1];
+    n_registers_ = to.n_registers;
+    next_constant_ = to.next_constant;
+    storage_.reserve(n_registers_ * stride_);
+    registers_ = storage_.data();
+}
+
+// Record why the column of instruction `index` is not usable.
+void Machine::fail(size_t index, size_t row, size_t n) {
+    const Instruction& step = code_[index];
+    const int32_t arity = kArity[static_cast<int32_t>(step.op)];
+    const int32_t target = step.op == Op::input ? step.target : ~step.target;
+    const double* result = source(target, row);
+    const double* a = arity >= 1 ? source(step.a, row) : result;
+    const double* b = arity == 2 ? source(step.b, row) : result;
+    Cause worst = Cause::invalid;
+    for (size_t i = 0; i < n; ++i)
+        if (!std::isfinite(result[i])) worst = std::min(worst, cause_of(step.op, a[i], b[i], result[i]));
+    if (static_cast<int32_t>(index) < first_failure_) {
+        first_failure_ = static_cast<int32_t>(index);
+        cause_ = worst;
+    } else {
+        cause_ = std::min(cause_, worst);
+    }
+}
+
+// out = f(a), and whether any value is not finite.
+template <class F>
+static DSO_INLINE bool map1(double* __restrict out, const double* __restrict a, size_t n, F f) {
+    LaneBits seen = {};
+    for (size_t i = 0; i < n; i += kLanes) {
+        const Lanes result = f(load(a + i));
+        store(out + i, result);
+        seen |= not_finite(result);
+    }
+    return any_sign(seen);
+}
+template <class F>
+static DSO_INLINE bool map2(double* __restrict out, const double* __restrict a,
+                            const double* __restrict b, size_t n, F f) {
+    LaneBits seen = {};
+    for (size_t i = 0; i < n; i += kLanes) {
+        const Lanes result = f(load(a + i), load(b + i));
+        store(out + i, result);
+        seen |= not_finite(result);
+    }
+    return any_sign(seen);
+}
+
+#define UNARY(op, expression)                                                                  \
+    case Op::op:                                                                               \
+        bad = map1(out, a, n, [](const Lanes& x) __attribute__((always_inline)) -> Lanes {     \
+            return expression;                                                                 \
+        });                                                                                    \
+        break;
+#define BINARY(op, expression)                                                                 \
+    case Op::op:                                                                               \
+        bad = map2(out, a, b, n,                                                               \
+                   [](const Lanes& x, const Lanes& y) __attribute__((always_inline)) -> Lanes { \
+                       return expression;                                                      \
+                   });                                                                         \
+        break;
+
+DSO_CLONES
+void Machine::run_tile(size_t row, size_t n, bool all_rows) {
+    const size_t n_steps = code_.size();
+    const size_t stop = all_rows ? n_steps : std::min<size_t>(n_steps, first_failure_ + 1);
+    for (size_t index = 0; index < stop; ++index) {
+        const Instruction& step = code_[index];
+        const double* a = source(step.a, row);
+        const double* b = source(step.b, row);
+        double* out = register_at(step.target);
+        bool bad = false;
+        switch (step.op) {
+            DSO_BINARY_KERNELS(BINARY)
+            DSO_UNARY_KERNELS(UNARY)
+            case Op::less: {
+                const double* checked = data_.column(step.column) + row;
+                LaneBits seen = {};
+                for (size_t i = 0; i < n; i += kLanes) {
+                    const Lanes chosen =
+                        select(load(checked + i) < step.value, load(a + i), load(b + i));
+                    store(out + i, chosen);
+                    seen |= not_finite(chosen);
+                }
+                bad = any_sign(seen);
+                break;
+            }
+            case Op::literal:
+            case Op::constant:
+                for (size_t i = 0; i < n; i += kLanes) store(out + i, splat(step.value));
+                bad = !std::isfinite(step.value);
+                break;
+            case Op::input:  // emitted only for a column with a value that is not finite
+                bad = true;
+                break;
+            default: break;  // a polynomial, whose register is filled; check_programs refused the rest
+        }
+        if (bad && (!is_protected_ || index + 1 == n_steps) &&
+            static_cast<int32_t>(index) <= first_failure_) {
+            fail(index, row, n);
+            if (!all_rows) return;
+        }
+    }
+}
+
+}  // namespace dso

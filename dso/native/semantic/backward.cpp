@@ -1,0 +1,132 @@
+#include "semantic/backward.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dso {
+
+namespace {
+
+constexpr int kBitmapBits = 24;
+constexpr int kMostBinary = 2;
+
+}  // namespace
+
+BackwardSet::BackwardSet(const ValueLibrary& library, const KeyVector& target,
+                         const BackwardLimits& limits)
+    : library_(library),
+      limits_(limits),
+      values_(limits.max_contexts),
+      index_(limits.max_contexts, kBitmapBits),
+      target_(std::make_unique<ValueBlock>()),
+      out_(std::make_unique<ValueBlock>()) {
+    ValueBlock& block = *out_;
+    block.fill(target);
+    const double* rows[kKeyRows];
+    for (size_t r = 0; r < kKeyRows; ++r) rows[r] = block.rows[r];
+    uint64_t keys[kLanes];
+    hash_values(rows, kLanes, library.resolution(), Constants::kept, keys);
+    first_of_cost_.push_back(0);
+    if (keys[0] == kNoKey) return;
+    add({-1, ValueLibrary::kNone, 0, 0, 0, 0}, keys[0], target);
+    for (int cost = 1; cost <= limits.max_cost && !values_.full(); ++cost) {
+        const size_t n_before = contexts_.size();
+        first_of_cost_.push_back(n_before);
+        for (size_t parent = 0; parent < n_before && !values_.full(); ++parent)
+            expand(parent, cost);
+    }
+}
+
+std::pair<size_t, size_t> BackwardSet::of_cost(int cost) const {
+    const auto begin_of = [&](size_t c) {
+        return c < first_of_cost_.size() ? first_of_cost_[c] : contexts_.size();
+    };
+    return {begin_of(cost), begin_of(cost + 1)};
+}
+
+bool BackwardSet::add(const Context& context, uint64_t key, const KeyVector& values) {
+    if (values_.full()) return false;
+    const auto is_it = [&](uint32_t i) {
+        return sign_of_match(values_[i], values, library_.resolution()) != 0;
+    };
+    if (index_.may_have(key) && index_.find(key, is_it) >= 0) return true;
+    index_.insert(key, static_cast<uint32_t>(contexts_.size()));
+    contexts_.push_back(context);
+    values_.push(values);
+    return true;
+}
+
+// The contexts of a given cost that stand in the hole of `parent`.
+void BackwardSet::expand(size_t parent, int cost) {
+    const Forms& forms = library_.forms();
+    const Context context = contexts_[parent];
+    const size_t partners =
+        context.n_binary == 0 ? limits_.first_partners : limits_.second_partners;
+    target_->fill(values_[parent]);
+    for (size_t f = 0; f < forms.all.size(); ++f) {
+        const Form& form = forms.all[f];
+        const int rest = cost - context.cost - form.cost;
+        if (form.arity == 0 || form.negates || rest < 0) continue;
+        for (int slot = 0; slot < form.arity; ++slot) {
+            if (form.inverses[slot].op == Op::python) continue;
+            if (form.arity == 1 && rest == 0) combine(parent, f, 0, 0, cost, 0);
+            if (form.arity == 2 && rest > 0 && context.n_binary < kMostBinary)
+                combine(parent, f, slot, rest, cost, partners);
+        }
+    }
+}
+
+void BackwardSet::combine(size_t parent, size_t f, int slot, int partner_cost, int cost,
+                          size_t partners) {
+    const Form& form = library_.form(f);
+    const Inverse inverse = form.inverses[slot];
+    const Context known = contexts_[parent];
+    const KeyVector target = values_[parent];
+    const auto n_binary = static_cast<uint8_t>(known.n_binary + (form.arity == 2));
+    const double* rows[kKeyRows];
+    uint64_t keys[kBlock];
+    const auto add_block = [&](size_t first, size_t n) {
+        for (size_t r = 0; r < kKeyRows; ++r) {
+            const double* y = target_->rows[r];
+            const double* other = form.arity == 2 ? library_.values().row(r) + first : y;
+            rows[r] = out_->rows[r];
+            apply(inverse.op, inverse.target_first ? y : other, inverse.target_first ? other : y,
+                  out_->rows[r], n);
+            if (inverse.op == Op::op_add || inverse.op == Op::op_sub)
+                flush_cancelled(y, out_->rows[r], n);
+        }
+        hash_values(rows, n, library_.resolution(), Constants::kept, keys);
+        n_vectors_ += n;
+        for (size_t i = 0; i < n; ++i) {
+            if (keys[i] == kNoKey) continue;
+            const KeyVector found = (*out_)[i];
+            if (form.arity == 1) {  // an inverse may hold on a branch only
+                ValueBlock check;
+                bool holds = true;
+                for (size_t r = 0; r < kKeyRows; ++r) {
+                    std::fill_n(check.rows[0], kLanes, found[r]);
+                    apply(form.op, check.rows[0], check.rows[0], check.rows[1], kLanes);
+                    holds &= std::fabs(check.rows[1][0] - target[r]) <= 1e-9 * std::fabs(target[r]);
+                }
+                if (!holds) continue;
+            }
+            const auto other = static_cast<uint32_t>(first + i);
+            const Context context{static_cast<int32_t>(parent),
+                                  form.arity == 2 ? other : ValueLibrary::kNone,
+                                  static_cast<uint16_t>(f),
+                                  static_cast<uint8_t>(slot),
+                                  n_binary,
+                                  static_cast<uint16_t>(cost)};
+            if (!add(context, keys[i], found)) return;
+        }
+    };
+    if (form.arity == 1) return add_block(0, 1);
+    for (const Segment& segment : library_.segments()) {
+        if (segment.cost != partner_cost || segment.begin >= partners) continue;
+        const size_t end = std::min(segment.end, partners);
+        for (size_t i = segment.begin; i < end; i += kBlock)
+            add_block(i, std::min(kBlock, end - i));
+    }
+}
+
+}  // namespace dso

@@ -1,0 +1,212 @@
+#include "semantic/join.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dso {
+
+namespace {
+
+constexpr Op kLookUps[] = {Op::op_sub, Op::op_add, Op::op_mul, Op::op_div};
+constexpr uint64_t kLookUpsPerCheck = 1 << 18;
+
+double value_of(Op op, double target, double s) {
+    switch (op) {
+        case Op::op_sub:
+            return target - s;
+        case Op::op_add:
+            return target + s;
+        case Op::op_mul:
+            return target * s;
+        default:
+            return target / s;
+    }
+}
+
+}  // namespace
+
+// ---- verification ------------------------------------------------------------------------------
+
+Verifier::Verifier(const Library& library, const RuleSet& rules, const Columns& sample,
+                   const double* sample_y, const Columns& data, const double* y, bool is_protected,
+                   double tolerance)
+    : sample_machine_(library, sample, is_protected),
+      machine_(library, data, is_protected),
+      sample_(sample),
+      data_(data),
+      sample_y_(sample_y),
+      y_(y),
+      state_(rules),
+      tolerance_(tolerance) {
+    scale_ = 0;
+    for (size_t i = 0; i < data.n_rows(); ++i) scale_ = std::max(scale_, std::fabs(y[i]));
+}
+
+bool Verifier::accepts(const std::vector<int16_t>& tokens) {
+    state_.restart();
+    for (const int16_t token : tokens) {
+        if (state_.finished() || !state_.allows(token)) return false;
+        state_.push(token);
+    }
+    if (!state_.finished()) return false;
+    return matches(sample_machine_, sample_, sample_y_, tokens) &&
+           matches(machine_, data_, y_, tokens);
+}
+
+// Each row within the tolerance, relative to itself and a little of the greatest |y|.
+bool Verifier::matches(Machine& machine, const Columns& data, const double* y,
+                       const std::vector<int16_t>& tokens) const {
+    machine.compile(tokens.data(), static_cast<int32_t>(tokens.size()), nullptr, 0);
+    bool fits = true;
+    const Verdict verdict = machine.run(false, [&](size_t row, const double* values, size_t n) {
+        for (size_t i = row; i < std::min(row + n, data.n_rows()); ++i)
+            fits &=
+                std::fabs(values[i - row] - y[i]) <= tolerance_ * (std::fabs(y[i]) + 0.01 * scale_);
+    });
+    return fits && verdict.cause == Cause::valid;
+}
+
+// ---- look-ups ----------------------------------------------------------------------------------
+
+DSO_CLONES
+void hash_joins(const KeyVector& target, const double* const rows[kKeyRows], size_t n,
+                Resolution resolution, uint64_t (*keys)[kBlock]) {
+    alignas(64) double values[kKeyRows][kBlock];
+    const double* columns[kKeyRows];
+    for (size_t r = 0; r < kKeyRows; ++r) columns[r] = values[r];
+    for (size_t k = 0; k < 4; ++k) {
+        for (size_t r = 0; r < kKeyRows; ++r) {
+            const Lanes y = splat(target[r]);
+            for (size_t i = 0; i < n; i += kLanes) {
+                const Lanes s = load(rows[r] + i);
+                store(values[r] + i, k == 0 ? y - s : k == 1 ? y + s : k == 2 ? y * s : y / s);
+            }
+        }
+        hash_values(columns, n, resolution, Constants::kept, keys[k]);
+    }
+}
+
+bool JoinSearch::has_layer(int cost) const {
+    int most = 0;
+    for (const Segment& segment : library_.segments()) most = std::max(most, segment.cost);
+    const int last = backward_.size() ? backward_.context(backward_.size() - 1).cost : -1;
+    return last >= 0 && cost <= most + last;
+}
+
+bool JoinSearch::run_layer(int cost, const JoinLimits& limits, Verifier& verifier,
+                           std::vector<Hit>& hits) {
+    const auto start = Clock::now();
+    uint64_t most = limits.max_lookups, next_check = n_lookups_ + kLookUpsPerCheck;
+    const auto goes_on = [&] {
+        if (n_lookups_ >= most || hits.size() >= limits.max_hits) return false;
+        if (n_lookups_ < next_check) return true;
+        next_check = n_lookups_ + kLookUpsPerCheck;
+        return std::chrono::duration<double>(Clock::now() - start).count() < limits.max_seconds;
+    };
+    const auto judge_all = [&] {
+        const bool had_none = hits.empty();
+        judge(cost, verifier, hits);
+        // The rest of a layer is there for a nicer answer; it need not cost more than the first.
+        if (had_none && !hits.empty()) most = std::min(most, 2 * n_lookups_ + (1 << 20));
+    };
+    const auto [first, last] = backward_.of_cost(cost);
+    for (size_t context = first; context < last; ++context) look_up_context(context);
+    judge_all();
+    for (int c = 0; c < cost; ++c) {
+        const auto [begin, end] = backward_.of_cost(c);
+        for (size_t context = begin; context < end; ++context)
+            for (const Segment& segment : library_.segments()) {
+                if (segment.cost != cost - c) continue;
+                for (size_t i = segment.begin; i < segment.end; i += kBlock) {
+                    if (!goes_on()) return false;
+                    look_up_pairs(context, i, std::min(kBlock, segment.end - i));
+                    if (!joins_.empty()) judge_all();
+                }
+            }
+    }
+    return true;
+}
+
+void find_entry(const ValueLibrary& library, const KeyVector& target, size_t context,
+                std::vector<Join>& joins) {
+    const uint32_t found = library.find(target);
+    if (found == ValueLibrary::kNone) return;
+    const int sign = sign_of_match(target, library.values()[found], library.resolution());
+    joins.push_back({context, Join::kNoForm, found, found, sign, false});
+}
+
+void find_pairs(const ValueLibrary& library, const KeyVector& target, size_t context, size_t begin,
+                size_t n, std::vector<Join>& joins) {
+    uint64_t keys[4][kBlock];
+    const double* rows[kKeyRows];
+    for (size_t r = 0; r < kKeyRows; ++r) rows[r] = library.values().row(r) + begin;
+    hash_joins(target, rows, n, library.resolution(), keys);
+    const KeyIndex& index = library.index();
+    const Arithmetic& forms = library.forms().arithmetic;
+    for (int k = 0; k < 4; ++k)
+        for (size_t i = 0; i < n; ++i) {
+            const uint64_t key = keys[k][i];
+            if (key == kNoKey || !index.may_have(key)) continue;
+            KeyVector wanted;
+            for (size_t r = 0; r < kKeyRows; ++r)
+                wanted[r] = value_of(kLookUps[k], target[r], rows[r][i]);
+            const uint32_t found = library.find(key, wanted);
+            if (found == ValueLibrary::kNone) continue;
+            const int sign = sign_of_match(wanted, library.values()[found], library.resolution());
+            const auto s = static_cast<uint32_t>(begin + i);
+            switch (kLookUps[k]) {
+                case Op::op_sub:  // target = s + sign * found
+                    joins.push_back({context, forms.add, s, found, sign, false});
+                    break;
+                case Op::op_add:  // target = sign * found - s, or -(s - sign * found)
+                    joins.push_back({context, forms.sub, s, found, sign, true});
+                    break;
+                case Op::op_mul:  // target = sign * found / s
+                    joins.push_back({context, forms.div, found, s, 1, sign < 0});
+                    break;
+                default:  // target = s * (sign * found)
+                    joins.push_back({context, forms.mul, s, found, sign, false});
+            }
+        }
+}
+
+void JoinSearch::look_up_context(size_t context) {
+    find_entry(library_, backward_.values()[context], context, joins_);
+    ++n_lookups_;
+}
+
+void JoinSearch::look_up_pairs(size_t context, size_t begin, size_t n) {
+    find_pairs(library_, backward_.values()[context], context, begin, n, joins_);
+    n_lookups_ += 4 * n;
+}
+
+bool JoinSearch::write_cheapest(size_t n_partners, std::vector<int16_t>& tokens) {
+    if (backward_.size() == 0) return false;
+    joins_.clear();
+    look_up_context(0);
+    const size_t n = std::min(n_partners, library_.size());
+    for (size_t i = 0; i < n && joins_.empty(); i += kBlock)
+        look_up_pairs(0, i, std::min(kBlock, n - i));
+    const auto cost = [&](const Join& join) {
+        return library_.entry(join.first).cost + library_.entry(join.second).cost;
+    };
+    std::stable_sort(joins_.begin(), joins_.end(),
+                     [&](const Join& a, const Join& b) { return cost(a) < cost(b); });
+    for (const Join& join : joins_)
+        if (join.form != -1 && writer_.write(backward_, join, tokens)) return true;
+    return false;
+}
+
+void JoinSearch::judge(int cost, Verifier& verifier, std::vector<Hit>& hits) {
+    for (const Join& join : joins_) {
+        if (join.form == -1) continue;  // the tokens cannot say it
+        if (!writer_.write(backward_, join, tokens_)) continue;
+        const uint64_t identity = hash_tokens(tokens_.data(), static_cast<int32_t>(tokens_.size()));
+        if (!judged_.insert(identity).second) continue;
+        ++n_verified_;
+        if (verifier.accepts(tokens_)) hits.push_back({tokens_, cost});
+    }
+    joins_.clear();
+}
+
+}  // namespace dso

@@ -1,0 +1,89 @@
+// JoinSearch: pairs of entries that together have the values some part of the expression needs.
+#pragma once
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "semantic/backward.hpp"
+#include "semantic/expression.hpp"
+#include "machine/vm.hpp"
+
+namespace dso {
+
+// Decides whether a program is an answer: the rules allow it, and it has the target's values on
+// every row.
+class Verifier {
+public:
+    // `sample` (D, n) and its targets are asked first; they are rows of the data.
+    Verifier(const Library& library, const RuleSet& rules, const Columns& sample,
+             const double* sample_y, const Columns& data, const double* y, bool is_protected,
+             double tolerance);
+    bool accepts(const std::vector<int16_t>& tokens);
+
+private:
+    bool matches(Machine& machine, const Columns& data, const double* y,
+                 const std::vector<int16_t>& tokens) const;
+
+    Machine sample_machine_, machine_;
+    const Columns &sample_, &data_;
+    const double *sample_y_, *y_;
+    TraversalState state_;
+    double tolerance_, scale_;
+};
+
+struct Hit {
+    std::vector<int16_t> tokens;
+    int cost;
+};
+
+struct JoinLimits {
+    uint64_t max_lookups;
+    double max_seconds;
+    size_t max_hits;
+};
+
+class JoinSearch {
+public:
+    JoinSearch(const ValueLibrary& library, const BackwardSet& backward)
+        : library_(library), backward_(backward), writer_(library) {}
+
+    // Looks up everything of cost(context) + cost(entry) = `cost`, and the contexts of that cost
+    // themselves. False where a limit ended it early.
+    bool run_layer(int cost, const JoinLimits& limits, Verifier& verifier, std::vector<Hit>& hits);
+    uint64_t n_lookups() const { return n_lookups_; }
+    uint64_t n_verified() const { return n_verified_; }
+    // The cheapest way to write y itself as an entry or as two, the first of which is among the
+    // first `n_partners`; false if there is none. Nothing is verified beyond the key rows.
+    bool write_cheapest(size_t n_partners, std::vector<int16_t>& tokens);
+    // Whether any pair is left at this cost or above.
+    bool has_layer(int cost) const;
+
+private:
+    void look_up_context(size_t context);
+    void look_up_pairs(size_t context, size_t begin, size_t n);
+    void judge(int cost, Verifier& verifier, std::vector<Hit>& hits);
+
+    const ValueLibrary& library_;
+    const BackwardSet& backward_;
+    ExpressionWriter writer_;
+    ValueBlock block_;
+    std::vector<Join> joins_;
+    std::vector<int16_t> tokens_;
+    std::unordered_set<uint64_t> judged_;
+    uint64_t n_lookups_ = 0, n_verified_ = 0;
+};
+
+// Appends the entry that has the target's values, if there is one: one look-up.
+void find_entry(const ValueLibrary& library, const KeyVector& target, size_t context,
+                std::vector<Join>& joins);
+
+// Appends the pairs that have the target's values, one of each among the entries [begin, begin +
+// n), n <= kBlock: 4 n look-ups.
+void find_pairs(const ValueLibrary& library, const KeyVector& target, size_t context, size_t begin,
+                size_t n, std::vector<Join>& joins);
+
+// Keys of target - s, target + s, target * s, target / s for n vectors s: 4 x kBlock.
+void hash_joins(const KeyVector& target, const double* const rows[kKeyRows], size_t n,
+                Resolution resolution, uint64_t (*keys)[kBlock]);
+
+}  // namespace dso

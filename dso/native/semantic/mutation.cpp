@@ -1,0 +1,283 @@
+#include "semantic/mutation.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "machine/inversion.hpp"
+#include "machine/partials.hpp"
+
+namespace dso {
+
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kPi = 3.141592653589793;
+constexpr size_t kMostJoins = 4, kMostNear = 4;  // that are tried in one place
+constexpr int kMostPlaces = 3;                   // that one offspring is tried in
+
+// The solution of period `period` that is nearest to `now`.
+double shifted(double solution, double period, double now) {
+    return solution + period * std::round((now - solution) / period);
+}
+
+double nearer(double a, double b, double now) {
+    return std::fabs(b - now) < std::fabs(a - now) ? b : a;
+}
+
+// Of the solutions x of op(x, other) = y, given the principal one, that nearest to `now`.
+double nearest_branch(Op op, int argument, double principal, double other, double now) {
+    switch (op) {
+        case Op::op_sin:
+            return nearer(shifted(principal, 2 * kPi, now), shifted(kPi - principal, 2 * kPi, now),
+                          now);
+        case Op::op_cos:
+            return nearer(shifted(principal, 2 * kPi, now), shifted(-principal, 2 * kPi, now), now);
+        case Op::op_tan:
+            return shifted(principal, kPi, now);
+        case Op::op_n2:
+        case Op::op_n4:
+        case Op::op_abs:
+        case Op::op_cosh:
+        case Op::op_logabs:
+        case Op::op_protected_n2:
+        case Op::op_protected_n4:
+        case Op::op_protected_log:
+        case Op::op_protected_logabs:
+        case Op::op_protected_sqrt:
+            return std::copysign(principal, now);
+        case Op::op_pow:
+            return argument == 0 && std::fmod(other, 2) == 0 ? std::copysign(principal, now)
+                                                             : principal;
+        default:
+            return principal;
+    }
+}
+
+bool is_finite(const KeyVector& values) {
+    return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+}
+
+}  // namespace
+
+// ---- solving -----------------------------------------------------------------------------------
+
+bool NodeSolver::solve(const Sequence& program, size_t at) {
+    if (!execute(program)) return false;
+    Values y, slope;
+    for (size_t i = 0; i < kLanes; ++i) y.lanes[i] = target_.y[i % kKeyRows];
+    slope.lanes.fill(1);
+    size_t node = 0;
+    while (node != at) {
+        const auto& children = nodes_[node].children;
+        const int argument = nodes_[children[0]].end > at ? 0 : 1;
+        if (!descend(program, node, argument, y, slope)) return false;
+        node = children[argument];
+    }
+    for (size_t r = 0; r < kKeyRows; ++r) {
+        wanted_[r] = y.lanes[r];
+        slopes_[r] = std::fabs(slope.lanes[r]);
+    }
+    return is_finite(wanted_);
+}
+
+// Values of every node on the key rows, from the last to the first.
+bool NodeSolver::execute(const Sequence& program) {
+    const Library& library = target_.library;
+    values_.resize(program.size());
+    nodes_.resize(program.size());
+    stack_.clear();
+    for (size_t t = program.size(); t-- > 0;) {
+        const int16_t token = program.tokens[t];
+        const Op op = library.opcodes[token];
+        double* out = values_[t].lanes.data();
+        Node& node = nodes_[t];
+        node.end = t + 1;
+        for (int i = 0; i < library.arities[token]; ++i) {
+            const size_t child = stack_.back();
+            stack_.pop_back();
+            if (i < 2) node.children[i] = child;
+            node.end = nodes_[child].end;
+        }
+        stack_.push_back(t);
+        if (op == Op::input) {
+            const double* column = target_.data.column(library.operands[token]);
+            std::copy(column, column + kLanes, out);
+        } else if (op == Op::literal) {
+            std::fill_n(out, kLanes, library.values[token]);
+        } else if (op == Op::constant) {
+            const double number = program.has_numbers ? program.numbers[t] : kNaN;
+            std::fill_n(out, kLanes, std::isnan(number) ? 1.0 : number);
+        } else if (op == Op::less) {
+            const double* checked = target_.data.column(library.operands[token]);
+            const double *a = values_[node.children[0]].lanes.data(),
+                         *b = values_[node.children[1]].lanes.data();
+            for (size_t i = 0; i < kLanes; ++i)
+                out[i] = checked[i] < library.values[token] ? a[i] : b[i];
+        } else if (can_apply(op)) {
+            const bool is_binary = library.arities[token] == 2;
+            const double* a = values_[node.children[0]].lanes.data();
+            apply(op, a, is_binary ? values_[node.children[1]].lanes.data() : a, out, kLanes);
+        } else {
+            return false;  // only Python knows, or it would have to be fitted
+        }
+    }
+    return true;
+}
+
+// From what `node` ought to be to what its argument ought to be.
+bool NodeSolver::descend(const Sequence& program, size_t node, int argument, Values& y,
+                         Values& slope) {
+    const int16_t token = program.tokens[node];
+    const Op op = target_.library.opcodes[token];
+    const auto& children = nodes_[node].children;
+    const double* now = values_[children[argument]].lanes.data();
+    if (op == Op::less) {
+        const double* checked = target_.data.column(target_.library.operands[token]);
+        for (size_t i = 0; i < kKeyRows; ++i)
+            if ((checked[i] < target_.library.values[token]) != (argument == 0)) return false;
+        return true;
+    }
+    if (!has_inverse(op, argument)) return false;
+    const bool is_binary = target_.library.arities[token] == 2;
+    const double* other = is_binary ? values_[children[1 - argument]].lanes.data() : now;
+    const double* a = values_[children[0]].lanes.data();
+    const double* b = is_binary ? values_[children[1]].lanes.data() : a;
+    Values solved, chained;
+    invert(op, argument, y.lanes.data(), other, solved.lanes.data(), kLanes);
+    chain(op, slope.lanes.data(), a, b, values_[node].lanes.data(),
+          argument == 0 ? chained.lanes.data() : nullptr,
+          argument == 1 ? chained.lanes.data() : nullptr, kLanes);
+    for (size_t i = 0; i < kLanes; ++i) {
+        y.lanes[i] = nearest_branch(op, argument, solved.lanes[i], other[i], now[i]);
+        slope.lanes[i] = chained.lanes[i];
+    }
+    return true;
+}
+
+// ---- breeding ----------------------------------------------------------------------------------
+
+namespace {
+
+class SemanticBreeding : private Breeding {
+public:
+    SemanticBreeding(const SemanticTarget& target, const RuleSet& rules,
+                     const std::vector<uint8_t>& has_constant, const Parents& parents,
+                     const BreedOptions& options, const KeySet* known)
+        : Breeding(rules, has_constant, parents, options, known),
+          target_(target),
+          values_(*target.values),
+          solver_(target),
+          writer_(values_) {
+        whole_.has_numbers = child_.has_numbers;
+    }
+
+    void breed_row(uint64_t key, uint32_t row, int group, uint32_t first_attempt, size_t at,
+                   Brood& brood, int64_t& n_lookups) {
+        brood.n_refused[at] = brood.n_known[at] = 0;
+        n_lookups = 0;
+        const int n_places = std::min(options_.n_attempts, kMostPlaces);
+        for (int attempt = 0; attempt < n_places; ++attempt) {
+            draws_.start(key, row, first_attempt + static_cast<uint32_t>(attempt));
+            parent_ = choose_parent(group);
+            load(parent_, whole_);
+            place_ = draws_.below(whole_.size());
+            if (!solver_.solve(whole_, place_)) continue;
+            const uint8_t operation = replace(at, brood, n_lookups);
+            if (operation == kCopied) continue;
+            write(child_, at, brood);
+            brood.operations[at] = operation;
+            return;
+        }
+        load(parent_, child_);
+        write(child_, at, brood);
+        brood.operations[at] = kCopied;
+    }
+
+private:
+    // Puts the best expression that the rules allow in the place that was solved for.
+    uint8_t replace(size_t at, Brood& brood, int64_t& n_lookups) {
+        joins_.clear();
+        find_entry(values_, solver_.wanted(), 0, joins_);
+        ++n_lookups;
+        if (fits_any_join(at, brood)) return kSemantic | kSolved;
+        joins_.clear();
+        const size_t n = std::min(target_.n_partners, values_.size());
+        for (size_t i = 0; i < n; i += kBlock)
+            find_pairs(values_, solver_.wanted(), 0, i, std::min(kBlock, n - i), joins_);
+        n_lookups += static_cast<int64_t>(4 * n);
+        if (fits_any_join(at, brood)) return kSemantic | kSolved;
+        return fits_any_near(at, brood) ? kSemantic : kCopied;
+    }
+
+    // Tries what has exactly the values wanted, the cheapest first.
+    bool fits_any_join(size_t at, Brood& brood) {
+        const auto cost = [&](const Join& join) {
+            return values_.entry(join.first).cost + values_.entry(join.second).cost;
+        };
+        std::stable_sort(joins_.begin(), joins_.end(),
+                         [&](const Join& a, const Join& b) { return cost(a) < cost(b); });
+        size_t n_tried = 0;
+        for (const Join& join : joins_) {
+            if (join.form == -1 || !writer_.write_join(join, tokens_)) continue;
+            if (fits(at, brood)) return true;
+            if (++n_tried == kMostJoins) break;
+        }
+        return false;
+    }
+
+    // Tries what comes nearest, by what it would change in the whole.
+    bool fits_any_near(size_t at, Brood& brood) {
+        KeyVector weights;
+        for (size_t r = 0; r < kKeyRows; ++r) weights[r] = std::pow(solver_.slopes()[r], 2);
+        if (!is_finite(weights) || *std::max_element(weights.begin(), weights.end()) == 0)
+            return false;
+        const auto near = values_.nearest(solver_.wanted(), weights, target_.n_nearest, kMostNear);
+        for (const auto& [distance, entry, sign] : near) {
+            tokens_.clear();
+            if (values_.write(entry, sign < 0, tokens_) && fits(at, brood)) return true;
+        }
+        return false;
+    }
+
+    // Whether the parent with `tokens_` in the chosen place is new and allowed.
+    bool fits(size_t at, Brood& brood) {
+        segment_.clear();
+        for (const int16_t token : tokens_) segment_.push(token);
+        child_ = whole_;
+        unchanged_ = child_.size();
+        splice(place_, end_of_subtree(child_, place_), segment_, 0, segment_.size());
+        if (child_.tokens == whole_.tokens) return false;
+        if (is_known()) {
+            ++brood.n_known[at];
+            return false;
+        }
+        if (!allowed(brood.n_positions)) {
+            ++brood.n_refused[at];
+            return false;
+        }
+        return true;
+    }
+
+    const SemanticTarget& target_;
+    const ValueLibrary& values_;
+    NodeSolver solver_;
+    ExpressionWriter writer_;
+    std::vector<Join> joins_;
+    std::vector<int16_t> tokens_;
+    Sequence whole_;
+    size_t place_ = 0;
+};
+
+}  // namespace
+
+void breed_by_values(const SemanticTarget& target, const RuleSet& rules,
+                     const std::vector<uint8_t>& has_constant, const Parents& parents,
+                     const BreedOptions& options, const KeySet* known, uint64_t key,
+                     const uint32_t* rows, const int32_t* groups, uint32_t first_attempt,
+                     size_t begin, size_t end, Brood& brood, int64_t* n_lookups) {
+    SemanticBreeding breeding(target, rules, has_constant, parents, options, known);
+    for (size_t at = begin; at < end; ++at)
+        breeding.breed_row(key, rows[at], groups[at], first_attempt, at, brood, n_lookups[at]);
+}
+
+}  // namespace dso
