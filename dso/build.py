@@ -42,7 +42,7 @@ from dso.training.stopping import Standing, Stopping
 
 if TYPE_CHECKING:
     from dso.policy import Policy
-    from dso.program import ProgramBatch
+    from dso.program import FitData, ProgramBatch
 
 logger = logging.getLogger("dso")
 
@@ -59,7 +59,7 @@ def make_task(config: Config) -> Task:
     """Build the task, and refuse one whose tokens nothing can fit."""
     task = make_task_of(**config.task.to_dict())
     task.n_threads = n_cores(config)
-    if task.library.poly_token is not None and getattr(task, "polynomials", None) is None:
+    if task.library.poly_token is not None and task.polynomials is None:
         raise UserError("task.function_set: 'poly' needs data to be fitted to, as regression has.")
     return task
 
@@ -78,10 +78,8 @@ def make_evaluator(config: Config, task: Task) -> Evaluator:
 
 def make_judge(config: Config, task: Task) -> Judge | None:
     """Build who rewards what is kept, where the search does not see all rows of data."""
-    n_rows = getattr(task, "n_train_rows", 0)
-    sees_all = getattr(task, "n_search_rows", n_rows) == n_rows
-    if sees_all:
-        return Judge(task, None) if getattr(task, "n_validation_rows", 0) else None
+    if task.n_search_rows == task.n_train_rows:
+        return Judge(task, None) if task.n_validation_rows else None
     fitter = make_fitter(task, config.training.const_optimizer, config.training.const_params)
     return Judge(task, Evaluator(task, task.library, fitter=fitter))
 
@@ -102,8 +100,13 @@ def make_complexity(config: Config, evaluator: Evaluator) -> Callable[[ProgramBa
     measure = complexity_measure(kind, library.complexities)
     if kind != "token" or library.poly_token is None:
         return measure
+
     # Of the rows that the evaluator rewards on, which may be others in each iteration.
-    return lambda programs: measure(programs) + evaluator.task.polynomials.n_more_terms(programs)
+    def with_terms(programs: ProgramBatch) -> np.ndarray:
+        assert evaluator.task.polynomials is not None
+        return measure(programs) + evaluator.task.polynomials.n_more_terms(programs)
+
+    return with_terms
 
 
 def make_row_batches(
@@ -123,11 +126,11 @@ def make_row_batches(
 
 def data_ranges(task: Task) -> dict[str, np.ndarray]:
     """Return least and greatest value of each input (D, 2) and of y (2,), if the task has data."""
-    X, y = getattr(task, "X_train", None), getattr(task, "y_train", None)
-    if X is None or y is None:
+    if task.fit_data is None:
         return {}
+    columns, y = task.fit_data.columns, task.fit_data.y
     return {
-        "input_ranges": np.column_stack([X.min(axis=0), X.max(axis=0)]),
+        "input_ranges": np.column_stack([columns.min(axis=1), columns.max(axis=1)]),
         "output_range": np.array([y.min(), y.max()]),
     }
 
@@ -282,7 +285,7 @@ def make_breeder(
     )
 
 
-def data_of(task: Task, asked: str, off: Any) -> Any:
+def data_of(task: Task, asked: str, off: Any) -> FitData:
     """Return the rows that a task compares values with.
 
     Raises
@@ -290,13 +293,12 @@ def data_of(task: Task, asked: str, off: Any) -> Any:
     UserError
         If it has none, with the key that `asked` for them and its value that does not.
     """
-    data = getattr(task, "fit_data", None)
-    if data is None:
+    if task.fit_data is None:
         raise UserError(
             f"{asked}; the task {task.name!r} has no data that values could be compared with, as "
             f"regression has (a task of your own: `fit_data`); allowed: {off}."
         )
-    return data
+    return task.fit_data
 
 
 def make_seeder(

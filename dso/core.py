@@ -47,6 +47,7 @@ from dso.training.trainer import Trainer
 if TYPE_CHECKING:
     from dso.program import Program
     from dso.program.program_batch import ProgramBatch
+    from dso.task import Task
 
 logger = logging.getLogger("dso")
 
@@ -553,15 +554,12 @@ def _is_inside(path: Path, folder: Path) -> bool:
     return folder.resolve() in path.resolve().parents
 
 
-def _fingerprint(task: Any) -> int | None:
+def _fingerprint(task: Task) -> int | None:
     """Return a number that tells the training data apart, None for a task without."""
-    arrays = [getattr(task, name, None) for name in ("X_train", "y_train")]
-    if any(array is None for array in arrays):
+    if task.fit_data is None:
         return None
-    value = 0
-    for array in arrays:
-        value = crc32(np.ascontiguousarray(array, dtype=np.float64).tobytes(), value)
-    return value
+    columns, y = task.fit_data.columns, task.fit_data.y
+    return crc32(y.tobytes(), crc32(np.ascontiguousarray(columns.T).tobytes()))
 
 
 def _config_text(config: Config, task_name: str, seed: int) -> str:

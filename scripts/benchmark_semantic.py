@@ -45,7 +45,7 @@ from dso.config import load_config, validate
 from dso.library import Library, create_tokens
 from dso.library.expression import evaluate, parse
 from dso.prior import JointPrior, make_joint_prior
-from dso.program import Program, ProgramBatch, execute
+from dso.program import FitData, Program, ProgramBatch, execute
 from dso.semantic import SemanticLimits, SemanticSearch, ValueLibrary
 from dso.task.regression import RegressionTask
 from dso.task.regression.benchmarks import benchmark_names, find_benchmark
@@ -233,10 +233,8 @@ def search_alone(config: dict, cpu: float) -> tuple[Program | None, int, int]:
         max_seconds=cpu,
     )
     result = SemanticSearch(
-        task.library,
         make_prior(checked, task),
-        task.X_train,
-        task.y_train,
+        task.fit_data,
         limits=limits,
         polynomials=task.polynomials,
         seed=checked.experiment.seed or 0,
@@ -346,7 +344,7 @@ def rates(max_entries: int) -> None:
     )
     y = np.random.default_rng(0).normal(size=X.shape[1])
     limits = SemanticLimits(max_entries=max_entries, max_lookups=30_000_000, max_seconds=600)
-    solver = SemanticSearch(task.library, prior, task.X_train, y, limits=limits)
+    solver = SemanticSearch(prior, FitData.of_rows(task.library, task.X_train, y), limits=limits)
     result, seconds = timed(solver.run)
     print(f"{result.n_lookups} look-ups: {result.n_lookups / seconds / 1e6:.1f} M/s, all included")
 

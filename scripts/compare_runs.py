@@ -1,7 +1,8 @@
 """Prove that a change of structure changes no result: short runs of two checkouts, file by file.
 
-Both checkouts need a built core. Each run is a process of its own in an empty folder; the CSV files
-that it leaves must be equal byte for byte, but for columns of time.
+Both checkouts need a built core. Each run is a process of its own in an empty folder; what it
+leaves must be equal byte for byte, but for columns of time. Only tables, JSON and arrays are
+compared: checkpoints and the files of TensorBoard hold times.
 
     python scripts/compare_runs.py BEFORE AFTER
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 TIMES = ("t", "time", "timestamp")
+COMPARED = (".csv", ".json", ".npy")
 REGRESSION = {"task_type": "regression", "dataset": "Nguyen-5"}
 CONSTANTS = {
     "task_type": "regression",
@@ -60,6 +63,10 @@ RUNS: dict[str, dict] = {
     "memory": {"task": REGRESSION, "training": {"use_memory": True}},
     "novel batches": {"task": REGRESSION, "policy": {"sample_novel_batch": True}},
     "rows set aside": {"task": {**REGRESSION, "validation_fraction": 0.25}},
+    "part of the rows": {
+        "task": {**REGRESSION, "batching": True, "batching_rows": 10},
+        "gp_meld": {**GP, "keep_population": True},
+    },
     "control": {"task": CONTROL, "training": {"n_samples": 200, "batch_size": 50}},
     "control with gp": {
         "task": CONTROL,
@@ -67,6 +74,9 @@ RUNS: dict[str, dict] = {
         "training": {"n_samples": 400, "batch_size": 50},
     },
 }
+
+BATCH = {"two runs": {"task": REGRESSION}}
+RUNS |= BATCH
 
 ESTIMATOR = """
 import numpy as np
@@ -87,6 +97,8 @@ def run(checkout: Path, folder: Path, name: str, seed: int) -> None:
         config["training"] |= QUIET
         (folder / "config.json").write_text(json.dumps(config))
         options = ["config.json", "--exp_name", "run", "--seed", str(seed)]
+        if name in BATCH:
+            options += ["--runs", "2", "--n_cores_task", "2"]
         command = [sys.executable, "-W", "ignore", "-m", "dso.run", *options]
     subprocess.run(
         command,
@@ -97,19 +109,33 @@ def run(checkout: Path, folder: Path, name: str, seed: int) -> None:
     )
 
 
+def check(checkout: Path) -> None:
+    """Refuse a checkout whose code would not be the one that runs."""
+    found = subprocess.run(
+        [sys.executable, "-c", "import dso.native._core; print(dso.__file__)"],
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        cwd=tempfile.gettempdir(),  # Python looks there first
+        capture_output=True,
+        text=True,
+    )
+    if found.returncode or checkout not in Path(found.stdout.strip()).resolve().parents:
+        raise SystemExit(f"{checkout}: no checkout with a built core. {found.stderr[-300:]}")
+
+
 def content(path: Path) -> bytes:
-    """Return what a CSV file says, without its columns of time."""
+    """Return what a file says, without times and the command."""
+    if path.suffix == ".json":
+        return re.sub(rb'"(timestamp|cmd)":.*', b"", path.read_bytes())
+    if path.suffix != ".csv":
+        return path.read_bytes()
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     return table.drop(columns=[name for name in TIMES if name in table]).to_csv().encode()
 
 
 def compare(before: Path, after: Path) -> tuple[int, list[str]]:
-    """Return how many CSV files two folders have, and which of them differ or lack a twin."""
-    names = {
-        str(path.relative_to(folder))
-        for folder in (before, after)
-        for path in folder.rglob("*.csv")
-    }
+    """Return how many files two folders have, and which of them differ or lack a twin."""
+    found = [path.relative_to(one) for one in (before, after) for path in one.rglob("*")]
+    names = {str(path) for path in found if path.suffix in COMPARED}
     wrong = []
     for name in sorted(names):
         twins = before / name, after / name
@@ -128,12 +154,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seed-after", type=int, help="another seed shows that runs can differ")
     arguments = parser.parse_args()
-    seeds = arguments.seed, arguments.seed_after or arguments.seed
+    other = arguments.seed_after
+    seeds = arguments.seed, arguments.seed if other is None else other
+    checkouts = arguments.before.resolve(), arguments.after.resolve()
+    for checkout in checkouts:
+        check(checkout)
     n_wrong = 0
     for name in arguments.runs:
         with tempfile.TemporaryDirectory() as before, tempfile.TemporaryDirectory() as after:
             folders = Path(before), Path(after)
-            checkouts = arguments.before.resolve(), arguments.after.resolve()
             for checkout, folder, seed in zip(checkouts, folders, seeds, strict=True):
                 run(checkout, folder, name, seed)
             n_files, wrong = compare(*folders)

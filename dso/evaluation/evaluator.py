@@ -16,6 +16,7 @@ from dso.native import _core
 from dso.program import Program, ProgramBatch
 from dso.program.execute import INVALID, VALID
 from dso.program.program_batch import Rows
+from dso.task.task import Task
 
 CACHE_BYTES = 256 * 2**20
 
@@ -110,7 +111,7 @@ class Evaluator:
 
     def __init__(
         self,
-        task: Any,
+        task: Task,
         library: Library,
         cache_bytes: int = CACHE_BYTES,
         n_workers: int = 1,
@@ -143,7 +144,7 @@ class Evaluator:
         """Programs whose reward is remembered."""
         return len(self._cache)
 
-    def change_task(self, task: Any, iteration: int) -> None:
+    def change_task(self, task: Task, iteration: int) -> None:
         """Score under another task, e.g. on other rows, from now on.
 
         Parameters
@@ -182,7 +183,7 @@ class Evaluator:
             self._seen.insert(keys)
         first = _core.first_rows(keys)
         is_first = first == np.arange(len(keys))
-        if getattr(self.task, "stochastic", False):
+        if self.task.stochastic:
             rows = (np.cumsum(is_first) - 1)[first]
             start = None if first_constants is None else first_constants[is_first]
             programs = self._with_constants(programs[is_first], start)[rows]
@@ -301,7 +302,7 @@ class Evaluator:
                 self.library,
                 programs.row(b),
                 programs.constants[b],
-                protected=bool(getattr(self.task, "protected", False)),
+                protected=self.task.protected,
             )
             for b in range(len(programs))
         ]
@@ -329,7 +330,7 @@ class Evaluator:
         bad = ~np.isfinite(verdicts.rewards)
         if not bad.any():
             return verdicts
-        worst = getattr(self.task, "invalid_reward", None)
+        worst = self.task.invalid_reward
         if worst is None or not np.isfinite(worst):
             worst = verdicts.rewards[~bad].min() if not bad.all() else 0.0
         cause = np.where(bad & (verdicts.cause == VALID), INVALID, verdicts.cause)
@@ -344,7 +345,7 @@ def _joined(found: np.ndarray, known: np.ndarray, fresh: np.ndarray) -> np.ndarr
     return np.where(found[:, None], widened(known, width), widened(fresh, width))
 
 
-def _reward_rows(task: Any, programs: list[Program]) -> np.ndarray:
+def _reward_rows(task: Task, programs: list[Program]) -> np.ndarray:
     """Return reward, cause and node of each program, (B, 3)."""
     table = np.empty((len(programs), 3))
     for row, program in zip(table, programs, strict=True):

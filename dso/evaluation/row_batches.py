@@ -6,6 +6,7 @@ from typing import Any
 
 from dso.evaluation.evaluator import Evaluator
 from dso.streams import Stream
+from dso.task.task import Task
 
 ITERATIONS_PER_DRAW = 10
 """A program is scored once per draw; a search that never saw other rows would fit the noise of
@@ -21,11 +22,11 @@ class RowBatches:
     ----------
     evaluator : Evaluator
     task : Task
-        With ``on_drawn_rows(stream) -> task``.
+        With all training rows.
     seed : int
     """
 
-    def __init__(self, evaluator: Evaluator, task: Any, seed: int) -> None:
+    def __init__(self, evaluator: Evaluator, task: Task, seed: int) -> None:
         self.evaluator = evaluator
         self.task = task
         self.seed = seed

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
 from dso.program import (
+    FitData,
     Program,
     ProgramBatch,
     execute,
@@ -29,6 +30,9 @@ from dso.program import (
 from dso.program.derivatives import derivatives_in_constants
 from dso.program.execute import VALID
 from dso.streams import Stream
+
+if TYPE_CHECKING:
+    from dso.fitting.polynomial_fitter import PolynomialFitter
 
 logger = logging.getLogger("dso")
 
@@ -65,31 +69,44 @@ class FitOptions:
     snap: str | None = None
 
 
+class FittedTask(Protocol):
+    """What a fit asks of a task; see `dso.task.Task`."""
+
+    library: Library
+    n_threads: int
+    protected: bool
+    fit_data: FitData | None
+    is_least_squares: bool
+    polynomials: PolynomialFitter | None
+
+    def reward_function(self, program: Program, optimizing: bool = False) -> float:
+        """Return the reward of one program."""
+
+
 class ConstantFitter:
     """Fits constants: natively by least squares where the task allows that, else with SciPy.
 
     Parameters
     ----------
     task : Task
-        With ``fit_data`` (an object with `columns` (D, N), `y` (N,), `weights` (N,) or None, and
-        `protected`) and ``is_least_squares`` it is fitted natively; if the latter is false, the
-        least squares are where the search for a greater reward starts. Without them the objective
-        is ``-task.reward_function(program, optimizing=True)``.
+        With ``fit_data`` and ``is_least_squares`` it is fitted natively; if the latter is false,
+        the least squares are where the search for a greater reward starts. Without data the
+        objective is ``-task.reward_function(program, optimizing=True)``.
     options : FitOptions
     """
 
-    def __init__(self, task: Any, options: FitOptions | None = None) -> None:
+    def __init__(self, task: FittedTask, options: FitOptions | None = None) -> None:
         self.options = options or FitOptions()
         self._key = Stream(0, "constants").key
         self._aim_at(task)
 
-    def _aim_at(self, task: Any) -> None:
+    def _aim_at(self, task: FittedTask) -> None:
         self.task = task
-        self.data: Any = getattr(task, "fit_data", None)
-        self.is_least_squares = self.data is not None and bool(task.is_least_squares)
+        self.data = task.fit_data
+        self.is_least_squares = self.data is not None and task.is_least_squares
         self.reward = reward_while_fitting(task)
 
-    def of(self, task: Any) -> ConstantFitter:
+    def of(self, task: FittedTask) -> ConstantFitter:
         """Return a fitter with the same options for another task, e.g. one with other rows."""
         other = copy(self)
         other._aim_at(task)
@@ -173,6 +190,7 @@ class ConstantFitter:
         fitted = start.constants.copy()
         native = with_poly & ~in_python
         if native.any():
+            assert self.task.polynomials is not None
             fits = self.task.polynomials.fit(
                 start[native], self.task.n_threads, lower[native], upper[native]
             )
@@ -187,6 +205,7 @@ class ConstantFitter:
         self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray, n_starts: int
     ) -> tuple[np.ndarray, np.ndarray]:
         data = self.data
+        assert data is not None
         return _core.fit_constants(
             self.task.library.native,
             start.tokens,
@@ -209,6 +228,7 @@ class ConstantFitter:
     ) -> np.ndarray:
         """Round constants one after the other, fitting the rest anew, while the fit holds."""
         nearest = np.round if self.options.snap == "integer" else nearest_rational
+        assert self.data is not None
         exact = EXACT * np.var(self.data.y)
         limit = np.maximum(mse * (1 + SNAP_LOSS), exact)
         for k in range(programs.constants.shape[1]):
@@ -236,6 +256,7 @@ class ConstantFitter:
         from scipy.optimize import least_squares  # takes a second to import
 
         data, library = self.data, self.task.library
+        assert data is not None
         roots = 1.0 if data.weights is None else np.sqrt(data.weights)
         start = program.constants[0]
         is_free = lower < upper
@@ -320,8 +341,7 @@ class ConstantFitter:
         return whole(best)
 
     def _program(self, row: ProgramBatch, constants: np.ndarray) -> Program:
-        protected = bool(getattr(self.task, "protected", False))
-        return Program(self.task.library, row.row(0), constants, protected=protected)
+        return Program(self.task.library, row.row(0), constants, protected=self.task.protected)
 
 
 class ScipyFitter(ConstantFitter):
@@ -337,7 +357,7 @@ class ScipyFitter(ConstantFitter):
         Of `scipy.optimize.minimize`. The start is all ones.
     """
 
-    def __init__(self, task: Any, arguments: dict[str, Any]) -> None:
+    def __init__(self, task: FittedTask, arguments: dict[str, Any]) -> None:
         super().__init__(task)
         self.arguments = arguments
         self._try_arguments()
@@ -377,7 +397,9 @@ class ScipyFitter(ConstantFitter):
         return constants
 
 
-def make_fitter(task: Any, kind: str | None, params: dict[str, Any]) -> ConstantFitter | None:
+def make_fitter(
+    task: FittedTask, kind: str | None, params: dict[str, Any]
+) -> ConstantFitter | None:
     """Return what fits the constants of a task; None where nothing is to be fitted.
 
     Parameters
@@ -394,7 +416,7 @@ def make_fitter(task: Any, kind: str | None, params: dict[str, Any]) -> Constant
     return ConstantFitter(task, FitOptions(**params))
 
 
-def reward_while_fitting(task: Any) -> Callable[[Program], float]:
+def reward_while_fitting(task: FittedTask) -> Callable[[Program], float]:
     """Return the reward that fits go by; tasks may leave the argument `optimizing` out."""
     parameters = inspect.signature(task.reward_function).parameters.values()
     takes_it = any(p.name == "optimizing" or p.kind is p.VAR_KEYWORD for p in parameters)

@@ -11,9 +11,9 @@ from dso.errors import UserError
 from dso.fitting.polynomial_basis import PolynomialBasis, supported_degrees
 from dso.fitting.polynomial_python import fit_in_python
 from dso.fitting.regressors import PARAMS_KEY, make_regressor, pruned
-from dso.library import FittedPolynomial, Library
+from dso.library import FittedPolynomial
 from dso.native import _core
-from dso.program import ProgramBatch, has_poly, has_python_token, mean_squared_error
+from dso.program import FitData, ProgramBatch, has_poly, has_python_token, mean_squared_error
 from dso.program.execute import VALID
 
 NUMBERS_AT_ONCE = 4_000_000
@@ -80,28 +80,16 @@ class PolynomialFitter:
 
     Parameters
     ----------
-    library : Library
-    columns : (D, N) float64
-    y : (N,) float64
-    weights : (N,) float64 or None
-    protected : bool
+    data : FitData
     options : PolynomialOptions
         Its degree is lowered to what so many rows support.
     """
 
-    def __init__(
-        self,
-        library: Library,
-        columns: np.ndarray,
-        y: np.ndarray,
-        weights: np.ndarray | None = None,
-        protected: bool = False,
-        options: PolynomialOptions | None = None,
-    ) -> None:
-        self.library, self.columns, self.y = library, columns, y
-        self.weights, self.protected = weights, protected
+    def __init__(self, data: FitData, options: PolynomialOptions | None = None) -> None:
+        self.data, self.library = data, data.library
         self.options = options or PolynomialOptions()
-        n_rows = len(y) if weights is None else int(np.count_nonzero(weights))
+        columns, weights = data.columns, data.weights
+        n_rows = data.n_rows if weights is None else int(np.count_nonzero(weights))
         degrees = supported_degrees(len(columns), n_rows, self.options.degree)
         self.most_terms = degrees.most_terms
         self.basis = PolynomialBasis(columns, weights, degrees.dense)
@@ -145,7 +133,7 @@ class PolynomialFitter:
         # What the native fit alone answers does not hold a column per program.
         holds_columns = self._is_regressed or self.basis.rows.step > 1
         holds_columns |= bool(has_python_token(self.library, programs).any())
-        n_numbers = max(self.n_monomials, len(self.y) if holds_columns else 0)
+        n_numbers = max(self.n_monomials, self.data.n_rows if holds_columns else 0)
         size = max(1, NUMBERS_AT_ONCE // n_numbers)
         low = programs.constants if lower is None else lower
         high = programs.constants if upper is None else upper
@@ -251,9 +239,9 @@ class PolynomialFitter:
             programs.lengths,
             programs.constants,
             basis.columns,
-            self.y[basis.rows],
+            self.data.y[basis.rows],
             basis.weights,
-            self.protected,
+            self.data.protected,
             basis.native,
             _without_nan(lower),
             _without_nan(upper),
@@ -291,8 +279,8 @@ class PolynomialFitter:
                 self.library,
                 programs[b : b + 1],
                 self.basis,
-                self.y[self.basis.rows],
-                self.protected,
+                self.data.y[self.basis.rows],
+                self.data.protected,
                 self.options.coef_tol,
             )
             coefficients[b, : len(dense)] = dense
@@ -369,10 +357,10 @@ class PolynomialFitter:
         return mean_squared_error(
             self.library,
             programs,
-            self.columns,
-            self.y,
-            self.weights,
-            self.protected,
+            self.data.columns,
+            self.data.y,
+            self.data.weights,
+            self.data.protected,
             n_threads,
             polynomials,
         )

@@ -1,6 +1,7 @@
 """The fit of `poly` in programs with a token that only Python can execute, one at a time.
 
-The same steps as in `dso/native/fitting/polynomial.cpp`, written with dense matrices and numerical derivatives.
+The same steps as in `dso/native/fitting/polynomial.cpp`, written with dense matrices and numerical
+derivatives.
 """
 
 from __future__ import annotations

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from dso.library import Library
-from dso.program import ProgramBatch, execute
+from dso.program import FitData, ProgramBatch, execute
 from dso.program.execute import VALID
 
 SAME = 5e-11
@@ -20,7 +18,7 @@ MOST_ROWS = 2000
 """Of the data, evenly spaced, on which predictions are compared."""
 
 
-def rounded_constants(library: Library, programs: ProgramBatch, data: Any) -> ProgramBatch:
+def rounded_constants(programs: ProgramBatch, data: FitData) -> ProgramBatch:
     """Return programs whose constants are rounded as far as the predictions stay the same.
 
     Where the rounded constant fits better it is taken in any case: a fit ends before the last
@@ -29,11 +27,10 @@ def rounded_constants(library: Library, programs: ProgramBatch, data: Any) -> Pr
 
     Parameters
     ----------
-    library : Library
     programs : ProgramBatch
-    data : Scorer
-        Rows with `columns` (D, N), `y` (N,), `weights` (N,) or None, and `protected`.
+    data : FitData
     """
+    library = data.library
     if library.const_token is None:
         return programs
     constants = programs.constants.copy()

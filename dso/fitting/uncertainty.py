@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from dso.library import Library
-from dso.program import ProgramBatch, execute
+from dso.program import FitData, ProgramBatch, execute
 from dso.program.derivatives import derivatives_in_constants
 
 DEPENDENT = 1e-10
@@ -69,23 +67,19 @@ class ConstantErrors:
         return ""
 
 
-def constant_errors(
-    library: Library, programs: ProgramBatch, b: int, data: Any, n_rows: int
-) -> ConstantErrors:
+def constant_errors(programs: ProgramBatch, b: int, data: FitData, n_rows: int) -> ConstantErrors:
     """Return the errors of the constants of program `b`.
 
     Parameters
     ----------
-    library : Library
     programs : ProgramBatch
     b : int
-    data : Scorer
-        Rows with `columns` (D, N), `y` (N,), `weights` (N,) or None, and `protected`.
+    data : FitData
     n_rows : int
         Observations behind the rows, which is more than N where equal ones were merged. Weights
         say how rows compare; their scale has no effect.
     """
-    row = programs.row(b)
+    row, library = programs.row(b), data.library
     n_constants = int((row == library.const_token).sum())
     values = programs.constants[b, :n_constants]
     if n_constants == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from dso.library import Library
 from dso.native import _core
 from dso.program import ProgramBatch, execute, has_poly
 from dso.streams import Stream
+
+if TYPE_CHECKING:
+    from dso.task import Task
 
 FIRST = np.uint64(0x9E3779B97F4A7C15)
 SECOND = np.uint64(0xBF58476D1CE4E5B9)
@@ -31,16 +34,14 @@ class Probe:
         self.protected = protected
 
     @staticmethod
-    def of_task(task: Any, size: int) -> Probe:
+    def of_task(task: Task, size: int) -> Probe:
         """Take `size` rows of the task's data, evenly spaced; random numbers where it has none."""
-        library, data = task.library, getattr(task, "fit_data", None)
-        protected = bool(getattr(task, "protected", False))
+        library, data, protected = task.library, task.fit_data, task.protected
         if data is None:
             n_inputs = library.native.n_inputs
             X = Stream(0, "probe").generator().normal(size=(n_inputs, size))
             return Probe(library, X, protected)
-        n_rows = data.columns.shape[1]
-        rows = np.unique(np.linspace(0, n_rows - 1, size).astype(np.intp))
+        rows = np.unique(np.linspace(0, data.n_rows - 1, size).astype(np.intp))
         return Probe(library, np.ascontiguousarray(data.columns[:, rows]), protected)
 
     def values(self, programs: ProgramBatch) -> np.ndarray:

@@ -11,9 +11,9 @@ import numpy as np
 from dso.gp.breeder import COPIED, Breeder, Offspring, with_archive
 from dso.gp.population import Population
 from dso.native import _core
-from dso.program import ProgramBatch
+from dso.program import FitData, ProgramBatch
 from dso.semantic.key_rows import choose_key_rows
-from dso.semantic.ranking import Data
+from dso.semantic.ranking import key_bits, sample_rows, significant_digits
 from dso.semantic.value_library import ValueLibrary
 from dso.streams import Stream
 
@@ -33,8 +33,8 @@ class SemanticBreeder:
     Parameters
     ----------
     breeder : Breeder
-    data : Any
-        `columns` (D, N), `y` (N,) and `protected`: all rows of data.
+    data : FitData
+        All rows.
     p_semantic : float
         Probability that an offspring is solved for.
     max_entries : int
@@ -51,7 +51,7 @@ class SemanticBreeder:
     def __init__(
         self,
         breeder: Breeder,
-        data: Any,
+        data: FitData,
         *,
         p_semantic: float,
         max_entries: int,
@@ -77,7 +77,7 @@ class SemanticBreeder:
                 self.breeder.prior,
                 data.columns,
                 self._rows,
-                bits=Data.of(data.columns.T, data.y, None, data.protected, self.seed).key_bits,
+                bits=key_bits(significant_digits(data.y[sample_rows(data.n_rows, self.seed)])),
                 max_entries=self.max_entries,
                 max_vectors=VECTORS_PER_ENTRY * self.max_entries,
                 max_seconds=np.inf,  # or a second run would differ

@@ -1,7 +1,7 @@
 """THE operator table: every function that an expression can use, one row each.
 
-The virtual machine's half is `dso/native/machine/operators.hpp`; a test keeps both equal. Protected rows bear the
-display name of the function they guard.
+The virtual machine's half is `dso/native/machine/operators.hpp`; a test keeps both equal. Protected
+rows bear the display name of the function they guard.
 """
 
 from __future__ import annotations

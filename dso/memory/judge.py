@@ -12,6 +12,7 @@ from dso.native import _core
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
+    from dso.task import Task
 
 ROWS_PER_ITERATION = 2_000_000
 LEAST_PROGRAMS = 5
@@ -32,7 +33,7 @@ class Judge:
         Of all training rows; None where the search sees them all.
     """
 
-    def __init__(self, task: Any, evaluator: Evaluator | None) -> None:
+    def __init__(self, task: Task, evaluator: Evaluator | None) -> None:
         self.task = task
         self.evaluator = evaluator
         n_rows = task.n_validation_rows + (0 if evaluator is None else task.n_train_rows)

@@ -1,1 +1,4 @@
-"""The compiled core: program arrays, evaluation, traversal state and policy. See `bindings/module.cpp`."""
+"""The compiled core: program arrays, evaluation, traversal state and policy.
+
+`bindings/module.cpp` says what Python sees of it.
+"""

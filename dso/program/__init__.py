@@ -1,5 +1,6 @@
 """What was written: programs as arrays, and one program as people read it."""
 
+from dso.program.data import FitData
 from dso.program.execute import (
     CAUSES,
     execute,
@@ -15,6 +16,7 @@ from dso.program.program_batch import PAD, ProgramBatch
 __all__ = [
     "CAUSES",
     "PAD",
+    "FitData",
     "Program",
     "ProgramBatch",
     "Wanted",

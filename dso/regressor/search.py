@@ -22,6 +22,7 @@ from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.shorter import shorter_forms
+from dso.task.regression import RegressionTask
 from dso.training.stopping import Standing
 
 SECONDS_BETWEEN_FILES = 2.0
@@ -160,6 +161,13 @@ class Search:
         assert self.optimizer.trainer is not None
         return self.optimizer.trainer.standing
 
+    @property
+    def task(self) -> RegressionTask:
+        """The task of the optimiser."""
+        task = self.optimizer.task
+        assert isinstance(task, RegressionTask)
+        return task
+
     def front(self) -> ScoredPrograms:
         """Return the Pareto front of the optimiser."""
         trainer = self.optimizer.trainer
@@ -169,15 +177,15 @@ class Search:
 
     def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
         """Return the losses (B,): mean squared errors, or what the reward lacks of the best one."""
-        task: Any = self.optimizer.task
+        task = self.task
         if not task.is_least_squares:
             return task.max_reward - rewards
-        return task.fit_data.mean_squared_error(programs, task.n_threads).values
+        return task.mean_squared_errors(programs)
 
     def equations(self) -> Equations:
         """Return what has been found so far, constants rounded where that changes nothing."""
         optimizer = self.optimizer
-        task: Any = optimizer.task
+        task = self.task
         trainer = optimizer.trainer
         assert trainer is not None
         assert trainer.hall_of_fame is not None
@@ -192,8 +200,8 @@ class Search:
         )
 
     def _found(self, scored: ScoredPrograms) -> Found:
-        task: Any = self.optimizer.task
-        programs = rounded_constants(self.optimizer.library, scored.programs, task.fit_data)
+        task = self.task
+        programs = rounded_constants(scored.programs, task.fit_data)
         losses = self.losses(programs, scored.rewards)
         polynomials = np.full(len(programs), None)
         if task.polynomials is not None:
@@ -201,12 +209,9 @@ class Search:
         return Found(programs, losses, scored.complexities, polynomials)
 
     def _errors(self, found: Equations) -> list[ConstantErrors]:
-        task: Any = self.optimizer.task
+        task = self.task
         programs, n_rows = found.front.programs, self.rows.n_observations
-        return [
-            constant_errors(found.library, programs, b, task.fit_data, n_rows)
-            for b in range(len(found))
-        ]
+        return [constant_errors(programs, b, task.fit_data, n_rows) for b in range(len(found))]
 
 
 class _Watch:

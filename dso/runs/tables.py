@@ -48,14 +48,13 @@ class Reports:
 
     def program(self, programs: ProgramBatch, i: int = 0) -> Program:
         """Return row `i` as a Program."""
-        protected = bool(getattr(self.task, "protected", False))
-        fitter = getattr(self.task, "polynomials", None)
+        fitter = self.task.polynomials
         row = programs[i : i + 1]
         return Program(
             self.library,
             programs.row(i),
             programs.constants[i],
-            protected=protected,
+            protected=self.task.protected,
             scorer=self._scorer,
             polynomial=None if fitter is None else fitter.polynomials(row)[0],
         )

@@ -20,7 +20,7 @@ from dso.native import _core
 from dso.prior import JointPrior
 from dso.program import ProgramBatch
 from dso.semantic.contexts import MOST_ROWS, Contexts, cheapest_on_rows, contexts_on_rows
-from dso.semantic.ranking import COST_WEIGHT, Data, information, ranked, score
+from dso.semantic.ranking import COST_WEIGHT, Target, information, ranked, score
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens, Writer
 
@@ -96,7 +96,7 @@ class FittedSearch:
     values : ValueLibrary
     search : _core.SemanticSearch
         Over the same values; its contexts are used.
-    data : Data
+    data : Target
     writer : Writer
     max_evaluations : int
         Combinations that are scored at most, or little more.
@@ -110,7 +110,7 @@ class FittedSearch:
         prior: JointPrior,
         values: ValueLibrary,
         search: _core.SemanticSearch,
-        data: Data,
+        data: Target,
         writer: Writer,
         *,
         max_evaluations: int,

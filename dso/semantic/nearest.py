@@ -8,7 +8,7 @@ from dso.library import Library
 from dso.native import _core
 from dso.program import ProgramBatch
 from dso.semantic.contexts import MOST_ROWS, cheapest_on_rows, contexts_on_rows
-from dso.semantic.ranking import COST_WEIGHT, Data
+from dso.semantic.ranking import COST_WEIGHT, Target
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens, Writer
 
@@ -32,7 +32,7 @@ class NearestSearch:
     values : ValueLibrary
     search : _core.SemanticSearch
         Over the same values; its contexts are used.
-    data : Data
+    data : Target
     writer : Writer
     max_evaluations : int
         Comparisons of an entry with what a context wants.
@@ -48,7 +48,7 @@ class NearestSearch:
         library: Library,
         values: ValueLibrary,
         search: _core.SemanticSearch,
-        data: Data,
+        data: Target,
         writer: Writer,
         *,
         max_evaluations: int,

@@ -22,7 +22,7 @@ from dso.prior.poly import NOT_ABOVE_POLY
 from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
 from dso.semantic.forms import operator_tokens
-from dso.semantic.ranking import Data, ranked
+from dso.semantic.ranking import Target, ranked
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens
 from dso.streams import Stream
@@ -109,7 +109,7 @@ class PolynomialSearch:
     prior : JointPrior
     values : ValueLibrary
         Its cheapest entries are partners, after inputs and functions of them.
-    data : Data
+    data : Target
         With `polynomials`.
     max_evaluations : int
         Frames that are looked at.
@@ -127,7 +127,7 @@ class PolynomialSearch:
         library: Library,
         prior: JointPrior,
         values: ValueLibrary,
-        data: Data,
+        data: Target,
         *,
         max_evaluations: int,
         seconds: float,

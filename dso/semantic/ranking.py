@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dso.library import Library
-from dso.program import ProgramBatch, execute, mean_squared_error
+from dso.program import FitData, ProgramBatch, execute, mean_squared_error
 from dso.program.execute import VALID, Polynomials
 from dso.streams import Stream
 
@@ -28,53 +28,46 @@ N_SAMPLE = 200
 N_PROBES = 256
 
 
-@dataclass(frozen=True)
-class Data:
-    """The target and its inputs.
+@dataclass(frozen=True, kw_only=True)
+class Target(FitData):
+    """The rows of data, with what a search by values asks of them first.
 
     Attributes
     ----------
-    X : (D, N) float64
-    y : (N,) float64
     sample, sample_y : (D, n), (n,)
-        Some of the rows, which are asked first.
-    weights : (N,) float64 or None
-        Of the rows, in errors.
-    protected : bool
+        Some of the rows.
     n_digits : int
         Significant digits of y, at most `FULL_DIGITS`.
     polynomials : PolynomialFitter or None
         What fits a `poly` to the rows, where the library has one.
     """
 
-    X: np.ndarray
-    y: np.ndarray
     sample: np.ndarray
     sample_y: np.ndarray
-    weights: np.ndarray | None
-    protected: bool
     n_digits: int
     polynomials: PolynomialFitter | None = None
 
     @staticmethod
-    def of(
-        X: np.ndarray, y: np.ndarray, weights: np.ndarray | None, protected: bool, seed: int
-    ) -> Data:
-        """Arrange X (N, D), y and weights (N,) by column."""
-        columns = np.ascontiguousarray(np.asarray(X, dtype=np.float64).T)
-        y = np.ascontiguousarray(y, dtype=np.float64)
-        rows = np.arange(len(y))
-        if len(y) > N_SAMPLE:
-            rows = Stream(seed, "semantic-sample").generator().choice(len(y), N_SAMPLE, False)
-        sample = np.ascontiguousarray(columns[:, rows])
-        digits = significant_digits(y[rows])
-        return Data(columns, y, sample, y[rows], weights, protected, digits)
+    def of(data: FitData, seed: int, polynomials: PolynomialFitter | None = None) -> Target:
+        """Draw a sample of the rows, and count the digits of y in it."""
+        rows = sample_rows(data.n_rows, seed)
+        return Target(
+            library=data.library,
+            columns=data.columns,
+            y=data.y,
+            weights=data.weights,
+            protected=data.protected,
+            sample=np.ascontiguousarray(data.columns[:, rows]),
+            sample_y=data.y[rows],
+            n_digits=significant_digits(data.y[rows]),
+            polynomials=polynomials,
+        )
 
     def thinned(self, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return at most so many rows, evenly chosen: X (D, n), y (n,) and weights (n,)."""
         rows = np.linspace(0, len(self.y) - 1, min(len(self.y), most)).astype(int)
         weights = np.ones(len(rows)) if self.weights is None else self.weights[rows]
-        return np.ascontiguousarray(self.X[:, rows]), self.y[rows], weights
+        return np.ascontiguousarray(self.columns[:, rows]), self.y[rows], weights
 
     @property
     def tolerance(self) -> float:
@@ -85,8 +78,20 @@ class Data:
 
     @property
     def key_bits(self) -> int:
-        """Leading bits of values that a library compares: no more than can be relied upon."""
-        return min(MOST_KEY_BITS, max(8, int((self.n_digits - 1) * np.log2(10)) - 3))
+        """Leading bits of values that a library compares."""
+        return key_bits(self.n_digits)
+
+
+def sample_rows(n_rows: int, seed: int) -> np.ndarray:
+    """Return the rows (n,) that are asked first: at most `N_SAMPLE`, the same for a seed."""
+    if n_rows <= N_SAMPLE:
+        return np.arange(n_rows)
+    return Stream(seed, "semantic-sample").generator().choice(n_rows, N_SAMPLE, False)
+
+
+def key_bits(n_digits: int) -> int:
+    """Return how many leading bits of values of so many digits can be relied upon."""
+    return min(MOST_KEY_BITS, max(8, int((n_digits - 1) * np.log2(10)) - 3))
 
 
 def significant_digits(y: np.ndarray) -> int:
@@ -102,14 +107,14 @@ def significant_digits(y: np.ndarray) -> int:
     return FULL_DIGITS
 
 
-def is_enough_evidence(data: Data) -> bool:
+def is_enough_evidence(data: Target) -> bool:
     """Tell whether a match on all rows cannot be chance: distinct targets times their digits."""
     n_distinct = len(np.unique(data.sample_y))
     return n_distinct * np.log2(1 / data.tolerance) >= EVIDENCE_BITS
 
 
 def ranked(
-    library: Library, programs: ProgramBatch, data: Data
+    library: Library, programs: ProgramBatch, data: Target
 ) -> tuple[ProgramBatch, np.ndarray, np.ndarray]:
     """Sort programs: matches by domain safety and length, then the others by error and size.
 
@@ -124,7 +129,7 @@ def ranked(
         return programs, np.empty(0), np.empty(0, dtype=bool)
     fitted = None if data.polynomials is None else data.polynomials.polynomials(programs)
     mse = mean_squared_error(
-        library, programs, data.X, data.y, data.weights, data.protected, 1, fitted
+        library, programs, data.columns, data.y, data.weights, data.protected, 1, fitted
     ).values
     scale = np.var(data.y) or np.mean(data.y**2) or 1.0
     nmse = np.where(np.isnan(mse), np.inf, mse / scale)
@@ -154,14 +159,14 @@ def score(programs: ProgramBatch, mse: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def n_unsafe(
-    library: Library, programs: ProgramBatch, data: Data, fitted: Polynomials
+    library: Library, programs: ProgramBatch, data: Target, fitted: Polynomials
 ) -> np.ndarray:
     """Return on how many probes each program is invalid, (B,), with what stands for its `poly`.
 
     Probes lie between the least and greatest values of the inputs; among them are those where
     removable singularities usually are, which random points never touch.
     """
-    low, high = data.X.min(axis=1), data.X.max(axis=1)
+    low, high = data.columns.min(axis=1), data.columns.max(axis=1)
     generator = Stream(0, "semantic-probes").generator()
     probes = generator.uniform(low[:, None], high[:, None], (len(low), N_PROBES))
     for k, special in enumerate((0.0, 1.0, -1.0, 0.5)):

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from dso.program import ProgramBatch
-from dso.semantic.ranking import Data
+from dso.semantic.ranking import Target
 from dso.semantic.writing import Writer
 
 NULL = 1e-11
@@ -29,13 +29,13 @@ WHOLE = 1e-5
 """Distance from a whole number that is rounding."""
 
 
-def find_rational(data: Data, writer: Writer) -> ProgramBatch:
+def find_rational(data: Target, writer: Writer) -> ProgramBatch:
     """Return y as a quotient of polynomials with whole coefficients, of the lowest degree.
 
     Zero or more programs; they are not checked against priors.
     """
     rows = np.arange(len(data.y))[:: max(1, len(data.y) // MOST_ROWS)]
-    X, y = data.X[:, rows], data.y[rows]
+    X, y = data.columns[:, rows], data.y[rows]
     if not 0 < len(X) <= MOST_INPUTS or not np.isfinite(X).all() or np.ptp(y) == 0:
         return ProgramBatch.from_rows([])
     kept_back = np.arange(len(y)) % 5 == 4

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dso.library import Library
 from dso.native import _core
 from dso.prior import JointPrior
-from dso.program import ProgramBatch
+from dso.program import FitData, ProgramBatch
 from dso.semantic.fitted import FittedSearch
 from dso.semantic.key_rows import choose_key_rows
 from dso.semantic.nearest import MOST_NEAR, NearestSearch
 from dso.semantic.polynomials import PolynomialSearch
-from dso.semantic.ranking import Data, is_enough_evidence, ranked
+from dso.semantic.ranking import Target, is_enough_evidence, ranked
 from dso.semantic.rational import find_rational
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Writer
@@ -113,16 +112,11 @@ class SemanticSearch:
 
     Parameters
     ----------
-    library : Library
     prior : JointPrior
         What every program that is returned obeys.
-    X : (N, D) float64
-    y : (N,) float64
-    weights : (N,) float64, optional
-        Of the rows, in errors; what is exact is so on every row.
+    data : FitData
+        What is exact is so on every row, whatever its weight.
     limits : SemanticLimits, optional
-    protected : bool
-        Whether programs are executed in protected mode.
     polynomials : PolynomialFitter, optional
         Of the same rows, or of more; without it `poly` takes no part.
     seed : int
@@ -131,22 +125,18 @@ class SemanticSearch:
 
     def __init__(
         self,
-        library: Library,
         prior: JointPrior,
-        X: np.ndarray,
-        y: np.ndarray,
+        data: FitData,
         *,
-        weights: np.ndarray | None = None,
         limits: SemanticLimits | None = None,
-        protected: bool = False,
         polynomials: PolynomialFitter | None = None,
         seed: int = 0,
     ) -> None:
-        self.library = library
+        self.library = data.library
         self.prior = prior
         self.limits = limits or SemanticLimits()
-        self.data = replace(Data.of(X, y, weights, protected, seed), polynomials=polynomials)
-        self.writer = Writer(library, self.data.X, protected)
+        self.data = Target.of(data, seed, polynomials)
+        self.writer = Writer(data.library, data.columns, data.protected)
         self.seed = seed
         self.n_vectors = self.n_lookups = self.n_bytes = 0
         self._start = 0.0
@@ -165,7 +155,7 @@ class SemanticSearch:
         if not stages:
             return found, "lookups"
         generator = Stream(self.seed, "semantic").generator()
-        rows = choose_key_rows(self.data.X, self.data.y, generator)
+        rows = choose_key_rows(self.data.columns, self.data.y, generator)
         is_solved = self._keep(found, self._allowed(find_rational(self.data, self.writer)))
         stopped_by = "exhausted"
         for stage, max_entries in enumerate(stages):
@@ -203,7 +193,7 @@ class SemanticSearch:
         values = ValueLibrary(
             self.library,
             self.prior,
-            self.data.X,
+            self.data.columns,
             rows,
             bits=self.data.key_bits,
             max_entries=max_entries,
@@ -254,7 +244,7 @@ class SemanticSearch:
             data.y[values.rows],
             data.sample,
             data.sample_y,
-            data.X,
+            data.columns,
             data.y,
             data.protected,
             data.tolerance,

@@ -53,8 +53,7 @@ class Seeder:
     prior : JointPrior
         What every program that is found obeys.
     evaluator : Evaluator
-        Of a task with `fit_data`: rows with `columns` (D, N), `y` (N,), `weights` (N,) or None, and
-        `protected`.
+        Of a task with `fit_data`.
     limits : SemanticLimits
     seed : int
     """
@@ -84,19 +83,16 @@ class Seeder:
         return Seeds(batch, scores, result.n_vectors + len(programs), result.n_lookups)
 
     def _search(self) -> SemanticResult:
-        data = self.evaluator.task.fit_data
-        rows = np.arange(len(data.y))
-        if len(data.y) > MOST_ROWS:
+        task = self.evaluator.task
+        data = task.fit_data
+        assert data is not None
+        if data.n_rows > MOST_ROWS:
             generator = Stream(self.seed, "semantic rows").generator()
-            rows = np.sort(generator.choice(len(data.y), MOST_ROWS, replace=False))
+            data = data.on_rows(np.sort(generator.choice(data.n_rows, MOST_ROWS, replace=False)))
         return SemanticSearch(
-            self.evaluator.library,
             self.prior,
-            data.columns[:, rows].T,
-            data.y[rows],
-            weights=None if data.weights is None else data.weights[rows],
+            data,
             limits=self.limits,
-            protected=data.protected,
-            polynomials=getattr(self.evaluator.task, "polynomials", None),
+            polynomials=task.polynomials,
             seed=self.seed,
         ).run()

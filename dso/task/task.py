@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from dso.fitting.polynomial_fitter import PolynomialFitter
     from dso.library import Library
-    from dso.program import Program
+    from dso.program import FitData, Program, ProgramBatch
+    from dso.streams import Stream
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,19 @@ class Task(ABC):
         Threads that ``rewards`` may use; its results do not depend on them.
     n_candidates : int
         How many of a run's best programs `final_choice` is to see; 0: the best is the result.
+    protected : bool
+        Whether programs are executed in protected mode.
+    invalid_reward : float, optional
+        The reward of a program whose own is not finite. Default: the worst of its batch.
+    fit_data : FitData, optional
+        Rows that `const` is fitted to and the search by values looks at.
+    is_least_squares : bool
+        Whether the least squared error on `fit_data` has the greatest reward.
+    polynomials : PolynomialFitter, optional
+        What fits the polynomials of programs to `fit_data`; a library with `poly` needs it.
+    n_train_rows, n_search_rows, n_validation_rows : int
+        Rows of training data, those of them that a search sees at a time (`on_drawn_rows`), and
+        rows set aside to rank programs by (`validation_rewards`); 0 for a task without data.
     """
 
     library: Library
@@ -61,6 +76,14 @@ class Task(ABC):
     stochastic: bool = False
     n_threads: int = 1
     n_candidates: int = 0
+    protected: bool = False
+    invalid_reward: float | None = None
+    fit_data: FitData | None = None
+    is_least_squares: bool = False
+    polynomials: PolynomialFitter | None = None
+    n_train_rows: int = 0
+    n_search_rows: int = 0
+    n_validation_rows: int = 0
 
     @abstractmethod
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
@@ -80,6 +103,14 @@ class Task(ABC):
 
         The keys become columns of the result files; a true ``success`` stops the run early.
         """
+
+    def on_drawn_rows(self, stream: Stream) -> Task:
+        """Return the same task on `n_search_rows` random training rows."""
+        raise NotImplementedError
+
+    def validation_rewards(self, programs: ProgramBatch) -> Rewards:
+        """Reward programs, constants and all, on the rows set aside."""
+        raise NotImplementedError
 
     def final_evaluation(self, program: Program) -> dict[str, Any]:
         """Return what `evaluate` does, at any cost: called only when a run ends."""

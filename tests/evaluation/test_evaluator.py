@@ -1,7 +1,5 @@
 """The evaluator: every program scored once, whatever the task answers with."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from joblib import parallel_config
@@ -10,30 +8,35 @@ from dso.errors import UserError
 from dso.evaluation import Evaluator
 from dso.library import Library, create_tokens
 from dso.program import Program, ProgramBatch, mean_squared_error
+from dso.task import Task
+from dso.task.task import Rewards
 from tests.reference import random_programs
 
 LIBRARY = Library(create_tokens(2, ["add", "mul", "div", "sin", "log", "const"]))
 X = np.random.default_rng(0).uniform(-1, 1, (2, 20))
 
 
-class BatchTask:
+class BatchTask(Task):
     """Rewards whole batches, and counts what it was asked."""
 
-    stochastic = False
     invalid_reward = -9.0
     n_asked = 0
 
-    def rewards(self, programs: ProgramBatch) -> SimpleNamespace:
+    def rewards(self, programs: ProgramBatch) -> Rewards:
         self.n_asked += len(programs)
         mse, cause, node = mean_squared_error(LIBRARY, programs, X, X[0])
         values = np.where(cause == 0, -np.minimum(mse, 5), self.invalid_reward)
-        return SimpleNamespace(values=values, cause=cause, node=node)
+        return Rewards(values, cause, node)
+
+    def reward_function(self, program: Program, optimizing: bool = False) -> float:
+        return float(self.rewards(program.batch).values[0])
+
+    def evaluate(self, program: Program) -> dict:
+        return {}
 
 
-class RowTask:
+class RowTask(Task):
     """Rewards one program at a time, as a user writes it."""
-
-    stochastic = False
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
         if len(program) == 2:
@@ -160,10 +163,16 @@ def test_stochastic_tasks_are_asked_every_time() -> None:
     assert (task.n_asked, evaluator.n_cached) == (4, 0)
 
 
+class WordTask(RowTask):
+    """Rewards with a word."""
+
+    def reward_function(self, program, optimizing=False):
+        return "good"
+
+
 def test_reward_that_is_no_number() -> None:
-    task = SimpleNamespace(reward_function=lambda program: "good")
     with pytest.raises(UserError, match="returned 'good'"):
-        Evaluator(task, LIBRARY).evaluate(batch("x1"), 0, np.ones(1, bool))
+        Evaluator(WordTask(), LIBRARY).evaluate(batch("x1"), 0, np.ones(1, bool))
 
 
 def test_program_asks_the_evaluator() -> None:

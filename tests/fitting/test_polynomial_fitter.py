@@ -14,7 +14,7 @@ from dso.fitting.polynomial_basis import exponents_up_to
 from dso.fitting.polynomial_fitter import PolynomialFitter, PolynomialOptions
 from dso.fitting.regressors import pruned
 from dso.library import Library, Token, create_tokens
-from dso.program import Program, ProgramBatch, execute, from_str_tokens
+from dso.program import FitData, Program, ProgramBatch, execute, from_str_tokens
 from dso.task import RegressionTask
 from dso.task.regression.dataset import load_dataset
 from dso.task.regression.reward_noise import RECOVERED
@@ -45,7 +45,9 @@ def batch(library: Library, *texts: str) -> ProgramBatch:
 
 def fitter(y: np.ndarray, library: Library = LIBRARY, data: np.ndarray = X, **options):
     weights, protected = options.pop("weights", None), options.pop("protected", False)
-    return PolynomialFitter(library, data, y, weights, protected, PolynomialOptions(**options))
+    return PolynomialFitter(
+        FitData(library, data, y, weights, protected), PolynomialOptions(**options)
+    )
 
 
 def nmse(y: np.ndarray, text: str, **options) -> float:

@@ -9,8 +9,7 @@ from scipy.optimize import curve_fit
 from dso.fitting.rounding import rounded_constants
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library, create_tokens
-from dso.program import ProgramBatch
-from dso.task.regression.scorer import Scorer
+from dso.program import FitData, ProgramBatch
 
 LIBRARY = Library(create_tokens(1, ["add", "mul", "exp", "sin", "log", "const"]))
 RANDOM = np.random.default_rng(0)
@@ -27,8 +26,8 @@ def errors(
 ) -> ConstantErrors:
     batch = ProgramBatch.from_rows([LIBRARY.actionize(text)])
     programs = replace(batch, constants=np.array([constants]))
-    data = Scorer.of_rows(LIBRARY, X[rows], y[rows], weights)
-    return constant_errors(LIBRARY, programs, 0, data, len(y[rows]))
+    data = FitData.of_rows(LIBRARY, X[rows], y[rows], weights)
+    return constant_errors(programs, 0, data, len(y[rows]))
 
 
 @pytest.mark.parametrize("is_weighted", [False, True])
@@ -97,8 +96,8 @@ def test_constants_have_no_more_digits_than_they_need(
     batch = ProgramBatch.from_rows([LIBRARY.actionize("add,const,mul,const,x1")])
     programs = replace(batch, constants=np.array([constants]))
     y = constants[0] + constants[1] * X[:, 0]
-    data = Scorer.of_rows(LIBRARY, X, y)
-    rounded = rounded_constants(LIBRARY, programs, data)
+    data = FitData.of_rows(LIBRARY, X, y)
+    rounded = rounded_constants(programs, data)
     np.testing.assert_array_equal(rounded.constants[0], expected)
 
 
@@ -108,5 +107,5 @@ def test_constants_whose_errors_make_up_for_each_other_are_rounded_together() ->
     y = 1 + 2.5382 * rows[:, 0]
     batch = ProgramBatch.from_rows([LIBRARY.actionize("add,const,mul,const,x1")])
     programs = replace(batch, constants=np.array([[1 + 3e-10, 2.5382 - 3e-10]]))
-    rounded = rounded_constants(LIBRARY, programs, Scorer.of_rows(LIBRARY, rows, y))
+    rounded = rounded_constants(programs, FitData.of_rows(LIBRARY, rows, y))
     np.testing.assert_array_equal(rounded.constants[0], [1, 2.5382])

@@ -1,7 +1,6 @@
 """Semantic mutation: what it puts in has the values wanted, and every prior holds."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from dso.native import _core
 from dso.policy import RNNPolicy
 from dso.prior import PRIORS, make_joint_prior
 from dso.prior.joint_prior import JointPrior
-from dso.program import ProgramBatch, execute
+from dso.program import FitData, ProgramBatch, execute
 from dso.program.inversion import wanted_values
 from dso.streams import Stream
 from tests.contracts.test_registries import PRIOR_CASES
@@ -30,7 +29,7 @@ ENTRIES = 2000
 def breeder_of(prior, X, y, p_semantic=1.0, n_threads=1, entries=ENTRIES, **options):
     return SemanticBreeder(
         Breeder(prior, n_threads=n_threads),
-        SimpleNamespace(columns=np.ascontiguousarray(X), y=y, protected=False),
+        FitData(prior.library, np.ascontiguousarray(X), y),
         p_semantic=p_semantic,
         max_entries=entries,
         seed=0,

@@ -9,7 +9,7 @@ from dso import DeepSymbolicOptimizer
 from dso.config import load_config
 from dso.fitting.polynomial_basis import exponents_up_to
 from dso.prior import make_joint_prior
-from dso.program import execute
+from dso.program import FitData, execute
 from dso.semantic import SemanticLimits, SemanticResult, SemanticSearch
 from dso.semantic.polynomials import vectors_outside
 from dso.task.regression import RegressionTask
@@ -23,7 +23,9 @@ def search(
 ) -> tuple[RegressionTask, SemanticResult]:
     task = RegressionTask(dataset=(X, y), function_set=SET)
     prior = make_joint_prior({"length": {"on": True, "min_": 4}}, task.library, max_length=40)
-    solver = SemanticSearch(task.library, prior, X, y, limits=limits, polynomials=task.polynomials)
+    solver = SemanticSearch(
+        prior, FitData.of_rows(task.library, X, y), limits=limits, polynomials=task.polynomials
+    )
     result = solver.run()
     assert prior.allowed(result.programs).all()
     return task, result

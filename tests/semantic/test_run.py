@@ -170,7 +170,7 @@ def test_rows_set_aside_are_not_searched(monkeypatch) -> None:
     search = SemanticSearch.run
 
     def watch(self):
-        seen.append(self.data.X.shape)
+        seen.append(self.data.columns.shape)
         return search(self)
 
     monkeypatch.setattr(SemanticSearch, "run", watch)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dso.config import load_config
 from dso.library import Library, create_tokens
 from dso.prior import JointPrior, make_joint_prior
-from dso.program import ProgramBatch, execute
+from dso.program import FitData, ProgramBatch, execute
 from dso.semantic import SemanticLimits, SemanticSearch, ValueLibrary
 from dso.semantic.ranking import significant_digits
 
@@ -28,7 +28,9 @@ def search(
     X: np.ndarray, y: np.ndarray, names: list | None = None, limits: SemanticLimits = LIMITS
 ) -> tuple[SemanticSearch, Library]:
     library = Library(create_tokens(X.shape[1], names or KOZA))
-    return SemanticSearch(library, usual_prior(library), X, y, limits=limits), library
+    return SemanticSearch(
+        usual_prior(library), FitData.of_rows(library, X, y), limits=limits
+    ), library
 
 
 def fresh_nmse(library: Library, programs: ProgramBatch, X: np.ndarray, y: np.ndarray) -> float:
@@ -75,7 +77,7 @@ def test_every_hit_is_true_on_fresh_rows(seed: int, n_inputs: int) -> None:
     if any(outcome.cause[0] for outcome in both) or np.ptp(both[0].values) < 1e-6:
         return
     result = SemanticSearch(
-        library, usual_prior(library), X, both[0].values[0], limits=LIMITS
+        usual_prior(library), FitData.of_rows(library, X, both[0].values[0]), limits=LIMITS
     ).run()
     exact = result.programs[result.is_exact]
     assert len(exact)
@@ -249,9 +251,13 @@ def test_a_priors_length_limit_holds_for_what_is_found() -> None:
     prior = make_joint_prior(section, library, max_length=64)
     X = np.random.default_rng(8).uniform(0.2, 1, (20, 1))
     x = X[:, 0]
-    result = SemanticSearch(library, prior, X, x**3 + x**2 + x, limits=LIMITS).run()
+    result = SemanticSearch(
+        prior, FitData.of_rows(library, X, x**3 + x**2 + x), limits=LIMITS
+    ).run()
     assert result.is_exact[0]
     assert result.programs.lengths.max() <= 9
-    too_long = SemanticSearch(library, prior, X, np.sinh(x) + x**4 + x, limits=LIMITS).run()
+    too_long = SemanticSearch(
+        prior, FitData.of_rows(library, X, np.sinh(x) + x**4 + x), limits=LIMITS
+    ).run()
     assert not too_long.is_exact.any()
     assert too_long.programs.lengths.max() <= 9

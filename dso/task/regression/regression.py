@@ -14,17 +14,16 @@ import numpy as np
 from dso.errors import UserError
 from dso.export import identifiers
 from dso.fitting.polynomial_basis import warn_of_degrees
-from dso.fitting.polynomial_fitter import PolynomialFitter, PolynomialOptions
+from dso.fitting.polynomial_fitter import PolynomialOptions
 from dso.fitting.weights import weighted_variance
 from dso.library import FittedPolynomial, Library, create_tokens
-from dso.program import Program, ProgramBatch, has_poly
+from dso.program import FitData, Program, ProgramBatch, has_poly
 from dso.program.execute import VALID
 from dso.program.program_batch import Rows
 from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
 from dso.task.regression.metrics import make_metric
-from dso.task.regression.polynomial_scorer import PolynomialScorer
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
 from dso.task.regression.rows import draw_rows, n_search_rows
 from dso.task.regression.scorer import Scorer
@@ -69,6 +68,8 @@ class RegressionTask(HierarchicalTask):
     batching_rows : int, optional
         How many rows that is.
     """
+
+    fit_data: FitData
 
     def __init__(
         self,
@@ -131,18 +132,22 @@ class RegressionTask(HierarchicalTask):
             ),
             identifiers(data.input_names),
         )
-        self._train = self._scorer(data.X_train, data.y_train, data.weights_train)
+        options = None
         if self.library.poly_token is not None:
             options = PolynomialOptions(**(poly_optimizer_params or {}))
-            train = PolynomialScorer.like(self._train, options)
-            fitter = train.fitter  # made now, since it refuses options that cannot be used
-            warn_of_degrees(data.n_input_var, self.n_search_rows, fitter.options.degree)
-            self._train = train
+        train = self._data(data.X_train, data.y_train, data.weights_train)
+        self._fit_to(Scorer(train, options))
+        if options is not None:
+            warn_of_degrees(data.n_input_var, self.n_search_rows, options.degree)
+        self.is_least_squares = self.metric.is_of_mse
+        self.invalid_reward = self.metric.invalid_reward
+        self.n_train_rows = len(data.y_train)
         self._validation = None
         if data.X_validation is not None and data.y_validation is not None:
-            self._validation = self._scorer(
-                data.X_validation, data.y_validation, data.weights_validation
+            self._validation = Scorer(
+                self._data(data.X_validation, data.y_validation, data.weights_validation)
             )
+            self.n_validation_rows = len(data.y_validation)
         self._quick_rows = _quick_test_rows(data)
         self._quick_test = self._test_scorer(self._quick_rows)
         self._n_noisy_calls = 0
@@ -157,25 +162,11 @@ class RegressionTask(HierarchicalTask):
         """Training targets, (N,)."""
         return self.dataset.y_train
 
-    @property
-    def fit_data(self) -> Scorer:
-        """The rows that constants are fitted to, and rewards are of."""
-        return self._train
-
-    @property
-    def polynomials(self) -> PolynomialFitter | None:
-        """What fits the polynomials of programs to `fit_data`, if the library has `poly`."""
-        return getattr(self._train, "fitter", None)
-
-    @property
-    def n_train_rows(self) -> int:
-        """N."""
-        return len(self.dataset.y_train)
-
-    @property
-    def n_validation_rows(self) -> int:
-        """Rows set aside."""
-        return 0 if self._validation is None else len(self._validation.y)
+    def _fit_to(self, train: Scorer) -> None:
+        """Reward and fit on these rows."""
+        self._train = train
+        self.fit_data = train.data
+        self.polynomials = train.fitter
 
     def on_rows(self, rows: Rows) -> RegressionTask:
         """Return the same task with its rewards and fits on some of the training rows only.
@@ -183,7 +174,7 @@ class RegressionTask(HierarchicalTask):
         Rewards stay in units of the variance of all of them.
         """
         part = copy(self)
-        part._train = self._train.on_rows(rows)
+        part._fit_to(self._train.on_rows(rows))
         return part
 
     def on_drawn_rows(self, stream: Stream) -> RegressionTask:
@@ -199,16 +190,6 @@ class RegressionTask(HierarchicalTask):
         )
 
     @property
-    def is_least_squares(self) -> bool:
-        """Whether the least squared error on `fit_data` has the greatest reward."""
-        return self.metric.is_of_mse
-
-    @property
-    def invalid_reward(self) -> float:
-        """The reward of an invalid program."""
-        return self.metric.invalid_reward
-
-    @property
     def max_reward(self) -> float:
         """The reward of a perfect program."""
         return self.metric.max_reward
@@ -219,6 +200,10 @@ class RegressionTask(HierarchicalTask):
             return self._noisy_rewards(programs)
         scored = self._train.rewards(self.metric, programs, self.n_threads)
         return self._without_interpolation(programs, scored)
+
+    def mean_squared_errors(self, programs: ProgramBatch) -> np.ndarray:
+        """Return the errors (B,) on the rows of `fit_data`, NaN where a program is invalid."""
+        return self._train.mean_squared_error(programs, self.n_threads).values
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
         """Return the reward of one program.
@@ -274,16 +259,16 @@ class RegressionTask(HierarchicalTask):
         """Go on where `state_dict` was taken."""
         self._n_noisy_calls = state["n_noisy_calls"]
 
-    def _scorer(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> Scorer:
-        return Scorer.of_rows(self.library, X, y, weights, self.protected)
+    def _data(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> FitData:
+        return FitData.of_rows(self.library, X, y, weights, self.protected)
 
     def _test_scorer(self, rows: Rows) -> Scorer:
         """Return a scorer of noiseless test rows; copies of a million rows are made when needed."""
         data = self.dataset
         if data.X_test is data.X_train:
-            return replace(self._train, y=data.y_test_noiseless)
+            return Scorer(replace(self._train.data, y=data.y_test_noiseless))
         weights = None if data.weights_test is None else data.weights_test[rows]
-        return self._scorer(data.X_test[rows], data.y_test_noiseless[rows], weights)
+        return Scorer(self._data(data.X_test[rows], data.y_test_noiseless[rows], weights))
 
     def _fits_both_parts(self, program: Program) -> bool:
         """Tell whether a program succeeds on the training rows and on those set aside."""
@@ -339,7 +324,7 @@ class RegressionTask(HierarchicalTask):
         if self.polynomials is not None:
             n_fitted += has_poly(self.library, programs)
             n_fitted += self.polynomials.n_more_terms(programs)
-        return len(self._train.y) < 2 * n_fitted + 1
+        return self._train.data.n_rows < 2 * n_fitted + 1
 
     def _without_interpolation(self, programs: ProgramBatch, scored: Rewards) -> Rewards:
         """Let no program that may only interpolate have a better reward than one that nearly fits.

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from dso.library import Library
-from dso.program import ProgramBatch, execute, fraction_within, mean_squared_error
+from dso.fitting.polynomial_fitter import PolynomialFitter, PolynomialOptions
+from dso.program import (
+    FitData,
+    ProgramBatch,
+    execute,
+    fraction_within,
+    has_poly,
+    mean_squared_error,
+)
 from dso.program.execute import Execution, Polynomials
 from dso.program.program_batch import Rows
 from dso.task.regression.metrics import Metric
@@ -20,40 +28,26 @@ PREDICTIONS_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True)
 class Scorer:
-    """Rows of data that programs of one library are measured against.
+    """Measures programs against rows of data.
 
     Attributes
     ----------
-    library : Library
-    columns : (D, N) float64
-        Inputs, one row of memory per input.
-    y : (N,) float64
-    weights : (N,) float64 or None
-    protected : bool
+    data : FitData
+    options : PolynomialOptions, optional
+        With them the polynomials of programs are fitted to these rows wherever none are given.
     """
 
-    library: Library
-    columns: np.ndarray
-    y: np.ndarray
-    weights: np.ndarray | None = None
-    protected: bool = False
+    data: FitData
+    options: PolynomialOptions | None = None
 
-    @staticmethod
-    def of_rows(
-        library: Library,
-        X: np.ndarray,
-        y: np.ndarray,
-        weights: np.ndarray | None = None,
-        protected: bool = False,
-    ) -> Scorer:
-        """Make a scorer from inputs (N, D)."""
-        return Scorer(library, np.ascontiguousarray(X.T), y, weights, protected)
+    @cached_property
+    def fitter(self) -> PolynomialFitter | None:
+        """What fits polynomials to these rows."""
+        return None if self.options is None else PolynomialFitter(self.data, self.options)
 
     def on_rows(self, rows: Rows) -> Scorer:
         """Return a scorer of some of the rows."""
-        weights = None if self.weights is None else self.weights[rows]
-        columns = np.ascontiguousarray(self.columns[:, rows])
-        return replace(self, columns=columns, y=self.y[rows], weights=weights)
+        return replace(self, data=self.data.on_rows(rows))
 
     def rewards(
         self,
@@ -82,7 +76,7 @@ class Scorer:
         if metric.name == "fraction" and change is None:
             fraction, cause, node = self._fraction(metric.params, programs, n_threads, polynomials)
             return Rewards(metric.from_fraction(fraction), cause, node)
-        size = max(1, PREDICTIONS_AT_ONCE // len(self.y))
+        size = max(1, PREDICTIONS_AT_ONCE // self.data.n_rows)
         parts = [
             self._of_predictions(
                 metric,
@@ -99,22 +93,39 @@ class Scorer:
         self, programs: ProgramBatch, n_threads: int = 1, polynomials: Polynomials = None
     ) -> Execution:
         """Return the error of each program (B,), NaN where it is invalid."""
-        return mean_squared_error(
-            self.library,
-            programs,
-            self.columns,
-            self.y,
-            self.weights,
-            self.protected,
-            n_threads,
-            polynomials,
-        )
+        with_poly = has_poly(self.data.library, programs)
+        if self.fitter is None or polynomials is not None or not with_poly.any():
+            return self._mean_squared_error(programs, n_threads, polynomials)
+        plain = self._mean_squared_error(programs[~with_poly], n_threads)
+        fits = self.fitter.fit(programs[with_poly], n_threads)
+        joined = []
+        for others, fitted in zip(plain, (fits.mse, fits.cause, fits.node), strict=True):
+            whole = np.empty(len(programs), dtype=others.dtype)
+            whole[~with_poly], whole[with_poly] = others, fitted
+            joined.append(whole)
+        return Execution(*joined)
 
     def predictions(
         self, programs: ProgramBatch, n_threads: int = 1, polynomials: Polynomials = None
     ) -> Execution:
         """Return the predictions of each program, (B, N)."""
-        return execute(self.library, programs, self.columns, self.protected, n_threads, polynomials)
+        data, fitted = self.data, self._fitted(programs, n_threads, polynomials)
+        return execute(data.library, programs, data.columns, data.protected, n_threads, fitted)
+
+    def _mean_squared_error(
+        self, programs: ProgramBatch, n_threads: int, polynomials: Polynomials = None
+    ) -> Execution:
+        data = self.data
+        return mean_squared_error(
+            data.library,
+            programs,
+            data.columns,
+            data.y,
+            data.weights,
+            data.protected,
+            n_threads,
+            polynomials,
+        )
 
     def _fraction(
         self,
@@ -123,19 +134,27 @@ class Scorer:
         n_threads: int,
         polynomials: Polynomials = None,
     ) -> Execution:
-        relative, absolute = tolerance
+        data, (relative, absolute) = self.data, tolerance
         return fraction_within(
-            self.library,
+            data.library,
             programs,
-            self.columns,
-            self.y,
+            data.columns,
+            data.y,
             relative,
             absolute,
-            self.weights,
-            self.protected,
+            data.weights,
+            data.protected,
             n_threads,
-            polynomials,
+            self._fitted(programs, n_threads, polynomials),
         )
+
+    def _fitted(
+        self, programs: ProgramBatch, n_threads: int, polynomials: Polynomials
+    ) -> Polynomials:
+        """Return the polynomials of programs: those given, else those fitted to these rows."""
+        if polynomials is not None or self.fitter is None:
+            return polynomials
+        return self.fitter.polynomials(programs, n_threads)
 
     def _of_predictions(
         self,
@@ -148,5 +167,5 @@ class Scorer:
         predictions, cause, node = self.predictions(programs, n_threads, polynomials)
         if change is not None:
             predictions = change(predictions)
-        values = metric.from_predictions(self.y, predictions, self.weights)
+        values = metric.from_predictions(self.data.y, predictions, self.data.weights)
         return np.where(cause == 0, values, metric.invalid_reward), cause, node
