@@ -18,9 +18,9 @@ from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, RowBatches
 from dso.fitting import make_fitter
 from dso.gp import Breeder, GPController, GPOptions, Probe, SemanticBreeder, tokens_only
-from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
-from dso.memory.judge import Judge
+from dso.memory import Judge, Keeper, PriorityQueue, ProgramMemory, complexity_measure
 from dso.plugins import construct, import_object, is_reference
+from dso.policy_optimizer import Baseline, Learner, RiskFilter
 from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
 from dso.prior import JointPrior, make_joint_prior
 from dso.runs.folder import RunFolder
@@ -38,6 +38,7 @@ from dso.runs.recorders import (
 from dso.semantic import Seeder, SemanticLimits
 from dso.task import Task
 from dso.task import make_task as make_task_of
+from dso.training.sources import GPMeld, PolicySource, Source, ValueSearch
 from dso.training.stopping import Standing, Stopping
 
 if TYPE_CHECKING:
@@ -218,6 +219,70 @@ def max_attempts(config: Config) -> int | None:
     """Return the draws that a novel batch may take, None where batches need not be novel."""
     policy = config.policy
     return policy.max_attempts_at_novel_batch if policy.sample_novel_batch else None
+
+
+def make_keeper(
+    config: Config,
+    task: Task,
+    evaluator: Evaluator,
+    judge: Judge | None,
+    is_success: Callable[[ProgramBatch], bool],
+) -> Keeper:
+    """Build what keeps the best programs."""
+    return Keeper(
+        make_complexity(config, evaluator),
+        hof=config.logging.hof or 0,
+        n_candidates=task.n_candidates,
+        save_pareto_front=config.logging.save_pareto_front,
+        judge=judge,
+        is_success=is_success if config.training.early_stopping else None,
+    )
+
+
+def make_learner(
+    config: Config, policy: Policy, policy_optimizer: Any, keeper: Keeper, seed: int
+) -> Learner:
+    """Build what teaches the policy."""
+    training = config.training
+    baseline = Baseline(training.baseline, alpha=training.alpha, b_jumpstart=training.b_jumpstart)
+    return Learner(
+        policy,
+        policy_optimizer,
+        RiskFilter(training.epsilon, make_memory(config, policy)),
+        baseline,
+        keeper,
+        make_queue(config, policy_optimizer, seed),
+    )
+
+
+def make_sources(
+    config: Config,
+    task: Task,
+    evaluator: Evaluator,
+    learner: Learner,
+    keeper: Keeper,
+    stopping: Stopping,
+    seed: int,
+) -> list[Source]:
+    """Build all that proposes programs, in the order in which it is asked."""
+    policy, sources = learner.policy, list[Source]()
+    if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
+        sources.append(ValueSearch(seeder, keeper))
+    sources.append(
+        PolicySource(
+            policy,
+            evaluator,
+            keeper,
+            batch_size=config.training.batch_size,
+            seed=seed,
+            max_attempts=max_attempts(config),
+            memory=learner.risk_filter.memory,
+            warm_start=config.training.warm_start,
+        )
+    )
+    if (controller := make_gp(config, task, policy.prior, evaluator, seed)) is not None:
+        sources.append(GPMeld(controller, keeper, stopping))
+    return sources
 
 
 def make_gp(

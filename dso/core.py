@@ -15,25 +15,21 @@ from zlib import adler32, crc32
 import numpy as np
 
 from dso.build import (
-    make_complexity,
     make_evaluator,
-    make_gp,
     make_judge,
-    make_memory,
+    make_keeper,
+    make_learner,
     make_policy,
     make_policy_optimizer,
     make_prior,
-    make_queue,
     make_recorders,
     make_row_batches,
-    make_seeder,
+    make_sources,
     make_stopping,
     make_task,
-    max_attempts,
 )
 from dso.config import Config, load_config, validate
 from dso.errors import UserError
-from dso.policy_optimizer import Baseline, RiskFilter
 from dso.program.batch import Batch
 from dso.runs.checkpoint import Checkpoints, peek, read_checkpoint, write_checkpoint
 from dso.runs.disk import Guard
@@ -41,8 +37,9 @@ from dso.runs.display import Display, make_display
 from dso.runs.folder import IterationLog, RunFolder
 from dso.runs.recorders import Recorder, parameter_table
 from dso.runs.tables import Reports, ResultFiles
-from dso.training.stopping import INTERRUPT, Standing
-from dso.training.trainer import Trainer
+from dso.training.statistics import TrainStats
+from dso.training.stopping import INTERRUPT, DeadEndWatch, Standing
+from dso.training.trainer import Iteration, Trainer
 
 if TYPE_CHECKING:
     from dso.program import Program
@@ -83,6 +80,8 @@ class DeepSymbolicOptimizer:
         The run folder; None where nothing is written.
     output_file : str or None
         The log of iterations in it.
+    last : Iteration or None
+        The latest iteration.
     stop_reason : str or None
         Why the run ended; None while it goes on.
 
@@ -107,6 +106,7 @@ class DeepSymbolicOptimizer:
 
     def __init__(self, config: str | os.PathLike[str] | dict | None = None) -> None:
         self.trainer: Trainer | None = None
+        self.last: Iteration | None = None
         self.display = Display()
         self.log: IterationLog | None = None
         self.recorders: list[Recorder] = []
@@ -147,35 +147,20 @@ class DeepSymbolicOptimizer:
         self.evaluator = make_evaluator(config, self.task)
         self.judge = make_judge(config, self.task)
         self.reports = Reports(self.library, self.task, self.evaluator, self.judge)
-        self.trainer = Trainer(
-            policy=self.policy,
-            evaluator=self.evaluator,
-            policy_optimizer=self.policy_optimizer,
-            risk_filter=RiskFilter(config.training.epsilon, make_memory(config, self.policy)),
-            baseline=Baseline(
-                config.training.baseline,
-                alpha=config.training.alpha,
-                b_jumpstart=config.training.b_jumpstart,
-            ),
-            library=self.library,
-            complexity=make_complexity(config, self.evaluator),
-            batch_size=config.training.batch_size,
-            seed=stream_seed,
-            hof=config.logging.hof or 0,
-            n_candidates=self.task.n_candidates,
-            save_pareto_front=config.logging.save_pareto_front,
-            queue=make_queue(config, self.policy_optimizer, stream_seed),
-            max_attempts=max_attempts(config),
-            warm_start=config.training.warm_start,
-            gp=make_gp(config, self.task, self.prior, self.evaluator, stream_seed),
-            seeder=make_seeder(config, self.task, self.prior, self.evaluator, stream_seed),
-            judge=self.judge,
-            row_batches=make_row_batches(self.task, self.evaluator, self.judge, stream_seed),
-            is_spent=lambda n_samples: self.stopping.is_spent(n_samples),
-            is_success=self._is_success if config.training.early_stopping else None,
-            masking_report=self.prior.masking_report,
-        )
         self.stopping = make_stopping(config, callback)
+        keeper = make_keeper(config, self.task, self.evaluator, self.judge, self._is_success)
+        learner = make_learner(config, self.policy, self.policy_optimizer, keeper, stream_seed)
+        self.trainer = Trainer(
+            make_sources(
+                config, self.task, self.evaluator, learner, keeper, self.stopping, stream_seed
+            ),
+            self.evaluator,
+            learner,
+            keeper,
+            stats=TrainStats(self.library.names),
+            dead_ends=DeadEndWatch(self.prior.masking_report),
+            row_batches=make_row_batches(self.task, self.evaluator, self.judge, stream_seed),
+        )
         self.stop_reason: str | None = None
         self.display = make_display(
             sys.stdout,
@@ -218,7 +203,7 @@ class DeepSymbolicOptimizer:
         training.update(n_samples=standing.n_samples + n_samples, max_seconds=limit)
         config = validate(self.config)
         trainer.pause()
-        self.stopping = make_stopping(config, callback)
+        self.stopping.go_by(make_stopping(config, callback))
         self.stop_reason = None
         verbose = config.training.verbose
         self.display = make_display(sys.stdout, training["n_samples"], limit, verbose=verbose)
@@ -279,17 +264,16 @@ class DeepSymbolicOptimizer:
     def _one_step(self, trainer: Trainer, override: Batch | None) -> None:
         for recorder in self.recorders:
             recorder.start(trainer.standing.iteration + 1)
-        row = trainer.step(override)
+        iteration = self.last = trainer.step(override)
         if self.folder is not None and trainer.standing.iteration == 1:
             # Not before: a config that cannot do one iteration leaves nothing behind.
             self.folder.create()
             assert self.checkpoints is not None
             self.checkpoints.clear()  # of an earlier run
         if self.log is not None:
-            self.log.append(row)
-        assert trainer.last is not None
+            self.log.append(iteration.row)
         for recorder in self.recorders:
-            recorder.update(trainer.last)
+            recorder.update(iteration)
         if self.result_files is not None:
             self.result_files.update(trainer)
         self.display.update(trainer.standing, self._expression)
@@ -480,22 +464,22 @@ class DeepSymbolicOptimizer:
     def _rewards(self) -> dict[str, float]:
         """Return the reward of the best program on the training rows, and on those set aside."""
         assert self.trainer is not None
-        best, r_best = self.trainer.best, self.trainer.standing.r_best
+        best, r_best = self.trainer.keeper.best, self.trainer.standing.r_best
         if best is None or best.training is None:
             return {"r": r_best}
         return {"r": float(best.training[0]), "r_val": r_best}
 
     def _best_program(self) -> Program | None:
         assert self.trainer is not None
-        best = self.trainer.best
+        best = self.trainer.keeper.best
         return None if best is None else self.reports.program(best.programs)
 
     def _final_program(self, trainer: Trainer) -> tuple[Program | None, dict[str, float]]:
         """Return the program that the task chooses among the best, and its rewards."""
         best = self._best_program()
-        if trainer.candidates is None or best is None:
+        if trainer.keeper.candidates is None or best is None:
             return best, self._rewards()
-        rows = trainer.candidates.rows
+        rows = trainer.keeper.candidates.rows
         chosen = self.task.final_choice(
             [self.reports.program(rows.programs, i) for i in range(len(rows))]
         )

@@ -37,7 +37,7 @@ def read(path):
 
 
 def log_of(model, steps):
-    rows = [model.trainer.step() for _ in range(steps)]
+    rows = [model.trainer.step().row for _ in range(steps)]
     return [{k: v for k, v in row.items() if k not in TIME_COLUMNS} for row in rows]
 
 
@@ -113,7 +113,7 @@ def test_a_program_is_evaluated_once_for_all_tables(monkeypatch):
         return evaluate(program, **options)
 
     monkeypatch.setattr(model.task, "evaluate", count)
-    rows = [model.trainer.hall_of_fame.rows, model.trainer.pareto_front.rows]
+    rows = [model.trainer.keeper.hall_of_fame.rows, model.trainer.keeper.pareto_front.rows]
     first = model.reports.tables(*rows)
     assert model.reports.tables(*rows) == first
     assert len(asked) == len(set(asked)) > 0
@@ -202,7 +202,7 @@ def test_sections_can_be_changed_until_setup():
     result = model.train()
     assert result["n_samples"] == 50
     assert model.config["prior"] == {"length": {"on": True, "min_": 3, "max_": 9}}
-    lengths = model.trainer.hall_of_fame.rows.programs.lengths
+    lengths = model.trainer.keeper.hall_of_fame.rows.programs.lengths
     assert 3 <= lengths.min() <= lengths.max() <= 9
 
 
@@ -281,7 +281,7 @@ def test_a_run_with_memory(caplog):
     model = DeepSymbolicOptimizer(config(training={**training, "memory_threshold": 0.0}))
     result = model.train()
     assert result["n_samples"] == 450
-    memory = model.trainer.risk_filter.memory
+    memory = model.trainer.learner.risk_filter.memory
     assert 50 < len(memory) <= 60
     assert sum("memory_threshold" in message for message in caplog.messages) == 1
 
@@ -296,7 +296,7 @@ def test_novel_batches_hold_a_batch_of_new_programs_and_what_came_with_them():
             )
         )
         model.setup()
-        return [model.trainer.step() for _ in range(3)]
+        return [model.trainer.step().row for _ in range(3)]
 
     plain = rows()
     novel = rows(sample_novel_batch=True, max_attempts_at_novel_batch=1000)
@@ -311,7 +311,7 @@ def test_novel_batches_hold_a_batch_of_new_programs_and_what_came_with_them():
 def test_every_complexity_runs(complexity):
     model = DeepSymbolicOptimizer(config(training={"complexity": complexity}))
     model.train()
-    assert (len(model.trainer.pareto_front) == 1) is (complexity is None)
+    assert (len(model.trainer.keeper.pareto_front) == 1) is (complexity is None)
 
 
 def test_data_given_as_arrays_are_named_by_shape_in_the_config(tmp_path):
@@ -409,7 +409,7 @@ def test_genetic_programming_alone_switches_on_and_counts_its_offspring(tmp_path
     assert model.trainer.standing.n_offspring == sum(n_offspring)
     assert int(rows[0]["n_refused"]) > 0
     # The front and the hall of fame take in every offspring, not only those that train.
-    assert result["r"] == model.trainer.hall_of_fame.rows.rewards[0]
+    assert result["r"] == model.trainer.keeper.hall_of_fame.rows.rewards[0]
 
 
 def test_the_policy_learns_from_offspring_it_could_have_written(monkeypatch):
@@ -423,7 +423,7 @@ def test_the_policy_learns_from_offspring_it_could_have_written(monkeypatch):
     )
     for _ in range(3):
         model.train_one_step()
-    batch = model.trainer.last.batch
+    batch = model.last.batch
     assert len(batch) == 100 + 20
     assert batch.on_policy.sum() == 100
     off_policy = [b.programs[~b.on_policy] for b in learned]

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dso.memory import HallOfFame, ParetoFront, ScoredPrograms
+from dso.memory.hall_of_fame import HallOfFame
+from dso.memory.pareto_front import ParetoFront
+from dso.memory.scored_programs import ScoredPrograms
 from dso.native import _core
+from dso.program.batch import Batch
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
@@ -74,12 +77,9 @@ class Judge:
             return scored
         programs = scored.programs
         bare = replace(programs, constants=np.empty((len(programs), 0)))
-        is_counted = np.ones(len(programs), dtype=bool)
-        scores = self.evaluator.evaluate(bare, iteration, is_counted, programs.constants)
-        rewards = np.where(scores.cause == 0, scores.rewards, -np.inf)
-        return replace(
-            scored, programs=replace(programs, constants=scores.constants), rewards=rewards
-        )
+        counted = Batch(bare, np.ones(len(programs), dtype=bool))
+        batch = self.evaluator.evaluate(counted, iteration, programs.constants)
+        return replace(scored, programs=batch.programs, rewards=batch.valid_rewards)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was judged."""

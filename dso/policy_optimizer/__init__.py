@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dso.errors import UserError, unknown
 from dso.plugins import construct, import_object, is_reference
 from dso.policy_optimizer.baseline import Baseline
+from dso.policy_optimizer.learner import Learner, Lesson
 from dso.policy_optimizer.risk import RiskFilter, clip_rewards
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ POLICY_OPTIMIZERS = {
 __all__ = [
     "POLICY_OPTIMIZERS",
     "Baseline",
+    "Learner",
+    "Lesson",
     "RiskFilter",
     "clip_rewards",
     "make_policy_optimizer",

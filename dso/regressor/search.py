@@ -172,8 +172,8 @@ class Search:
         """Return the Pareto front of the optimiser."""
         trainer = self.optimizer.trainer
         assert trainer is not None
-        assert trainer.pareto_front is not None
-        return trainer.pareto_front.rows
+        assert trainer.keeper.pareto_front is not None
+        return trainer.keeper.pareto_front.rows
 
     def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
         """Return the losses (B,): mean squared errors, or what the reward lacks of the best one."""
@@ -188,7 +188,7 @@ class Search:
         task = self.task
         trainer = optimizer.trainer
         assert trainer is not None
-        assert trainer.hall_of_fame is not None
+        assert trainer.keeper.hall_of_fame is not None
         exact = EXACT * task.metric.variance if task.is_least_squares else 0.0
         return Equations(
             optimizer.library,
@@ -196,7 +196,7 @@ class Search:
             self.original_names,
             task.protected,
             falling(self._found(self.front()), exact),
-            self._found(trainer.hall_of_fame.rows),
+            self._found(trainer.keeper.hall_of_fame.rows),
         )
 
     def _found(self, scored: ScoredPrograms) -> Found:

@@ -134,8 +134,8 @@ class ResultFiles:
         """Write both files now."""
         start = time.monotonic()
         kinds = [
-            ("_hof.csv", HOF_COLUMNS, trainer.hall_of_fame),
-            ("_pf.csv", PF_COLUMNS, trainer.pareto_front),
+            ("_hof.csv", HOF_COLUMNS, trainer.keeper.hall_of_fame),
+            ("_pf.csv", PF_COLUMNS, trainer.keeper.pareto_front),
         ]
         present = [(suffix, columns, kept) for suffix, columns, kept in kinds if kept is not None]
         tables = self.reports.tables(*(kept.rows for _, _, kept in present))

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from dso.program.execute import Execution
 
 if TYPE_CHECKING:
     from dso.fitting.polynomial_fitter import PolynomialFitter
@@ -22,23 +21,8 @@ if TYPE_CHECKING:
     from dso.streams import Stream
 
 
-@dataclass(frozen=True)
-class Rewards:
-    """Scores of B programs.
-
-    Attributes
-    ----------
-    values : (B,) float64
-        Finite; invalid programs have the task's invalid reward.
-    cause : (B,) uint8
-        0 valid, 1 divide, 2 overflow, 3 invalid operand.
-    node : (B,) int32
-        Position in the program of the node that made it invalid, -1 if valid.
-    """
-
-    values: np.ndarray
-    cause: np.ndarray
-    node: np.ndarray
+Rewards = Execution
+"""What a task answers: `values` (B,) are rewards, `cause` and `node` say what is invalid."""
 
 
 class Task(ABC):

@@ -72,7 +72,7 @@ def assert_learns(**sections: dict) -> None:
     after = weights(model)
     assert all(np.isfinite(value).all() for value in after.values())
     assert any((before[name] != after[name]).any() for name in after)
-    assert all(np.isfinite(value) for value in model.trainer.last.statistics.values())
+    assert all(np.isfinite(value) for value in model.last.lesson.statistics.values())
 
 
 KOZA = Library(create_tokens(2, ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]))
@@ -181,8 +181,8 @@ def test_policy_optimiser(name: str) -> None:
 @pytest.mark.parametrize("epsilon", [0.2, None])
 def test_baseline(baseline: str, epsilon: float | None) -> None:
     model = run(training={"baseline": baseline, "epsilon": epsilon})
-    kept = model.trainer.last.batch.rewards[model.trainer.last.kept]
-    assert kept.min() - 1 < model.trainer.last.baseline <= kept.max()
+    kept = model.last.batch.rewards[model.last.lesson.kept]
+    assert kept.min() - 1 < model.last.lesson.baseline <= kept.max()
 
 
 @pytest.mark.parametrize("optimizer", sorted(choices("PolicyOptimizer", "optimizer") | set(RULES)))
@@ -214,7 +214,7 @@ def test_complexity(kind: str | None) -> None:
     measure = complexity_measure(kind, KOZA.complexities)
     programs = ProgramBatch.from_rows([KOZA.actionize(t) for t in ("add,sin,x1,x2", "x1")])
     assert measure(programs)[0] == COMPLEXITIES[kind]
-    front = run(training={"complexity": kind}).trainer.pareto_front.rows
+    front = run(training={"complexity": kind}).trainer.keeper.pareto_front.rows
     np.testing.assert_array_equal(np.unique(front.complexities), front.complexities)
 
 
@@ -277,7 +277,7 @@ def test_every_task_has_a_case() -> None:
 def test_task(name: str) -> None:
     model = run(task={"task_type": name, **TASK_CASES[name]})
     assert isinstance(model.task, TASKS[name])
-    program = model.reports.program(model.trainer.best.programs)
+    program = model.reports.program(model.trainer.keeper.best.programs)
     assert model.task.reward_function(program) == pytest.approx(model.trainer.standing.r_best)
     evaluated = model.task.evaluate(program)
     result = model.finish()
@@ -289,8 +289,8 @@ def test_task(name: str) -> None:
 def test_operator_in_a_run(name: str) -> None:
     model = run(task={"function_set": ["add", name] if name != "add" else [name]})
     token = model.library.L - 1
-    batch, scores = model.trainer.last.batch, model.trainer.last.scores
+    batch = model.last.batch
     has_it = (batch.programs.tokens == token).any(axis=1)
     assert model.library.arities[token] == OPERATORS[name].arity
-    assert (has_it & (scores.cause == 0)).any()
-    assert np.isfinite(scores.rewards).all()
+    assert (has_it & (batch.cause == 0)).any()
+    assert np.isfinite(batch.rewards).all()

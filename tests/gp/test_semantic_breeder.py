@@ -267,9 +267,9 @@ def spied(breeder):
 
 def test_a_run_counts_what_it_looks_up():
     trainer = optimizer(**SEMANTIC_RUN).trainer
-    breeder = trainer.gp.breeder
+    breeder = trainer.sources["gp"].controller.breeder
     n_lookups = spied(breeder)
-    rows = [trainer.step() for _ in range(2)]
+    rows = [trainer.step().row for _ in range(2)]
     assert breeder.values.n_vectors > 1000
     assert rows[0]["n_gp_lookups"] == breeder.values.n_vectors + sum(n_lookups[:4])
     assert rows[1]["n_gp_lookups"] == sum(n_lookups[4:]) > 0
@@ -279,29 +279,28 @@ def test_a_run_counts_what_it_looks_up():
 
 def test_vectors_are_counted_where_the_library_is_made():
     trainer = optimizer(**SEMANTIC_RUN).trainer
-    gp, batch = trainer.gp, trainer._sample()
+    gp, batch = trainer.sources["gp"].controller, trainer.sources["policy"].sample(0)
     n_lookups = spied(gp.breeder)
-    scores = trainer.evaluator.evaluate(batch.programs, 0, batch.on_policy)
-    batch = batch.with_rewards(scores.rewards)
-    invalid = replace(scores, cause=np.ones_like(scores.cause))
-    counted = [gp.step(batch, s, 0, lambda *_: False).n_lookups for s in (invalid, scores, scores)]
+    batch = trainer.evaluator.evaluate(batch, 0)
+    invalid = replace(batch, cause=np.ones_like(batch.cause))
+    counted = [gp.step(b, 0, lambda _: False).n_lookups for b in (invalid, batch, batch)]
     assert counted[0] == 0
     assert sum(counted) == gp.breeder.n_vectors + sum(n_lookups)
 
 
 def test_without_it_nothing_is_built():
     trainer = optimizer(p_semantic=0.0).trainer
-    assert type(trainer.gp.breeder) is Breeder
-    assert "n_gp_lookups" not in trainer.step()
+    assert type(trainer.sources["gp"].controller.breeder) is Breeder
+    assert "n_gp_lookups" not in trainer.step().row
 
 
 def test_a_run_goes_on_as_if_it_had_not_stopped():
     whole, first, second = (optimizer(**SEMANTIC_RUN).trainer for _ in range(3))
-    rows = [whole.step() for _ in range(3)]
+    rows = [whole.step().row for _ in range(3)]
     for _ in range(2):
         first.step()
     second.load_state_dict(first.state_dict())
-    row = second.step()
+    row = second.step().row
     assert {k: v for k, v in row.items() if k != "time"} == {
         k: v for k, v in rows[2].items() if k != "time"
     }
@@ -341,5 +340,5 @@ def test_what_is_solved_for_keeps_its_numbers_in_the_fit():
     trainer = optimizer(**SEMANTIC_RUN).trainer
     programs = ProgramBatch(np.zeros((2, 1), np.int16), np.ones(2, np.int32), np.ones((2, 1)))
     operations = np.array([SEMANTIC | SOLVED, SEMANTIC], np.uint8)
-    fitted = trainer.gp._to_be_fitted(programs, operations, 0)
+    fitted = trainer.sources["gp"].controller._to_be_fitted(programs, operations, 0)
     np.testing.assert_array_equal(np.isnan(fitted.constants[:, 0]), [False, True])

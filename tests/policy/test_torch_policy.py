@@ -11,6 +11,7 @@ from dso.policy import TorchPolicy
 from dso.policy_optimizer.pg import PolicyGradient
 from dso.prior import make_joint_prior
 from dso.streams import Stream
+from tests.scored import scored_batch
 
 LIBRARY = Library(create_tokens(1, ["add", "mul", "sin"]))
 PRIORS = {"length": {"on": True, "min_": 2, "max_": 9}}
@@ -58,7 +59,7 @@ def test_it_learns():
     for iteration in range(12):
         batch = policy.sample(30, Stream(0, "policy", iteration))
         rewards = (batch.programs.tokens[:, 0] == first).astype(float)
-        optimizer.step(batch.with_rewards(rewards), rewards.mean())
+        optimizer.step(scored_batch(batch.programs, rewards), rewards.mean())
     assert rewards.mean() > 0.9
 
 

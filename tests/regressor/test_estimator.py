@@ -489,7 +489,7 @@ def test_warm_start_sees_that_gp_meld_is_turned_on(caplog: pytest.LogCaptureFixt
     with caplog.at_level("WARNING", "dso"):
         model.set_params(config={**config, "gp_meld": gp_meld}).fit(X, Y)
     assert "the search starts anew" in caplog.text
-    assert model._searches[0].optimizer.trainer.gp is not None
+    assert model._searches[0].optimizer.trainer.sources["gp"]
 
 
 def test_warm_start_takes_over_what_ends_it_and_names_what_it_cannot(

@@ -142,7 +142,7 @@ class ControlTask(HierarchicalTask):
 
     def policies(self, programs: ProgramBatch) -> Policies:
         """Return programs of `library` as policies of the environment."""
-        return Policies(self.composition, programs)
+        return Policies(programs, self.composition)
 
     def policy(self, program: Program) -> SymbolicPolicy:
         """Return a program as a policy to act with, to save and to show."""

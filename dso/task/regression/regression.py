@@ -18,8 +18,8 @@ from dso.fitting.polynomial_fitter import PolynomialOptions
 from dso.fitting.weights import weighted_variance
 from dso.library import FittedPolynomial, Library, create_tokens
 from dso.program import FitData, Program, ProgramBatch, has_poly
+from dso.program.columns import Rows
 from dso.program.execute import VALID
-from dso.program.program_batch import Rows
 from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
@@ -339,7 +339,7 @@ class RegressionTask(HierarchicalTask):
         else:
             return scored
         best = np.where(self._interpolates(programs), nearly, np.inf)
-        return replace(scored, values=np.minimum(scored.values, best))
+        return scored._replace(values=np.minimum(scored.values, best))
 
     def _noisy_rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward a batch with noise on the rewards or on the predictions; never on invalid ones."""
@@ -363,7 +363,7 @@ class RegressionTask(HierarchicalTask):
             candidates = candidates & (scored.values >= self.max_reward - 1e-5)
             reward_of_success = RECOVERED
         has_succeeded = self._has_succeeded(programs, candidates)
-        return replace(scored, values=np.where(has_succeeded, reward_of_success, values))
+        return scored._replace(values=np.where(has_succeeded, reward_of_success, values))
 
     def _has_succeeded(self, programs: ProgramBatch, candidates: np.ndarray) -> np.ndarray:
         """Tell which of the candidates (B,) bool succeed on the test rows."""

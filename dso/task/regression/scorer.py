@@ -17,8 +17,8 @@ from dso.program import (
     has_poly,
     mean_squared_error,
 )
+from dso.program.columns import Rows
 from dso.program.execute import Execution, Polynomials
-from dso.program.program_batch import Rows
 from dso.task.regression.metrics import Metric
 from dso.task.task import Rewards
 
