@@ -15,7 +15,7 @@ from dso.native import _core
 from dso.program import Program, ProgramBatch
 from dso.program.batch import Batch, ScoredBatch
 from dso.program.execute import INVALID, VALID, Execution
-from dso.task.task import Task
+from dso.task.task import Task, rewards_batches
 
 CACHE_BYTES = 256 * 2**20
 
@@ -233,19 +233,22 @@ class Evaluator:
         return self.fitter.fit(programs, first)
 
     def _score(self, programs: ProgramBatch) -> Execution:
-        if hasattr(self.task, "rewards"):
+        if rewards_batches(self.task):
             answer = self.task.rewards(programs)
         else:
             answer = self._score_by_row(programs)
         return self._without_nan(answer)
 
     def _score_by_row(self, programs: ProgramBatch) -> Execution:
+        fitter = self.task.polynomials
+        fitted = [None] * len(programs) if fitter is None else fitter.polynomials(programs)
         rows = [
             Program(
                 self.library,
                 programs.row(b),
                 programs.constants[b],
                 protected=self.task.protected,
+                polynomial=fitted[b],
             )
             for b in range(len(programs))
         ]

@@ -2,7 +2,8 @@
 
 A task of one's own derives from `Task`, sets `library`, `name` and `stochastic`, and defines
 `reward_function` and `evaluate`. A task that can score many programs at once also defines
-``rewards(programs) -> Rewards``, which is then used instead of `reward_function`.
+``rewards(programs) -> Rewards``, which is then used instead of `reward_function`. Where a class is
+derived from one with ``rewards`` and overrides `reward_function` alone, the override decides.
 """
 
 from __future__ import annotations
@@ -81,6 +82,10 @@ class Task(ABC):
             this argument out.
         """
 
+    def rewards(self, programs: ProgramBatch) -> Rewards:
+        """Reward a batch of B programs; optional, and then asked in place of `reward_function`."""
+        raise NotImplementedError
+
     @abstractmethod
     def evaluate(self, program: Program) -> dict[str, Any]:
         """Return what is worth knowing of a program besides its reward.
@@ -116,6 +121,25 @@ class Task(ABC):
         file : callable
             Gives the path of a file of the run by its suffix, as ``file("_policy.json")``.
         """
+
+
+def rewards_batches(task: Task) -> bool:
+    """Tell whether a task is asked for the rewards of a batch, not of one program after the other.
+
+    The class that is derived last decides: it has `rewards`, or it has only `reward_function`,
+    which is then what its author wants programs to be rewarded by.
+    """
+    for one in type(task).__mro__:
+        if "rewards" in vars(one):
+            return one is not Task
+        if "reward_function" in vars(one):
+            return False
+    return False
+
+
+def has_own_reward(task: Task) -> bool:
+    """Tell whether a `reward_function` takes the place of the `rewards` of a class above it."""
+    return type(task).rewards is not Task.rewards and not rewards_batches(task)
 
 
 class HierarchicalTask(Task):

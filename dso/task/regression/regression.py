@@ -27,7 +27,7 @@ from dso.task.regression.metrics import make_metric
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
 from dso.task.regression.rows import draw_rows, n_search_rows
 from dso.task.regression.scorer import Scorer
-from dso.task.task import HierarchicalTask, Rewards
+from dso.task.task import HierarchicalTask, Rewards, has_own_reward
 
 logger = logging.getLogger("dso")
 
@@ -139,7 +139,7 @@ class RegressionTask(HierarchicalTask):
         self._fit_to(Scorer(train, options))
         if options is not None:
             warn_of_degrees(data.n_input_var, self.n_search_rows, options.degree)
-        self.is_least_squares = self.metric.is_of_mse
+        self.is_least_squares = self.metric.is_of_mse and not has_own_reward(self)
         self.invalid_reward = self.metric.invalid_reward
         self.n_train_rows = len(data.y_train)
         self._validation = None
