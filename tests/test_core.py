@@ -517,7 +517,7 @@ def test_an_error_in_a_callback_gives_the_files_back(tmp_path):
 
 
 def test_there_is_no_result_before_there_is_a_run():
-    with pytest.raises(RuntimeError, match="no run to finish"):
+    with pytest.raises(RuntimeError, match="no run yet"):
         DeepSymbolicOptimizer(config()).finish()
 
 

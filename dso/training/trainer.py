@@ -26,8 +26,8 @@ class Iteration:
 
     Attributes
     ----------
-    number : int
-        1 for the first.
+    standing : Standing
+        Where the run stands after it.
     batch : ScoredBatch
         All rows.
     lesson : Lesson
@@ -38,11 +38,16 @@ class Iteration:
         Of the log.
     """
 
-    number: int
+    standing: Standing
     batch: ScoredBatch
     lesson: Lesson
     proposals: dict[str, Proposal]
     row: dict[str, float]
+
+    @property
+    def number(self) -> int:
+        """1 for the first."""
+        return self.standing.iteration
 
 
 class Trainer:
@@ -101,7 +106,7 @@ class Trainer:
         self.standing = self._advanced(whole, start)
         self.dead_ends.update(batch)
         row = self._log_row(columns, lesson.baseline, time.perf_counter() - start)
-        return Iteration(self.standing.iteration, batch, lesson, proposals, row)
+        return Iteration(self.standing, batch, lesson, proposals, row)
 
     def _choose_rows(self) -> None:
         """Let the search see other rows where it is time to."""

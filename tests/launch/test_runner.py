@@ -212,7 +212,7 @@ def test_resume_without_a_config_takes_that_of_a_checkpoint(invoke, tmp_path):
 
     model = DeepSymbolicOptimizer(config(tmp_path, "e"))
     model.train_one_step()
-    model._close()
+    model.journal.close()
     (tmp_path / "e" / "config.json").unlink()
     assert invoke("--resume", "e").exit_code == 0
     assert len(rows(tmp_path / "e")) == 1

@@ -115,7 +115,8 @@ def test_a_run_that_goes_on_leaves_the_same_files(tmp_path, kind):
     expected = whole.train(stop_after(N_ITERATIONS))
     first = DeepSymbolicOptimizer(long(tmp_path, "cut", **KINDS[kind]))
     cut_off(first, STOPPED_AFTER)
-    first._close()  # its file handles; what it wrote after the checkpoint is to be taken back
+    # Its file handles; what it wrote after the checkpoint is to be taken back.
+    first.journal.close()
     second = DeepSymbolicOptimizer(long(tmp_path, "cut", **KINDS[kind]))
     assert second.resume()
     assert second.trainer.standing.iteration == 4
@@ -123,7 +124,7 @@ def test_a_run_that_goes_on_leaves_the_same_files(tmp_path, kind):
     del expected["program"], result["program"]
     assert result == expected
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
-    assert second.checkpoints.found() == []
+    assert second.journal.checkpoints.found() == []
 
 
 class OwnPolicy(TorchPolicy):
@@ -158,12 +159,12 @@ def test_a_checkpoint_of_elsewhere_begins_new_files(tmp_path):
     first = DeepSymbolicOptimizer(long(tmp_path, "one"))
     cut_off(first, 3)
     path = first.save(tmp_path / "state.zip")
-    first._close()
+    first.journal.close()
     section = {**EVERY_2, "load_path": path, "save_on_done": True}
     second = DeepSymbolicOptimizer(long(tmp_path, "two") | {"checkpoint": section})
     second.train(stop_after(5))
     assert len(files(tmp_path / "two")["dso_Nguyen-5_0.csv"]) == 1 + 2
-    (newest, *_) = second.checkpoints.found()
+    (newest, *_) = second.journal.checkpoints.found()
     assert newest.name == "dso_Nguyen-5_0_000000005.zip"
     third = DeepSymbolicOptimizer(long(tmp_path, "two"))
     assert third.resume()
@@ -202,11 +203,13 @@ def test_an_interrupted_run_can_go_on(tmp_path):
 def test_a_new_run_of_the_same_name_forgets_the_checkpoints_of_the_old(tmp_path):
     first = DeepSymbolicOptimizer(long(tmp_path))
     cut_off(first, 5)
-    first._close()
+    first.journal.close()
     second = DeepSymbolicOptimizer(long(tmp_path))
     cut_off(second, 3)
-    second._close()
-    assert [path.name for path in second.checkpoints.found()] == ["dso_Nguyen-5_0_000000002.zip"]
+    second.journal.close()
+    assert [path.name for path in second.journal.checkpoints.found()] == [
+        "dso_Nguyen-5_0_000000002.zip"
+    ]
 
 
 @pytest.fixture
@@ -214,8 +217,8 @@ def two(tmp_path):
     """Return a run that was cut off, and its two checkpoints, the newest first."""
     model = DeepSymbolicOptimizer(long(tmp_path))
     cut_off(model, 5)
-    model._close()
-    paths = model.checkpoints.found()
+    model.journal.close()
+    paths = model.journal.checkpoints.found()
     assert len(paths) == 2
     return DeepSymbolicOptimizer(long(tmp_path)), paths
 
@@ -266,13 +269,13 @@ def test_a_log_that_was_shortened_is_said_to_be(two, caplog):
     path = Path(model.config["experiment"]["logdir"], "run", "dso_Nguyen-5_0.csv")
     path.write_text(path.read_text()[:200])
     assert model.resume()
-    model._close()
+    model.journal.close()
     assert "some of its rows are lost" in caplog.text
 
 
 def test_there_is_nothing_to_save_before_setup_and_no_place_without_a_folder(tmp_path):
     model = DeepSymbolicOptimizer(long(None))
-    with pytest.raises(RuntimeError, match="no run to save"):
+    with pytest.raises(RuntimeError, match="no run yet"):
         model.save()
     model.setup()
     with pytest.raises(UserError, match="a path is needed"):

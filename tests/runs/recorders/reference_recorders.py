@@ -7,6 +7,7 @@ import numpy as np
 from dso.library import Library, create_tokens
 from dso.policy_optimizer import Lesson
 from dso.runs.folder import RunFolder
+from dso.training.stopping import Standing
 from dso.training.trainer import Iteration
 from tests.scored import scored_batch
 
@@ -18,7 +19,9 @@ def iteration(number, rows, rewards, cause=None, kept=None, statistics=None):
     """Return an iteration whose programs are the given rows of tokens."""
     batch = scored_batch(rows, rewards, cause)
     kept = np.ones(len(rows), bool) if kept is None else np.array(kept, bool)
-    return Iteration(number, batch, Lesson(kept, 0.25, statistics or {}), {}, {})
+    return Iteration(
+        Standing(iteration=number), batch, Lesson(kept, 0.25, statistics or {}), {}, {}
+    )
 
 
 def folder(path):

@@ -6,6 +6,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
+from dso.runs.display import Progress
+from dso.runs.recorders import CacheDump
 from tests.test_core import config, read
 
 EVERYTHING = {
@@ -128,7 +130,7 @@ def test_a_run_that_cannot_do_one_iteration_records_nothing(tmp_path, monkeypatc
 def test_without_a_folder_nothing_is_recorded_and_nothing_kept():
     model = DeepSymbolicOptimizer(config(**EVERYTHING))
     model.setup()
-    assert model.recorders == []
+    assert [type(one) for one in model.journal.recorders] == [Progress]
     assert model.evaluator.archive is None
 
 
@@ -137,7 +139,7 @@ def test_rewards_with_noise_are_no_cache_to_save(tmp_path, caplog):
     model = DeepSymbolicOptimizer(noisy)
     model.setup()
     assert "save_cache" in caplog.text
-    assert model.recorders == []
+    assert CacheDump not in map(type, model.journal.recorders)
 
 
 def test_debug_levels_print_parameters(capsys):
