@@ -15,8 +15,7 @@ from dso import DeepSymbolicOptimizer
 from dso.runs.array_log import ArrayLog
 from dso.runs.disk import GrowingFile, Guard
 from dso.runs.folder import insert_row
-from tests.runs.recorders.test_runs import EVERYTHING
-from tests.runs.test_checkpoint import files, long, stop_after
+from tests.support.runs import EVERYTHING, files, long, stop_after
 
 
 class Disk:

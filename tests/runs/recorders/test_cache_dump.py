@@ -6,7 +6,7 @@ from dso.evaluation import Evaluator, ProgramArchive
 from dso.program import ProgramBatch
 from dso.runs.recorders import CacheDump
 from dso.task import Task
-from tests.runs.recorders.reference_recorders import (
+from tests.support.iterations import (
     ADD,
     LIBRARY,
     LOG,

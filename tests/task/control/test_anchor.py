@@ -11,26 +11,9 @@ from dso.program import from_str_tokens
 from dso.task.control import ControlTask
 from dso.task.control.anchor import NetworkAnchor, extract, load_sb3, make_anchor, shipped_anchor
 from dso.task.control.environment import Environment
+from tests.support.anchors import network
 
 random = np.random.default_rng(0)
-
-
-def network(n_in: int = 8, n_out: int = 2, **changes: Any) -> NetworkAnchor:
-    sizes = [n_in, 20, 13, n_out]
-    pairs = list(zip(sizes[1:], sizes, strict=False))
-    given: dict[str, Any] = {
-        "weights": tuple(random.normal(size=pair).astype(np.float32) for pair in pairs),
-        "biases": tuple(random.normal(size=n).astype(np.float32) for n, _ in pairs),
-        "activation": "tanh",
-        "is_squashed": False,
-        "low": np.full(n_out, -1.0),
-        "high": np.full(n_out, 1.0),
-        "mean": np.empty(0),
-        "deviation": np.empty(0),
-        "limit": 0.0,
-        **changes,
-    }
-    return NetworkAnchor(**given)
 
 
 def plain(net: NetworkAnchor, observations: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import pytest
 from dso.errors import UserError
 from dso.program import from_str_tokens
 from dso.task.control import ControlTask, SymbolicPolicy
-from tests.task.control.test_anchor import network
+from tests.support.anchors import network
 
 random = np.random.default_rng(0)
 FUNCTION_SET = ["add", "mul", "div", "log", 0.5, "const"]
