@@ -28,9 +28,8 @@ from tests.support.priors import KOZA_LIBRARY, PRIOR_CASES
 
 STREAM = Stream(0, "policy")
 SCHEMA = Config.model_json_schema()["$defs"]
-random = np.random.default_rng(0)
 # All within the domain of every operator.
-X = random.uniform(0.1, 0.9, (30, 2))
+X = np.random.default_rng(0).uniform(0.1, 0.9, (30, 2))
 Y = X[:, 0] * X[:, 1]
 
 

@@ -13,8 +13,6 @@ from dso.task.control.anchor import NetworkAnchor, extract, load_sb3, make_ancho
 from dso.task.control.environment import Environment
 from tests.support.anchors import network
 
-random = np.random.default_rng(0)
-
 
 def plain(net: NetworkAnchor, observations: np.ndarray) -> np.ndarray:
     """The same in numpy."""
@@ -39,7 +37,7 @@ def plain(net: NetworkAnchor, observations: np.ndarray) -> np.ndarray:
 )
 def test_the_native_network_is_that_of_numpy(changes: dict, tmp_path: Path) -> None:
     net = network(**changes)
-    observations = random.normal(size=(50, 8)) * 3
+    observations = np.random.default_rng(1).normal(size=(50, 8)) * 3
     np.testing.assert_allclose(net(observations), plain(net, observations), rtol=1e-5, atol=2e-5)
     net.save(tmp_path / "net.npz")
     np.testing.assert_array_equal(NetworkAnchor.load(tmp_path / "net.npz")(observations),
@@ -73,7 +71,7 @@ def test_an_anchor_acts_where_it_is_told_to(tmp_path: Path) -> None:
     )
     program = from_str_tokens("add,x1,x2", task.library)
     act = task.policies_of(program).actor(0)
-    for x in random.normal(size=(10, 8)):
+    for x in np.random.default_rng(1).normal(size=(10, 8)):
         expected = np.clip([x[0] + x[1], net(x[None])[0, 1]], -1, 1)
         np.testing.assert_allclose(act(x), expected, atol=1e-6)
     in_python = ControlTask(
@@ -127,7 +125,7 @@ def test_models_of_stable_baselines3(
     envs.save(str(tmp_path / "vecnormalize.pkl"))
     loaded = load_sb3(tmp_path / f"{name.lower()}.zip")
     assert ["executes code" in record.message for record in caplog.records] == [True]
-    observations = random.normal(size=(40, 8)).astype(np.float32)
+    observations = np.random.default_rng(1).normal(size=(40, 8)).astype(np.float32)
     normal = envs.normalize_obs(observations)
     expected, _ = model.predict(normal, deterministic=True)
     np.testing.assert_allclose(np.clip(loaded(observations), -1, 1), expected, atol=1e-5)
