@@ -13,6 +13,7 @@ import pytest
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.program import Program
+from dso.runs.tables import ResultFiles
 from tests.support.function_sets import KOZA
 from tests.support.runs import TIME_COLUMNS, config, read
 
@@ -217,10 +218,10 @@ def test_an_interrupt_finishes_with_results_on_disk(tmp_path):
     assert read(tmp_path / "run" / "dso_Nguyen-5_0_hof.csv")
 
 
-def test_result_files_are_there_while_the_run_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("dso.runs.tables.ResultFiles.MIN_SECONDS", 0.0)
-    monkeypatch.setattr("dso.runs.tables.ResultFiles.MAX_SHARE", float("inf"))
+def test_result_files_are_there_while_the_run_goes_on(tmp_path):
     model = DeepSymbolicOptimizer(config(tmp_path))
+    model.setup()
+    model.result_files = ResultFiles(model.folder, model.reports, min_seconds=0, max_share=np.inf)
     model.train_one_step()
     folder = tmp_path / "run"
     assert len(read(folder / "dso_Nguyen-5_0.csv")) == 1

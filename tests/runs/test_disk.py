@@ -92,8 +92,7 @@ def test_a_folder_that_is_deleted_comes_back_with_everything(tmp_path, when):
 
 
 def test_what_waits_is_bounded(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(GrowingFile, "MAX_WAITING", 1000)
-    file = GrowingFile(tmp_path / "gone" / "a", Guard())
+    file = GrowingFile(tmp_path / "gone" / "a", Guard(), max_waiting=1000)
     monkeypatch.setattr(Path, "mkdir", lambda *arguments, **options: None)
     for _ in range(30):
         file.append(b"x" * 100)
