@@ -13,27 +13,9 @@ import pytest
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.program import Program
-
-TIME_COLUMNS = ("time", "t")
-KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
-
-
-def config(tmp_path=None, **sections):
-    """Return a small run: four iterations of 100 samples, nothing shown."""
-    merged = {
-        "experiment": {"logdir": None if tmp_path is None else str(tmp_path), "exp_name": "run"},
-        "task": {"task_type": "regression", "dataset": "Nguyen-5"},
-        "training": {"n_samples": 400, "batch_size": 100, "verbose": False},
-    }
-    for name, section in sections.items():
-        merged[name] = {**merged.get(name, {}), **section}
-    return merged
-
-
-def read(path):
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [{k: v for k, v in row.items() if k not in TIME_COLUMNS} for row in rows]
+from dso.runs.tables import ResultFiles
+from tests.support.function_sets import KOZA
+from tests.support.runs import TIME_COLUMNS, config, read
 
 
 def log_of(model, steps):
@@ -236,10 +218,12 @@ def test_an_interrupt_finishes_with_results_on_disk(tmp_path):
     assert read(tmp_path / "run" / "dso_Nguyen-5_0_hof.csv")
 
 
-def test_result_files_are_there_while_the_run_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("dso.runs.tables.ResultFiles.MIN_SECONDS", 0.0)
-    monkeypatch.setattr("dso.runs.tables.ResultFiles.MAX_SHARE", float("inf"))
+def test_result_files_are_there_while_the_run_goes_on(tmp_path):
     model = DeepSymbolicOptimizer(config(tmp_path))
+    model.setup()
+    keeper = model.trainer.keeper
+    tables = ResultFiles(model.folder, model.reports, keeper, min_seconds=0, max_share=np.inf)
+    model.journal.recorders.append(tables)
     model.train_one_step()
     folder = tmp_path / "run"
     assert len(read(folder / "dso_Nguyen-5_0.csv")) == 1
@@ -379,7 +363,7 @@ def test_an_optimiser_of_ones_own_needs_only_a_step():
         ),
         (
             "policy",
-            {"policy_type": "tests.policy.test_torch_policy:BagOfSymbols", "widht": 4},
+            {"policy_type": "tests.support.plugins:BagOfSymbols", "widht": 4},
             "Did you mean 'width'",
         ),
         ("policy", {"action_prob_lowerbound": 1.0}, r"policy\.action_prob_lowerbound"),
@@ -444,7 +428,7 @@ def test_runs_with_genetic_programming_repeat_whatever_the_threads():
 
 
 def test_genetic_programming_serves_a_task_in_python():
-    task = {"task_type": "tests.task.plugin:CountTokens", "weight": 1.0}
+    task = {"task_type": "tests.support.plugins:CountTokens", "weight": 1.0}
     model = DeepSymbolicOptimizer(
         {
             "experiment": {"logdir": None},

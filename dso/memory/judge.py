@@ -17,16 +17,13 @@ if TYPE_CHECKING:
     from dso.evaluation import Evaluator
     from dso.task import Task
 
-ROWS_PER_ITERATION = 2_000_000
-LEAST_PROGRAMS = 5
-
 
 class Judge:
     """Rewards programs on all training rows, and ranks them by the rows set aside if there are any.
 
     The search rewards thousands of programs; few of them are good enough to be kept. Only those are
     judged, each once: the ones that would improve the Pareto front or the hall of fame if their
-    reward held, and of these the best, so many that `ROWS_PER_ITERATION` rows are executed.
+    reward held, and of these the best, so many that `rows_per_iteration` rows are executed.
 
     Parameters
     ----------
@@ -34,13 +31,22 @@ class Judge:
         With all training rows.
     evaluator : Evaluator or None
         Of all training rows; None where the search sees them all.
+    rows_per_iteration, least_programs : int
+        Bound what an iteration costs; some programs are judged however many rows there are.
     """
 
-    def __init__(self, task: Task, evaluator: Evaluator | None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        evaluator: Evaluator | None,
+        *,
+        rows_per_iteration: int = 2_000_000,
+        least_programs: int = 5,
+    ) -> None:
         self.task = task
         self.evaluator = evaluator
         n_rows = task.n_validation_rows + (0 if evaluator is None else task.n_train_rows)
-        self.max_programs = max(LEAST_PROGRAMS, ROWS_PER_ITERATION // n_rows)
+        self.max_programs = max(least_programs, rows_per_iteration // n_rows)
         self._judged = _core.KeySet()
 
     def select(

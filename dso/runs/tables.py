@@ -115,8 +115,8 @@ def _whole(value: float) -> float | int:
 class ResultFiles(Recorder):
     """Write hall of fame and Pareto front to the run folder.
 
-    While the run goes on they are written at the earliest two seconds after the last time, and so
-    seldom that writing takes a fiftieth of the time.
+    While the run goes on they are written at the earliest `min_seconds` after the last time, and so
+    seldom that writing takes at most `max_share` of the time.
 
     Parameters
     ----------
@@ -126,19 +126,26 @@ class ResultFiles(Recorder):
         Has hall of fame and front.
     save_freq : int or None
         Least number of iterations between two writes; below 1: only `write` writes. None is 1.
+    min_seconds, max_share : float
     """
 
-    MIN_SECONDS = 2.0
-    MAX_SHARE = 0.02
-
     def __init__(
-        self, folder: RunFolder, reports: Reports, keeper: Keeper, save_freq: int | None = 1
+        self,
+        folder: RunFolder,
+        reports: Reports,
+        keeper: Keeper,
+        save_freq: int | None = 1,
+        *,
+        min_seconds: float = 2.0,
+        max_share: float = 0.02,
     ) -> None:
         self.folder = folder
         self.reports = reports
         self.keeper = keeper
         self.save_freq = 1 if save_freq is None else save_freq
-        self._next_time = time.monotonic() + self.MIN_SECONDS
+        self.min_seconds = min_seconds
+        self.max_share = max_share
+        self._next_time = time.monotonic() + min_seconds
 
     def update(self, iteration: Iteration) -> None:
         """Write if it is time to."""
@@ -165,4 +172,4 @@ class ResultFiles(Recorder):
                 rows = [{k: v for k, v in row.items() if k != "complexity"} for row in rows]
             self.folder.write_rows(suffix, rows, columns)
         end = time.monotonic()
-        self._next_time = end + max(self.MIN_SECONDS, (end - start) / self.MAX_SHARE)
+        self._next_time = end + max(self.min_seconds, (end - start) / self.max_share)

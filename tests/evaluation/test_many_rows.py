@@ -5,7 +5,6 @@ import csv
 import numpy as np
 import pytest
 
-import dso.memory.judge
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.evaluation import Evaluator, RowBatches
@@ -234,12 +233,10 @@ def test_the_judge_takes_what_would_be_kept_and_takes_it_once() -> None:
     assert len(chosen) == 1
 
 
-def test_the_judge_prefers_the_front_where_it_cannot_take_all(monkeypatch) -> None:
-    monkeypatch.setattr(dso.memory.judge, "ROWS_PER_ITERATION", 1)
-    monkeypatch.setattr(dso.memory.judge, "LEAST_PROGRAMS", 2)
+def test_the_judge_prefers_the_front_where_it_cannot_take_all() -> None:
     task, evaluator = make(batching_rows=500)
     RowBatches(evaluator, task, 0).start(0)
-    judge = Judge(task, make()[1])
+    judge = Judge(task, make()[1], rows_per_iteration=1, least_programs=2)
     texts = ("mul,const,x1", "add,mul,const,x1,x2", "add,x2,mul,const,x1", "x1", "add,x2,x2")
     seen = scored(evaluator, batch_of(task, texts))
     chosen = judge.select(seen, HallOfFame(9), ParetoFront(), 0)

@@ -19,10 +19,6 @@ SET = ["add", "mul", "sub", "div", "sin", "exp", "log", "const"]
 X = np.random.default_rng(0).uniform(0.1, 2, (50, 2))
 
 
-def half(column: np.ndarray) -> np.ndarray:
-    return column / 2
-
-
 def make_task(y: np.ndarray, **options) -> RegressionTask:
     return RegressionTask(dataset=(X, y), **{"function_set": SET, **options})
 
@@ -148,7 +144,7 @@ def test_other_metrics_have_their_own_objective(metric: str) -> None:
 
 
 def test_programs_with_python_tokens_are_fitted() -> None:
-    task = make_task(1.5 * X[:, 0] - 0.25, function_set=[*SET, "tests.fitting.test_constants:half"])
+    task = make_task(1.5 * X[:, 0] - 0.25, function_set=[*SET, "tests.support.plugins:half"])
     programs = batch(
         task,
         "add,half,mul,const,x1,const",

@@ -21,8 +21,7 @@ from dso.library import (
     create_tokens,
 )
 from dso.library.functions import BY_FUNCTION, NAMES, Interval, solve
-
-KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
+from tests.support.function_sets import KOZA
 
 
 def double_plus(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -136,7 +135,7 @@ def test_bad_thresholds(thresholds: list, message: str) -> None:
         (["nan"], "not finite"),
         ([True], "neither a name nor a number"),
         (["dso.library:NoSuch"], "no attribute"),
-        (["tests.library.test_library:KOZA"], "neither a Token nor a function"),
+        (["tests.support.function_sets:KOZA"], "neither a Token nor a function"),
     ],
 )
 def test_bad_function_sets(function_set: list, message: str) -> None:

@@ -17,7 +17,7 @@ from dso.policy_optimizer.ppo import ProximalPolicyOptimization
 from dso.policy_optimizer.pqt import PriorityQueueTraining
 from dso.prior import make_joint_prior
 from tests.reference_memory import scored
-from tests.scored import scored_batch
+from tests.support.scored import scored_batch
 
 LIBRARY = Library(create_tokens(2, ["sin", "cos"]))
 SIN, COS, X1, X2 = (LIBRARY.names.index(name) for name in ("sin", "cos", "x1", "x2"))

@@ -12,7 +12,7 @@ from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
 from dso.policy_optimizer.ppo import ProximalPolicyOptimization
 from dso.policy_optimizer.pqt import PriorityQueueTraining
 from tests.reference_memory import scored
-from tests.scored import scored_batch
+from tests.support.scored import scored_batch
 
 
 class TablePolicy:

@@ -20,11 +20,9 @@ from dso.errors import UserError
 from dso.policy import TorchPolicy
 from dso.runs.checkpoint import Checkpoints, read_checkpoint, write_checkpoint
 from dso.runs.disk import Guard
-from tests.runs.recorders.test_runs import EVERYTHING
-from tests.test_core import config
+from tests.support.runs import EVERY_2, EVERYTHING, files, long, stop_after
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERY_2 = {"save_freq": 2, "units": "iterations"}
 N_ITERATIONS = 7
 STOPPED_AFTER = 5  # the checkpoint is that of iteration 4
 
@@ -64,43 +62,6 @@ KINDS: dict[str, dict] = {
     "novel": {"policy": {"sample_novel_batch": True}, "task": {"function_set": ["add", "sin"]}},
     "everything written": {**EVERYTHING, "prior": {"count_constraints": True}},
 }
-
-
-def long(tmp_path, name="run", **sections):
-    """Return a config of seven iterations with a checkpoint every second one."""
-    merged = config(
-        tmp_path,
-        checkpoint=EVERY_2,
-        experiment={"exp_name": name},
-        **{k: v for k, v in sections.items() if k != "training"},
-        training={
-            "n_samples": 10**6,
-            "batch_size": 60,
-            "early_stopping": False,
-            **sections.get("training", {}),
-        },
-    )
-    return merged
-
-
-def stop_after(n):
-    return lambda standing: standing.iteration >= n
-
-
-def files(folder):
-    """Return the content of every result file, without what depends on the time."""
-    contents = {}
-    for path in sorted(folder.glob("dso_*")):
-        if path.suffix == ".npy":
-            contents[path.name] = np.load(path).tobytes()
-        elif path.is_file():
-            lines = path.read_text().splitlines()
-            names = lines[0].split(",")
-            contents[path.name] = [
-                [x for x, name in zip(line.split(","), names, strict=False) if name != "time"]
-                for line in lines
-            ]
-    return contents
 
 
 def cut_off(model, n):

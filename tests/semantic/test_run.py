@@ -10,10 +10,10 @@ import pytest
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.semantic import SemanticSearch
-from tests.test_core import config, read
+from tests.support.function_sets import KOZA
+from tests.support.runs import config, read
 
 SEMANTIC = ("n_semantic_vectors", "n_semantic_lookups")
-KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
 SMALL = {"on": True, "max_entries": 3000, "max_lookups": 30_000}
 
 
@@ -201,7 +201,7 @@ def test_weights_decide_what_is_near() -> None:
     "task",
     [
         {"function_set": ["add", "mul", "sin", "poly"]},
-        {"function_set": ["add", "mul", "sin", "tests.fitting.test_constants:half"]},
+        {"function_set": ["add", "mul", "sin", "tests.support.plugins:half"]},
         {"function_set": ["add", "mul", "sin"], "decision_tree_threshold_set": [1.0]},
     ],
     ids=["poly", "Python", "state checkers"],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dso.training.statistics import TrainStats, position_entropies
-from tests.scored import scored_batch
+from tests.support.scored import scored_batch
 
 NAMES = ["add", "log", "x1"]
 

@@ -16,7 +16,7 @@ from dso.training.statistics import COLUMNS, TrainStats
 from dso.training.stopping import DeadEndWatch
 from dso.training.trainer import Trainer
 from tests.reference_memory import rows_of
-from tests.scored import scored_batch
+from tests.support.scored import scored_batch
 
 LIBRARY = Library(create_tokens(1, ["add", "exp", "log"]))
 ADD, EXP, LOG, X1 = (LIBRARY.names.index(name) for name in ("add", "exp", "log", "x1"))

@@ -7,9 +7,9 @@
 #include "bindings/arrays.hpp"
 #include "machine/cache.hpp"
 #include "machine/metrics.hpp"
-#include "threads.hpp"
 #include "machine/vector_math.hpp"
 #include "machine/vm.hpp"
+#include "threads.hpp"
 
 namespace dso {
 
@@ -379,14 +379,15 @@ static void bind_execution(py::module_& m) {
     m.def("execute", &execute, py::arg("library"), py::arg("tokens"), py::arg("lengths"),
           py::arg("constants"), py::arg("X"), py::arg("protected"), py::arg("n_threads") = 1,
           "(B, T), (B,), (B, K), (D, N) -> values (B, N), cause (B,), node (B,).");
-    m.def("mean_squared_error", &mean_squared_error, py::arg("library"), py::arg("tokens"),
-          py::arg("lengths"), py::arg("constants"), py::arg("X"), py::arg("y"),
-          py::arg("weights") = py::none(), py::arg("protected") = false, py::arg("n_threads") = 1,
-          "Mean over rows of (prediction - y)^2 -> (B,), NaN where invalid; cause (B,), node (B,).");
+    m.def(
+        "mean_squared_error", &mean_squared_error, py::arg("library"), py::arg("tokens"),
+        py::arg("lengths"), py::arg("constants"), py::arg("X"), py::arg("y"),
+        py::arg("weights") = py::none(), py::arg("protected") = false, py::arg("n_threads") = 1,
+        "Mean over rows of (prediction - y)^2 -> (B,), NaN where invalid; cause (B,), node (B,).");
     m.def("fraction_within", &fraction_within, py::arg("library"), py::arg("tokens"),
-          py::arg("lengths"), py::arg("constants"), py::arg("X"), py::arg("y"),
-          py::arg("relative"), py::arg("absolute"), py::arg("weights") = py::none(),
-          py::arg("protected") = false, py::arg("n_threads") = 1,
+          py::arg("lengths"), py::arg("constants"), py::arg("X"), py::arg("y"), py::arg("relative"),
+          py::arg("absolute"), py::arg("weights") = py::none(), py::arg("protected") = false,
+          py::arg("n_threads") = 1,
           "Share of rows with |prediction - y| < relative |y| + absolute; cause (B,), node (B,).");
 }
 
@@ -396,7 +397,8 @@ void bind_evaluation(py::module_& m) {
           "For each row the first row with the same key: (B,) uint64 -> (B,) int32.");
     py::class_<RewardCache>(m, "RewardCache", "Key -> reward, cause, node, counters; bounded.")
         .def(py::init<size_t>(), py::arg("max_bytes"))
-        .def("lookup", &cache_lookup, py::arg("keys"), "-> found, rewards, cause, node, each (B,), constants (B, K).")
+        .def("lookup", &cache_lookup, py::arg("keys"),
+             "-> found, rewards, cause, node, each (B,), constants (B, K).")
         .def("insert", &cache_insert, py::arg("keys"), py::arg("rewards"), py::arg("cause"),
              py::arg("node"), py::arg("iteration"), py::arg("constants") = py::none())
         .def("contains", &cache_contains, py::arg("keys"), "Expired ones too, (B,) bool.")

@@ -7,7 +7,7 @@ from dso.program import ProgramBatch
 from dso.program.batch import Batch
 from dso.runs.recorders import CacheDump
 from dso.task import Task
-from tests.runs.recorders.reference_recorders import (
+from tests.support.iterations import (
     ADD,
     LIBRARY,
     LOG,

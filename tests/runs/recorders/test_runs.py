@@ -8,20 +8,8 @@ from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.runs.display import Progress
 from dso.runs.recorders import CacheDump
-from tests.test_core import config, read
+from tests.support.runs import EVERYTHING, config, read
 
-EVERYTHING = {
-    "logging": {
-        "save_all_iterations": True,
-        "save_summary": True,
-        "save_positional_entropy": True,
-        "save_cache": True,
-        "save_cache_r_min": None,
-        "save_token_count": True,
-        "save_top_samples_per_batch": 0.05,
-    },
-    "policy_optimizer": {"summary": True},
-}
 RECORDED = [
     "_all_info.csv",
     "_all_r.npy",

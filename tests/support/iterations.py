@@ -9,7 +9,7 @@ from dso.policy_optimizer import Lesson
 from dso.runs.folder import RunFolder
 from dso.training.stopping import Standing
 from dso.training.trainer import Iteration
-from tests.scored import scored_batch
+from tests.support.scored import scored_batch
 
 LIBRARY = Library(create_tokens(2, ["add", "log"]))
 ADD, LOG, X1, X2 = (LIBRARY.names.index(name) for name in ("add", "log", "x1", "x2"))
