@@ -25,7 +25,7 @@ from dso.evaluation import Evaluator, ProgramArchive, RowBatches
 from dso.fitting import make_fitter
 from dso.gp import Breeder, GPController, GPOptions, Probe, SemanticBreeder, tokens_only
 from dso.memory import Judge, Keeper, PriorityQueue, ProgramMemory, complexity_measure
-from dso.plugins import construct, import_object, is_reference
+from dso.plugins import construct, look_up
 from dso.policy_optimizer import Baseline, Learner, RiskFilter
 from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
 from dso.prior import JointPrior, make_joint_prior
@@ -299,7 +299,7 @@ def _policy_class(name: str) -> type[Policy]:
     from dso.policy import POLICIES, Policy
 
     where = "policy.policy_type"
-    found = import_object(name, where) if is_reference(name) else POLICIES[name]
+    found = look_up(name, POLICIES, "policy", where)
     if not (isinstance(found, type) and issubclass(found, Policy)):
         raise UserError(f"{where}: {name!r} is no subclass of Policy.")
     return found

@@ -186,7 +186,7 @@ def test_a_class_may_come_from_a_file(tmp_path):
     ("made", "own", "message"),
     [
         (StepOnly, {"strengh": 2}, "Did you mean 'strength'"),
-        (StepOnly, {}, "missing a required argument: 'strength'"),
+        (StepOnly, {}, r"needs the key\(s\) strength"),
         (LossWithKey, {"margins": 2}, "Did you mean 'margin'"),
     ],
 )
