@@ -136,9 +136,9 @@ def test_infinite_and_undefined_arguments(name: str) -> None:
 
 
 def test_python_table_equals_native_table() -> None:
-    native = {name: arity for name, _, arity in _core.operator_table()}
+    native = {row["name"]: row["arity"] for row in _core.operator_table()}
     assert native == {name: row.arity for name, row in OPERATORS.items()}
-    opcodes = [opcode for _, opcode, _ in _core.operator_table()]
+    opcodes = [row["opcode"] for row in _core.operator_table()]
     assert len(set(opcodes)) == len(opcodes)
     tokens = [Token(row.numpy, row.name, row.arity, 1) for row in OPERATORS.values()]
     assert not Library([*tokens, HardCodedConstant(1)]).is_python.any()

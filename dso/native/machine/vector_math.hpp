@@ -72,10 +72,14 @@ DSO_INLINE void store(double* p, const Lanes& x) { std::memcpy(p, &x, sizeof x);
 
 DSO_INLINE LaneBits bits_of(const Lanes& x) { return (LaneBits)x; }
 DSO_INLINE Lanes from_bits(const LaneBits& x) { return (Lanes)x; }
-DSO_INLINE Lanes select(const LaneBits& mask, const Lanes& yes, const Lanes& no) {
-    return mask ? yes : no;
-}
 DSO_INLINE Lanes splat(double value) { return Lanes{} + value; }
+DSO_INLINE Lanes lanes(const Lanes& x) { return x; }
+DSO_INLINE Lanes lanes(double x) { return splat(x); }
+template <class Yes, class No>
+DSO_INLINE Lanes select(const LaneBits& mask, const Yes& yes, const No& no) {
+    return mask ? lanes(yes) : lanes(no);
+}
+DSO_INLINE double select(bool mask, double yes, double no) { return mask ? yes : no; }
 
 // The sign bit of a lane is set where its value is not finite. Integer arithmetic: an exponent of
 // all ones carries into the sign.
@@ -112,10 +116,14 @@ DSO_INLINE Lanes each(const Lanes& x, const Lanes& y, F f) {
     return load(out);
 }
 
-#define DSO_EACH(name)                                                                         \
-    DSO_INLINE Lanes v_##name(const Lanes& x) {                                                \
+// The functions that the operator table is written in, for lanes and for numbers.
+namespace elementary {
+
+#define DSO_EACH(name)                                                                             \
+    DSO_INLINE Lanes name(const Lanes& x) {                                                        \
         return each(x, [](double value) __attribute__((always_inline)) { return ::name(value); }); \
-    }
+    }                                                                                              \
+    DSO_INLINE double name(double x) { return ::name(x); }
 DSO_EACH(sin)
 DSO_EACH(cos)
 DSO_EACH(tan)
@@ -133,20 +141,44 @@ DSO_EACH(log1p)
 DSO_EACH(rint)
 #undef DSO_EACH
 
-DSO_INLINE Lanes v_pow(const Lanes& x, const Lanes& y) {
-    return each(x, y, [](double a, double b) __attribute__((always_inline)) { return ::pow(a, b); });
+DSO_INLINE Lanes pow(const Lanes& x, const Lanes& y) {
+    return each(x, y,
+                [](double a, double b) __attribute__((always_inline)) { return ::pow(a, b); });
 }
-DSO_INLINE Lanes v_abs(const Lanes& x) { return from_bits(bits_of(x) & INT64_MAX); }
+DSO_INLINE double pow(double x, double y) { return ::pow(x, y); }
+DSO_INLINE Lanes abs(const Lanes& x) { return from_bits(bits_of(x) & INT64_MAX); }
+DSO_INLINE double abs(double x) { return ::fabs(x); }
 // NaN wins, as in numpy.
-DSO_INLINE Lanes v_max(const Lanes& x, const Lanes& y) { return select((x > y) | (x != x), x, y); }
-DSO_INLINE Lanes v_min(const Lanes& x, const Lanes& y) { return select((x < y) | (x != x), x, y); }
-DSO_INLINE Lanes v_sign(const Lanes& x) {
-    return select(x > 0, splat(1), select(x < 0, splat(-1), x));
+template <class V>
+DSO_INLINE V max(const V& x, const V& y) {
+    return select((x > y) | (x != x), x, y);
 }
+template <class V>
+DSO_INLINE V min(const V& x, const V& y) {
+    return select((x < y) | (x != x), x, y);
+}
+template <class V>
+DSO_INLINE V sign(const V& x) {
+    return select(x > 0, 1.0, select(x < 0, -1.0, x));
+}
+
 // Both forms keep their accuracy where exp(-x) would overflow.
-DSO_INLINE Lanes v_sigmoid(const Lanes& x) {
-    const Lanes e = v_exp(-v_abs(x));
-    return select(x >= 0, splat(1), e) / (1 + e);
+template <class V>
+DSO_INLINE V sigmoid(const V& x) {
+    const V e = exp(-abs(x));
+    return select(x >= 0, 1.0, e) / (1 + e);
+}
+// And these where 1 - y would cancel.
+DSO_INLINE Lanes sigmoid_slope(const Lanes& x) {
+    const Lanes e = exp(-abs(x));
+    return e / ((1 + e) * (1 + e));
+}
+DSO_INLINE Lanes tanh_slope(const Lanes& x) { return 4 * sigmoid_slope(2 * x); }
+
+// d(a^b)/db: none where a <= 0, where only some b have a value at all.
+DSO_INLINE Lanes pow_slope(const Lanes& a, const Lanes& y) {
+    const LaneBits is_positive = a > 0;
+    return select(is_positive, y * log(select(is_positive, a, 1.0)), 0.0);
 }
 
 // Generalised harmonic number H(x) = digamma(x + 1) + Euler's gamma.
@@ -156,7 +188,7 @@ DSO_INLINE Lanes v_sigmoid(const Lanes& x) {
 //     psi(z + 1/2) = log z + sum_k c_k / z^2k,   z = x + a,  a = 10.5,  u = 1 / z^2,  v = 1 / a^2
 //     bracket = log1p(x / a) + (u - v) sum_k c_k (u^k - v^k) / (u - v),
 // so that the result keeps its relative accuracy down to x = 0. Below -1 by reflection.
-DSO_INLINE Lanes v_harmonic_above(const Lanes& x) {
+DSO_INLINE Lanes harmonic_above(const Lanes& x) {
     Lanes total = {};
     for (int j = 10; j >= 1; --j) total += x / (j * (j + x));
     constexpr double a = 10.5, v = 1 / (a * a);
@@ -169,16 +201,39 @@ DSO_INLINE Lanes v_harmonic_above(const Lanes& x) {
         slope += coefficient * quotient;
         u_power *= u;
     }
-    total += v_log1p(x / a) - (x / z) * ((z + a) / z) * v * slope;
+    total += log1p(x / a) - (x / z) * ((z + a) / z) * v * slope;
     constexpr double euler = 0.57721566490153286061, zeta2 = 1.64493406684822643647;
-    return select(x > 1e17, v_log(x) + euler, select(v_abs(x) < 1e-17, zeta2 * x, total));
+    return select(x > 1e17, log(x) + euler, select(abs(x) < 1e-17, zeta2 * x, total));
 }
-DSO_INLINE Lanes v_harmonic(const Lanes& x) {
+DSO_INLINE Lanes harmonic(const Lanes& x) {
     const LaneBits is_below = x <= -1;
-    if (!any_sign(is_below)) return v_harmonic_above(x);
-    const Lanes reflected = v_harmonic_above(select(is_below, -x, x));
-    const Lanes angle = M_PI * (x - v_rint(x));  // 0 at the poles
-    return select(is_below, reflected + 1 / x - M_PI / v_tan(angle), reflected);
+    if (!any_sign(is_below)) return harmonic_above(x);
+    const Lanes reflected = harmonic_above(select(is_below, -x, x));
+    const Lanes angle = M_PI * (x - rint(x));  // 0 at the poles
+    return select(is_below, reflected + 1 / x - M_PI / tan(angle), reflected);
+}
+DSO_INLINE double harmonic(double x) { return harmonic(splat(x))[0]; }
+
+// Trigamma of x + 1, the derivative of `harmonic`: the terms of its series, each derived.
+DSO_INLINE Lanes trigamma_above(const Lanes& x) {
+    Lanes total = {};
+    for (int j = 10; j >= 1; --j) total += 1 / ((x + j) * (x + j));
+    constexpr double c[] = {1. / 24, -7. / 960, 31. / 8064, -127. / 30720, 511. / 67584,
+                            -1414477. / 67092480};
+    const Lanes z = x + 10.5, u = 1 / (z * z);
+    Lanes slope = splat(1), power = splat(1);
+    for (int k = 1; k <= 6; ++k) {
+        power *= u;
+        slope -= 2 * k * c[k - 1] * power;
+    }
+    return total + slope / z;
+}
+DSO_INLINE Lanes trigamma(const Lanes& x) {
+    const LaneBits is_below = x <= -1;
+    const Lanes above = trigamma_above(select(is_below, -x, x));
+    const Lanes ratio = M_PI / sin(M_PI * (x - rint(x)));
+    return select(is_below, ratio * ratio - above - 1 / (x * x), above);
 }
 
+}  // namespace elementary
 }  // namespace dso
