@@ -77,6 +77,8 @@ constexpr Branches mirrored(double mirror, double period) { return {period, mirr
            select(abs(b) > 0.001, -y / b, 0.0), y * b, a / y, kSingle, false)                     \
     UNARY(protected_log, select(abs(a) > 0.001, log(abs(a)), 0.0),                                \
           select(abs(a) > 0.001, 1 / a, 0.0), exp(y), kEven, false)                               \
+    UNARY(protected_logabs, select(abs(a) > 0.001, log(abs(a)), 0.0),                             \
+          select(abs(a) > 0.001, 1 / a, 0.0), exp(y), kEven, false)                               \
     UNARY(protected_exp, select(a < 100, exp(a), 0.0), y, log(y), kSingle, false)                 \
     UNARY(protected_expneg, select(a > -100, exp(-a), 0.0), -y, -log(y), kSingle, false)          \
     UNARY(protected_sqrt, sqrt(abs(a)), 0.5 * sign(a) / y, y * y, kEven, false)                   \
@@ -88,8 +90,6 @@ constexpr Branches mirrored(double mirror, double period) { return {period, mirr
           select(abs(a) < 1e6, 4 * (a * a * a), 0.0), sqrt(sqrt(y)), kEven, false)                \
     UNARY(protected_inv, select(abs(a) > 0.001, 1 / a, 0.0), select(abs(a) > 0.001, -y * y, 0.0), \
           1 / y, kSingle, false)                                                                  \
-    UNARY(protected_logabs, select(abs(a) > 0.001, log(abs(a)), 0.0),                             \
-          select(abs(a) > 0.001, 1 / a, 0.0), exp(y), kEven, false)                               \
     UNARY(protected_sigmoid, select(a > -100, sigmoid(a), 1.0),                                   \
           select(a > -100, sigmoid_slope(a), 0.0), log(y / (1 - y)), kSingle, false)
 // clang-format on
