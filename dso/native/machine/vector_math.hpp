@@ -1,9 +1,11 @@
-// Arithmetic on eight rows at once, and the elementary functions of the operator table.
+// Arithmetic on eight rows at once, and the elementary functions that the operator table is
+// written in.
 //
-// Every function maps lanes to lanes, and rows are always padded to whole lanes, so a row's result
-// depends neither on its neighbours nor on where it stands. With glibc on x86-64 the functions
-// marked DSO_SIMD run in its vector library: gcc replaces the loop in `each` by one call. Elsewhere
-// (or built with DSO_NO_VECTOR_MATH) the same loops call the scalar library.
+// Every function maps lanes to lanes, and those of values map numbers to numbers too, for programs
+// of one observation. Rows are always padded to whole lanes, so a row's result depends neither on
+// its neighbours nor on where it stands. With glibc on x86-64 the functions marked DSO_SIMD run in
+// its vector library: gcc replaces the loop in `each` by one call. Elsewhere (or built with
+// DSO_NO_VECTOR_MATH) the same loops call the scalar library.
 #pragma once
 #include <cmath>
 #include <cstddef>
