@@ -46,7 +46,7 @@ def test_what_is_wanted_makes_the_program_give_y() -> None:
     positions = generator.integers(0, programs.lengths)
     truth, cause, _ = execute(LIBRARY, programs, X)
     library = Library([*create_tokens(3, [])[2:], *LIBRARY.tokens])  # x3 first
-    n_solved = 0
+    shares = []
     for b in np.flatnonzero(cause == 0):
         row = programs[[b]]
         values, is_finite = wanted_values(LIBRARY, row, positions[[b]], X, truth[b])
@@ -75,9 +75,10 @@ def test_what_is_wanted_makes_the_program_give_y() -> None:
         )
         predicted = execute(library, whole, inputs, True).values[0]
         is_good = np.isclose(predicted, truth[b], rtol=1e-5, atol=1e-5)
-        assert is_good.mean() > 0.9, (whole, b)  # the rest is lost to rounding
-        n_solved += 1
-    assert n_solved > 100
+        assert is_good.mean() > 0.5, (whole, b)
+        shares.append(is_good.mean())
+    assert len(shares) > 100
+    assert np.mean(np.array(shares) > 0.9) > 0.98  # the rest is lost to rounding
 
 
 def test_numpy_solves_as_the_native_code_does() -> None:
