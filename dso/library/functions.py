@@ -87,6 +87,18 @@ def _harmonic_above(a: np.ndarray) -> np.ndarray:
     return np.where(a > 1e17, np.log(a) + EULER_GAMMA, total)
 
 
+def erf(a: np.ndarray) -> np.ndarray:
+    from scipy import special  # when it is needed: importing it takes long
+
+    return special.erf(a)
+
+
+def erfinv(y: np.ndarray) -> np.ndarray:
+    from scipy import special
+
+    return special.erfinv(y)
+
+
 def protected_div(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(np.abs(b) > 0.001, np.divide(a, b), 1.0)
 
@@ -332,6 +344,9 @@ _UNPROTECTED = (
              lambda sp, a: sp.Mul(sp.sign(a), sp.Pow(sp.Abs(a), sp.Rational(1, 3))),
              "cbrt", "np.cbrt", "cbrt",
              derivative=("1 / (3*y**2)",), inverse=(("n3", "y"),), parity="odd"),
+    Operator("erf", 1, 4, "error function of a", erf, "erf", "erf", "erf", "erf", scipy="erf",
+             range=UNIT, derivative=("2 / sqrt(pi) * exp(-a**2)",), inverse=((erfinv, "y"),),
+             parity="odd"),
 )  # fmt: skip
 
 _PROTECTED = (

@@ -1,5 +1,6 @@
 """Programs solved for one of their nodes, natively and in numpy."""
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from dso.program import ProgramBatch, execute, wanted_values
 from dso.program.execute import execute_columns
 from dso.program.inversion import _solved
 from dso.program.traversal import child_positions
-from tests.reference import random_programs
+from tests.reference import error_in_ulp, random_programs
 
 NAMES = [name for name, row in OPERATORS.items() if not row.display]
 LIBRARY = Library(create_tokens(2, [*NAMES, "const", 0.5], decision_tree_threshold_set=[0.4, 1.1]))
@@ -37,6 +38,23 @@ def test_both_tables_of_inverses_are_equal(name: str) -> None:
             continue
         expected = solve(row.inverse[argument], {"y": y, "a": other, "b": other})
         np.testing.assert_allclose(native, expected, rtol=1e-13, atol=1e-300)
+
+
+def test_the_inverse_of_erf_has_all_its_digits() -> None:
+    """From 0 to the last number below 1, where a difference of erf would have none."""
+    generator = np.random.default_rng(0)
+    y = np.concatenate(
+        [
+            generator.uniform(-1, 1, 100),
+            1 - np.exp2(generator.uniform(-53, -1, 100)),
+            np.exp2(generator.uniform(-60, -1, 100)),
+            [np.nextafter(1, 0), np.nextafter(0.5, 0), 0.5],
+        ]
+    )
+    solved = _core.invert_operator(OPCODES["erf"], 0, y, y)
+    with mpmath.workprec(160):
+        for value, given in zip(solved, y, strict=True):
+            assert error_in_ulp(value, mpmath.erfinv(mpmath.mpf(given))) <= 4, given
 
 
 def test_what_is_wanted_makes_the_program_give_y() -> None:

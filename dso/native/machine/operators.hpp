@@ -73,6 +73,7 @@ constexpr Branches mirrored(double mirror, double period) { return {period, mirr
     UNARY(sinh, sinh(a), cosh(a), sign(y) * log(abs(y) + sqrt(y * y + 1)), kSingle, false)        \
     UNARY(cosh, cosh(a), sinh(a), log(y + sqrt(y * y - 1)), kEven, false)                         \
     UNARY(cbrt, cbrt(a), 1 / (3 * (y * y)), y * y * y, kSingle, false)                            \
+    UNARY(erf, erf(a), M_2_SQRTPI * exp(-a * a), erfinv(y), kSingle, false)                      \
     BINARY(protected_div, select(abs(b) > 0.001, a / b, 1.0), select(abs(b) > 0.001, 1 / b, 0.0), \
            select(abs(b) > 0.001, -y / b, 0.0), y * b, a / y, kSingle, false)                     \
     UNARY(protected_log, select(abs(a) > 0.001, log(abs(a)), 0.0),                                \
