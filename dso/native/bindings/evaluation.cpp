@@ -354,12 +354,30 @@ static py::array_t<uint64_t> sorted_keys(const KeySet& set) {
     return py::array_t<uint64_t>(keys.size(), keys.data());
 }
 
-static std::vector<std::tuple<std::string, int, int>> operator_table() {
-    return {
-#define X(name, arity) {#name, static_cast<int>(Op::op_##name), arity},
-        DSO_OPERATORS(X)
-#undef X
+// The columns of the operator table that Python can check its own against.
+static py::list operator_table() {
+    constexpr const char* names[] = {
+#define ROW(name, ...) #name,
+        DSO_OPERATORS(ROW, ROW)
+#undef ROW
     };
+    py::list rows;
+    for (int opcode = 0; opcode < static_cast<int>(Op::less); ++opcode) {
+        const Op op = static_cast<Op>(opcode);
+        const Branches branches = branches_of(op, std::numeric_limits<double>::quiet_NaN());
+        py::dict row;
+        row["name"] = names[opcode];
+        row["opcode"] = opcode;
+        row["arity"] = kArity[opcode];
+        row["period"] = branches.period;
+        row["is_even"] = branches.mirror == 0;
+        rows.append(row);
+    }
+    return rows;
+}
+
+static bool has_pole(int opcode, double a, double b) {
+    return is_pole(static_cast<Op>(opcode), a, b);
 }
 
 static void bind_execution(py::module_& m) {
@@ -368,7 +386,10 @@ static void bind_execution(py::module_& m) {
              py::arg("values"))
         .def_property_readonly("n_inputs", &Library::n_inputs)
         .def("__len__", [](const Library& library) { return library.arities.size(); });
-    m.def("operator_table", &operator_table, "List of (name, opcode, arity).");
+    m.def("operator_table", &operator_table,
+          "List of dicts: name, opcode, arity, period (0 for none), is_even.");
+    m.def("is_pole", &has_pole, py::arg("opcode"), py::arg("a"), py::arg("b"),
+          "Whether an infinite value at a, b is a division by zero.");
     m.attr("OP_PYTHON") = static_cast<int>(Op::python);
     m.attr("OP_LESS") = static_cast<int>(Op::less);
     m.attr("OP_INPUT") = static_cast<int>(Op::input);
