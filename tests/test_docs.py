@@ -112,6 +112,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
     def small(source: str | None) -> dict:
         config = load_config(source)
         config["training"]["n_samples"] = min(config["training"]["n_samples"], N_SAMPLES)
+        config["postprocess"]["save_plots"] = False  # matplotlib takes longer than the run
         return config
 
     monkeypatch.chdir(tmp_path)

@@ -29,6 +29,7 @@ SMALL = {
     "task": {"task_type": "regression", "dataset": "Nguyen-5"},
     "training": {"n_samples": 300, "batch_size": 100, "verbose": False},
     "checkpoint": {"save_freq": 1, "units": "iterations"},
+    "postprocess": {"save_plots": False},
 }
 
 

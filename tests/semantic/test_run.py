@@ -1,6 +1,5 @@
 """The search by values as a part of a run: what it finds counts, joins, is judged like the rest."""
 
-import time
 import tracemalloc
 from typing import Any
 
@@ -144,7 +143,7 @@ def test_many_rows_are_searched_by_some_and_judged_by_all() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batching", ["auto", False])
-def test_a_million_rows_take_seconds_and_little_memory(batching: object) -> None:
+def test_a_million_rows_cost_no_more_and_little_memory(batching: object) -> None:
     X = points(1_000_000)
     y = X[:, 0] ** 3 / X[:, 1] - np.log(X[:, 0])
     for target, is_solvable in (
@@ -154,13 +153,12 @@ def test_a_million_rows_take_seconds_and_little_memory(batching: object) -> None
         task = {"batching": batching, "function_set": [*KOZA, "const"]}
         model = on(X, target, task=task, training={"batch_size": 10})
         model.setup()
-        start = time.process_time()
         tracemalloc.start()
-        model.trainer.step()
+        row = model.trainer.step()
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert model.trainer.standing.success == is_solvable
-        assert time.process_time() - start < 60
+        assert 0 < sum(row[name] for name in SEMANTIC) < 4_100_000
         assert peak < 20 * X.nbytes
 
 
