@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import dso.launch.command
+import dso.launch.plan
 import dso.logeval
 import dso.report.__main__
 from dso.config import Config, load_config
@@ -117,7 +118,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)  # as `python -m` does
-    monkeypatch.setattr(dso.launch.command, "load_config", small)
+    monkeypatch.setattr(dso.launch.plan, "load_config", small)
     return Reader(tmp_path)
 
 

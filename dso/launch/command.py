@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
-from dso.config import load_config, read_source, validate
 from dso.errors import UserError
-from dso.launch.jobs import (
-    BATCH_FILE,
-    Job,
-    batch_text,
-    jobs_of,
-    label,
-    overview,
-    read_sweep,
-    unfinished,
-    with_values,
-)
+from dso.launch.jobs import Job, overview
+from dso.launch.options import CONTEXT, shared_options, values_of
+from dso.launch.plan import Wanted, describe, planned, resumed
 from dso.launch.runner import FAILED, Outcome, do_jobs
 from dso.launch.table import BatchTable
 from dso.report.text import report_lines
-from dso.runs.disk import Guard, write_text
+from dso.runs.disk import Guard
 from dso.runs.folder import RunFolder, write_rows
 from dso.training.stopping import INTERRUPT
 
@@ -48,10 +36,11 @@ class LineHandler(logging.Handler):
 
 
 @contextmanager
-def _messages_as_lines() -> Iterator[None]:
+def messages_as_lines(quiet: bool = False) -> Iterator[None]:
+    """Print the messages of a command as lines; only warnings and worse where it is quiet."""
     handler, level = LineHandler(), logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
     try:
         yield
     finally:
@@ -59,7 +48,7 @@ def _messages_as_lines() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@click.command()
+@click.command(context_settings=CONTEXT)
 @click.argument("config_template", metavar="[CONFIG]", default="")
 @click.option(
     "--runs",
@@ -69,7 +58,7 @@ def _messages_as_lines() -> Iterator[None]:
     help="Independent runs; run i uses seed + i.",
 )
 @click.option(
-    "--n_cores_task",
+    "--n-cores-task",
     "--n",
     default=1,
     type=click.IntRange(min=-1),
@@ -84,7 +73,7 @@ def _messages_as_lines() -> Iterator[None]:
     multiple=True,
     help="Overrides task.dataset (regression) or task.env (control); may be given several times.",
 )
-@click.option("--exp_name", default=None, help="Name of the run folder below experiment.logdir.")
+@click.option("--exp-name", default=None, help="Name of the run folder below experiment.logdir.")
 @click.option(
     "--sweep", default=None, metavar="FILE", help="Run every combination of keys that FILE names."
 )
@@ -98,6 +87,7 @@ def _messages_as_lines() -> Iterator[None]:
     help="Processes of this machine, or the workers of a Dask cluster.",
 )
 @click.option("--scheduler", default=None, metavar="ADDRESS", help="Of the Dask cluster.")
+@shared_options
 def main(
     config_template: str,
     runs: int,
@@ -109,23 +99,35 @@ def main(
     resume: str | None,
     backend: str,
     scheduler: str | None,
+    assignments: tuple[str, ...],
+    n_samples: int | None,
+    seconds: float | None,
+    logdir: str | None,
+    quiet: bool,
+    dry_run: bool,
+    overwrite: bool,
 ) -> None:
     """Search as CONFIG says: a JSON file, or the name of one that comes with dso.
 
     Without CONFIG: regression with the default settings.
     """
-    with _messages_as_lines():
+    with messages_as_lines(quiet):
         try:
+            changes = values_of(assignments, n_samples, seconds, logdir, quiet)
             if (backend == "dask") != (scheduler is not None):
                 raise UserError("--backend dask and --scheduler ADDRESS belong together.")
             if resume is not None:
-                if config_template or benchmark or exp_name or sweep or seed is not None:
+                if config_template or benchmark or exp_name or sweep or seed is not None or changes:
                     raise UserError("--resume RUN_DIR goes on as RUN_DIR says; give no config.")
-                jobs, root = _resumed(Path(resume))
+                jobs, root = resumed(Path(resume))
             else:
-                jobs, root = _planned(config_template, benchmark, sweep, exp_name, seed, runs)
+                wanted = Wanted(config_template, benchmark, sweep, exp_name, seed, runs, changes)
+                jobs, root = planned(wanted, overwrite=overwrite, writes=not dry_run)
+            if dry_run:
+                describe(jobs)
+                return
             n_processes = _n_processes(n_cores_task, len(jobs)) if backend == "loky" else 1
-            reasons = run_all(jobs, n_processes, scheduler, root)
+            reasons = run_all(jobs, n_processes, scheduler, root, quiet=quiet)
         except (UserError, OSError) as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(1)
@@ -136,96 +138,6 @@ def main(
         sys.exit(INTERRUPT_STATUS)
     if FAILED in reasons:
         sys.exit(1)
-
-
-def _planned(
-    template: str,
-    benchmarks: tuple[str, ...],
-    sweep: str | None,
-    exp_name: str | None,
-    seed: int | None,
-    runs: int,
-) -> tuple[list[Job], Path | None]:
-    """Return the runs that the options ask for, and the folder of a batch of several configs."""
-    combinations = read_sweep(sweep) if sweep is not None else [{}]
-    configs: list[tuple[dict, dict[str, Any]]] = []
-    for name in benchmarks or (None,):
-        for values in combinations:
-            config = _load(template, values)
-            validate(config)
-            varied = dict(values)
-            if name is not None:
-                place = _set_benchmark(config, name)
-                varied = {place: name, **varied} if len(benchmarks) > 1 else varied
-            _apply_options(config, exp_name=exp_name, seed=seed, runs=runs)
-            configs.append((config, varied))
-    root = None
-    if len(configs) > 1:
-        first = configs[0][0]["experiment"]
-        for config, _ in configs:  # which were read one after the other
-            for key in ("timestamp", "seed", "starting_seed"):
-                config["experiment"][key] = first[key]
-        folder = exp_name or f"batch_{first['timestamp']}"
-        for i, (config, varied) in enumerate(configs):
-            config["experiment"]["exp_name"] = f"{folder}/{_folder_name(i, varied, sweep)}"
-        if first["logdir"] is not None:
-            root = Path(first["logdir"], folder)
-            with Guard()(root):
-                root.mkdir(parents=True, exist_ok=True)
-                write_text(root / BATCH_FILE, batch_text(configs, runs))
-    return jobs_of(configs, runs), root
-
-
-def _load(template: str, values: dict[str, Any]) -> dict:
-    if not values:
-        return load_config(template or None)
-    return load_config(with_values(read_source(template or None), values))
-
-
-def _folder_name(number: int, varied: dict[str, Any], sweep: str | None) -> str:
-    if sweep is not None:
-        return label(number, varied)
-    return re.sub(r"[^\w.-]+", "_", str(next(iter(varied.values()))))
-
-
-def _resumed(folder: Path) -> tuple[list[Job], Path | None]:
-    """Return the runs of a folder that are not done, and the folder itself if it is of a batch."""
-    jobs, n_done = unfinished(folder, load_config)
-    for job in jobs:
-        validate(job.config)
-        job.config["experiment"]["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
-    click.echo(f"{n_done} run(s) are done, {len(jobs)} to do.")
-    return jobs, folder if (folder / BATCH_FILE).exists() else None
-
-
-def _set_benchmark(config: dict, name: str) -> str:
-    """Put the name where the task has it, and return that place."""
-    task = config["task"]
-    keys = {"regression": "dataset", "control": "env"}
-    if task["task_type"] not in keys:
-        raise UserError(
-            f"--benchmark: a task of type {task['task_type']!r} has no benchmarks; "
-            "it can be given for regression and control."
-        )
-    task[keys[task["task_type"]]] = name
-    return f"task.{keys[task['task_type']]}"
-
-
-def _apply_options(config: dict, *, exp_name: str | None, seed: int | None, runs: int) -> None:
-    """Lay the options of the command line over the config, and note when and how it was called."""
-    experiment = config["experiment"]
-    if exp_name is not None:
-        experiment["exp_name"] = exp_name
-    if seed is not None:
-        if experiment["seed"] not in (None, seed):
-            logger.info("--seed %d overrides experiment.seed = %s.", seed, experiment["seed"])
-        experiment["seed"] = seed
-    elif experiment["seed"] is None:
-        experiment["seed"] = time.time_ns() // 1_000_000 % 1_000_000_000
-    experiment["starting_seed"] = experiment["seed"]
-    experiment["runs"] = runs if runs > 1 else None
-    experiment["cmd"] = " ".join(sys.argv)
-    experiment["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
 
 
 def _n_processes(n_cores_task: int, runs: int) -> int:
@@ -242,7 +154,12 @@ def _n_processes(n_cores_task: int, runs: int) -> int:
 
 
 def run_all(
-    jobs: list[Job], n_processes: int, scheduler: str | None = None, root: Path | None = None
+    jobs: list[Job],
+    n_processes: int,
+    scheduler: str | None = None,
+    root: Path | None = None,
+    *,
+    quiet: bool = False,
 ) -> set[str]:
     """Do all runs, print each result, and return why they ended.
 
@@ -254,6 +171,8 @@ def run_all(
         See `dso.launch.runner.do_jobs`.
     root : Path, optional
         Where a batch of several configs has its table of all runs.
+    quiet : bool
+        Whether results alone are printed.
     """
     if not jobs:
         return set()
@@ -266,7 +185,7 @@ def run_all(
             outcomes.append(outcome)
             table.add(outcome)
             _print_outcome(outcome)
-            if outcome.error is None:
+            if outcome.error is None and not quiet:
                 seconds, expression = outcome.result["t"], outcome.result["expression"]
                 done = f"{len(outcomes)} of {len(jobs)}"
                 click.echo(f"Completed run {done} in {seconds:.1f} s: {expression}")
@@ -277,21 +196,22 @@ def run_all(
     else:
         with Guard()(root):
             write_rows(root / "summary.csv", overview(root))
-    _postprocess(jobs, outcomes)
+    _postprocess(jobs, outcomes, quiet=quiet)
     errors = sum(outcome.error is not None for outcome in outcomes)
     if errors:
         click.echo(f"{errors} of {len(jobs)} run(s) failed.", err=True)
     return {outcome.stop_reason for outcome in outcomes}
 
 
-def _postprocess(jobs: list[Job], outcomes: list[Outcome]) -> None:
+def _postprocess(jobs: list[Job], outcomes: list[Outcome], *, quiet: bool) -> None:
     """Say of each run folder what its runs found, as its section postprocess asks."""
     sections = {job.number: job.config["postprocess"] for job in jobs}
     wanted = {one.save_path: sections[one.number] for one in outcomes if one.save_path is not None}
     for folder, section in wanted.items():
         try:
             for line in report_lines(folder, section["show_count"], section["save_plots"]):
-                click.echo(line)
+                if not quiet:
+                    click.echo(line)
         except (UserError, OSError) as error:  # the results are there; only their report is not
             logger.warning("postprocess: %s", error)
 

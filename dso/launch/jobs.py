@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dso.config import merge
 from dso.config.files import parse_config
 from dso.errors import UserError, unknown
 from dso.runs.checkpoint import find_runs, peek
@@ -92,16 +91,6 @@ def read_sweep(path: str) -> list[dict[str, Any]]:
 
 
 _EXAMPLE = '{"training.epsilon": [0.05, 0.1]}'
-
-
-def with_values(config: dict, values: dict[str, Any]) -> dict:
-    """Return a config with the values of dotted keys laid over it."""
-    for place, value in values.items():
-        nested: Any = value
-        for name in reversed(place.split(".")):
-            nested = {name: nested}
-        config = merge(config, nested)
-    return config
 
 
 def label(number: int, values: dict[str, Any]) -> str:

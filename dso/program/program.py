@@ -161,6 +161,10 @@ class Program:
         """The expression as text, protected operators as the functions that they guard."""
         return to_text(self.traversal, self.library.input_names)
 
+    def short_expression(self, digits: int) -> str:
+        """Return `expression` with its numbers to so many significant digits."""
+        return to_text(self.traversal, self.library.input_names, digits)
+
     def pretty(self) -> str:
         """Return the expression drawn in two dimensions."""
         from sympy import pretty

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,9 +33,29 @@ def to_short_sympy(traversal: Sequence[Token], input_names: Sequence[str] | None
     return _simplified_if_possible(lambda expression: expression, traversal, input_names, _Bare())
 
 
-def to_text(traversal: Sequence[Token], input_names: Sequence[str] | None = None) -> str:
-    """Return `to_short_sympy` as text."""
-    return _simplified_if_possible(str, traversal, input_names, _Bare())
+def to_text(
+    traversal: Sequence[Token],
+    input_names: Sequence[str] | None = None,
+    digits: int | None = None,
+) -> str:
+    """Return `to_short_sympy` as text, its numbers to `digits` significant digits if given."""
+    form = str if digits is None else partial(short_text, digits=digits)
+    return _simplified_if_possible(form, traversal, input_names, _Bare())
+
+
+def short_text(expression: Any, digits: int) -> str:
+    """Return a sympy expression as text, its numbers to `digits` significant digits."""
+    import sympy
+
+    return sympy.sstr(with_digits(expression, digits), full_prec=False)
+
+
+def with_digits(expression: Any, digits: int) -> Any:
+    """Return a sympy expression with its numbers rounded to `digits` significant digits."""
+    import sympy
+
+    numbers = expression.atoms(sympy.Float)
+    return exchanged(expression, {number: sympy.Float(number, digits) for number in numbers})
 
 
 def exchanged(expression: Any, replacements: Mapping[Any, Any]) -> Any:

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
+from dso.program.symbolic import short_text
 from dso.regressor.equations import Equations
-from dso.regressor.equations import as_text as equation_text
 
 PRECISION = 5
 """Significant digits of numbers in tables."""
 HEADS = ("pick", "score", "equation", "loss", "complexity")
 MARK = ">>>>"
-
-
-def short_text(expression: Any) -> str:
-    """Return a sympy expression as text with short numbers."""
-    import sympy
-
-    numbers = expression.atoms(sympy.Float)
-    return equation_text(expression.xreplace({n: sympy.Float(n, PRECISION) for n in numbers}))
 
 
 def cells(equations: Equations, strategy: str) -> list[tuple[str, ...]]:
@@ -29,7 +20,7 @@ def cells(equations: Equations, strategy: str) -> list[tuple[str, ...]]:
         (
             MARK if i == chosen else "",
             f"{max(score, 0.0):.{PRECISION}g}",
-            short_text(equations.short_sympy(i)),
+            short_text(equations.short_sympy(i), PRECISION),
             f"{loss:.{PRECISION}g}",
             f"{complexity:g}",
         )

@@ -92,6 +92,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         As in scikit-learn; names only where X has them.
     display_feature_names_in_ : (D,) array of str
         The inputs as equations name them: identifiers.
+    target_names_ : list of str
+        Those of a data frame or series; else y, or y1, y2, ...
     interrupted_ : bool
         Whether Ctrl-C ended the search.
     stop_reason_ : str
@@ -188,6 +190,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         -------
         self
         """
+        given_names = _names_of(y)
         X, y = validate_data(
             self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True
         )
@@ -197,6 +200,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._set_names(variable_names)
         targets = y[:, None] if y.ndim == 1 else y
         self.nout_ = targets.shape[1]
+        numbered = ["y"] if self.nout_ == 1 else [f"y{k + 1}" for k in range(self.nout_)]
+        self.target_names_ = given_names or numbered
         with self._messages():
             self._fit_targets(X, targets, sample_weight)
         return self
@@ -379,6 +384,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             "original_names": self._original_names,
             "display_feature_names_in": self.display_feature_names_in_.tolist(),
             "nout": self.nout_,
+            "target_names": self.target_names_,
             "run_id": self.run_id_,
         }
         files = RunFiles(Path(self.output_directory_, self.run_id_), header, self.nout_)
@@ -621,19 +627,23 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     @classmethod
     def from_file(
-        cls, run_directory: str | os.PathLike[str], **parameters: Any
+        cls, run_directory: str | os.PathLike[str], seed: int | None = None, **parameters: Any
     ) -> DeepSymbolicRegressor:
         """Return the model of a run folder as it stands, also while its search goes on.
 
         Parameters
         ----------
         run_directory : path
-            ``output_directory/run_id`` of a fit.
+            ``output_directory/run_id`` of a fit, or the folder of a run of `dso run`.
+        seed : int, optional
+            Which of several runs of `dso run`; default: the one with the best reward.
         **parameters
             Replace those of the fit, e.g. `model_selection`.
         """
-        from dso.regressor.run_files import read_equations, read_estimator
+        from dso.regressor.run_files import is_of_estimator, read_equations, read_estimator
 
+        if not is_of_estimator(Path(run_directory)):
+            return cls._of_run(Path(run_directory), seed, parameters)
         state = read_estimator(Path(run_directory))
         model = cls(**{**state["parameters"], **parameters})
         model.n_features_in_ = state["n_features_in"]
@@ -650,9 +660,34 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 state["nout"],
             )
         model.nout_ = len(model._targets)
+        model.target_names_ = state["target_names"][: model.nout_]
         model.run_id_ = state["run_id"]
         model.output_directory_ = str(Path(run_directory).parent)
         return model
+
+    @classmethod
+    def _of_run(
+        cls, folder: Path, seed: int | None, parameters: dict[str, Any]
+    ) -> DeepSymbolicRegressor:
+        """Return the model of a run with any config."""
+        from dso.regressor.run_folders import read_run
+
+        equations = read_run(folder, seed)
+        model = cls(**{"config": str(folder / "config.json"), **parameters})
+        model.n_features_in_ = len(equations.names)
+        model._original_names = equations.original_names
+        if equations.original_names != [f"x{i + 1}" for i in range(len(equations.names))]:
+            model.feature_names_in_ = np.array(equations.original_names, dtype=object)
+        model.display_feature_names_in_ = np.array(equations.names, dtype=object)
+        model._targets, model.nout_, model.target_names_ = [equations], 1, ["y"]
+        model.run_id_, model.output_directory_ = folder.name, str(folder.parent)
+        return model
+
+
+def _names_of(y: Any) -> list[str]:
+    """Return the names that a data frame or series gives its columns, none of anything else."""
+    columns = list(getattr(y, "columns", [getattr(y, "name", None)]))
+    return columns if all(isinstance(name, str) for name in columns) else []
 
 
 def _plain_parameters(parameters: dict[str, Any]) -> dict[str, Any]:

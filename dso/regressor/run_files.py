@@ -21,7 +21,12 @@ from dso.task.regression.benchmarks import function_sets
 from dso.task.regression.regression import DEFAULT_FUNCTION_SET
 
 FILE = "estimator.json"
-FORMAT = 1
+FORMAT = 2
+
+
+def is_of_estimator(folder: Path) -> bool:
+    """Tell whether a fit of the estimator has written a folder."""
+    return (folder / FILE).exists()
 
 
 def new_run_id() -> str:

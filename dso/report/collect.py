@@ -175,7 +175,7 @@ class _Folder:
             return
         self._loaded_for, self._data, self._predictions = config, None, {}
         try:
-            self._data, self._reason = load_run_data(config), None
+            self._data, self._reason = load_run_data(config, self.results.path), None
         except (UserError, OSError, ValueError, TypeError, RecursionError) as error:
             self._reason = str(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,10 @@ from dso.errors import UserError
 from dso.library.functions import NAMES, OPERATORS
 from dso.plugins import is_reference
 from dso.program import from_str_tokens
+from dso.runs.folder import DATA_FILE
 from dso.task import make_task
+from dso.task.regression import RegressionTask
+from dso.task.regression.data_archive import read_archive
 
 if TYPE_CHECKING:
     from dso.library import Library
@@ -60,8 +64,20 @@ class RunData:
             return None
 
 
-def load_run_data(config: dict[str, Any]) -> RunData:
-    """Rebuild the data of a run from its ``config.json``.
+def load_run_data(config: dict[str, Any], folder: Path | None = None) -> RunData:
+    """Rebuild some rows of the data of a run; see `rebuilt_task`."""
+    return _some_rows(rebuilt_task(config, folder))
+
+
+def rebuilt_task(config: dict[str, Any], folder: Path | None = None) -> RegressionTask:
+    """Make the task of a run again, with its data.
+
+    Parameters
+    ----------
+    config : dict
+        What its ``config.json`` says.
+    folder : Path, optional
+        Where data of a user's own are kept.
 
     Raises
     ------
@@ -76,15 +92,21 @@ def load_run_data(config: dict[str, Any]) -> RunData:
         raise UserError(f"a task of type {section['task_type']!r} has no table of data.")
     if named := next(_references({**section, "dataset": None}), None):
         raise UserError(f"the run used code of its own ({named}), which a report does not run.")
+    kept = None if folder is None else folder / DATA_FILE
     if isinstance(section["dataset"], dict):
         section["dataset"] = {**section["dataset"], "backup": False}
+    elif kept is not None and kept.exists():
+        # Rows are set aside in it already, and weights are part of it.
+        section |= {"weights": None, "validation_fraction": 0.0}
+        section["dataset"] = read_archive(kept)
     elif not isinstance(section["dataset"], str):
         raise UserError("the data were arrays; they are not part of the run folder.")
-    task: Any = make_task(**section)
-    return _some_rows(task)
+    task = make_task(**section)
+    assert isinstance(task, RegressionTask)
+    return task
 
 
-def _some_rows(task: Any) -> RunData:
+def _some_rows(task: RegressionTask) -> RunData:
     data = task.dataset
     parts = [(data.X_train, data.y_train)]
     if data.X_test is not data.X_train:

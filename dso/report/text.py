@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from dso.errors import UserError
+from dso.runs.folder import file_name
 from dso.runs.results import RunResults, numbers, truths
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class LogEval:
         saved = []
         for kind, table, plot in (("hof", self.hof, self.plot_hof), ("pf", self.pf, self.plot_pf)):
             if len(table):
-                path = self.path / f"dso_{self.task.replace('/', '_')}_plot_{kind}.png"
+                path = self.path / f"dso_{file_name(self.task)}_plot_{kind}.png"
                 plot().savefig(path, dpi=150)
                 saved.append(path)
         return saved

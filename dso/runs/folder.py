@@ -21,6 +21,24 @@ from dso.runs.disk import GrowingFile, Guard, write_text
 
 Row = Mapping[str, object]
 
+DATA_FILE = "data.npz"
+RUN_FILES = (
+    "config.json",
+    "summary.csv",
+    "batch.json",
+    "report.html",
+    "checkpoint",
+    "estimator.json",
+    DATA_FILE,
+)
+"""What a run folder holds beside the files of each run, whose names begin with ``dso_``."""
+_NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\s]+')
+
+
+def file_name(text: str) -> str:
+    """Return a text as part of a file name that every system can hold."""
+    return _NOT_IN_NAMES.sub("_", text)
+
 
 def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> None:
     """Replace a CSV file atomically.
@@ -198,7 +216,7 @@ class RunFolder:
 
     def __init__(self, path: Path, task_name: str, seed: int, config: str = "{}") -> None:
         self.path = path
-        self.prefix = f"dso_{task_name.replace('/', '_')}_{seed}"
+        self.prefix = f"dso_{file_name(task_name)}_{seed}"
         self.guard = Guard()
         self._config = config
 

@@ -442,7 +442,7 @@ def test_a_run_folder_can_be_read_while_the_search_goes_on(
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="holds no run and no fit"):
         DeepSymbolicRegressor.from_file(tmp_path)
     (tmp_path / "estimator.json").write_text("[")
     with pytest.raises(UserError, match="not a file of dso"):
