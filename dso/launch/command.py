@@ -196,17 +196,21 @@ def run_all(
     else:
         with Guard()(root):
             write_rows(root / "summary.csv", overview(root))
-    _postprocess(jobs, outcomes, quiet=quiet)
+    _postprocess(jobs, outcomes, root, quiet=quiet)
     errors = sum(outcome.error is not None for outcome in outcomes)
     if errors:
         click.echo(f"{errors} of {len(jobs)} run(s) failed.", err=True)
     return {outcome.stop_reason for outcome in outcomes}
 
 
-def _postprocess(jobs: list[Job], outcomes: list[Outcome], *, quiet: bool) -> None:
-    """Say of each run folder what its runs found, as its section postprocess asks."""
+def _postprocess(
+    jobs: list[Job], outcomes: list[Outcome], root: Path | None, *, quiet: bool
+) -> None:
+    """Say of each run folder, or of a whole batch, what its runs found, as postprocess asks."""
     sections = {job.number: job.config["postprocess"] for job in jobs}
     wanted = {one.save_path: sections[one.number] for one in outcomes if one.save_path is not None}
+    if root is not None:
+        wanted = {str(root): section for section in list(wanted.values())[:1]}
     for folder, section in wanted.items():
         try:
             for line in report_lines(folder, section["show_count"], section["save_plots"]):

@@ -14,11 +14,9 @@ from typing import Any
 
 from dso.config.files import parse_config
 from dso.errors import UserError, unknown
+from dso.runs.batches import BATCH_FILE, BATCH_FORMAT, VERSION
 from dso.runs.checkpoint import find_runs, peek
 
-BATCH_FILE = "batch.json"
-BATCH_FORMAT = "dso batch"
-VERSION = 1
 MAX_RUNS = 1_000_000
 
 

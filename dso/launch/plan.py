@@ -17,7 +17,8 @@ from dso.config import load_config, read_source, validate, with_values
 from dso.data_files import is_table
 from dso.errors import UserError
 from dso.launch.folders import claim, clear, occupied
-from dso.launch.jobs import BATCH_FILE, Job, batch_text, jobs_of, label, read_sweep, unfinished
+from dso.launch.jobs import Job, batch_text, jobs_of, label, read_sweep, unfinished
+from dso.runs.batches import BATCH_FILE
 from dso.runs.disk import Guard, write_text
 
 logger = logging.getLogger("dso")

@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from dso.errors import UserError
+from dso.runs.batches import settings_of
 from dso.runs.folder import file_name
 from dso.runs.results import RunResults, numbers, truths
 
@@ -25,20 +26,22 @@ ERRORS = ("nmse_test", "r_avg_test")
 
 
 class LogEval:
-    """The runs of a folder, put together.
+    """The runs of a folder, or of all settings of a sweep, put together.
 
     Parameters
     ----------
     path : str or Path
-        A run folder.
+        A run folder, or that of a batch of several configs.
 
     Attributes
     ----------
     task : str
+    settings : list of Setting
+        Of a batch; otherwise the folder alone.
     summary : DataFrame
         One row per run that has ended.
     hof : DataFrame
-        Halls of fame of all runs with a column ``seed``, best first.
+        Halls of fame of all runs with the columns ``seed`` and ``setting``, best first.
     pf : DataFrame
         What is not dominated among the Pareto fronts of all runs, simplest first.
 
@@ -54,41 +57,63 @@ class LogEval:
             raise UserError(
                 f"RUN_DIR: {str(path)!r} is not a folder; expected one that a run made."
             )
-        self._results = RunResults(self.path)
-        self.runs = self._results.runs()
+        self.settings = settings_of(self.path)
+        self._results = [RunResults(setting.folder) for setting in self.settings]
+        self.runs = [(i, run) for i, one in enumerate(self._results) for run in one.runs()]
         self.task = self._task_name()
-        self.summary = self._results.summary()
+        self.summary = self._put_together([one.summary() for one in self._results])
         self.hof = _sorted(self._joined("_hof"), ["r", "success", "seed"], best_first=True)
         self.pf = _not_dominated(_sorted(self._joined("_pf"), ["complexity", "seed"]))
 
     def _task_name(self) -> str:
-        experiment = self._results.config().get("experiment", {})
-        return str(experiment.get("task_name") or next((run.task for run in self.runs), "unknown"))
+        names = [one.config().get("experiment", {}).get("task_name") for one in self._results]
+        found = [*filter(None, names), *(run.task for _, run in self.runs)]
+        return ", ".join(dict.fromkeys(map(str, found))) or "unknown"
+
+    def _put_together(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+        import pandas as pd
+
+        named = [
+            table.assign(setting=setting.label)
+            for table, setting in zip(tables, self.settings, strict=True)
+            if len(table)
+        ]
+        return pd.concat(named, ignore_index=True) if named else pd.DataFrame()
 
     def _joined(self, suffix: str) -> pd.DataFrame:
         import pandas as pd
 
-        tables = [self._results.best(run, suffix).assign(seed=run.seed) for run in self.runs]
-        tables = [table for table in tables if len(table)]
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        tables: list[list[pd.DataFrame]] = [[] for _ in self.settings]
+        for i, run in self.runs:
+            table = self._results[i].best(run, suffix)
+            if len(table):
+                tables[i].append(table.assign(seed=run.seed))
+        return self._put_together(
+            [pd.concat(one, ignore_index=True) if one else pd.DataFrame() for one in tables]
+        )
 
     @property
     def issues(self) -> list[str]:
         """What could not be read, one line each."""
-        return [f"{name} {why}" for name, why in sorted(self._results.issues.items())]
+        found = []
+        for setting, one in zip(self.settings, self._results, strict=True):
+            if setting.folder.is_dir():  # else none of its runs has begun
+                where = "" if len(self.settings) == 1 else f"{setting.folder.name}/"
+                found += [f"{where}{name} {why}" for name, why in sorted(one.issues.items())]
+        return found
 
     def lines(
         self, *, show_count: int = SHOW_COUNT, show_hof: bool = True, show_pf: bool = True
     ) -> Iterator[str]:
         """Yield the text of the evaluation, line by line."""
         yield from _block("LOG SUMMARY", self._overview())
+        if len(self.settings) > 1:
+            yield from _block("SETTINGS (best mean first)", setting_lines(self.summary))
         if show_hof:
-            rows = (_line(i, row) for i, row in enumerate(_first(self.hof, show_count)))
+            rows = (self._line(i, row) for i, row in enumerate(_first(self.hof, show_count)))
             yield from _block(f"HALL OF FAME (best {show_count})", rows)
         if show_pf:
-            rows = (
-                _line(i, row, complexity=True) for i, row in enumerate(_first(self.pf, show_count))
-            )
+            rows = (self._line(i, row) for i, row in enumerate(_first(self.pf, show_count)))
             yield from _block(f"PARETO FRONT (first {show_count})", rows)
         if self.issues:
             yield from _block("FOUND ISSUES", self.issues)
@@ -97,7 +122,9 @@ class LogEval:
         yield f"Task                 : {self.task}"
         yield f"Folder               : {self.path}"
         n_ended = len(self.summary)
-        n_others = len({run.seed for run in self.runs} - set(numbers(self.summary, "seed")))
+        ended = set(zip(self._setting_of(self.summary), numbers(self.summary, "seed"), strict=True))
+        begun = {(self.settings[i].label, float(run.seed)) for i, run in self.runs}
+        n_others = len(begun - ended)
         others = f", {n_others} without a result" if n_others else ""
         yield f"Runs                 : {n_ended}{others}"
         if not n_ended:
@@ -110,6 +137,15 @@ class LogEval:
         if "success" in self.summary:
             n_solved = int(truths(self.summary, "success").sum())
             yield f"Success rate         : {n_solved / n_ended:.3f} ({n_solved} of {n_ended})"
+
+    def _line(self, i: int, row: dict[str, Any]) -> str:
+        size = f"C={row['complexity']} " if "complexity" in row else ""
+        setting = f"[{row['setting']}] " if len(self.settings) > 1 else ""
+        return f"{i:3d}: S={row['seed']} R={row['r']:.6f} {size}{setting}<-- {row['expression']}"
+
+    @staticmethod
+    def _setting_of(table: pd.DataFrame) -> list[str]:
+        return table["setting"].tolist() if "setting" in table else [""] * len(table)
 
     def plot_hof(self) -> Any:
         """Return a figure of the rewards and errors in the halls of fame."""
@@ -186,9 +222,25 @@ def _first(table: pd.DataFrame, n_rows: int) -> list[dict[str, Any]]:
     return [dict(row) for _, row in table.head(n_rows).iterrows()]
 
 
-def _line(i: int, row: dict[str, Any], *, complexity: bool = False) -> str:
-    size = f"C={row.get('complexity')} " if complexity else ""
-    return f"{i:3d}: S={row['seed']} R={row.get('r'):.6f} {size}<-- {row.get('expression')}"
+def setting_lines(summary: pd.DataFrame) -> Iterator[str]:
+    """Yield a line for each setting of a batch: its runs, mean, deviation and best result."""
+    if "setting" not in summary or "r" not in summary:
+        return
+    column = "r_avg_test" if "r_avg_test" in summary else "r"
+    groups = []
+    for label, rows in summary.groupby("setting", sort=False):
+        values = numbers(rows, column)
+        values = values[np.isfinite(values)]
+        if len(values):
+            n_solved = int(truths(rows, "success").sum())
+            groups.append((values.mean(), values, n_solved, len(rows), str(label)))
+    width = max((len(group[-1]) for group in groups), default=0)
+    for mean, values, n_solved, n_runs, label in sorted(groups, key=lambda one: -one[0]):
+        spread = values.std(ddof=1) if len(values) > 1 else 0.0
+        yield (
+            f"  {label:<{width}}  runs {n_runs}  {column} mean {mean:.6g}  sd {spread:.3g}  "
+            f"best {values.max():.6g}  solved {n_solved}"
+        )
 
 
 def _sorted(table: pd.DataFrame, columns: list[str], *, best_first: bool = False) -> pd.DataFrame:

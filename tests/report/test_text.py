@@ -1,5 +1,6 @@
 """LogEval: the runs of a folder in words."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,49 @@ def test_plots_without_matplotlib(folder, monkeypatch):
     outcome = CliRunner().invoke(main, [str(folder), "--save_plots"])
     assert outcome.exit_code == 1
     assert "[plots]" in outcome.output
+
+
+def write_sweep(folder: Path) -> None:
+    """Write the files of a sweep over epsilon: two settings with two seeds each, one under way."""
+    entries = []
+    for i, (epsilon, rewards) in enumerate([(0.05, (0.2, 0.4)), (0.5, (0.9,))]):
+        name = f"{i:03d}_epsilon={epsilon}"
+        inner = folder / name
+        inner.mkdir()
+        config = {"experiment": {"exp_name": f"sweep/{name}", "task_name": "toy"}}
+        entries.append({"config": config, "varied": {"training.epsilon": epsilon}})
+        (inner / "config.json").write_text(json.dumps(config))
+        rows = [f"{seed},{r},False,100" for seed, r in enumerate(rewards)]
+        (inner / "summary.csv").write_text("\n".join(["seed,r,success,n_samples", *rows]) + "\n")
+        for seed in range(2):
+            write_run(inner, seed, [(0.9, f"e{i}s{seed}", False)], [(1, 0.2, "p")])
+    batch = {"format": "dso batch", "version": 1, "runs": 2, "entries": entries}
+    (folder / "batch.json").write_text(json.dumps(batch))
+
+
+def test_a_sweep_counts_by_setting_and_seed(tmp_path):
+    write_sweep(tmp_path)
+    lines = said(str(tmp_path), "--show_hof").splitlines()
+    assert "Runs                 : 3, 1 without a result" in lines
+    assert "== FOUND ISSUES ==" not in lines
+    start = lines.index("== SETTINGS (best mean first) ==")
+    assert lines[start + 1].split() == (
+        ["epsilon=0.5", "runs", "1", "r", "mean", "0.9", "sd", "0", "best", "0.9", "solved", "0"]
+    )
+    assert lines[start + 2].split() == (
+        [
+            "epsilon=0.05",
+            "runs",
+            "2",
+            "r",
+            "mean",
+            "0.3",
+            "sd",
+            "0.141",
+            "best",
+            "0.4",
+            "solved",
+            "0",
+        ]
+    )
+    assert "  0: S=0 R=0.900000 [epsilon=0.05] <-- e0s0" in lines
