@@ -76,8 +76,8 @@ def fit(
     rows = take_rows(table, columns, held_out)
     values = values_of(assignments, n_samples, seconds, logdir, quiet)
     name = exp_name or file_name(f"{table.path.stem}_{time.strftime('%Y-%m-%d-%H%M%S')}")
-    config = _config(preset, values)
-    model = _estimator(config, operators, maxsize, seed, quiet)
+    config = _config(preset, {"experiment.seed": seed, **values})
+    model = _estimator(config, operators, maxsize, quiet)
     logdir = config["experiment"]["logdir"]
     model.set_params(output_directory=logdir, run_id=name)
     if not quiet:
@@ -105,7 +105,7 @@ def _config(preset: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _estimator(
-    config: dict[str, Any], operators: str | None, maxsize: int | None, seed: int, quiet: bool
+    config: dict[str, Any], operators: str | None, maxsize: int | None, quiet: bool
 ) -> DeepSymbolicRegressor:
     from dso.regressor import DeepSymbolicRegressor
 
@@ -113,7 +113,6 @@ def _estimator(
         config,
         function_set=None if operators is None else _tokens(operators),
         maxsize=maxsize,
-        random_state=seed,
         n_jobs=-1,
         progress=not quiet,
     )

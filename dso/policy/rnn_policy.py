@@ -99,6 +99,14 @@ class RNNPolicy(Policy):
             for name, value in self._initial_weights(initializer, Stream(seed, "weights")).items()
         }
 
+    def __repr__(self) -> str:
+        n_weights = sum(value.numel() for value in self._parameters.values())
+        layers = " + ".join(map(str, self.units))
+        return (
+            f"<RNNPolicy {self.cell} of {layers} units, {self.library.L} tokens, "
+            f"at most {self.max_length} a program, {n_weights} weights>"
+        )
+
     def _initial_weights(self, initializer: str, stream: Stream) -> dict[str, np.ndarray]:
         random = stream.generator()
         manager, n_gates = self.state_manager, N_GATES[self.cell]

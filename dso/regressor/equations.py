@@ -269,6 +269,8 @@ class Equations:
             },
             index=[f"c{k + 1}" for k in range(len(errors.values))],
         )
+        # Where the constants stand belongs to what is printed.
+        frame.columns.name = self.template(i)
         frame.attrs.update(equation=self.template(i), note=errors.statement, level=level)
         return frame
 

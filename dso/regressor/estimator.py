@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dso.regressor.equations import Equations
     from dso.regressor.rows import CanonicalRows
     from dso.regressor.search import Search
+    from dso.training.stopping import Standing
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
 
@@ -61,13 +62,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The search ends once a loss is below this number, or once it returns true for
         ``(loss, complexity)`` of an equation.
     callback : callable, optional
-        Called after each iteration with its standing (iteration, n_samples, seconds, r_best, ...);
-        a true answer ends the search.
+        Called after each iteration with its standing: iteration, n_samples, seconds, r_best, ...,
+        and of what was found so far the selected expression, its loss, and the front. A true answer
+        ends the search.
     random_state : int, RandomState or None
     n_jobs : int, optional
         Threads; -1 is all. Default: all, but one in a worker process. Results do not depend on it.
     warm_start : bool
         Whether another `fit` to the same data goes on with what the search has learned.
+    print_precision : int
+        Significant digits of numbers where the table of equations is shown.
     progress : bool
         Show how the search comes along.
     verbosity : int
@@ -131,6 +135,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         random_state: Any = None,
         n_jobs: int | None = None,
         warm_start: bool = False,
+        print_precision: int = 5,
         progress: bool = True,
         verbosity: int = 1,
         output_directory: str | os.PathLike[str] | None = None,
@@ -152,6 +157,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.warm_start = warm_start
+        self.print_precision = print_precision
         self.progress = progress
         self.verbosity = verbosity
         self.output_directory = output_directory
@@ -213,6 +219,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             from dso.errors import unknown
 
             raise unknown("model_selection", self.model_selection, SELECTIONS)
+        if not (isinstance(self.print_precision, int) and 1 <= self.print_precision <= 17):
+            raise UserError(
+                f"print_precision: {self.print_precision!r}; expected a whole number from 1 to 17."
+            )
         for name in ("early_stop_condition", "timeout_in_seconds"):
             value = getattr(self, name)
             if value is None or (callable(value) and name == "early_stop_condition"):
@@ -314,16 +324,23 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             found = search.run(
                 n_iterations=self.niterations,
                 early_stop=self.early_stop_condition,
-                callback=self.callback,
+                callback=None if self.callback is None else self._informed(self.callback),
                 write=None if writer is None else lambda found: writer([*done, found]),
                 is_continued=is_continued,
             )
+            search.write_result(found, found.select(self.model_selection))
             self._targets.append(found)
             self._searches.append(search)
             self._stop_reasons.append(str(search.optimizer.stop_reason))
             self.n_evaluations_ += search.standing.n_samples
             self.interrupted_ |= search.optimizer.stop_reason == INTERRUPT
         self.stop_reason_ = "; ".join(dict.fromkeys(self._stop_reasons))
+
+    def _informed(self, callback: Callable[[Any], object]) -> Callable[[Standing, Search], object]:
+        """Return the callback as a search calls it: with all that was found so far."""
+        from dso.regressor.search import SoFar
+
+        return lambda standing, search: callback(SoFar(standing, search, self.model_selection))
 
     def _searches_to_continue(
         self, config: dict[str, Any], rows: list[CanonicalRows]
@@ -572,15 +589,30 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise UserError(f"level: {level!r}; expected a number between 0 and 1.")
         return self._for_each(lambda equations, i: equations.constants_frame(i, level), index)
 
-    def plot(self, X: Any = None, y: Any = None, index: int | Sequence[int] | None = None) -> Any:
-        """Return a figure: front, predictions against truth, residuals (extra ``plots``).
+    def plot(
+        self,
+        X: Any = None,
+        y: Any = None,
+        index: int | Sequence[int] | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Draw front, predictions against truth, and residuals (extra ``plots``).
+
+        In a notebook the figure is shown below the cell, with a display in a window.
 
         Parameters
         ----------
         X, y : arrays, optional
-            Default: the data of the fit, which a model that was loaded does not have; the front is
-            drawn alone then.
+            Default: the data of the fit. Where a model was loaded and its folder has none, the
+            front is drawn alone.
         index : int or sequence of int, optional
+        ax : Axes or sequence of Axes, optional
+            What to draw in: one for the front alone, or three. Default: a new figure.
+
+        Returns
+        -------
+        array of Axes
+            Of matplotlib; a list of them for several targets.
         """
         from dso.regressor.plots import plot
 
@@ -591,14 +623,32 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if X is not None:
             X = validate_data(self, X, dtype=np.float64, order="C", reset=False)
             columns = iter(np.reshape(np.asarray(y, dtype=np.float64), (len(X), -1)).T)
-        fits = iter(searches)
+        fits = enumerate(searches)
 
         def draw(equations: Equations, i: int) -> Any:
-            search = next(fits)
-            rows = None if search is None else (search.rows.X, search.rows.y)
-            return plot(equations, i, rows if X is None else (X, next(columns)))
+            k, search = next(fits)
+            rows = self._kept_rows(k) if search is None else (search.rows.X, search.rows.y)
+            return plot(equations, i, rows if X is None else (X, next(columns)), ax)
 
         return self._for_each(draw, index)
+
+    def _kept_rows(self, k: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the data of target `k` that the folder of the fit holds, None without."""
+        from dso.runs.folder import DATA_FILE
+        from dso.task.regression.data_archive import read_archive
+
+        if self.output_directory_ is None:
+            return None
+        path = self._folder_of(k) / DATA_FILE
+        if not path.exists():
+            return None
+        data = read_archive(path)
+        return data.X_train, data.y_train
+
+    def _folder_of(self, k: int) -> Path:
+        """Return the folder of the search of target `k`: a fit with several has one for each."""
+        folder = Path(str(self.output_directory_), str(self.run_id_))
+        return folder if self.nout_ == 1 else folder / f"output{k + 1}"
 
     # ------------------------------------------------------------------------ shown, and stored
 
@@ -607,7 +657,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return super().__repr__(N_CHAR_MAX)
         from dso.regressor.display import as_text
 
-        return as_text(type(self).__name__, self._targets, self.model_selection)
+        return as_text(
+            type(self).__name__, self._targets, self.model_selection, self.print_precision
+        )
 
     def _html_repr(self) -> str:
         if not hasattr(self, "_targets"):
@@ -616,7 +668,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return estimator_html_repr(self)
         from dso.regressor.display import as_html
 
-        return as_html(self._targets, self.model_selection)
+        return as_html(self._targets, self.model_selection, self.print_precision)
 
     def __getstate__(self) -> dict[str, Any]:
         # The searches are as large as the data and their caches, and live in this process only.

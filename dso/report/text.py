@@ -12,13 +12,21 @@ import click
 import numpy as np
 
 from dso.errors import UserError
+from dso.report.pick import picked_row
+from dso.report.pictures import (
+    draw_front,
+    draw_learning,
+    draw_prediction,
+    draw_ranks,
+    new_figure,
+)
+from dso.report.run_data import load_run_data
 from dso.runs.batches import settings_of
 from dso.runs.folder import file_name
 from dso.runs.results import RunResults, numbers, truths
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
 SHOW_COUNT = 10
 ERRORS = ("nmse_test", "r_avg_test")
@@ -150,34 +158,77 @@ class LogEval:
     def plot_hof(self) -> Any:
         """Return a figure of the rewards and errors in the halls of fame."""
         names = ["r", *self._errors(self.hof)]
-        figure, (upper, lower) = _axes(2, len(names))
+        figure, (upper, lower) = new_figure(len(names), 2)
         for name, above, below in zip(names, upper, lower, strict=True):
-            values = numbers(self.hof, name)
-            above.plot(np.arange(1, len(values) + 1), values, ".-")
-            above.set(xlabel="rank", ylabel=name, title=name)
-            below.boxplot(values[np.isfinite(values)], orientation="horizontal")
-            below.set(xlabel=name, yticks=[])
+            draw_ranks(above, below, numbers(self.hof, name), name, f"Hall of fame, {self.task}")
         return figure
 
     def plot_pf(self) -> Any:
-        """Return a figure of rewards and errors against complexity."""
+        """Return a figure of rewards and errors against complexity, the picked row marked."""
         names = ["r", *self._errors(self.pf)]
-        figure, (panels,) = _axes(1, len(names))
+        figure, (panels,) = new_figure(len(names))
+        picked = picked_row(self.pf, self._best_result())
         for name, panel in zip(names, panels, strict=True):
-            panel.plot(numbers(self.pf, "complexity"), numbers(self.pf, name), "o-")
-            panel.set(xlabel="complexity", ylabel=name, title=name)
+            draw_front(panel, self.pf, name, picked, f"Pareto front, {self.task}")
         return figure
+
+    def plot_curves(self) -> Any:
+        """Return a figure of the best reward over samples, of all runs."""
+        figure, ((panel,),) = new_figure(1)
+        logs = [self._results[i].log(run) for i, run in self.runs]
+        draw_learning(panel, logs, f"Learning curve, {self.task}")
+        return figure
+
+    def plot_prediction(self) -> Any:
+        """Return a figure of predictions of the best result against data.
+
+        Raises
+        ------
+        UserError
+            If there is no result, or its data cannot be had.
+        """
+        result = self._best_result()
+        if not result.get("traversal"):
+            raise UserError(f"{self.path}: no run has a result yet.")
+        labels = [setting.label for setting in self.settings]
+        setting = self._results[labels.index(result["setting"])]
+        data = load_run_data(setting.config(), setting.path)
+        predicted = data.predict(result["traversal"])
+        if predicted is None:
+            raise UserError(f"{self.path}: the predictions cannot be computed.")
+        figure, ((panel,),) = new_figure(1)
+        draw_prediction(panel, data.y, predicted, data.is_test, f"Predictions, {self.task}")
+        return figure
+
+    def _best_result(self) -> dict[str, Any]:
+        """Return the row of the summary with the best reward, empty where there is none."""
+        rewards = numbers(self.summary, "r")
+        if not np.isfinite(rewards).any():
+            return {}
+        return dict(self.summary.iloc[int(np.nanargmax(rewards))])
 
     def _errors(self, table: pd.DataFrame) -> list[str]:
         return [name for name in ERRORS if np.isfinite(numbers(table, name)).any()]
 
     def save_plots(self) -> list[Path]:
         """Write the plots that have something to show as PNG files into the folder."""
+        plots = {
+            "hof": self.plot_hof if len(self.hof) else None,
+            "pf": self.plot_pf if len(self.pf) else None,
+            "curves": self.plot_curves if self.runs else None,
+            "prediction": self.plot_prediction if self._best_result() else None,
+        }
         saved = []
-        for kind, table, plot in (("hof", self.hof, self.plot_hof), ("pf", self.pf, self.plot_pf)):
-            if len(table):
+        for kind, plot in plots.items():
+            try:
+                figure = None if plot is None else plot()
+            except UserError:
+                if kind != "prediction":  # for control, and where data are elsewhere
+                    raise
+                figure = None
+            if figure is not None:
                 path = self.path / f"dso_{file_name(self.task)}_plot_{kind}.png"
-                plot().savefig(path, dpi=150)
+                figure.savefig(path, dpi=200)
                 saved.append(path)
         return saved
 
@@ -258,17 +309,6 @@ def _not_dominated(table: pd.DataFrame) -> pd.DataFrame:
     by_size = table.sort_values(["complexity", "r"], ascending=[True, False], kind="stable")
     best_before = by_size["r"].cummax().shift(fill_value=-np.inf)
     return by_size[by_size["r"] > best_before].reset_index(drop=True)
-
-
-def _axes(n_rows: int, n_columns: int) -> tuple[Any, list[list[Axes]]]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError(
-            "plots need matplotlib: pip install 'deep-symbolic-optimization[plots]'."
-        ) from None
-    figure = Figure(figsize=(5 * n_columns, 3 * n_rows), layout="constrained")
-    return figure, figure.subplots(n_rows, n_columns, squeeze=False).tolist()
 
 
 @click.command()
