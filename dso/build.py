@@ -577,8 +577,12 @@ def make_journal(
         return make_display(sys.stdout, stopping.n_samples, stopping.max_seconds, verbose=verbose)
 
     policy, evaluator = trainer.learner.policy, trainer.evaluator
-    recorders = make_recorders(config, folder, policy, policy.prior, evaluator)
-    progress = Progress(display, lambda: reports.expression(keeper.best))
+
+    def expression() -> str:
+        return reports.expression(keeper.best)
+
+    recorders = make_recorders(config, folder, policy, policy.prior, evaluator, expression)
+    progress = Progress(display, expression)
     if folder is None:
         return Journal([*recorders, progress])
     log = RunLog(folder, save_freq)
@@ -602,12 +606,20 @@ def given_data(config: Config, task: Task, data: Dataset | None) -> Dataset | No
     return None if is_named else getattr(task, "dataset", None)
 
 
+def flat_settings(config: Config) -> dict[str, Any]:
+    """Return what runs are compared by: dotted keys of the sections that decide results."""
+    plain = config.to_dict()
+    sections = ("training", "policy", "policy_optimizer", "gp_meld", "semantic")
+    return {f"{name}.{key}": value for name in sections for key, value in plain[name].items()}
+
+
 def make_recorders(
     config: Config,
     folder: RunFolder | None,
     policy: Policy,
     prior: JointPrior,
     evaluator: Evaluator,
+    expression: Callable[[], str],
 ) -> list[Recorder]:
     """Build what watches the run; an empty list where nothing was asked for."""
     wanted, library = config.logging, prior.library
@@ -632,5 +644,14 @@ def make_recorders(
         recorders.append(CacheDump(folder, evaluator))
     if wanted.save_summary:
         detailed = config.policy_optimizer.summary
-        recorders.append(TensorBoard(folder, policy, with_parameters=detailed, save_freq=freq))
+        recorders.append(
+            TensorBoard(
+                folder,
+                policy,
+                with_parameters=detailed,
+                save_freq=freq,
+                expression=expression,
+                settings=flat_settings(config),
+            )
+        )
     return recorders

@@ -12,9 +12,10 @@ import numpy as np
 
 from dso.config import load_config, validate
 from dso.errors import UserError
+from dso.export import c_source, numpy_source
 from dso.library.functions import NAMES, OPERATORS
 from dso.plugins import is_reference
-from dso.program import from_str_tokens
+from dso.program import Program, from_str_tokens
 from dso.runs.folder import DATA_FILE
 from dso.task import make_task
 from dso.task.regression import RegressionTask
@@ -57,11 +58,24 @@ class RunData:
     def predict(self, traversal: str) -> np.ndarray | None:
         """Return the predictions (n,) of a program, None where it cannot be computed."""
         try:
-            program = from_str_tokens(traversal, self.library)
-            program.protected = self.protected
-            return program.execute(self.X)
+            return _program(traversal, self.library, self.protected).execute(self.X)
         except (UserError, ValueError, RuntimeError):
             return None
+
+    def sources(self, traversal: str) -> dict[str, str]:
+        """Return a program as source code by language, empty where it has none."""
+        names = list(self.library.input_names or [])
+        try:
+            tokens = _program(traversal, self.library, self.protected).traversal
+            return {"python": numpy_source(tokens, names), "c": c_source(tokens, names)}
+        except (UserError, ValueError, LookupError, TypeError):
+            return {}
+
+
+def _program(traversal: str, library: Library, protected: bool) -> Program:
+    program = from_str_tokens(traversal, library)
+    program.protected = protected
+    return program
 
 
 def load_run_data(config: dict[str, Any], folder: Path | None = None) -> RunData:

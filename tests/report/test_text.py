@@ -1,6 +1,5 @@
 """LogEval: the runs of a folder in words."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -8,16 +7,7 @@ from click.testing import CliRunner
 
 from dso.errors import UserError
 from dso.logeval import LogEval, main
-
-
-def write_run(folder: Path, seed: int, hof: list[tuple], pf: list[tuple]) -> None:
-    columns = "r,count_on_policy,count_off_policy,expression,traversal,nmse_test,success"
-    rows = [f'{r},1,0,{text},"{text},x1",0.5,{success}' for r, text, success in hof]
-    (folder / f"dso_toy_{seed}_hof.csv").write_text("\n".join([columns, *rows]) + "\n")
-    rows = [f'{size},{r},1,0,{text},"{text},x1",0.5,False' for size, r, text in pf]
-    (folder / f"dso_toy_{seed}_pf.csv").write_text(
-        "\n".join([f"complexity,{columns}", *rows]) + "\n"
-    )
+from tests.support.sweeps import write_run, write_sweep
 
 
 @pytest.fixture
@@ -105,26 +95,8 @@ def test_plots_without_matplotlib(folder, monkeypatch):
     assert "[plots]" in outcome.output
 
 
-def write_sweep(folder: Path) -> None:
-    """Write the files of a sweep over epsilon: two settings with two seeds each, one under way."""
-    entries = []
-    for i, (epsilon, rewards) in enumerate([(0.05, (0.2, 0.4)), (0.5, (0.9,))]):
-        name = f"{i:03d}_epsilon={epsilon}"
-        inner = folder / name
-        inner.mkdir()
-        config = {"experiment": {"exp_name": f"sweep/{name}", "task_name": "toy"}}
-        entries.append({"config": config, "varied": {"training.epsilon": epsilon}})
-        (inner / "config.json").write_text(json.dumps(config))
-        rows = [f"{seed},{r},False,100" for seed, r in enumerate(rewards)]
-        (inner / "summary.csv").write_text("\n".join(["seed,r,success,n_samples", *rows]) + "\n")
-        for seed in range(2):
-            write_run(inner, seed, [(0.9, f"e{i}s{seed}", False)], [(1, 0.2, "p")])
-    batch = {"format": "dso batch", "version": 1, "runs": 2, "entries": entries}
-    (folder / "batch.json").write_text(json.dumps(batch))
-
-
 def test_a_sweep_counts_by_setting_and_seed(tmp_path):
-    write_sweep(tmp_path)
+    write_sweep(tmp_path, [("0.05", (0.2, 0.4)), ("0.5", (0.9,))])
     lines = said(str(tmp_path), "--show_hof").splitlines()
     assert "Runs                 : 3, 1 without a result" in lines
     assert "== FOUND ISSUES ==" not in lines
