@@ -13,7 +13,7 @@ from dso.gp.population import Population
 from dso.native import _core
 from dso.program import FitData, ProgramBatch
 from dso.semantic.key_rows import choose_key_rows
-from dso.semantic.ranking import key_bits, sample_rows, significant_digits
+from dso.semantic.target import key_bits, sample_rows, significant_digits
 from dso.semantic.value_library import ValueLibrary
 from dso.streams import Stream
 

@@ -24,9 +24,9 @@ NEGATED_COST = 2
 """Of a function of -s."""
 NUMBERS = ((1.0, 1), (2.0, 1), (0.5, 2), (3.0, 2), (4.0, 2), (1 / 3, 3), (5.0, 3), (6.0, 3))
 """Numbers that are built from tokens, each with its cost."""
-MOST_WHOLE = 16
+MAX_WHOLE = 16
 """Greatest whole number that is built."""
-MOST_INPUTS = 8
+MAX_NUMBER_INPUTS = 8
 """Inputs that numbers are built from."""
 
 
@@ -220,9 +220,9 @@ def _spellings(library: Library, value: float) -> Iterator[list[int]]:
     div = has.get("div", has.get("protected_div"))
     inv = has.get("inv", has.get("protected_inv"))
     n = round(value) if value >= 1 else round(1 / value)
-    if n > MOST_WHOLE:
+    if n > MAX_WHOLE:
         return
-    for x in map(int, library.input_tokens[:MOST_INPUTS]):
+    for x in map(int, library.input_tokens[:MAX_NUMBER_INPUTS]):
         many = _sum(has, [x], n)
         if div is not None and many:
             yield [div, *many, x] if value >= 1 else [div, x, *many]

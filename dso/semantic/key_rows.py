@@ -7,7 +7,7 @@ import numpy as np
 from dso.native import _core
 
 N_KEY_ROWS: int = _core.KEY_ROWS
-MOST_CANDIDATES = 500
+MAX_KEY_CANDIDATES = 500
 SPECIAL = (0.0, 1.0, -1.0)
 """Numbers at which different expressions often agree, and inverses are undefined."""
 NEAR = 0.02
@@ -31,8 +31,8 @@ def choose_key_rows(X: np.ndarray, y: np.ndarray, generator: np.random.Generator
     """
     n_rows = len(y)
     candidates = np.arange(n_rows)
-    if n_rows > MOST_CANDIDATES:
-        candidates = np.sort(generator.choice(n_rows, MOST_CANDIDATES, replace=False))
+    if n_rows > MAX_KEY_CANDIDATES:
+        candidates = np.sort(generator.choice(n_rows, MAX_KEY_CANDIDATES, replace=False))
     points = np.vstack([X, y])[:, candidates]  # (D + 1, n)
     scales = np.maximum(np.median(np.abs(points), axis=1), 1e-300)[:, None]
     badness = np.zeros(len(candidates))

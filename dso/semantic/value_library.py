@@ -12,10 +12,10 @@ from dso.prior import JointPrior
 from dso.program import ProgramBatch
 from dso.semantic.forms import make_forms
 
-MOST_COST = 40
+MAX_COST = 40
 SHARED_PART = 0.7
 """Of the entries, for expressions in any inputs; the others are for a few inputs each."""
-MOST_SUBSETS = 16
+MAX_SUBSETS = 16
 
 
 class ValueLibrary:
@@ -72,7 +72,7 @@ class ValueLibrary:
             max_entries,
             max_vectors,
             max_seconds,
-            MOST_COST,
+            MAX_COST,
             SHARED_PART,
             input_subsets(len(library.input_tokens)),
         )
@@ -167,10 +167,10 @@ class ValueLibrary:
 
 def input_subsets(n_inputs: int) -> list[int]:
     """Return the sets of inputs, as bits, that are given entries of their own."""
-    if n_inputs < 2 or n_inputs > MOST_SUBSETS:
+    if n_inputs < 2 or n_inputs > MAX_SUBSETS:
         return []
     subsets = [1 << i for i in range(n_inputs)]
     pairs = [1 << i | 1 << j for i, j in combinations(range(n_inputs), 2)]
-    if n_inputs > 2 and len(subsets) + len(pairs) <= MOST_SUBSETS:
+    if n_inputs > 2 and len(subsets) + len(pairs) <= MAX_SUBSETS:
         subsets += pairs
     return subsets
