@@ -16,11 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dso.library import OPERATORS
 from dso.native import _core
 from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
-from dso.semantic.forms import Forms
+from dso.semantic.forms import Forms, solved
 from dso.semantic.target import Target
 from dso.semantic.value_library import ValueLibrary
 
@@ -128,16 +127,10 @@ def contexts_on_rows(
             partner = entry_values[other] if other >= 0 else None
             n_partners[i] = n_partners[parent] + (other >= 0)
             for table in (wanted, moved):
-                table[i] = _solve(solution, table[parent], partner)
+                table[i] = solved(solution, table[parent], partner)
         slopes = (moved - wanted) / step
         weights = 1 / slopes**2
     fits = np.isfinite(wanted).all(axis=1) & np.isfinite(weights).all(axis=1)
     fits &= (weights > 0).all(axis=1)
     kept = np.flatnonzero(fits)
     return Contexts(kept, wanted[kept], weights[kept], n_partners[kept])
-
-
-def _solve(solution: tuple[str, ...], y: np.ndarray, partner: np.ndarray | None) -> np.ndarray:
-    """Return the argument that an operator's row of the table is solved for."""
-    name, *operands = solution
-    return OPERATORS[name].numpy(*(y if operand == "y" else partner for operand in operands))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dso.library import OPERATORS, HardCodedConstant, Library
+from dso.library.functions import solve
 from dso.library.library import OPCODES
 from dso.library.operator import Inverse, Operator
 from dso.native import _core
@@ -66,7 +67,7 @@ def make_forms(library: Library, X: np.ndarray, rows: np.ndarray, protected: boo
     numbers: dict[str, int] = {}
     for name, pattern in {**_patterns(library), **_macros(library)}.items():
         numbers[name] = len(forms)
-        inverses.append(OPERATORS[name].inverse)
+        inverses.append(_short_inverses(OPERATORS[name]))
         forms.append(_function(name, pattern))
     for name in (row.name for row in OPERATORS.values() if _differs_at_negative(row)):
         if name in numbers and "expneg" not in numbers:
@@ -144,7 +145,7 @@ def _function(name: str, pattern: list[int], negates: bool = False) -> _core.For
     row = OPERATORS[name]
     inverses = [(_core.OP_PYTHON, True)] * row.arity
     if row.inverse and not negates:
-        inverses = [_inverse(solution) for solution in row.inverse]
+        inverses = [_inverse(solution) for solution in _short_inverses(row)]
     return _core.Form(
         OPCODES[name],
         row.arity,
@@ -157,11 +158,27 @@ def _function(name: str, pattern: list[int], negates: bool = False) -> _core.For
     )
 
 
+def _short_inverses(row: Operator) -> tuple[Inverse | None, ...]:
+    """Return how to solve for each argument, None where it takes more than one operator.
+
+    A context is one operator deeper than its parent, in native code and in `contexts`.
+    """
+    return tuple(
+        solution if solution and all(isinstance(part, str) for part in solution) else None
+        for solution in row.inverse
+    )
+
+
 def _inverse(solution: Inverse | None) -> tuple[int, bool]:
     """Translate a row's way to solve for an argument: opcode, and whether y comes first."""
-    if solution is None or callable(solution[0]):
+    if solution is None:
         return _core.OP_PYTHON, True
     return OPCODES[solution[0]], solution[1] == "y"
+
+
+def solved(inverse: Inverse, y: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+    """Return an argument of an operator, given its value and the other argument, if it has one."""
+    return solve(inverse, {"y": y} if other is None else {"y": y, "a": other, "b": other})
 
 
 def _leaves(

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dso.library import OPERATORS, Library
-from dso.library.functions import Inverse, solve
+from dso.library.operator import Inverse
 from dso.prior.poly import NOT_ABOVE_POLY
 from dso.program import ProgramBatch
-from dso.semantic.forms import operator_tokens
+from dso.semantic.forms import operator_tokens, solved
 from dso.semantic.writing import Tokens
 
 MAX_PARTNER_COST = 3
@@ -64,7 +64,7 @@ class Step:
 
     def wanted(self, y: np.ndarray) -> np.ndarray:
         """Return the values wanted in the hole, given those of the whole, (..., R)."""
-        return solve(self.inverse, {"y": y} | either(self.other))
+        return solved(self.inverse, y, self.other)
 
     def inside(self, frame: Frame) -> Frame:
         """Put the step into the hole of a frame."""
@@ -104,8 +104,3 @@ def binary_steps(library: Library, partners: ProgramBatch, columns: np.ndarray) 
                 tokens = partners.row(i).tolist()
                 before, after = ([token], tokens) if slot == 0 else ([token, *tokens], [])
                 yield Step(before, after, inverse, other, 1 + min(len(tokens), MAX_PARTNER_COST))
-
-
-def either(other: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Name the other argument as inverses do, whichever it is."""
-    return {} if other is None else {"a": other, "b": other}

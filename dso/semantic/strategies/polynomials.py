@@ -23,13 +23,12 @@ import numpy as np
 
 from dso.fitting.polynomial_basis import PolynomialBasis
 from dso.library import OPERATORS, Library
-from dso.library.functions import solve
 from dso.native import _core
 from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
 from dso.semantic.budget import Budget
-from dso.semantic.forms import operator_tokens
-from dso.semantic.frames import Frame, Step, binary_steps, either, unary_steps
+from dso.semantic.forms import operator_tokens, solved
+from dso.semantic.frames import Frame, Step, binary_steps, unary_steps
 from dso.semantic.problem import Problem
 from dso.semantic.ranking import ranked
 from dso.semantic.strategies.strategy import Strategy, Turn
@@ -152,7 +151,7 @@ class _Frames:
     def _wanted(self, y: np.ndarray) -> np.ndarray:
         """Return what each binary step wants in its hole, (S, R)."""
         kinds = [self.binary[i].inverse for i in range(0, len(self.binary), len(self.columns))]
-        parts = [solve(inverse, {"y": y} | either(self.columns)) for inverse in kinds]
+        parts = [solved(inverse, y, self.columns) for inverse in kinds]
         return np.concatenate(parts) if parts else np.empty((0, len(y)))
 
 
