@@ -52,11 +52,11 @@ class AffineSearch(Strategy):
     ) -> ProgramBatch:
         entries, wanted = values.values, joins.context_values
         budget.count(vectors=len(wanted))
-        starts = written(self.problem, values, joins, list(_matches(entries, wanted)))
+        starts = written(self.problem, values, joins, list(matches(entries, wanted)))
         return fitted(self.problem, starts, budget)
 
 
-def _matches(entries: np.ndarray, wanted: np.ndarray) -> Iterator[Candidate]:
+def matches(entries: np.ndarray, wanted: np.ndarray) -> Iterator[Candidate]:
     """Yield which entries (n, 4) and wanted values (C, 4) agree up to scale and offset."""
     keys, queries = affine_keys(entries), affine_keys(wanted)
     order = np.argsort(keys[:, 0], kind="stable")
