@@ -18,7 +18,7 @@ MAX_CHANGE = 5e-11
 """Change of the predictions, in standard deviations of y, that rounding may make."""
 MAX_RELATIVE_CHANGE = 1e-8
 """Relative change of constants that are rounded together, which has to make the fit better."""
-MAX_DIGITS = 10
+MAX_ROUNDED_DIGITS = 10
 """More are not fewer than those of a fit."""
 MAX_ROUNDING_ROWS = 2000
 """Of the data, evenly spaced, on which predictions are compared."""
@@ -31,7 +31,7 @@ def rounded_constants(programs: ProgramBatch, data: FitData) -> ProgramBatch:
 
     Where the rounded constant fits better it is taken in any case: a fit ends before the last
     digits. First all are rounded together, since the error of one may make up for that of another,
-    then one after the other. One that needs more than `MAX_DIGITS` digits is left as it is.
+    then one after the other. One that needs more than `MAX_ROUNDED_DIGITS` digits is left as it is.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def _near(value: float) -> float:
 
 def _candidates(value: float) -> list[float]:
     """Return roundings of a number, those with the fewest digits first."""
-    digits = [float(f"{value:.{n}g}") for n in range(1, MAX_DIGITS + 1)]
+    digits = [float(f"{value:.{n}g}") for n in range(1, MAX_ROUNDED_DIGITS + 1)]
     return [0.0, *dict.fromkeys(digits)]
 
 

@@ -2,8 +2,8 @@
 
     loss = -weight mean(log p)
 
-over draws from the queue: maximum likelihood. The size of rewards plays no part, only which programs
-are the best, and a good one is learned from again and again instead of once.
+over draws from the queue: maximum likelihood. The size of rewards plays no part, only which
+programs are the best, and a good one is learned from again and again instead of once.
 """
 
 from __future__ import annotations

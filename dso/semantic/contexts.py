@@ -25,8 +25,8 @@ from dso.semantic.value_library import ValueLibrary
 
 MAX_COMPARED_ROWS = 200
 """Rows that entries are compared on with what contexts want: enough to put them in order."""
-RELATIVE_STEP = 1e-6
-"""Of the scale of y, by which it is moved: half of the digits are left for the difference."""
+STEP_OF_Y = 1e-6
+"""In units of its scale, to measure dh/dy: half of the digits are left for the difference."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def contexts_on_rows(
     y : (N,) float64
     """
     parents, others, numbers, slots = (column[:n_contexts] for column in joins.context_table)
-    step = RELATIVE_STEP * max(float(np.std(y)), 1e-12 * float(np.abs(y).max()))
+    step = STEP_OF_Y * max(float(np.std(y)), 1e-12 * float(np.abs(y).max()))
     wanted = np.full((len(parents), len(y)), np.nan)
     moved = wanted.copy()
     n_partners = np.zeros(len(parents), dtype=np.int64)

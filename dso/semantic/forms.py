@@ -1,7 +1,8 @@
 """Forms: how the tokens of a library make expressions, macros and numbers that they can build.
 
-A form has a pattern of prefix tokens with holes for its arguments. What a library lacks is spelled
-out: without ``n2`` a square is ``mul L L``, without ``2`` the number is ``div add x1 x1 x1``.
+A form has a cost and a pattern of prefix tokens with holes for its arguments. What a library lacks
+is spelled out: without ``n2`` a square is ``mul L L``, without ``2`` the number is ``div add x1 x1
+x1``. Such macros cost as little as the operator would.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
 
 L, R = _core.LEFT, _core.RIGHT
+"""Holes of a pattern for the first and second argument."""
 
 NEGATED_COST = 2
 """Of a function of -s."""

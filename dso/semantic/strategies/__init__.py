@@ -21,5 +21,6 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     AffineSearch,
     NearestSearch,
 )
+"""What is cheap and exact comes first; what is given constants, or only comes near, last."""
 
 __all__ = ["STRATEGIES", "Strategy", "Turn"]

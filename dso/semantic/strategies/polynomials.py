@@ -36,6 +36,7 @@ from dso.semantic.value_library import ValueLibrary
 from dso.streams import Stream
 
 MAX_FRAMES = 2_000_000
+"""That are asked: some seconds."""
 MAX_DEPTH = 2
 """Partners in a frame."""
 MAX_FRAME_PARTNERS = 100

@@ -27,8 +27,8 @@ from dso.semantic.strategies.strategy import Strategy, Turn
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens, Writer
 
-MAX_INPUTS = 4
-MAX_DEGREE = 8
+MAX_INPUTS, MAX_DEGREE = 4, 8
+"""More make more unknowns than there may be, but for the lowest degrees."""
 MAX_UNKNOWNS = 60
 """Coefficients of both polynomials."""
 MAX_RATIONAL_ROWS = 400
@@ -48,6 +48,7 @@ MULTIPLES = (1, 2, 3, 4, 5, 6, 8, 10, 12)
 MAX_FRACTION = 1e-5
 """Distance from a whole number that is rounding, relative to numbers above 1."""
 MAX_COEFFICIENT = 10**6
+"""More is not meant: some denominator makes any numbers whole."""
 
 
 @dataclass(frozen=True)
