@@ -52,7 +52,7 @@ from dso.runs.tables import Reports, ResultFiles
 from dso.semantic import Seeder, SemanticLimits
 from dso.task import Task
 from dso.task import make_task as make_task_of
-from dso.training.sources import GPMeld, PolicySource, Source, ValueSearch
+from dso.training.sources import Given, GPMeld, PolicySource, Source, ValueSearch
 from dso.training.statistics import TrainStats
 from dso.training.stopping import DeadEndWatch, Standing, Stopping
 from dso.training.trainer import Trainer
@@ -395,7 +395,7 @@ def make_sources(
     seed: int,
 ) -> list[Source]:
     """Build all that proposes programs, in the order in which it is asked."""
-    policy, sources = learner.policy, list[Source]()
+    policy, sources = learner.policy, list[Source]([Given(evaluator)])
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(ValueSearch(seeder, keeper))
     sources.append(

@@ -87,6 +87,7 @@ class DeepSymbolicOptimizer:
     config_policy = _section("policy")
     config_policy_optimizer = _section("policy_optimizer")
     config_gp_meld = _section("gp_meld")
+    config_islands = _section("islands")
     config_checkpoint = _section("checkpoint")
 
     seed = _part("seed")

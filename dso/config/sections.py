@@ -419,6 +419,28 @@ class Semantic(Section):
     )
 
 
+class Islands(Section):
+    """One search as several that exchange their best programs, in processes of their own."""
+
+    n: Annotated[int, Field(ge=1, le=10_000), WHOLE] = key(
+        1,
+        "Searches; they share training.n_samples. The result depends on this number, not on the "
+        "processes that do them. gp_meld.n_islands are parts of the population within each.",
+    )
+    interval: Count = key(10, "Iterations of each search between two exchanges.")
+    n_migrants: CountOrZero = key(
+        5, "Best programs of a search that others get, besides its Pareto front; 0 = none at all."
+    )
+    topology: Literal["ring", "all"] = key(
+        "ring", "'ring': each search gets those of the one before it; 'all': of all others."
+    )
+    portfolio: list[dict[str, Any]] = key(
+        [],
+        "In what the searches differ: dicts from 'section.key' to a value, dealt out in turn. What "
+        "function sets leave out must be in task.function_set.",
+    )
+
+
 class Postprocess(Section):
     """The report at the end of the command line's runs."""
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.evaluation.archive import ProgramArchive
-from dso.fitting.constants import ConstantFitter, constant_counts, widened, with_ones
+from dso.fitting.constants import ConstantFitter
+from dso.fitting.slots import constant_counts, widened, with_ones
 from dso.library import Library
 from dso.native import _core
 from dso.program import Program, ProgramBatch

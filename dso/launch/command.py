@@ -78,6 +78,12 @@ def messages_as_lines(quiet: bool = False) -> Iterator[None]:
     "--sweep", default=None, metavar="FILE", help="Run every combination of keys that FILE names."
 )
 @click.option(
+    "--n-islands",
+    default=None,
+    type=click.IntRange(min=1),
+    help="Overrides islands.n: searches that exchange their best, in --n_cores_task processes.",
+)
+@click.option(
     "--resume", default=None, metavar="RUN_DIR", help="Do what is not done yet in a run folder."
 )
 @click.option(
@@ -96,6 +102,7 @@ def main(
     benchmark: tuple[str, ...],
     exp_name: str | None,
     sweep: str | None,
+    n_islands: int | None,
     resume: str | None,
     backend: str,
     scheduler: str | None,
@@ -114,6 +121,8 @@ def main(
     with messages_as_lines(quiet):
         try:
             changes = values_of(assignments, n_samples, seconds, logdir, quiet)
+            if n_islands is not None:
+                changes["islands.n"] = n_islands
             if (backend == "dask") != (scheduler is not None):
                 raise UserError("--backend dask and --scheduler ADDRESS belong together.")
             if resume is not None:
@@ -126,7 +135,7 @@ def main(
             if dry_run:
                 describe(jobs)
                 return
-            n_processes = _n_processes(n_cores_task, len(jobs)) if backend == "loky" else 1
+            n_processes = _n_processes(n_cores_task, jobs) if backend == "loky" else 1
             reasons = run_all(jobs, n_processes, scheduler, root, quiet=quiet)
         except (UserError, OSError) as error:
             click.echo(f"Error: {error}", err=True)
@@ -140,7 +149,11 @@ def main(
         sys.exit(1)
 
 
-def _n_processes(n_cores_task: int, runs: int) -> int:
+def _n_processes(n_cores_task: int, jobs: list[Job]) -> int:
+    """Return the processes to use: as many as there are runs, or islands of a single one."""
+    runs, things = len(jobs), "run(s)"
+    if runs == 1 and (n_islands := jobs[0].config["islands"]["n"]) > 1:
+        runs, things = n_islands, "islands"
     if n_cores_task == -1:
         from joblib import cpu_count  # those that this process may use
 
@@ -148,7 +161,7 @@ def _n_processes(n_cores_task: int, runs: int) -> int:
     n_processes = max(n_cores_task, 1)
     if n_processes > runs:
         logger.info(
-            "--n_cores_task %d is more than the %d run(s): %d used.", n_processes, runs, runs
+            "--n_cores_task %d is more than the %d %s: %d used.", n_processes, runs, things, runs
         )
     return max(1, min(n_processes, runs))
 

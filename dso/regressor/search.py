@@ -12,7 +12,7 @@ import numpy as np
 
 from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
-from dso.fitting.constants import EXACT
+from dso.fitting.constants import MAX_EXACT
 from dso.fitting.rounding import rounded_constants
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library, create_tokens
@@ -203,7 +203,7 @@ class Search:
         """Return what has been found so far, constants rounded where that changes nothing."""
         optimizer = self.optimizer
         task = self.task
-        exact = EXACT * task.metric.variance if task.is_least_squares else 0.0
+        exact = MAX_EXACT * task.metric.variance if task.is_least_squares else 0.0
         return Equations(
             optimizer.library,
             self.names,
