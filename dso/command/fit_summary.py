@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from dso.program.symbolic import short_text
 
@@ -47,8 +49,26 @@ def summary_lines(model: DeepSymbolicRegressor, rows: Rows, *, short: bool) -> I
     yield f"R2 {r2:.4f} on {len(y)} {'held-out' if is_held_out else 'fitted'} rows; {_stop(model)}."
     yield from _constants(model)
     folder = Path(str(model.output_directory_), str(model.run_id_))
+    if (picture := _picture(model, X, y, folder)) is not None:
+        yield f"Picture in {picture}"
     yield f"Files in {folder}; dso report {folder} makes a page of them."
     yield f'In Python: import dso; model = dso.load("{folder}")'
+
+
+def _picture(
+    model: DeepSymbolicRegressor, X: np.ndarray, y: np.ndarray, folder: Path
+) -> Path | None:
+    """Draw front, predictions and residuals into the folder, where matplotlib is installed."""
+    if find_spec("matplotlib") is None:
+        return None
+    from matplotlib.figure import Figure
+
+    names = getattr(model, "feature_names_in_", None)
+    panels = Figure(figsize=(13.5, 4), layout="constrained").subplots(1, 3)
+    model.plot(X if names is None else pd.DataFrame(X, columns=names), y, ax=panels)
+    path = folder / "formula.png"
+    panels[0].figure.savefig(path, dpi=150)
+    return path
 
 
 def _stop(model: DeepSymbolicRegressor) -> str:

@@ -10,11 +10,8 @@ from typing import Any
 
 from dso.config import validate
 from dso.errors import UserError
-from dso.runs.folder import RUN_FILES
+from dso.runs.folder import RUN_FILES, config_difference
 from dso.runs.results import RunResults
-
-OF_THE_COMMAND = ("experiment", "postprocess", "checkpoint")
-"""Sections in which runs of one folder may differ: they change no result."""
 
 
 def claim(config: dict[str, Any], seeds: Iterable[int], *, overwrite: bool) -> None:
@@ -46,8 +43,10 @@ def claim(config: dict[str, Any], seeds: Iterable[int], *, overwrite: bool) -> N
     if done:
         listed = ", ".join(map(str, sorted(done)[:5]))
         raise occupied(folder, f"has results of seed {listed} already")
-    if (folder / "config.json").exists() and (other := _difference(known.config(), config)):
-        raise occupied(folder, f"holds runs of another config ({other})")
+    if (folder / "config.json").exists():
+        here = json.loads(json.dumps(validate(config).to_dict(), default=str))
+        if other := config_difference(known.config(), here):
+            raise occupied(folder, f"holds runs of another config ({other})")
 
 
 def occupied(folder: Path, why: str, *, can_go_on: bool = True) -> UserError:
@@ -56,21 +55,6 @@ def occupied(folder: Path, why: str, *, can_go_on: bool = True) -> UserError:
     return UserError(
         f"{folder} {why}; give another --exp-name, or --overwrite to replace it{go_on}."
     )
-
-
-def _difference(there: dict[str, Any], config: dict[str, Any]) -> str:
-    """Return the first key in which a written config differs from ours, with both values."""
-    here = json.loads(json.dumps(validate(config).to_dict(), default=str))
-    for section, values in here.items():
-        if section in OF_THE_COMMAND:
-            continue
-        other = there.get(section)
-        if not isinstance(other, dict):
-            return f"no section {section} there"
-        for key in (*values, *other):
-            if values.get(key) != other.get(key):
-                return f"{section}.{key}: {other.get(key)!r} there, {values.get(key)!r} here"
-    return ""
 
 
 def clear(folder: Path) -> None:

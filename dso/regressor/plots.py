@@ -92,7 +92,7 @@ def _draw_front(axes: Any, equations: Equations, chosen: int) -> None:
     axes.plot(complexities[chosen], losses[chosen], "s", markersize=10, label="selected")
     if (losses > 0).all():
         axes.set_yscale("log")
-    axes.set(xlabel="complexity", ylabel="loss", title="Pareto front")
+    axes.set(xlabel="Complexity", ylabel="Loss", title="Pareto front")
     axes.legend()
 
 
@@ -100,10 +100,10 @@ def _draw_predictions(axes: Any, y: np.ndarray, predictions: np.ndarray) -> None
     axes.plot(y, predictions, ".")
     ends = [y.min(), y.max()]
     axes.plot(ends, ends, "-", linewidth=1, color="gray")
-    axes.set(xlabel="y", ylabel="prediction", title="Predictions")
+    axes.set(xlabel="Data", ylabel="Prediction", title="Predictions")
 
 
 def _draw_residuals(axes: Any, y: np.ndarray, predictions: np.ndarray) -> None:
     axes.plot(predictions, y - predictions, ".")
     axes.axhline(0, linewidth=1, color="gray")
-    axes.set(xlabel="prediction", ylabel="y - prediction", title="Residuals")
+    axes.set(xlabel="Prediction", ylabel="Data - prediction", title="Residuals")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import json
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from dso.runs.disk import GrowingFile, Guard, write_text
+
+logger = logging.getLogger("dso")
 
 Row = Mapping[str, object]
 
@@ -30,14 +34,39 @@ RUN_FILES = (
     "checkpoint",
     "estimator.json",
     DATA_FILE,
+    "formula.png",
 )
 """What a run folder holds beside the files of each run, whose names begin with ``dso_``."""
+_WITHOUT_EFFECT = (
+    *("experiment", "postprocess", "checkpoint"),
+    *("training.verbose", "training.debug", "training.n_cores_batch"),
+    *("gp_meld.verbose", "gp_meld.parallel_eval"),
+)
+"""Sections and keys that change no result."""
 _NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\s]+')
 
 
 def file_name(text: str) -> str:
     """Return a text as part of a file name that every system can hold."""
     return _NOT_IN_NAMES.sub("_", text)
+
+
+def config_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """Return the first key in which the config of a folder differs from another, with both values.
+
+    Keys that change no result may differ; the answer is empty then.
+    """
+    for section, values in here.items():
+        other = there.get(section)
+        if section in _WITHOUT_EFFECT or not isinstance(values, dict):
+            continue
+        if not isinstance(other, dict):
+            return f"no section {section} there"
+        for key in (*values, *other):
+            is_other = values.get(key) != other.get(key)
+            if is_other and f"{section}.{key}" not in _WITHOUT_EFFECT:
+                return f"{section}.{key}: {other.get(key)!r} there, {values.get(key)!r} here"
+    return ""
 
 
 def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> None:
@@ -227,10 +256,12 @@ class RunFolder:
     def create(self) -> None:
         """Make the folder and write ``config.json``, and again where they were deleted.
 
-        What a run of the same name and seed left half written is removed.
+        A config of other runs gives way, with a warning. What a run of the same name and seed left
+        half written is removed.
         """
         with self.guard(self.path):
             self._create()
+            self._replace_other_config()
             leftover = re.compile(rf"\.{re.escape(self.prefix)}(_[a-z_]+)?\.csv\.\d+")
             for path in self.path.iterdir():
                 if leftover.fullmatch(path.name):
@@ -244,6 +275,17 @@ class RunFolder:
         with _locked(self.path):
             if not path.exists():
                 write_text(path, self._config)
+
+    def _replace_other_config(self) -> None:
+        path = self.path / "config.json"
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+            other = config_difference(there, json.loads(self._config))
+        except (ValueError, AttributeError):
+            other = "it cannot be read"
+        if other:
+            logger.warning("%s is of another run (%s); it is replaced.", path, other)
+            write_text(path, self._config)
 
     def write_rows(self, suffix: str, rows: Iterable[Row], columns: Sequence[str]) -> None:
         """Replace one of this run's own CSV files atomically."""

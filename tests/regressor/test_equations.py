@@ -116,3 +116,22 @@ def test_constants_say_where_they_stand() -> None:
     errors = ConstantErrors(np.array([0.25, 3.0]), np.eye(2), np.ones(2, dtype=bool), 9)
     frame = table.with_errors([errors] * 3).constants_frame(2, 0.95)
     assert str(frame).splitlines()[0].startswith("c1 + c2*x1")
+
+
+def test_constants_have_the_signs_of_the_equation() -> None:
+    table = equations([4.0, 2.0, 1.0])
+    found = replace(
+        table.front,
+        programs=replace(
+            table.front.programs, constants=np.array([[0.5, np.nan], [2, np.nan], [0.25, -3]])
+        ),
+    )
+    table = Equations(LIBRARY, table.names, table.names, False, found, found)
+    errors = ConstantErrors(np.array([0.25, -3.0]), np.diag([1.0, 4.0]), np.ones(2, bool), 9)
+    frame = table.with_errors([errors] * 3).constants_frame(2, 0.95)
+    assert frame.attrs["equation"] == "c1 - c2*x1"
+    assert frame["value"].tolist() == [0.25, 3.0]
+    assert frame["standard_error"].tolist() == [1.0, 2.0]
+    assert (frame["lower"] < frame["value"]).all()
+    assert (frame["value"] < frame["upper"]).all()
+    assert frame["upper"]["c2"] - 3 == pytest.approx(2 * (frame["upper"]["c1"] - 0.25))
