@@ -20,6 +20,7 @@ import numpy as np
 
 from dso.config import Config
 from dso.config.config import TASK_DEFAULTS
+from dso.config.results import deciding_keys
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, RowBatches
 from dso.fitting import make_fitter
@@ -140,6 +141,7 @@ def build(config: Config, seed: int, callback: Callable[[Standing], object] | No
         seed,
         list(task.library.names),
         fingerprint(task.fit_data),
+        json.loads(_as_json(deciding_keys(config.to_dict()))),
         config_text(config, task.name, seed),
         config.experiment.timestamp,
     )
@@ -537,11 +539,14 @@ def config_text(config: Config, task_name: str, seed: int) -> str:
     experiment["task_name"] = task_name
     # With its timestamp a second run would write into the folder of the first.
     experiment.pop("timestamp", None)
+    return _as_json(plain, indent=3) + "\n"
 
+
+def _as_json(values: dict[str, Any], indent: int | None = None) -> str:
     def describe(value: Any) -> str:
         return f"{type(value).__name__} {np.shape(value)}"
 
-    return json.dumps(plain, indent=3, default=describe) + "\n"
+    return json.dumps(values, indent=indent, default=describe)
 
 
 def make_journal(

@@ -16,6 +16,7 @@ from dso.config import merge
 from dso.config.files import parse_config
 from dso.errors import UserError, unknown
 from dso.runs.checkpoint import find_runs, peek
+from dso.runs.folder import Row, read_rows
 
 BATCH_FILE = "batch.json"
 BATCH_FORMAT = "dso batch"
@@ -207,12 +208,11 @@ def overview(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def summary_rows(folder: Path) -> list[dict[str, str]]:
+def summary_rows(folder: Path) -> list[Row]:
     """Return the rows of the ``summary.csv`` of a run folder; none where it cannot be read."""
     try:
-        with open(folder / "summary.csv", encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file, restkey="", restval=""))
-    except (OSError, UnicodeDecodeError, csv.Error):
+        return read_rows(folder / "summary.csv")[0]
+    except (OSError, ValueError, csv.Error):
         return []
 
 

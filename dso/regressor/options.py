@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dso.config import load_config
+from dso.config.results import deciding_keys
 from dso.errors import UserError
 
 SEARCH: dict[str, dict] = {
@@ -82,25 +83,13 @@ def search_config(estimator: Any) -> dict[str, Any]:
     return config
 
 
-ENDS = ("n_samples", "max_seconds", "reward_threshold", "patience", "early_stopping", "verbose")
-"""Keys of `training` that a search which goes on takes over from the new config."""
-_WITHOUT_EFFECT = ("experiment", "checkpoint", "postprocess")
-
-
 def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return by name the keys in which a config differs so that no search can go on with it.
 
     The number of threads is none of them: it stays as it was, and changes no result.
     """
-    renewed = {f"training.{key}" for key in (*ENDS, "n_cores_batch")}
-    changed = []
-    for section in now:
-        if section in _WITHOUT_EFFECT:
-            continue
-        old, new = before[section], now[section]
-        names = [f"{section}.{key}" for key in new if new[key] != old.get(key)]
-        changed += [name for name in names if name not in renewed]
-    return changed
+    old, new = deciding_keys(before), deciding_keys(now)
+    return [name for name in new if new[name] != old.get(name)]
 
 
 def function_set(estimator: Any) -> list[Any] | None:

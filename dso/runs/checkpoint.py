@@ -211,6 +211,11 @@ class Checkpoints:
         self.units = units
         self._last = (time.monotonic(), 0)
 
+    @property
+    def are_wanted(self) -> bool:
+        """Whether any are written while the run goes on."""
+        return self.save_freq is not None
+
     def start(self, iteration: int) -> None:
         """Count from now, and from this iteration, to the next checkpoint."""
         self._last = (time.monotonic(), iteration)
@@ -256,7 +261,7 @@ class Checkpoints:
         with self.guard(self.folder):
             if not self.folder.is_dir():
                 return
-            leftover = re.compile(rf"\.{re.escape(self.prefix)}_\d{{9,}}\.zip\.\d+")
+            leftover = re.compile(rf"\.{re.escape(self.prefix)}_\d{{9,}}\.zip\.[0-9a-f]+")
             halves = [path for path in self.folder.iterdir() if leftover.fullmatch(path.name)]
             for path in [*self.found(), *halves]:
                 path.unlink(missing_ok=True)

@@ -162,6 +162,8 @@ class Progress(Recorder):
         Returns the best program as text.
     """
 
+    writes = "the progress of the run"
+
     def __init__(self, make: Callable[[], Display], expression: Callable[[], str]) -> None:
         self._make = make
         self._expression = expression
