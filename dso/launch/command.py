@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from dso.config import load_config, read_source, validate
+from dso.config.code import code_in
 from dso.errors import UserError
 from dso.launch.jobs import (
     BATCH_FILE,
@@ -32,6 +33,7 @@ from dso.launch.jobs import (
 from dso.launch.output import safe_output
 from dso.launch.runner import Outcome, do_jobs
 from dso.launch.table import BatchTable
+from dso.plugins import refuse_code
 from dso.processes import handlers
 from dso.report.text import report_lines
 from dso.runs.disk import Guard, write_text
@@ -99,6 +101,12 @@ def _messages_as_lines() -> Iterator[None]:
     "--resume", default=None, metavar="RUN_DIR", help="Do what is not done yet in a run folder."
 )
 @click.option(
+    "--allow-code",
+    multiple=True,
+    metavar="MODULE",
+    help="With --resume: a module of your own that RUN_DIR names and that may be run.",
+)
+@click.option(
     "--backend",
     default="loky",
     type=click.Choice(["loky", "dask"]),
@@ -114,6 +122,7 @@ def main(
     exp_name: str | None,
     sweep: str | None,
     resume: str | None,
+    allow_code: tuple[str, ...],
     backend: str,
     scheduler: str | None,
 ) -> None:
@@ -133,7 +142,7 @@ def main(
                         "--resume RUN_DIR goes on as RUN_DIR says; give no config, and of the "
                         "options only --n_cores_task, --backend, --scheduler and --allow-code."
                     )
-                jobs, root = _resumed(Path(resume))
+                jobs, root = _resumed(Path(resume), allow_code)
             else:
                 jobs, root = _planned(
                     config_template, benchmark, sweep, exp_name, seed, runs or 1, guard
@@ -190,7 +199,7 @@ def _planned(
     for name in benchmarks or (None,):
         for values in combinations:
             config = _load(template, values)
-            validate(config)
+            _check(config)
             varied = dict(values)
             if name is not None:
                 place = _set_benchmark(config, name)
@@ -214,6 +223,11 @@ def _planned(
     return jobs_of(configs, runs), root
 
 
+def _check(config: dict[str, Any]) -> None:
+    """Check every value, and put those that count in place of those given: 2 for 2.0."""
+    config.update(validate(config).to_dict())
+
+
 def _load(template: str, values: dict[str, Any]) -> dict:
     if not values:
         return load_config(template or None)
@@ -226,11 +240,13 @@ def _folder_name(number: int, varied: dict[str, Any], sweep: str | None) -> str:
     return re.sub(r"[^\w.-]+", "_", str(next(iter(varied.values()))))
 
 
-def _resumed(folder: Path) -> tuple[list[Job], Path | None]:
+def _resumed(folder: Path, allow_code: tuple[str, ...]) -> tuple[list[Job], Path | None]:
     """Return the runs of a folder that are not done, and the folder itself if it is of a batch."""
     jobs, n_done = unfinished(folder, load_config)
+    named = chain.from_iterable(code_in(job.config) for job in jobs)
+    refuse_code(named, allow_code, f"--resume {str(folder)!r}", "--allow-code MODULE")
     for job in jobs:
-        validate(job.config)
+        _check(job.config)
         experiment = job.config["experiment"]
         wait_for_writers(Path(experiment["logdir"], experiment["exp_name"]), job.seed)
         job.config["experiment"]["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")

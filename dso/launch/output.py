@@ -50,7 +50,10 @@ class SafeStream(io.TextIOBase):
 
     def isatty(self) -> bool:
         """Tell whether somebody sits before it."""
-        return self._stream is not None and self._stream.isatty()
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except ValueError:  # closed
+            return False
 
     def fileno(self) -> int:
         """Return the handle of the stream behind it."""

@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from dso.config import load_config
@@ -128,8 +129,7 @@ def _names(names: Any, place: str) -> list[Any]:
 
 
 def _set_maxsize(config: dict[str, Any], maxsize: Any) -> None:
-    if isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 1:
-        raise UserError(f"maxsize: {maxsize!r}; expected a whole number >= 1.")
+    maxsize = whole("maxsize", maxsize)
     lengths = config["prior"]["length"]
     if isinstance(lengths, list):
         raise UserError("maxsize: the config has several length priors; set it there.")
@@ -148,10 +148,21 @@ def n_samples(estimator: Any, config: Mapping[str, Any]) -> int:
         value = getattr(estimator, name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise UserError(f"{name}: {value!r}; expected a whole number >= 1.")
+        value = whole(name, value)
         budgets.append(value if name != "niterations" else _room_for(value, config))
     return min(budgets, default=config["training"]["n_samples"])
+
+
+def whole(name: str, value: Any) -> int:
+    """Return a whole number of at least 1, of Python or of numpy."""
+    if not is_whole(value) or value < 1:
+        raise UserError(f"{name}: {value!r}; expected a whole number >= 1.")
+    return int(value)
+
+
+def is_whole(value: Any) -> bool:
+    """Tell whether something is a whole number; true and false are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _room_for(n_iterations: int, config: Mapping[str, Any]) -> int:
@@ -172,7 +183,8 @@ def n_threads(n_jobs: int | None) -> int:
     """Return the threads to use; one in a worker process, unless more are asked for."""
     if n_jobs is None:
         return 1 if multiprocessing.parent_process() is not None else os.cpu_count() or 1
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+    if not is_whole(n_jobs) or n_jobs == 0:
         raise UserError(f"n_jobs: {n_jobs!r}; expected None, a whole number >= 1, or -1 for all.")
+    n_jobs = int(n_jobs)
     # As in joblib: -2 is all but one.
     return n_jobs if n_jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + n_jobs)

@@ -202,10 +202,14 @@ def format_seconds(seconds: float) -> str:
 
 
 def make_display(
-    stream: TextIO, n_samples: int, max_seconds: float | None = None, *, verbose: bool = True
+    stream: TextIO | None,
+    n_samples: int,
+    max_seconds: float | None = None,
+    *,
+    verbose: bool = True,
 ) -> Display:
-    """Choose the display that fits the stream."""
-    if not verbose:
+    """Choose the display that fits the stream; a closed one (None) shows nothing."""
+    if not verbose or stream is None:
         return Display()
     if stream.isatty():
         return LiveDisplay(stream, n_samples, max_seconds)

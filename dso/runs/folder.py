@@ -13,18 +13,17 @@ import logging
 import os
 import re
 import secrets
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from dso.runs.disk import GrowingFile, Guard, write_text
+from dso.runs.disk import GrowingFile, Guard, cause, read_regular, write_text
 from dso.runs.lock import RunLock
 
 Row = Mapping[str, object]
-MAX_FIELD = 2**31 - 1
+MAX_BYTES = 2**30
 logger = logging.getLogger("dso")
 
 
@@ -69,7 +68,9 @@ def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
             rows, columns = [], []
             aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
             os.replace(path, aside)
-            logger.warning("%s is no table (%s); it is now called %s.", path, error, aside.name)
+            logger.warning(
+                "%s is no table (%s); it is now called %s.", path, cause(error), aside.name
+            )
         if replace:
             rows = [old for old in rows if old.get("seed") != str(row["seed"])]
         rows = sorted([*rows, row], key=_seed)
@@ -92,14 +93,12 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
     OSError, ValueError, csv.Error
         If it cannot be read, is no regular file, or no table.
     """
-    if not stat.S_ISREG(path.stat().st_mode):  # reading others may never end
-        raise OSError("it is no regular file")
-    limit = csv.field_size_limit(MAX_FIELD)
+    text = read_regular(path, MAX_BYTES).decode(errors="surrogateescape")
+    limit = csv.field_size_limit(MAX_BYTES)
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file, restkey="", restval="")
-            rows: list[Row] = list(reader)
-            return rows, [name for name in reader.fieldnames or () if name]
+        reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", restval="")
+        rows: list[Row] = list(reader)
+        return rows, [name for name in reader.fieldnames or () if name]
     finally:
         csv.field_size_limit(limit)
 
