@@ -64,6 +64,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dso")
 
 
+MAX_TOKENS = 10**9
+MAX_WEIGHTS = 10**8
+
+
 @dataclass(frozen=True)
 class Run:
     """The parts of one run.
@@ -116,6 +120,7 @@ def build(config: Config, seed: int, callback: Callable[[Standing], object] | No
     UserError
         If any part cannot be built as the config asks.
     """
+    check_sizes(config)
     task = make_task(config)
     # Runs with the same seed on different tasks have nothing in common.
     stream_seed = seed + adler32(task.name.encode())
@@ -165,6 +170,31 @@ def build(config: Config, seed: int, callback: Callable[[Standing], object] | No
         SavedState(identity, trainer, journal, prefix),
         config.checkpoint.save_on_done,
     )
+
+
+def check_sizes(config: Config) -> None:
+    """Refuse what would take more memory than machines have, each key being allowed by itself."""
+    training, policy = config.training, config.policy
+    batches = {
+        "training.batch_size": training.batch_size,
+        "training.warm_start": training.warm_start if training.use_memory else None,
+        "gp_meld.population_size": config.gp_meld.population_size,
+    }
+    for name, given in batches.items():
+        size = given or 0
+        if size * policy.max_length > MAX_TOKENS:
+            raise UserError(
+                f"{name}: {size}; with policy.max_length = {policy.max_length} that is "
+                f"{size * policy.max_length:.3g} tokens at once; allowed: {MAX_TOKENS:.3g}."
+            )
+    units = policy.num_units if isinstance(policy.num_units, list) else None
+    units = units or [policy.num_units] * policy.num_layers  # type: ignore[list-item]
+    n_weights = sum(4 * n * (n + below) for below, n in zip([0, *units], units, strict=False))
+    if n_weights > MAX_WEIGHTS:
+        raise UserError(
+            f"policy.num_units: {policy.num_units!r} in {len(units)} layer(s) are {n_weights:.3g} "
+            f"weights; allowed: {MAX_WEIGHTS:.3g}."
+        )
 
 
 def n_cores(config: Config) -> int:

@@ -273,7 +273,7 @@ class DeepSymbolicOptimizer:
         str
             Where it is.
         """
-        return str(self.run.saved.save(None if path is None else Path(path)))
+        return str(self.run.saved.save(None if path is None else Path(path).expanduser()))
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from a checkpoint; `train` and `train_one_step` then do the iterations after it.
@@ -292,7 +292,7 @@ class DeepSymbolicOptimizer:
         """
         if self._run is None:
             self.setup()
-        self.run.saved.load(Path(path))
+        self.run.saved.load(Path(path).expanduser())
         self._take_over()
 
     def resume(self, timestamp: str | None = None) -> bool:

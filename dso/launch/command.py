@@ -205,6 +205,7 @@ def _planned(
                 place = _set_benchmark(config, name)
                 varied = {place: name, **varied} if len(benchmarks) > 1 else varied
             _apply_options(config, exp_name=exp_name, seed=seed, runs=runs)
+            _check(config)
             configs.append((config, varied))
     root = None
     if len(configs) > 1:

@@ -392,10 +392,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _name_run(self, before: list[Search | None]) -> None:
+        from dso.config.base import relative_name
         from dso.regressor.run_files import new_run_id
 
         directory = self.output_directory
-        self.output_directory_ = None if directory is None else str(directory)
+        self.output_directory_ = None if directory is None else os.path.expanduser(directory)
+        if self.run_id is not None:
+            try:
+                relative_name(str(self.run_id))
+            except ValueError as error:
+                raise UserError(f"run_id: {self.run_id!r}; {error}.") from None
         if not (before and getattr(self, "run_id_", None)):
             self.run_id_ = self.run_id or new_run_id()
 

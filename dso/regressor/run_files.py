@@ -13,13 +13,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from dso.errors import UserError
+from dso.files import read_regular
 from dso.fitting.uncertainty import ConstantErrors
 from dso.library import FittedPolynomial, Library, create_tokens
 from dso.plugins import references, refuse_code
 from dso.program import ProgramBatch
 from dso.regressor.equations import Equations, Found
 from dso.regressor.saved import FORMAT, SavedErrors, SavedEstimator, SavedFound, SavedTarget
-from dso.runs.disk import cause, read_regular, write_text
+from dso.runs.disk import cause, write_text
 from dso.task.regression.benchmarks import function_sets
 from dso.task.regression.regression import DEFAULT_FUNCTION_SET
 

@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from dso.errors import UserError
+from dso.files import check_regular
 from dso.runs.disk import Guard, replace_file
 
 logger = logging.getLogger("dso")
@@ -103,6 +104,7 @@ def peek(path: Path) -> dict[str, Any]:
 
 def _read(path: Path, *, with_state: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
+        check_regular(path)
         with zipfile.ZipFile(path) as archive:
             whole = json.loads(_member(archive, "state.json", _MAX_JSON))
             _check_kind(whole, path)

@@ -6,11 +6,9 @@ the old file or the new one, never half of one.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import secrets
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -67,23 +65,6 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace the file at `path` atomically; what was read from bytes that are no UTF-8 is kept."""
     write_bytes(path, text.encode(errors="surrogateescape"))
-
-
-def read_regular(path: Path, max_bytes: int) -> bytes:
-    """Return the content of a regular file; reading others, as pipes or devices, may never end.
-
-    Raises
-    ------
-    OSError
-        If it is another kind of file, longer than `max_bytes`, or cannot be read.
-    """
-    about = path.stat()
-    if not stat.S_ISREG(about.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file")
-    if about.st_size > max_bytes:
-        raise OSError(errno.EFBIG, f"it is longer than {max_bytes} bytes")
-    with open(path, "rb") as file:
-        return file.read(max_bytes)
 
 
 class Guard:

@@ -19,7 +19,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from dso.runs.disk import GrowingFile, Guard, cause, read_regular, write_text
+from dso.files import read_regular
+from dso.runs.disk import GrowingFile, Guard, cause, write_text
 from dso.runs.lock import RunLock
 
 Row = Mapping[str, object]
