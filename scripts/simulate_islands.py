@@ -3,10 +3,11 @@
     python scripts/simulate_islands.py measure config.json --islands 8 --out rounds.json
     python scripts/simulate_islands.py simulate rounds.json --workers 8 --workers 64
 
-A round sends each island (state and guests) over the link of the process at home to a worker, lets it
-iterate there, and sends it back; when all are there, home judges what they have found. The link is
-one resource: what is sent waits for what is sent before it. Times of islands, sizes and the time at
-home are drawn from the measured ones; there are as many islands as workers, unless told otherwise.
+A round sends each island (state and guests) over the link of the process at home to a worker, lets
+it iterate there, and sends it back; when all are there, home judges what they have found. The link
+is one resource: what is sent waits for what is sent before it. Times of islands, sizes and the time
+at home are drawn from the measured ones; there are as many islands as workers, unless told
+otherwise.
 """
 
 from __future__ import annotations
