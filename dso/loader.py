@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ POLICY = "_policy.json"
 
 
 def load(
-    folder: str | os.PathLike[str], seed: int | None = None
+    folder: str | os.PathLike[str], seed: int | None = None, allow_code: Collection[str] = ()
 ) -> DeepSymbolicRegressor | SymbolicPolicy:
     """Return the model of a run folder: of ``dso fit``, ``dso run``, or the estimator.
 
@@ -29,6 +30,8 @@ def load(
         Also while the run goes on; or the file of a policy.
     seed : int, optional
         Which of several runs; default: the one with the best reward.
+    allow_code : collection of str
+        Modules with code of your own that a model for data may import.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def load(
         raise UserError(f"{path}: there is no policy yet; it is written when the run ends.")
     from dso.regressor import DeepSymbolicRegressor
 
-    return DeepSymbolicRegressor.from_file(path, seed=seed)
+    return DeepSymbolicRegressor.from_file(path, seed=seed, allow_code=allow_code)
 
 
 def _policy_of(folder: Path, policies: list[Path], seed: int | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,12 +14,15 @@ from dso.command.fit_data import choose_columns, described, take_rows
 from dso.command.fit_summary import summary_lines
 from dso.config import with_values
 from dso.data_files import read_table
-from dso.launch.command import INTERRUPT_STATUS, messages_as_lines
+from dso.launch.command import SIGNAL_BASE, leaving_in_order, messages_as_lines
 from dso.launch.folders import clear, occupied
 from dso.launch.options import CONTEXT, shared_options, values_of
 from dso.runs.folder import file_name
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
     from dso.regressor import DeepSymbolicRegressor
 
 
@@ -83,17 +87,19 @@ def fit(
     if not quiet:
         for line in (*table.notes, described(table, rows)):
             click.echo(line)
-    if dry_run:
-        _check(model, Path(logdir, name))
-        return
-    _claim(Path(logdir, name), overwrite)
-    with messages_as_lines(quiet=True):
-        seen = ~rows.is_held_out
-        model.fit(rows.X[seen], rows.y[seen], None if rows.weights is None else rows.weights[seen])
+    seen = ~rows.is_held_out
+    given = rows.X[seen], rows.y[seen], None if rows.weights is None else rows.weights[seen]
+    with messages_as_lines(quiet=True), leaving_in_order():
+        _check(model, *given)  # before anything is written
+        if dry_run:
+            click.echo(_planned(model, Path(logdir, name)))
+            return
+        _claim(Path(logdir, name), overwrite)
+        model.fit(*given)
     for line in summary_lines(model, rows, short=quiet):
         click.echo(line)
     if model.interrupted_:
-        sys.exit(INTERRUPT_STATUS)
+        sys.exit(SIGNAL_BASE + signal.SIGINT)
 
 
 def _config(preset: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -128,17 +134,32 @@ def _tokens(text: str) -> list[str | float]:
     return tokens
 
 
-def _check(model: DeepSymbolicRegressor, folder: Path) -> None:
-    """Build what the fit would use, and say what it would do."""
-    from dso.config import validate
+def _check(
+    model: DeepSymbolicRegressor, X: pd.DataFrame, y: pd.Series, weights: np.ndarray | None
+) -> None:
+    """Build what the fit would use, which refuses what cannot be used."""
+    from dso.core import DeepSymbolicOptimizer
+    from dso.export import identifiers
+    from dso.regressor.options import search_config
+    from dso.task.regression.dataset import from_arrays
+
+    config = search_config(model)
+    config["experiment"]["logdir"] = None
+    data = from_arrays(X, y, input_names=tuple(identifiers(list(X.columns))), weights=weights)
+    DeepSymbolicOptimizer(config, data).setup()
+
+
+def _planned(model: DeepSymbolicRegressor, folder: Path) -> str:
+    """Return what the fit would do."""
     from dso.regressor.options import search_config
 
     config = search_config(model)
-    training = validate(config).training
-    limit = "" if training.max_seconds is None else f" or {training.max_seconds:g} s"
-    tokens = ", ".join(map(str, config["task"]["function_set"]))
-    click.echo(f"Tokens: {tokens}; at most {training.n_samples} expressions{limit}.")
-    click.echo(f"Into {folder}. Nothing was run or written.")
+    training, functions = config["training"], config["task"]["function_set"]
+    limit = "" if training["max_seconds"] is None else f" or {training['max_seconds']:g} s"
+    return (
+        f"Tokens: {', '.join(map(str, functions))}; at most {training['n_samples']} "
+        f"expressions{limit}.\nInto {folder}. Nothing was run or written."
+    )
 
 
 def _claim(folder: Path, overwrite: bool) -> None:

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from types import FrameType
 
 import click
 
 from dso.errors import UserError
 from dso.launch.jobs import Job, overview
 from dso.launch.options import CONTEXT, shared_options, values_of
+from dso.launch.output import safe_output
 from dso.launch.plan import Wanted, describe, planned, resumed
-from dso.launch.runner import FAILED, Outcome, do_jobs
+from dso.launch.runner import Outcome, do_jobs
 from dso.launch.table import BatchTable
+from dso.processes import handlers
 from dso.report.text import report_lines
 from dso.runs.disk import Guard
 from dso.runs.folder import RunFolder, write_rows
-from dso.training.stopping import INTERRUPT
 
 logger = logging.getLogger("dso")
 
-INTERRUPT_STATUS = 130  # the exit status that shells give a command ended by Ctrl-C
+FAILURE = 1
+SIGNAL_BASE = 128
+"""Added to the number of the signal that ended a command, as shells do."""
 
 
 class LineHandler(logging.Handler):
@@ -53,9 +59,9 @@ def messages_as_lines(quiet: bool = False) -> Iterator[None]:
 @click.option(
     "--runs",
     "--r",
-    default=1,
+    default=None,
     type=click.IntRange(min=1),
-    help="Independent runs; run i uses seed + i.",
+    help="Independent runs, 1 by default; run i uses seed + i.",
 )
 @click.option(
     "--n-cores-task",
@@ -87,6 +93,12 @@ def messages_as_lines(quiet: bool = False) -> Iterator[None]:
     "--resume", default=None, metavar="RUN_DIR", help="Do what is not done yet in a run folder."
 )
 @click.option(
+    "--allow-code",
+    multiple=True,
+    metavar="MODULE",
+    help="With --resume: a module of your own that RUN_DIR names and that may be run.",
+)
+@click.option(
     "--backend",
     default="loky",
     type=click.Choice(["loky", "dask"]),
@@ -96,7 +108,7 @@ def messages_as_lines(quiet: bool = False) -> Iterator[None]:
 @shared_options
 def main(
     config_template: str,
-    runs: int,
+    runs: int | None,
     n_cores_task: int,
     seed: int | None,
     benchmark: tuple[str, ...],
@@ -104,6 +116,7 @@ def main(
     sweep: str | None,
     n_islands: int | None,
     resume: str | None,
+    allow_code: tuple[str, ...],
     backend: str,
     scheduler: str | None,
     assignments: tuple[str, ...],
@@ -118,7 +131,8 @@ def main(
 
     Without CONFIG: regression with the default settings.
     """
-    with messages_as_lines(quiet):
+    guard = Guard()
+    with safe_output(guard), messages_as_lines(quiet), leaving_in_order():
         try:
             changes = values_of(assignments, n_samples, seconds, logdir, quiet)
             if n_islands is not None:
@@ -126,27 +140,57 @@ def main(
             if (backend == "dask") != (scheduler is not None):
                 raise UserError("--backend dask and --scheduler ADDRESS belong together.")
             if resume is not None:
-                if config_template or benchmark or exp_name or sweep or seed is not None or changes:
-                    raise UserError("--resume RUN_DIR goes on as RUN_DIR says; give no config.")
-                jobs, root = resumed(Path(resume))
+                others = (config_template, benchmark, exp_name, sweep, seed, runs, changes)
+                if any(other not in (None, "", (), {}) for other in others):
+                    raise UserError(
+                        "--resume RUN_DIR goes on as RUN_DIR says; give no config, and of the "
+                        "options only --n-cores-task, --backend, --scheduler and --allow-code."
+                    )
+                jobs, root = resumed(Path(resume), allow_code)
             else:
-                wanted = Wanted(config_template, benchmark, sweep, exp_name, seed, runs, changes)
-                jobs, root = planned(wanted, overwrite=overwrite, writes=not dry_run)
+                wanted = Wanted(
+                    config_template, benchmark, sweep, exp_name, seed, runs or 1, changes
+                )
+                writer = None if dry_run else guard
+                jobs, root = planned(wanted, overwrite=overwrite, guard=writer)
             if dry_run:
                 describe(jobs)
                 return
             n_processes = _n_processes(n_cores_task, jobs) if backend == "loky" else 1
-            reasons = run_all(jobs, n_processes, scheduler, root, quiet=quiet)
+            outcomes = run_all(jobs, n_processes, scheduler, root, guard, quiet=quiet)
+            status = exit_status(outcomes, guard)
         except (UserError, OSError) as error:
             click.echo(f"Error: {error}", err=True)
-            sys.exit(1)
+            status = FAILURE
         except KeyboardInterrupt:  # while starting, or for the second time
             click.echo("Interrupted.", err=True)
-            sys.exit(INTERRUPT_STATUS)
-    if INTERRUPT in reasons:
-        sys.exit(INTERRUPT_STATUS)
-    if FAILED in reasons:
-        sys.exit(1)
+            status = SIGNAL_BASE + signal.SIGINT
+    sys.exit(status)
+
+
+def exit_status(outcomes: list[Outcome], guard: Guard) -> int:
+    """Return the exit status of the command; say what could not be written."""
+    missing = list(dict.fromkeys([*guard.missing, *chain(*(one.unwritten for one in outcomes))]))
+    for what in missing:
+        click.echo(f"Not written: {what}", err=True)
+    signals = [one.signal for one in outcomes if one.signal is not None]
+    if signals:
+        return SIGNAL_BASE + signals[0]
+    return FAILURE if missing or any(one.error is not None for one in outcomes) else 0
+
+
+@contextmanager
+def leaving_in_order() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP, where no run has to be ended first, end the command as an error does.
+
+    What is ignored, as SIGHUP under nohup, still is.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(SIGNAL_BASE + number)
+
+    with handlers(dict.fromkeys((signal.SIGTERM, signal.SIGHUP), leave)):
+        yield
 
 
 def _n_processes(n_cores_task: int, jobs: list[Job]) -> int:
@@ -171,10 +215,11 @@ def run_all(
     n_processes: int,
     scheduler: str | None = None,
     root: Path | None = None,
+    guard: Guard | None = None,
     *,
     quiet: bool = False,
-) -> set[str]:
-    """Do all runs, print each result, and return why they ended.
+) -> list[Outcome]:
+    """Do all runs, print each result, and return what became of them.
 
     Parameters
     ----------
@@ -184,11 +229,14 @@ def run_all(
         See `dso.launch.runner.do_jobs`.
     root : Path, optional
         Where a batch of several configs has its table of all runs.
+    guard : Guard, optional
+        Takes down what could not be written or shown.
     quiet : bool
         Whether results alone are printed.
     """
     if not jobs:
-        return set()
+        return []
+    guard = guard or Guard()
     table = BatchTable(jobs, sys.stdout)
     outcomes: list[Outcome] = []
     try:
@@ -204,20 +252,20 @@ def run_all(
                 click.echo(f"Completed run {done} in {seconds:.1f} s: {expression}")
     finally:
         table.close()
+        if root is not None:
+            with guard(root / "summary.csv"):
+                write_rows(root / "summary.csv", overview(root))
     if root is None:
-        _write_homeless_errors(outcomes)
-    else:
-        with Guard()(root):
-            write_rows(root / "summary.csv", overview(root))
-    _postprocess(jobs, outcomes, root, quiet=quiet)
+        _write_homeless_errors(outcomes, guard)
+    _postprocess(jobs, outcomes, root, guard, quiet=quiet)
     errors = sum(outcome.error is not None for outcome in outcomes)
     if errors:
         click.echo(f"{errors} of {len(jobs)} run(s) failed.", err=True)
-    return {outcome.stop_reason for outcome in outcomes}
+    return outcomes
 
 
 def _postprocess(
-    jobs: list[Job], outcomes: list[Outcome], root: Path | None, *, quiet: bool
+    jobs: list[Job], outcomes: list[Outcome], root: Path | None, guard: Guard, *, quiet: bool
 ) -> None:
     """Say of each run folder, or of a whole batch, what its runs found, as postprocess asks."""
     sections = {job.number: job.config["postprocess"] for job in jobs}
@@ -225,15 +273,15 @@ def _postprocess(
     if root is not None:
         wanted = {str(root): section for section in list(wanted.values())[:1]}
     for folder, section in wanted.items():
-        try:
+        if not Path(folder).is_dir():  # which has been said
+            continue
+        with guard(f"the report on {folder}"):
             for line in report_lines(folder, section["show_count"], section["save_plots"]):
                 if not quiet:
                     click.echo(line)
-        except (UserError, OSError) as error:  # the results are there; only their report is not
-            logger.warning("postprocess: %s", error)
 
 
-def _write_homeless_errors(outcomes: list[Outcome]) -> None:
+def _write_homeless_errors(outcomes: list[Outcome], guard: Guard) -> None:
     """Write down errors of runs that did not get far enough to know their folder.
 
     Where no name is given, all runs of a config share the folder that those know which began.
@@ -243,7 +291,8 @@ def _write_homeless_errors(outcomes: list[Outcome]) -> None:
         return
     for outcome in outcomes:
         if outcome.save_path is None and outcome.error is not None:
-            RunFolder(Path(*folders), "", outcome.seed).append_summary(outcome.result)
+            folder = RunFolder(Path(*folders), "", outcome.seed, guard=guard)
+            folder.append_summary(outcome.result)
 
 
 def _print_outcome(outcome: Outcome) -> None:
@@ -258,5 +307,5 @@ def _print_outcome(outcome: Outcome) -> None:
             click.echo(f"  {name}: {result[name]}")
     n_invalid = sum(count for name, count in result.items() if name.startswith("error_node_"))
     click.echo(f"  invalid samples: {n_invalid} of {result['n_samples']}")
-    if outcome.save_path is not None:
+    if outcome.save_path is not None and Path(outcome.save_path).is_dir():
         click.echo(f"  results in {outcome.save_path}")

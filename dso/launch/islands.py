@@ -33,7 +33,7 @@ from dso.memory import ScoredPrograms
 from dso.program import ProgramBatch
 from dso.program.columns import PAD
 from dso.streams import Stream
-from dso.training.stopping import INTERRUPT, Standing
+from dso.training.stopping import Standing
 
 if TYPE_CHECKING:
     from dso.build import Run
@@ -155,10 +155,9 @@ def do_round(
         programs = programs[model.prior.allowed(programs)] if len(programs) else programs
         if len(programs):
             model.trainer.suggest(programs)
-    with model.stopping.on_interrupt():
-        for _ in range(n_iterations):
-            if model.train_one_step() is not None or (stop is not None and stop.exists()):
-                break
+    for _ in range(n_iterations):
+        if model.train_one_step() is not None or (stop is not None and stop.exists()):
+            break
     state = model.run.saved.to_bytes()  # before the files are closed, whose lengths belong to it
     if is_last and model.stop_reason is None and model.trainer.standing.iteration:
         model.finish()
@@ -333,8 +332,6 @@ class Archipelago(DeepSymbolicOptimizer):
 
     def _reason(self, run: Run) -> str | None:
         reasons = [island.stop_reason for island in self.islands]
-        if INTERRUPT in reasons:
-            return INTERRUPT
         reason = run.stopping.reason(run.trainer.standing)
         if reason is None and None not in reasons:
             reason = f"all islands have ended: {reasons[0]}"

@@ -8,18 +8,22 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import click
 
 from dso.config import load_config, read_source, validate, with_values
+from dso.config.code import code_in
 from dso.data_files import is_table
 from dso.errors import UserError
 from dso.launch.folders import claim, clear, occupied
 from dso.launch.jobs import Job, batch_text, jobs_of, label, read_sweep, unfinished
+from dso.plugins import refuse_code
 from dso.runs.batches import BATCH_FILE
 from dso.runs.disk import Guard, write_text
+from dso.runs.lock import wait_for_writers
 
 logger = logging.getLogger("dso")
 
@@ -53,7 +57,7 @@ class Wanted:
 
 
 def planned(
-    wanted: Wanted, *, overwrite: bool = False, writes: bool = True
+    wanted: Wanted, *, overwrite: bool = False, guard: Guard | None = None
 ) -> tuple[list[Job], Path | None]:
     """Return the runs that are wanted, and the folder of a batch of several configs.
 
@@ -62,8 +66,8 @@ def planned(
     wanted : Wanted
     overwrite : bool
         Whether results in their folders are removed.
-    writes : bool
-        Whether folders are claimed, and that of a batch made.
+    guard : Guard, optional
+        Watches the writing; without it no folder is claimed, and none made for a batch.
     """
     if is_table(wanted.template):
         raise UserError(
@@ -84,10 +88,10 @@ def planned(
         if first["logdir"] is not None:
             root = Path(first["logdir"], folder)
     jobs = jobs_of(configs, wanted.runs)
-    if writes:
+    if guard is not None:
         _claim_folders(jobs, root, overwrite=overwrite)
         if root is not None:
-            with Guard()(root):
+            with guard(root):
                 root.mkdir(parents=True, exist_ok=True)
                 write_text(root / BATCH_FILE, batch_text(configs, wanted.runs))
     return jobs, root
@@ -100,14 +104,20 @@ def _configs(wanted: Wanted) -> list[tuple[dict, dict[str, Any]]]:
     for name in wanted.benchmarks or (None,):
         for values in combinations:
             config = _load(wanted.template, values, wanted.changes)
-            validate(config)
+            _check(config)
             varied = dict(values)
             if name is not None:
                 place = _set_benchmark(config, name)
                 varied = {place: name, **varied} if len(wanted.benchmarks) > 1 else varied
             _apply_options(config, exp_name=wanted.exp_name, seed=wanted.seed, runs=wanted.runs)
+            _check(config)
             configs.append((config, varied))
     return configs
+
+
+def _check(config: dict[str, Any]) -> None:
+    """Check every value, and put those that count in place of those given: 2 for 2.0."""
+    config.update(validate(config).to_dict())
 
 
 def _load(template: str, swept: dict[str, Any], changes: Mapping[str, Any]) -> dict:
@@ -159,11 +169,15 @@ def _folder_name(number: int, varied: dict[str, Any], sweep: str | None) -> str:
     return re.sub(r"[^\w.-]+", "_", str(next(iter(varied.values()))))
 
 
-def resumed(folder: Path) -> tuple[list[Job], Path | None]:
+def resumed(folder: Path, allow_code: Sequence[str] = ()) -> tuple[list[Job], Path | None]:
     """Return the runs of a folder that are not done, and the folder itself if it is of a batch."""
     jobs, n_done = unfinished(folder, load_config)
+    named = chain.from_iterable(code_in(job.config) for job in jobs)
+    refuse_code(named, allow_code, f"--resume {str(folder)!r}", "--allow-code MODULE")
     for job in jobs:
-        validate(job.config)
+        _check(job.config)
+        experiment = job.config["experiment"]
+        wait_for_writers(Path(experiment["logdir"], experiment["exp_name"]), job.seed)
         job.config["experiment"]["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
     click.echo(f"{n_done} run(s) are done, {len(jobs)} to do.")
     return jobs, folder if (folder / BATCH_FILE).exists() else None

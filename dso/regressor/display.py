@@ -45,7 +45,7 @@ def _table(equations: Equations, strategy: str, precision: int) -> str:
     for i, cells in enumerate(figures(equations, strategy, precision)):
         rows.append((str(i), *cells))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    texts = [short_text(equations.short_sympy(i), precision) for i in range(len(equations))]
+    texts = [_text(equations, i, precision) for i in range(len(equations))]
     lines = []
     for row, text in zip(rows, [HEADS[-1], *texts], strict=True):
         start = "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
@@ -78,5 +78,15 @@ def _html_table(equations: Equations, strategy: str, precision: int) -> str:
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
+def _text(equations: Equations, i: int, precision: int) -> str:
+    try:
+        return short_text(equations.short_sympy(i), precision)
+    except Exception:  # nested too deeply for sympy
+        return equations.texts[i]
+
+
 def _mathematics(equations: Equations, i: int, precision: int) -> str:
-    return f"${escape(latex(equations.short_sympy(i), precision))}$"
+    try:
+        return f"${escape(latex(equations.short_sympy(i), precision))}$"
+    except Exception:  # nested too deeply for sympy
+        return escape(equations.texts[i])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from dso.task.regression import RegressionTask
 
 
-def read_run(folder: Path, seed: int | None = None) -> Equations:
+def read_run(folder: Path, seed: int | None = None, allow_code: Collection[str] = ()) -> Equations:
     """Return what a run has found so far.
 
     Parameters
@@ -29,6 +30,8 @@ def read_run(folder: Path, seed: int | None = None) -> Equations:
     folder : Path
     seed : int, optional
         Of the run; default: the one with the best reward.
+    allow_code : collection of str
+        Modules of a user's own that the config may have imported.
 
     Raises
     ------
@@ -40,7 +43,7 @@ def read_run(folder: Path, seed: int | None = None) -> Equations:
     if not runs:
         raise UserError(f"{folder}: {_why_empty(folder)}")
     try:
-        task = rebuilt_task(results.config(), folder)
+        task = rebuilt_task(results.config(), folder, allow_code)
     except UserError as error:
         raise UserError(f"{folder}: its config.json cannot be used here: {error}") from None
     run = _chosen(folder, results, runs, seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from dso.config import load_config, validate
 from dso.errors import UserError
 from dso.export import c_source, numpy_source
 from dso.library.functions import NAMES, OPERATORS
-from dso.plugins import is_reference
+from dso.plugins import references, refuse_code
 from dso.program import Program, from_str_tokens
 from dso.runs.folder import DATA_FILE
 from dso.task import make_task
@@ -83,7 +83,9 @@ def load_run_data(config: dict[str, Any], folder: Path | None = None) -> RunData
     return _some_rows(rebuilt_task(config, folder))
 
 
-def rebuilt_task(config: dict[str, Any], folder: Path | None = None) -> RegressionTask:
+def rebuilt_task(
+    config: dict[str, Any], folder: Path | None = None, allow_code: Collection[str] = ()
+) -> RegressionTask:
     """Make the task of a run again, with its data.
 
     Parameters
@@ -92,20 +94,24 @@ def rebuilt_task(config: dict[str, Any], folder: Path | None = None) -> Regressi
         What its ``config.json`` says.
     folder : Path, optional
         Where data of a user's own are kept.
+    allow_code : collection of str
+        Modules of a user's own that may be imported; a report allows none, as it may be of a folder
+        from somewhere else.
 
     Raises
     ------
     UserError
-        Why that is not possible. Code that a config names is not run: a report may be of a folder
-        from somewhere else.
+        Why that is not possible.
     """
     if not config:
         raise UserError("there is no config.json.")
     section = validate(load_config(config)).task.to_dict()
     if section["task_type"] != "regression":
         raise UserError(f"a task of type {section['task_type']!r} has no table of data.")
-    if named := next(_references({**section, "dataset": None}), None):
-        raise UserError(f"the run used code of its own ({named}), which a report does not run.")
+    named = list(references({**section, "dataset": None}))
+    if named and not allow_code:
+        raise UserError(f"the run used code of its own ({named[0]}), which a report does not run.")
+    refuse_code(named, allow_code, "config.json", 'load(..., allow_code=["module"])')
     kept = None if folder is None else folder / DATA_FILE
     if isinstance(section["dataset"], dict):
         section["dataset"] = {**section["dataset"], "backup": False}
@@ -138,17 +144,6 @@ def _some_rows(task: RegressionTask) -> RunData:
 def _spread(n_rows: int) -> np.ndarray:
     """Return at most `MAX_POINTS` of the rows, evenly spread."""
     return np.unique(np.linspace(0, n_rows - 1, min(n_rows, MAX_POINTS)).astype(int))
-
-
-def _references(value: Any) -> Iterator[str]:
-    """Yield every text in a value that names code."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _references(item)
-    elif is_reference(value):
-        yield value
 
 
 def arities(traversals: Iterable[str], library: Library | None) -> dict[str, int]:

@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from dso.errors import UserError
+from dso.files import check_regular
 from dso.runs.disk import Guard, replace_file
 
 logger = logging.getLogger("dso")
@@ -117,6 +118,8 @@ def _read(
     file: Path | IO[bytes], path: Path | str, *, with_state: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
+        if isinstance(file, Path):
+            check_regular(file)
         with zipfile.ZipFile(file) as archive:
             whole = json.loads(_member(archive, "state.json", _MAX_JSON))
             _check_kind(whole, path)
@@ -225,6 +228,11 @@ class Checkpoints:
         self.units = units
         self._last = (time.monotonic(), 0)
 
+    @property
+    def are_wanted(self) -> bool:
+        """Whether any are written while the run goes on."""
+        return self.save_freq is not None
+
     def start(self, iteration: int) -> None:
         """Count from now, and from this iteration, to the next checkpoint."""
         self._last = (time.monotonic(), iteration)
@@ -270,7 +278,7 @@ class Checkpoints:
         with self.guard(self.folder):
             if not self.folder.is_dir():
                 return
-            leftover = re.compile(rf"\.{re.escape(self.prefix)}_\d{{9,}}\.zip\.\d+")
+            leftover = re.compile(rf"\.{re.escape(self.prefix)}_\d{{9,}}\.zip\.[0-9a-f]+")
             halves = [path for path in self.folder.iterdir() if leftover.fullmatch(path.name)]
             for path in [*self.found(), *halves]:
                 path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from dso.errors import UserError
+from dso.errors import Refused, UserError
 from dso.runs.checkpoint import (
     Checkpoints,
     from_bytes,
@@ -33,7 +33,8 @@ def fingerprint(data: FitData | None) -> int | None:
     """Return a number that tells training data apart, None where there are none."""
     if data is None:
         return None
-    return crc32(data.y.tobytes(), crc32(np.ascontiguousarray(data.columns.T).tobytes()))
+    rows = crc32(data.y.tobytes(), crc32(np.ascontiguousarray(data.columns.T).tobytes()))
+    return rows if data.weights is None else crc32(data.weights.tobytes(), rows)
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Identity:
         Names of the library's tokens.
     data : int or None
         See `fingerprint`.
+    settings : dict
+        The values of all keys of the config on which results depend, by name.
     config : str
         The config as JSON.
     timestamp : str or None
@@ -59,6 +62,7 @@ class Identity:
     seed: int
     tokens: list[str]
     data: int | None
+    settings: dict[str, Any]
     config: str
     timestamp: str | None
 
@@ -70,6 +74,20 @@ class Identity:
                     f"checkpoint '{path}': its {name} is {about.get(name)!r}, that of this run "
                     f"{ours!r}."
                 )
+        theirs = about.get("settings")
+        if not isinstance(theirs, dict):
+            raise UserError(f"checkpoint '{path}' does not say with what settings it was made.")
+        ours = self.settings
+        differences = [
+            f"{name} is {theirs[name]!r} there and {ours[name]!r} here"
+            for name in ours
+            if name in theirs and theirs[name] != ours[name]
+        ]
+        if differences:
+            raise UserError(
+                f"checkpoint '{path}' is of a run with other settings, which give other results: "
+                f"{'; '.join(differences)}."
+            )
 
 
 class SavedState:
@@ -128,10 +146,22 @@ class SavedState:
         elif not self._restore_newest(Checkpoints(path, self.prefix, Guard())):
             raise UserError(f"checkpoint.load_path: {str(path)!r} has no checkpoint of this run.")
 
-    def load_newest(self) -> bool:
-        """Take over the newest checkpoint of the run's own that fits; return whether one did."""
+    def load_newest(self) -> None:
+        """Take over the newest checkpoint of the run's own that fits.
+
+        Raises
+        ------
+        Refused
+            If none of them does. Then the run must not begin again either, over what is there.
+        """
         checkpoints = self.journal.checkpoints
-        return checkpoints is not None and self._restore_newest(checkpoints)
+        assert checkpoints is not None
+        if not self._restore_newest(checkpoints):
+            raise Refused(
+                f"none of the {len(checkpoints.found())} checkpoint(s) of '{self.prefix}' in "
+                f"'{checkpoints.folder}' can be gone on from, so nothing there is touched. Without "
+                "them, or under another experiment.exp_name, the run begins anew."
+            )
 
     def has_checkpoint(self, timestamp: str | None) -> bool:
         """Tell whether there is one, of the command that began at `timestamp` if that is given."""
@@ -148,6 +178,8 @@ class SavedState:
         for path, about, state in checkpoints.readable():
             try:
                 self._restore(path, about, state)
+            except Refused:
+                raise
             except UserError as error:
                 logger.warning("%s The one before it is taken, if there is one.", error)
             else:
@@ -166,7 +198,10 @@ class SavedState:
             if folder is not None and (
                 path is None or folder.path.resolve() in path.resolve().parents
             ):
+                folder.claim()
                 self.journal.load_state_dict(state)
+        except Refused:
+            raise
         except (UserError, TypeError, LookupError, AttributeError, ValueError) as error:
             raise UserError(f"checkpoint '{path}' does not fit this run: {error}") from None
         if path is None:

@@ -58,6 +58,8 @@ class TensorBoard(Recorder):
         If TensorBoard is not installed.
     """
 
+    writes = "the events of TensorBoard"
+
     def __init__(
         self,
         folder: RunFolder,
