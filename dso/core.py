@@ -411,6 +411,7 @@ class DeepSymbolicOptimizer:
     @staticmethod
     def _result(run: Run) -> dict[str, Any]:
         program, rewards = DeepSymbolicOptimizer._final_program(run)
+        evaluation = {} if program is None else run.task.final_evaluation(program)
         folder = run.journal.folder
         if folder is not None and program is not None:
             with folder.guard(folder.path):
@@ -418,7 +419,7 @@ class DeepSymbolicOptimizer:
         return {
             "seed": run.seed,
             **rewards,
-            **({} if program is None else run.task.final_evaluation(program)),
+            **evaluation,
             "expression": None if program is None else program.expression,
             "traversal": None if program is None else repr(program),
             "program": program,

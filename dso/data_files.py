@@ -276,10 +276,10 @@ def _read_arrays(path: Path) -> DataTable:
 def _arrays(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    content = np.load(path, allow_pickle=False)
-    if isinstance(content, np.ndarray):
-        return _of_array(content)
-    with content:
+    with open(path, "rb") as file:
+        content = np.load(file, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return _of_array(content)
         arrays = {name: content[name] for name in content.files}
     if set(arrays) == {"X", "y"}:
         X, y = np.atleast_2d(arrays["X"].T).T, arrays["y"].reshape(len(arrays["y"]), -1)

@@ -13,6 +13,7 @@ from dso.errors import UserError
 from dso.report.curves import QUANTILES, learning_curves, reward_distribution
 from dso.report.formula import MathML, to_mathml
 from dso.report.pick import picked_row
+from dso.report.policy_data import describe_policy, episode_returns
 from dso.report.run_data import RunData, arities, load_run_data
 from dso.runs.batches import settings_of
 from dso.runs.results import RunName, RunResults, numbers, truths
@@ -108,6 +109,7 @@ class _Folder:
         self._loaded_for: dict[str, Any] | None = None
         self._predictions: dict[str, np.ndarray | None] = {}
         self._known_sources: dict[str, dict[str, str]] = {}
+        self._policies: dict[RunName, tuple[int | None, dict[str, Any] | None]] = {}
 
     def runs(self) -> list[RunName]:
         """Return the runs with files, and those that only ``summary.csv`` knows."""
@@ -144,6 +146,8 @@ class _Folder:
                     "hof": _rows(hof.head(n_hof)),
                     "n_hof": len(hof),
                     "pf": _rows(pf.iloc[shown]),
+                    "policy": self._policy(run),
+                    "returns": episode_returns(self.results.path / f"{run.prefix}_returns.csv"),
                     "picked": shown.index(picked) if picked is not None else None,
                     "n_pf": len(pf),
                 }
@@ -169,6 +173,15 @@ class _Folder:
             "predictions": self._predict(traversals),
             "sources": self._sources(traversals),
         }
+
+    def _policy(self, run: RunName) -> dict[str, Any] | None:
+        """Return what is shown of a run's policy, read again if its file has changed."""
+        path = self.results.path / f"{run.prefix}_policy.json"
+        stamp = path.stat().st_mtime_ns if path.exists() else None
+        known = self._policies.get(run)
+        if known is None or known[0] != stamp:
+            known = self._policies[run] = stamp, describe_policy(path)
+        return known[1]
 
     def _issues(self) -> list[str]:
         if not self.results.path.is_dir():  # of a batch, none of whose runs has begun there

@@ -17,6 +17,7 @@ SCRIPTS = (
     "charts.js",
     "programs.js",
     "settings.js",
+    "control.js",
     "report.js",
 )
 _PLACE = re.compile(r"\{\{(\w+)\}\}")

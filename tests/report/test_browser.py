@@ -3,6 +3,7 @@
 Needs the extra `browser` and a Chromium: that of ``playwright install chromium``, or the system's.
 """
 
+import json
 import os
 import shutil
 import threading
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from dso import DeepSymbolicOptimizer
+from dso.command.main import main
 from dso.report import Collector, build_page
 from dso.report.serve import LiveReport, make_server
 from dso.task.regression.dataset import from_arrays
@@ -287,3 +290,54 @@ def test_names_of_columns_stand_in_trees(browser, tmp_path):
         assert sorted(names) == ["mass_kg", "speed", "×"]
         visit.page.select_option("#prediction-axis", "0")
         assert "mass_kg" in visit.text("#prediction svg")
+
+
+ENERGY = Path(__file__).resolve().parents[2] / "config/examples/regression/Energy.csv"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+DESKTOP, NARROW = {"width": 1280, "height": 860}, {"width": 400, "height": 860}
+PICTURES = {
+    "report": ("finished", DESKTOP, "light", "#overview"),
+    "report-programs": ("finished", DESKTOP, "light", "#programs"),
+    "report-dark": ("finished", DESKTOP, "dark", "#curves"),
+    "report-narrow": ("finished", NARROW, "light", "#overview"),
+    "report-sweep": ("sweep", DESKTOP, "light", "#comparison"),
+    "report-control": ("control", DESKTOP, "light", "#control"),
+    "report-estimator": ("estimator", DESKTOP, "light", "#programs"),
+}
+"""Names of the pictures in docs: whose page, in which window and theme, and which part of it."""
+
+
+def run_of(kind: str, place: Path) -> Path:
+    """Do the runs of a picture, and return their folder."""
+    logs = ["--logdir", str(place), "--exp-name", kind, "--quiet"]
+    sweep = ["sweep.json", "--sweep", "grid.json", "--runs", "3", "--n-samples", "4000"]
+    calls = {
+        "sweep": ["run", *(str(place / one) if "json" in one else one for one in sweep)],
+        "control": ["run", str(place / "control.json"), "--n-samples", "2000"],
+        "estimator": ["fit", str(ENERGY), *"--target energy --drop id --preset quick".split()],
+    }
+    task = {"task_type": "control", "env": "MountainCarContinuous-v0", "n_episodes_test": 200}
+    (place / "control.json").write_text(json.dumps({"task": task}))
+    regression = {"task_type": "regression", "dataset": "Nguyen-5"}
+    (place / "sweep.json").write_text(json.dumps({"task": regression}))
+    grid = {"training.epsilon": [0.02, 0.05, 0.2], "training.batch_size": [200, 500]}
+    (place / "grid.json").write_text(json.dumps({"grid": grid}))
+    outcome = CliRunner().invoke(main, [*calls[kind], *logs])
+    assert outcome.exit_code == 0, outcome.output
+    return place / kind
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_of_the_documentation(browser, finished, tmp_path, name):
+    kind, size, theme, part = PICTURES[name]
+    run = finished if kind == "finished" else run_of(kind, tmp_path)
+    for visit in visited(browser, tmp_path, run, viewport=size, color_scheme=theme):
+        visit.page.wait_for_timeout(500)  # charts are drawn once their size is known
+        visit.page.evaluate(f"document.querySelector('{part}').scrollIntoView()")
+        visit.page.wait_for_timeout(700)
+        assert visit.page.locator(part).is_visible()
+        picture = visit.page.screenshot()
+    assert picture.startswith(b"\x89PNG")
+    if os.environ.get("DSO_WRITE_PICTURES"):
+        (DOCS / f"{name}.png").write_bytes(picture)

@@ -114,7 +114,7 @@ function drawDetail() {
         html("dt", {}, name.replaceAll("_", " ")), html("dd", {}, short(value))))),
       html("div", { class: "buttons" },
         copyButton("copy-expression", "Copy expression", row.expression), copyButton("copy-latex", "LaTeX", latexOf(report.formulas[row.expression] || ["mtext", row.expression])),
-        sourceButtons(report.folders[run.folder].sources[row.traversal]), copyButton("copy-traversal", "Tokens", row.traversal))),
+        sourceButtons(report.folders[run.folder].sources[row.traversal] || (run.policy && row.traversal === run.result.traversal && run.policy.sources)), copyButton("copy-traversal", "Tokens", row.traversal))),
     treeCard(row.traversal, report.folders[run.folder]),
     predictionCard(row, report.folders[run.folder]),
     residualCard(row, report.folders[run.folder]));

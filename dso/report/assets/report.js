@@ -249,6 +249,7 @@ function drawAll() {
   drawCurves();
   drawDistribution();
   drawPrograms();
+  drawControl();
   drawRuns();
 }
 

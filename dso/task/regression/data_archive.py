@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dso.errors import UserError
+from dso.files import read_regular
 from dso.task.regression.dataset import Dataset
 
 ARRAYS = (
@@ -23,6 +24,7 @@ ARRAYS = (
     "y_test_noiseless",
     "weights_test",
 )
+MAX_BYTES = 2**32
 _SAME = {"X_test": "X_train", "y_test": "y_train", "y_test_noiseless": "y_train"}
 """Arrays that are left out where they are those of the training rows."""
 
@@ -49,7 +51,8 @@ def read_archive(path: Path) -> Dataset:
         If it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
+        content = np.load(io.BytesIO(read_regular(path, MAX_BYTES)), allow_pickle=False)
+        with content:
             found = {name: content[name] for name in content.files}
         arrays = {name: found.get(name) for name in ARRAYS}
         for name, other in _SAME.items():
