@@ -5,6 +5,7 @@ Needs the extra `browser` and a Chromium: that of ``playwright install chromium`
 
 import json
 import os
+import shlex
 import shutil
 import threading
 from collections.abc import Iterator
@@ -76,9 +77,11 @@ def visit(browser, finished: Path, tmp_path: Path) -> Iterator[Visit]:
     yield from visited(browser, tmp_path, finished)
 
 
-def visited(browser, place: Path, *folders: Path, **options) -> Iterator[Visit]:
+def visited(
+    browser, place: Path, *folders: Path, title: str = "Two runs", **options
+) -> Iterator[Visit]:
     path = place / "page.html"
-    path.write_text(build_page(Collector(folders).collect(), "Two runs"), encoding="utf-8")
+    path.write_text(build_page(Collector(folders).collect(), title), encoding="utf-8")
     visit = Visit(browser, path.as_uri(), **options)
     yield visit
     visit.close()
@@ -307,32 +310,37 @@ PICTURES = {
 """Names of the pictures in docs: whose page, in which window and theme, and which part of it."""
 
 
-def run_of(kind: str, place: Path) -> Path:
-    """Do the runs of a picture, and return their folder."""
-    logs = ["--logdir", str(place), "--exp-name", kind, "--quiet"]
-    sweep = ["sweep.json", "--sweep", "grid.json", "--runs", "3", "--n-samples", "4000"]
-    calls = {
-        "sweep": ["run", *(str(place / one) if "json" in one else one for one in sweep)],
-        "control": ["run", str(place / "control.json"), "--n-samples", "2000"],
-        "estimator": ["fit", str(ENERGY), *"--target energy --drop id --preset quick".split()],
-    }
+def run_of(kind: str) -> Path:
+    """Do the runs of a picture in the present folder, and return theirs."""
     task = {"task_type": "control", "env": "MountainCarContinuous-v0", "n_episodes_test": 200}
-    (place / "control.json").write_text(json.dumps({"task": task}))
+    Path("control.json").write_text(json.dumps({"task": task}))
     regression = {"task_type": "regression", "dataset": "Nguyen-5"}
-    (place / "sweep.json").write_text(json.dumps({"task": regression}))
+    Path("sweep.json").write_text(json.dumps({"task": regression}))
     grid = {"training.epsilon": [0.02, 0.05, 0.2], "training.batch_size": [200, 500]}
-    (place / "grid.json").write_text(json.dumps({"grid": grid}))
-    outcome = CliRunner().invoke(main, [*calls[kind], *logs])
+    Path("grid.json").write_text(json.dumps({"grid": grid}))
+    options = {
+        "sweep": "run sweep.json --sweep grid.json --runs 3 --n-samples 4000",
+        "control": "run control.json --n-samples 2000",
+        "estimator": f"fit {ENERGY} --target energy --drop id --preset quick",
+    }[kind]
+    words = [*shlex.split(options), "--exp-name", kind, "--quiet"]
+    outcome = CliRunner().invoke(main, words)
     assert outcome.exit_code == 0, outcome.output
-    return place / kind
+    return Path("logs", kind)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
-def test_pictures_of_the_documentation(browser, finished, tmp_path, name):
+def test_pictures_of_the_documentation(browser, finished, tmp_path, monkeypatch, name):
     kind, size, theme, part = PICTURES[name]
-    run = finished if kind == "finished" else run_of(kind, tmp_path)
-    for visit in visited(browser, tmp_path, run, viewport=size, color_scheme=theme):
+    monkeypatch.chdir(tmp_path)  # pages name folders as they are given
+    run = Path("logs/pair")
+    if kind == "finished":
+        shutil.copytree(finished, run)
+    else:
+        run = run_of(kind)
+    window = {"viewport": size, "color_scheme": theme}
+    for visit in visited(browser, tmp_path, run, title=run.name, **window):
         visit.page.wait_for_timeout(500)  # charts are drawn once their size is known
         visit.page.evaluate(f"document.querySelector('{part}').scrollIntoView()")
         visit.page.wait_for_timeout(700)
