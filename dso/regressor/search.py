@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dso.config.results import ENDS
 from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.fitting.constants import MAX_EXACT
@@ -18,7 +19,6 @@ from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
 from dso.program import Program, ProgramBatch
 from dso.regressor.equations import Equations, Found, falling
-from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.shorter import shorter_forms
@@ -94,7 +94,7 @@ class Search:
         else:
             optimizer.setup(watch)
             self._offer_simple_ones()
-        with optimizer.stopping.on_interrupt():
+        with optimizer.stopping.on_signals():
             while optimizer.train_one_step() is None:
                 pass
         self._offer_shorter_ones()
