@@ -24,7 +24,7 @@ struct CacheEntry {
 };
 
 class RewardCache {
-   public:
+public:
     explicit RewardCache(size_t max_bytes) : max_bytes_(max_bytes), slots_(kMinSlots) {}
 
     size_t size() const { return size_; }
@@ -81,7 +81,7 @@ class RewardCache {
         size_ = 0;
     }
 
-   private:
+private:
     static constexpr size_t kMinSlots = 1024;
     static constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();
 
@@ -144,7 +144,7 @@ class RewardCache {
 
 // Every key ever inserted, in 8 bytes of a table that is at most three quarters full.
 class KeySet {
-   public:
+public:
     KeySet() : slots_(kMinSlots) {}
 
     size_t size() const { return size_ + has_zero_; }
@@ -172,7 +172,7 @@ class KeySet {
         return keys;
     }
 
-   private:
+private:
     static constexpr size_t kMinSlots = 1024;
 
     static size_t probe(const std::vector<uint64_t>& slots, uint64_t key) {

@@ -61,17 +61,19 @@ void invert(Op op, int argument, const double* y, const double* other, double* o
 #undef UNARY
 #undef BINARY
 #define UNARY(name, value, slope, inverse, ...) \
-    case Op::op_##name: return argument == 0 && is_given(INVERSE(inverse, b));
-#define BINARY(name, value, slope_a, slope_b, inverse_a, inverse_b, ...)   \
-    case Op::op_##name:                                                    \
-        return argument == 0 ? is_given(INVERSE(inverse_a, b))             \
+    case Op::op_##name:                         \
+        return argument == 0 && is_given(INVERSE(inverse, b));
+#define BINARY(name, value, slope_a, slope_b, inverse_a, inverse_b, ...) \
+    case Op::op_##name:                                                  \
+        return argument == 0 ? is_given(INVERSE(inverse_a, b))           \
                              : argument == 1 && is_given(INVERSE(inverse_b, a));
 
 bool has_inverse(Op op, int argument) {
     using namespace elementary;
     switch (op) {
         DSO_OPERATORS(UNARY, BINARY)
-        default: return false;
+        default:
+            return false;
     }
 }
 

@@ -32,7 +32,8 @@ void chain(Op op, const double* upstream, const double* a, const double* b, cons
     using namespace elementary;
     switch (op) {
         DSO_OPERATORS(UNARY, BINARY)
-        default: break;  // leaves, and what has its own chain
+        default:
+            break;  // leaves, and what has its own chain
     }
 }
 

@@ -198,8 +198,8 @@ DSO_INLINE Lanes harmonic_above(const Lanes& x) {
     Lanes total = {};
     for (int j = 10; j >= 1; --j) total += x / (j * (j + x));
     constexpr double a = 10.5, v = 1 / (a * a);
-    constexpr double c[] = {1. / 24, -7. / 960, 31. / 8064, -127. / 30720, 511. / 67584,
-                            -1414477. / 67092480};
+    constexpr double c[] = {1. / 24,       -7. / 960,    31. / 8064,
+                            -127. / 30720, 511. / 67584, -1414477. / 67092480};
     const Lanes z = x + a, u = 1 / (z * z);
     Lanes slope = {}, u_power = splat(1), quotient = {};  // quotient = (u^k - v^k) / (u - v)
     for (const double coefficient : c) {
@@ -224,8 +224,8 @@ DSO_INLINE double harmonic(double x) { return harmonic(splat(x))[0]; }
 DSO_INLINE Lanes trigamma_above(const Lanes& x) {
     Lanes total = {};
     for (int j = 10; j >= 1; --j) total += 1 / ((x + j) * (x + j));
-    constexpr double c[] = {1. / 24, -7. / 960, 31. / 8064, -127. / 30720, 511. / 67584,
-                            -1414477. / 67092480};
+    constexpr double c[] = {1. / 24,       -7. / 960,    31. / 8064,
+                            -127. / 30720, 511. / 67584, -1414477. / 67092480};
     const Lanes z = x + 10.5, u = 1 / (z * z);
     Lanes slope = splat(1), power = splat(1);
     for (int k = 1; k <= 6; ++k) {
@@ -241,8 +241,8 @@ DSO_INLINE Lanes trigamma(const Lanes& x) {
     return select(is_below, ratio * ratio - above - 1 / (x * x), above);
 }
 
-// The inverse of erf: a guess that is right to 0.2 % (Winitzki), then three steps of Halley's method,
-// each of which cubes the error. With f = erf, f''/f' = -2x:
+// The inverse of erf: a guess that is right to 0.2 % (Winitzki), then three steps of Halley's
+// method, each of which cubes the error. With f = erf, f''/f' = -2x:
 //     guess = sqrt(sqrt(t^2 - q / a) - t),  q = log(1 - y^2),  t = 2 / (pi a) + q / 2,  a = 0.147
 //     d = (f(x) - y) / f'(x),  x <- x - d / (1 + x d)
 // Near 1 the difference is that of erfc, where erf(x) - y would have no digits left.

@@ -25,7 +25,8 @@ Columns::Columns(const double* columns, size_t n_columns, size_t n_rows)
         double* to = data_ + d * stride_;
         std::copy(from, from + n_rows, to);
         std::fill(to + n_rows, to + stride_, n_rows ? from[0] : 0.0);
-        finite_.push_back(std::all_of(from, from + n_rows, [](double x) { return std::isfinite(x); }));
+        finite_.push_back(
+            std::all_of(from, from + n_rows, [](double x) { return std::isfinite(x); }));
     }
 }
 
@@ -175,7 +176,8 @@ void Machine::fail(size_t index, size_t row, size_t n) {
     const double* b = arity == 2 ? source(step.b, row) : result;
     Cause worst = Cause::invalid;
     for (size_t i = 0; i < n; ++i)
-        if (!std::isfinite(result[i])) worst = std::min(worst, cause_of(step.op, a[i], b[i], result[i]));
+        if (!std::isfinite(result[i]))
+            worst = std::min(worst, cause_of(step.op, a[i], b[i], result[i]));
     if (static_cast<int32_t>(index) < first_failure_) {
         first_failure_ = static_cast<int32_t>(index);
         cause_ = worst;
@@ -207,17 +209,16 @@ static DSO_INLINE bool map2(double* __restrict out, const double* __restrict a,
     return any_sign(seen);
 }
 
-#define UNARY(name, value, ...)                                                             \
-    case Op::op_##name:                                                                     \
-        bad = map1(out, a, n,                                                               \
-                   [](const Lanes& a) __attribute__((always_inline)) { return value; });    \
+#define UNARY(name, value, ...)                                                                   \
+    case Op::op_##name:                                                                           \
+        bad =                                                                                     \
+            map1(out, a, n, [](const Lanes& a) __attribute__((always_inline)) { return value; }); \
         break;
-#define BINARY(name, value, ...)                                                            \
-    case Op::op_##name:                                                                     \
-        bad = map2(out, a, b, n,                                                            \
-                   [](const Lanes& a, const Lanes& b) __attribute__((always_inline)) {      \
-                       return value;                                                        \
-                   });                                                                      \
+#define BINARY(name, value, ...)                                          \
+    case Op::op_##name:                                                   \
+        bad = map2(out, a, b, n,                                          \
+                   [](const Lanes& a, const Lanes& b)                     \
+                       __attribute__((always_inline)) { return value; }); \
         break;
 
 DSO_CLONES
@@ -253,7 +254,8 @@ void Machine::run_tile(size_t row, size_t n, bool all_rows) {
             case Op::input:  // emitted only for a column with a value that is not finite
                 bad = true;
                 break;
-            default: break;  // a polynomial, whose register is filled; check_programs refused the rest
+            default:
+                break;  // a polynomial, whose register is filled; check_programs refused the rest
         }
         if (bad && (!is_protected_ || index + 1 == n_steps) &&
             static_cast<int32_t>(index) <= first_failure_) {

@@ -19,7 +19,7 @@ struct Library {
 
 // Memory aligned to a cache line.
 class Buffer {
-   public:
+public:
     explicit Buffer(size_t size = 0) { reserve(size); }
     void reserve(size_t size) {
         if (storage_.size() < size + 8) storage_.resize(size + 8);
@@ -29,14 +29,14 @@ class Buffer {
         return storage_.data() + (64 - address % 64) % 64 / sizeof(double);
     }
 
-   private:
+private:
     std::vector<double> storage_;
 };
 
 // The data columns, padded to whole lanes. Padding repeats the first row, so it never fails where
 // no row fails.
 class Columns {
-   public:
+public:
     Columns(const double* columns, size_t n_columns, size_t n_rows);
     Columns(const Columns&) = delete;
     const double* column(size_t d) const { return data_ + d * stride_; }
@@ -45,7 +45,7 @@ class Columns {
     size_t n_rows() const { return n_rows_; }
     size_t n_padded() const { return stride_; }
 
-   private:
+private:
     Buffer buffer_;
     double* data_;
     size_t n_rows_, stride_;
@@ -77,7 +77,7 @@ enum class Values { reused, kept };
 // Tiles of rows keep the registers in the first-level cache; the first failing node of the program
 // is the smallest over the tiles.
 class Machine {
-   public:
+public:
     static constexpr size_t kTile = 512;
 
     Machine(const Library& library, const Columns& data, bool is_protected,
@@ -101,7 +101,7 @@ class Machine {
         return {cause_, code_[first_failure_].position};
     }
 
-   protected:
+protected:
     void run_tile(size_t row, size_t n, bool all_rows);
     void fail(size_t index, size_t row, size_t n);
     const double* source(int32_t index, size_t row) const {
@@ -123,7 +123,7 @@ class Machine {
     int32_t first_failure_ = 0;
     Cause cause_ = Cause::valid;
 
-   private:
+private:
     struct Compiler;
     struct Open {
         int32_t token, position, missing;

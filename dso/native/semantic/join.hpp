@@ -4,9 +4,9 @@
 #include <unordered_set>
 #include <vector>
 
+#include "machine/vm.hpp"
 #include "semantic/backward.hpp"
 #include "semantic/expression.hpp"
-#include "machine/vm.hpp"
 
 namespace dso {
 

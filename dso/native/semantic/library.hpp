@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "rules/rule_set.hpp"
-#include "semantic/values.hpp"
 #include "rules/state.hpp"
+#include "semantic/values.hpp"
 
 namespace dso {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "gp/breeding.hpp"
-#include "semantic/join.hpp"
 #include "machine/vm.hpp"
+#include "semantic/join.hpp"
 
 namespace dso {
 
