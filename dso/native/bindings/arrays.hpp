@@ -8,7 +8,7 @@
 
 #include "machine/program.hpp"
 
-namespace dso {
+namespace dso::bindings {
 
 namespace py = pybind11;
 
@@ -24,8 +24,9 @@ void bind_control(py::module_& m);
 void bind_gp(py::module_& m);
 void bind_semantic(py::module_& m);
 
-inline ProgramView view_programs(const Array<int16_t>& tokens, const Array<int32_t>& lengths,
-                                 const Array<double>& constants) {
+inline machine::ProgramView view_programs(const Array<int16_t>& tokens,
+                                          const Array<int32_t>& lengths,
+                                          const Array<double>& constants) {
     if (tokens.ndim() != 2 || lengths.ndim() != 1 || constants.ndim() != 2 ||
         lengths.shape(0) != tokens.shape(0) || constants.shape(0) != tokens.shape(0))
         throw std::invalid_argument("programs: tokens (B, T), lengths (B,), constants (B, K)");
@@ -41,4 +42,4 @@ inline ProgramView view_programs(const Array<int16_t>& tokens, const Array<int32
             static_cast<size_t>(constants.shape(1))};
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

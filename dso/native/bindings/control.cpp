@@ -6,7 +6,9 @@
 #include "control/mujoco_rollout.hpp"
 #include "control/rollout.hpp"
 
-namespace dso {
+namespace dso::bindings {
+
+using namespace control;
 
 template <class T>
 static std::vector<T> to_vector(const Array<T>& values) {
@@ -15,59 +17,60 @@ static std::vector<T> to_vector(const Array<T>& values) {
 
 using Matrices = std::vector<Array<float>>;
 
-static std::shared_ptr<Network> make_network(const Matrices& weights, const Matrices& biases,
-                                             const std::string& activation, bool is_squashed,
-                                             const Array<double>& low, const Array<double>& high,
-                                             const Array<double>& mean,
-                                             const Array<double>& deviation, double limit) {
-    auto network = std::make_shared<Network>();
+static std::shared_ptr<Perceptron> make_network(const Matrices& weights, const Matrices& biases,
+                                                const std::string& activation, bool is_squashed,
+                                                const Array<double>& low, const Array<double>& high,
+                                                const Array<double>& mean,
+                                                const Array<double>& deviation, double limit) {
+    auto perceptron = std::make_shared<Perceptron>();
     if (weights.empty() || weights.size() != biases.size())
-        throw std::invalid_argument("Network: as many biases as weights");
+        throw std::invalid_argument("Perceptron: as many biases as weights");
     for (size_t l = 0; l < weights.size(); ++l) {
         const auto& w = weights[l];
         if (w.ndim() != 2 || biases[l].size() != w.shape(0) ||
             (l > 0 && weights[l - 1].shape(0) != w.shape(1)))
-            throw std::invalid_argument("Network: the shapes of the layers do not fit");
-        network->layers.push_back({static_cast<size_t>(w.shape(1)), static_cast<size_t>(w.shape(0)),
-                                   to_vector(w), to_vector(biases[l])});
+            throw std::invalid_argument("Perceptron: the shapes of the layers do not fit");
+        perceptron->layers.push_back({static_cast<size_t>(w.shape(1)),
+                                      static_cast<size_t>(w.shape(0)), to_vector(w),
+                                      to_vector(biases[l])});
     }
     if (activation != "tanh" && activation != "relu")
-        throw std::invalid_argument("Network: activation is tanh or relu");
-    network->activation =
-        activation == "tanh" ? Network::Activation::tanh : Network::Activation::relu;
-    network->is_squashed = is_squashed;
-    network->low = to_vector(low), network->high = to_vector(high);
-    network->mean = to_vector(mean), network->deviation = to_vector(deviation);
-    network->limit = limit;
-    const size_t n_in = network->n_inputs(), n_out = network->n_outputs();
-    if (network->low.size() != n_out || network->high.size() != n_out)
-        throw std::invalid_argument("Network: one bound per action");
-    if (network->mean.size() != network->deviation.size() ||
-        (!network->mean.empty() && network->mean.size() != n_in))
-        throw std::invalid_argument("Network: one mean and deviation per observation");
-    return network;
+        throw std::invalid_argument("Perceptron: activation is tanh or relu");
+    perceptron->activation =
+        activation == "tanh" ? Perceptron::Activation::tanh : Perceptron::Activation::relu;
+    perceptron->is_squashed = is_squashed;
+    perceptron->low = to_vector(low), perceptron->high = to_vector(high);
+    perceptron->mean = to_vector(mean), perceptron->deviation = to_vector(deviation);
+    perceptron->limit = limit;
+    const size_t n_in = perceptron->n_inputs(), n_out = perceptron->n_outputs();
+    if (perceptron->low.size() != n_out || perceptron->high.size() != n_out)
+        throw std::invalid_argument("Perceptron: one bound per action");
+    if (perceptron->mean.size() != perceptron->deviation.size() ||
+        (!perceptron->mean.empty() && perceptron->mean.size() != n_in))
+        throw std::invalid_argument("Perceptron: one mean and deviation per observation");
+    return perceptron;
 }
 
-static Array<double> run_network(const Network& network, const Array<double>& observations) {
+static Array<double> run_network(const Perceptron& perceptron, const Array<double>& observations) {
     if (observations.ndim() != 2 ||
-        static_cast<size_t>(observations.shape(1)) != network.n_inputs())
-        throw std::invalid_argument("Network: observations are (N, " +
-                                    std::to_string(network.n_inputs()) + ")");
+        static_cast<size_t>(observations.shape(1)) != perceptron.n_inputs())
+        throw std::invalid_argument("Perceptron: observations are (N, " +
+                                    std::to_string(perceptron.n_inputs()) + ")");
     const auto n = static_cast<size_t>(observations.shape(0));
-    Array<double> actions({n, network.n_outputs()});
+    Array<double> actions({n, perceptron.n_outputs()});
     std::vector<float> memory;
     for (size_t i = 0; i < n; ++i)
-        network.run(observations.data() + i * network.n_inputs(),
-                    actions.mutable_data() + i * network.n_outputs(), memory);
+        perceptron.run(observations.data() + i * perceptron.n_inputs(),
+                       actions.mutable_data() + i * perceptron.n_outputs(), memory);
     return actions;
 }
 
 static Composition make_composition(const std::string& kind, const Array<int32_t>& sources,
                                     const Array<double>& low, const Array<double>& high,
-                                    bool is_single, std::shared_ptr<Network> anchor,
-                                    const Library* fixed_library, const Array<int16_t>& tokens,
-                                    const Array<int32_t>& lengths, const Array<double>& constants,
-                                    size_t n_observations) {
+                                    bool is_single, std::shared_ptr<Perceptron> anchor,
+                                    const machine::Library* fixed_library,
+                                    const Array<int16_t>& tokens, const Array<int32_t>& lengths,
+                                    const Array<double>& constants, size_t n_observations) {
     Composition made;
     made.kind = kind == "box"        ? Composition::Kind::box
                 : kind == "discrete" ? Composition::Kind::discrete
@@ -76,11 +79,11 @@ static Composition make_composition(const std::string& kind, const Array<int32_t
     made.low = to_vector(low), made.high = to_vector(high);
     made.is_single = is_single;
     made.anchor = anchor;
-    const ProgramView programs = view_programs(tokens, lengths, constants);
+    const machine::ProgramView programs = view_programs(tokens, lengths, constants);
     if (programs.n_programs > 0) {
         if (!fixed_library)
             throw std::invalid_argument("Composition: fixed programs need a library");
-        check_programs(*fixed_library, programs, n_observations);
+        machine::check_programs(*fixed_library, programs, n_observations);
         made.fixed.resize(programs.n_programs);
         for (size_t i = 0; i < programs.n_programs; ++i)
             made.fixed[i].compile(*fixed_library, programs.row(i), programs.lengths[i],
@@ -109,10 +112,10 @@ static void set_action_tokens(Composition& composition, const Array<int32_t>& di
 }
 
 // The actions (N, A) of one program for observations (N, O).
-static Array<double> act(const Composition& composition, const Library& library,
+static Array<double> act(const Composition& composition, const machine::Library& library,
                          const Array<int16_t>& tokens, const Array<int32_t>& lengths,
                          const Array<double>& constants, const Array<double>& observations) {
-    const ProgramView programs = view_programs(tokens, lengths, constants);
+    const machine::ProgramView programs = view_programs(tokens, lengths, constants);
     if (observations.ndim() != 2 || programs.n_programs != 1)
         throw std::invalid_argument("act: one program, observations (N, O)");
     const auto n = static_cast<size_t>(observations.shape(0));
@@ -130,12 +133,13 @@ static Array<double> act(const Composition& composition, const Library& library,
 // One program ready to act, for loops in Python.
 class Actor {
 public:
-    Actor(const Composition& composition, const Library& library, const Array<int16_t>& tokens,
-          const Array<int32_t>& lengths, const Array<double>& constants, size_t n_observations)
+    Actor(const Composition& composition, const machine::Library& library,
+          const Array<int16_t>& tokens, const Array<int32_t>& lengths,
+          const Array<double>& constants, size_t n_observations)
         : n_actions_(composition.n_actions()),
           n_observations_(n_observations),
           controller_(composition) {
-        const ProgramView programs = view_programs(tokens, lengths, constants);
+        const machine::ProgramView programs = view_programs(tokens, lengths, constants);
         if (programs.n_programs != 1) throw std::invalid_argument("Actor: one program");
         check_policies(library, composition, programs, n_observations);
         controller_.learn(library, programs, 0);
@@ -153,7 +157,7 @@ private:
     Controller controller_;
 };
 
-static Rollout make_job(const Library& library, const Composition& composition,
+static Rollout make_job(const machine::Library& library, const Composition& composition,
                         const Array<int16_t>& tokens, const Array<int32_t>& lengths,
                         const Array<double>& constants, const Array<double>& parameters,
                         const Array<double>& states, const Array<double>& observations,
@@ -221,9 +225,9 @@ static void bind_rollouts(py::module_& m, const char* rollout, const char* trace
     using Doubles = const Array<double>&;
     m.def(
         rollout,
-        [play](Name system, const Library& library, const Composition& composition, Tokens tokens,
-               Lengths lengths, Doubles constants, Doubles parameters, Doubles states,
-               Doubles observations, int32_t max_steps, const Where& where) {
+        [play](Name system, const machine::Library& library, const Composition& composition,
+               Tokens tokens, Lengths lengths, Doubles constants, Doubles parameters,
+               Doubles states, Doubles observations, int32_t max_steps, const Where& where) {
             const Rollout job = make_job(library, composition, tokens, lengths, constants,
                                          parameters, states, observations, max_steps);
             return play_all(job, [&](double* returns, int32_t* steps) {
@@ -234,9 +238,9 @@ static void bind_rollouts(py::module_& m, const char* rollout, const char* trace
         "observations (E, O), max_steps, threads or simulations -> returns, steps, (P, E) each.");
     m.def(
         trace,
-        [look](Name system, const Library& library, const Composition& composition, Tokens tokens,
-               Lengths lengths, Doubles constants, Doubles parameters, Doubles states,
-               Doubles observations, int32_t max_steps, const Where& where) {
+        [look](Name system, const machine::Library& library, const Composition& composition,
+               Tokens tokens, Lengths lengths, Doubles constants, Doubles parameters,
+               Doubles states, Doubles observations, int32_t max_steps, const Where& where) {
             const Rollout job = make_job(library, composition, tokens, lengths, constants,
                                          parameters, states, observations, max_steps);
             return trace_arrays(job, look(system, where, job));
@@ -246,7 +250,8 @@ static void bind_rollouts(py::module_& m, const char* rollout, const char* trace
 }
 
 void bind_control(py::module_& m) {
-    py::class_<Network, std::shared_ptr<Network>>(m, "Network", "A trained policy as layers.")
+    py::class_<Perceptron, std::shared_ptr<Perceptron>>(m, "Perceptron",
+                                                        "A trained policy as layers.")
         .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("activation"),
              py::arg("squashed"), py::arg("low"), py::arg("high"), py::arg("mean"),
              py::arg("deviation"), py::arg("limit"))
@@ -265,7 +270,7 @@ void bind_control(py::module_& m) {
           py::arg("lengths"), py::arg("constants"), py::arg("observations"),
           "Actions (N, A) of one program for observations (N, O).");
     py::class_<Actor>(m, "Actor", "One program, ready to act.")
-        .def(py::init<const Composition&, const Library&, const Array<int16_t>&,
+        .def(py::init<const Composition&, const machine::Library&, const Array<int16_t>&,
                       const Array<int32_t>&, const Array<double>&, size_t>(),
              py::arg("composition"), py::arg("library"), py::arg("tokens"), py::arg("lengths"),
              py::arg("constants"), py::arg("n_observations"), py::keep_alive<1, 2>())
@@ -281,4 +286,4 @@ void bind_control(py::module_& m) {
     bind_rollouts<Mujoco>(m, "rollout_mujoco", "trace_mujoco", &roll_out_mujoco, &trace_mujoco);
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

@@ -11,25 +11,28 @@
 #include "machine/vm.hpp"
 #include "threads.hpp"
 
-namespace dso {
+namespace dso::bindings {
+
+using namespace machine;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr size_t kProgramsPerChunk = 32;
 
-static Library make_library(const Array<int32_t>& arities, const Array<int32_t>& opcodes,
-                            const Array<int32_t>& operands, const Array<double>& values) {
+static machine::Library make_library(const Array<int32_t>& arities, const Array<int32_t>& opcodes,
+                                     const Array<int32_t>& operands, const Array<double>& values) {
     const py::ssize_t n_tokens = arities.size();
     if (opcodes.size() != n_tokens || operands.size() != n_tokens || values.size() != n_tokens)
         throw std::invalid_argument("Library: four arrays of length L");
-    Library library;
+    machine::Library library;
     for (py::ssize_t i = 0; i < n_tokens; ++i) {
         const int32_t code = opcodes.data()[i];
-        if (code < static_cast<int32_t>(Op::python) || code >= static_cast<int32_t>(Op::count))
+        if (code < static_cast<int32_t>(machine::Op::python) ||
+            code >= static_cast<int32_t>(machine::Op::count))
             throw std::invalid_argument("Library: unknown opcode");
         if (code >= 0 && kArity[code] != arities.data()[i])
             throw std::invalid_argument("Library: arity and opcode disagree");
-        const auto op = static_cast<Op>(code);
-        if ((op == Op::input || op == Op::less) && operands.data()[i] < 0)
+        const auto op = static_cast<machine::Op>(code);
+        if ((op == machine::Op::input || op == machine::Op::less) && operands.data()[i] < 0)
             throw std::invalid_argument("Library: negative column");
         library.arities.push_back(arities.data()[i]);
         library.opcodes.push_back(op);
@@ -41,14 +44,15 @@ static Library make_library(const Array<int32_t>& arities, const Array<int32_t>&
 
 // Everything a call works on, checked.
 struct Job {
-    Job(const Library& library, const Array<int16_t>& tokens, const Array<int32_t>& lengths,
-        const Array<double>& constants, const Array<double>& X, bool is_protected, int n_threads)
+    Job(const machine::Library& library, const Array<int16_t>& tokens,
+        const Array<int32_t>& lengths, const Array<double>& constants, const Array<double>& X,
+        bool is_protected, int n_threads)
         : library(library),
           programs(view_programs(tokens, lengths, constants)),
           data(require_matrix(X).data(), X.shape(0), X.shape(1)),
           is_protected(is_protected),
           n_threads(std::max(1, n_threads)) {
-        check_programs(library, programs, data.n_columns());
+        machine::check_programs(library, programs, data.n_columns());
     }
 
     // Calls body(machine, program) for every program, compiled; without the GIL.
@@ -56,7 +60,7 @@ struct Job {
     void for_each_program(Body body) const {
         const py::gil_scoped_release release;
         const auto chunk_of_programs = [&](size_t, size_t begin, size_t end) {
-            Machine machine(library, data, is_protected);
+            machine::Machine machine(library, data, is_protected);
             for (size_t p = begin; p < end; ++p) {
                 machine.compile(programs.row(p), programs.lengths[p], programs.slots(p),
                                 programs.n_constants);
@@ -72,16 +76,16 @@ struct Job {
         return X;
     }
 
-    const Library& library;
-    const ProgramView programs;
-    const Columns data;
+    const machine::Library& library;
+    const machine::ProgramView programs;
+    const machine::Columns data;
     const bool is_protected;
     const size_t n_threads;
 };
 
 struct Verdicts {
     explicit Verdicts(size_t n) : cause(n), node(n) {}
-    void set(size_t p, const Verdict& verdict) {
+    void set(size_t p, const machine::Verdict& verdict) {
         cause.mutable_data()[p] = static_cast<uint8_t>(verdict.cause);
         node.mutable_data()[p] = verdict.node;
     }
@@ -90,16 +94,17 @@ struct Verdicts {
 };
 
 // A row vector padded to whole lanes.
-static Buffer pad(const Array<double>* values, double otherwise, double padding, size_t n_rows) {
+static machine::Buffer pad(const Array<double>* values, double otherwise, double padding,
+                           size_t n_rows) {
     if (values && (values->ndim() != 1 || static_cast<size_t>(values->size()) != n_rows))
         throw std::invalid_argument("y and weights: (N,) like the rows of X");
-    Buffer buffer(padded(n_rows));
+    machine::Buffer buffer(padded(n_rows));
     for (size_t i = 0; i < padded(n_rows); ++i)
         buffer.data()[i] = i >= n_rows ? padding : values ? values->data()[i] : otherwise;
     return buffer;
 }
 
-static py::tuple execute(const Library& library, const Array<int16_t>& tokens,
+static py::tuple execute(const machine::Library& library, const Array<int16_t>& tokens,
                          const Array<int32_t>& lengths, const Array<double>& constants,
                          const Array<double>& X, bool is_protected, int n_threads) {
     const Job job(library, tokens, lengths, constants, X, is_protected, n_threads);
@@ -107,7 +112,7 @@ static py::tuple execute(const Library& library, const Array<int16_t>& tokens,
     py::array_t<double> y({job.programs.n_programs, n_rows});
     Verdicts verdicts(job.programs.n_programs);
     double* out = y.mutable_data();
-    job.for_each_program([&](Machine& machine, size_t p) {
+    job.for_each_program([&](machine::Machine& machine, size_t p) {
         verdicts.set(p, machine.run(true, [&](size_t row, const double* prediction, size_t n) {
             std::copy(prediction, prediction + std::min(n, n_rows - row), out + p * n_rows + row);
         }));
@@ -117,20 +122,20 @@ static py::tuple execute(const Library& library, const Array<int16_t>& tokens,
 
 // The weighted mean over rows of what `tile_sum` adds up, per program; NaN for invalid ones.
 template <class TileSum>
-static py::tuple weighted_mean(const Job& job, Buffer& weights, TileSum tile_sum) {
+static py::tuple weighted_mean(const Job& job, machine::Buffer& weights, TileSum tile_sum) {
     py::array_t<double> mean(job.programs.n_programs);
     Verdicts verdicts(job.programs.n_programs);
     double total_weight = 0;
     for (size_t i = 0; i < job.data.n_rows(); ++i) total_weight += weights.data()[i];
     double* out = mean.mutable_data();
-    job.for_each_program([&](Machine& machine, size_t p) {
+    job.for_each_program([&](machine::Machine& machine, size_t p) {
         double total = 0;
-        const Verdict verdict =
+        const machine::Verdict verdict =
             machine.run(false, [&](size_t row, const double* prediction, size_t n) {
                 total += tile_sum(prediction, row, n);
             });
         verdicts.set(p, verdict);
-        out[p] = verdict.cause == Cause::valid ? total / total_weight : kNaN;
+        out[p] = verdict.cause == machine::Cause::valid ? total / total_weight : kNaN;
     });
     return py::make_tuple(mean, verdicts.cause, verdicts.node);
 }
@@ -141,28 +146,28 @@ static const Array<double>* address(const OptionalArray& array) {
     return array ? &*array : nullptr;
 }
 
-static py::tuple mean_squared_error(const Library& library, const Array<int16_t>& tokens,
+static py::tuple mean_squared_error(const machine::Library& library, const Array<int16_t>& tokens,
                                     const Array<int32_t>& lengths, const Array<double>& constants,
                                     const Array<double>& X, const Array<double>& y,
                                     const OptionalArray& weights, bool is_protected,
                                     int n_threads) {
     const Job job(library, tokens, lengths, constants, X, is_protected, n_threads);
-    Buffer target = pad(&y, 0, 0, job.data.n_rows());
-    Buffer weight = pad(address(weights), 1, 0, job.data.n_rows());
+    machine::Buffer target = pad(&y, 0, 0, job.data.n_rows());
+    machine::Buffer weight = pad(address(weights), 1, 0, job.data.n_rows());
     return weighted_mean(job, weight, [&](const double* prediction, size_t row, size_t n) {
         return sum_squared_error(prediction, target.data() + row, weight.data() + row, n);
     });
 }
 
-static py::tuple fraction_within(const Library& library, const Array<int16_t>& tokens,
+static py::tuple fraction_within(const machine::Library& library, const Array<int16_t>& tokens,
                                  const Array<int32_t>& lengths, const Array<double>& constants,
                                  const Array<double>& X, const Array<double>& y, double relative,
                                  double absolute, const OptionalArray& weights, bool is_protected,
                                  int n_threads) {
     const Job job(library, tokens, lengths, constants, X, is_protected, n_threads);
-    Buffer target = pad(&y, 0, 0, job.data.n_rows());
-    Buffer weight = pad(address(weights), 1, 0, job.data.n_rows());
-    Buffer tolerance(job.data.n_padded());
+    machine::Buffer target = pad(&y, 0, 0, job.data.n_rows());
+    machine::Buffer weight = pad(address(weights), 1, 0, job.data.n_rows());
+    machine::Buffer tolerance(job.data.n_padded());
     for (size_t i = 0; i < job.data.n_padded(); ++i)
         tolerance.data()[i] = relative * std::fabs(target.data()[i]) + absolute;
     return weighted_mean(job, weight, [&](const double* prediction, size_t row, size_t n) {
@@ -180,7 +185,7 @@ static py::array_t<int32_t> first_rows(const Array<uint64_t>& keys) {
     std::vector<int32_t> seen(n_slots, -1);  // rows by open addressing
     for (size_t i = 0; i < n; ++i) {
         const uint64_t key = keys.data()[i];
-        size_t slot = mix64(key) & (n_slots - 1);
+        size_t slot = machine::mix64(key) & (n_slots - 1);
         while (seen[slot] >= 0 && keys.data()[seen[slot]] != key) slot = (slot + 1) & (n_slots - 1);
         if (seen[slot] < 0) seen[slot] = static_cast<int32_t>(i);
         first.mutable_data()[i] = seen[slot];
@@ -188,7 +193,7 @@ static py::array_t<int32_t> first_rows(const Array<uint64_t>& keys) {
     return first;
 }
 
-static py::tuple cache_lookup(RewardCache& cache, const Array<uint64_t>& keys) {
+static py::tuple cache_lookup(machine::RewardCache& cache, const Array<uint64_t>& keys) {
     const py::ssize_t n = keys.size();
     py::array_t<bool> found(n);
     py::array_t<double> rewards(n);
@@ -202,7 +207,9 @@ static py::tuple cache_lookup(RewardCache& cache, const Array<uint64_t>& keys) {
         if (entry) std::copy_n(cache.constants(*entry), K, constants.mutable_data() + i * K);
         found.mutable_data()[i] = entry != nullptr;
         rewards.mutable_data()[i] = entry ? entry->reward : kNaN;
-        verdicts.set(i, entry ? Verdict{static_cast<Cause>(entry->cause), entry->node} : Verdict{});
+        verdicts.set(
+            i, entry ? machine::Verdict{static_cast<machine::Cause>(entry->cause), entry->node}
+                     : machine::Verdict{});
     }
     return py::make_tuple(found, rewards, verdicts.cause, verdicts.node, constants);
 }
@@ -218,7 +225,7 @@ static void require_constants(size_t K) {
         throw std::invalid_argument("constants: more per program than it has positions");
 }
 
-static void cache_insert(RewardCache& cache, const Array<uint64_t>& keys,
+static void cache_insert(machine::RewardCache& cache, const Array<uint64_t>& keys,
                          const Array<double>& rewards, const Array<uint8_t>& cause,
                          const Array<int32_t>& node, uint32_t iteration,
                          const std::optional<Array<double>>& constants) {
@@ -239,14 +246,14 @@ static void cache_insert(RewardCache& cache, const Array<uint64_t>& keys,
     }
 }
 
-static py::array_t<bool> cache_contains(RewardCache& cache, const Array<uint64_t>& keys) {
+static py::array_t<bool> cache_contains(machine::RewardCache& cache, const Array<uint64_t>& keys) {
     py::array_t<bool> found(keys.size());
     for (py::ssize_t i = 0; i < keys.size(); ++i)
         found.mutable_data()[i] = cache.find(keys.data()[i]) != nullptr;
     return found;
 }
 
-static void cache_count(RewardCache& cache, const Array<uint64_t>& keys,
+static void cache_count(machine::RewardCache& cache, const Array<uint64_t>& keys,
                         const Array<bool>& on_policy) {
     require_length("on_policy", on_policy.size(), keys.size());
     for (py::ssize_t i = 0; i < keys.size(); ++i)
@@ -254,7 +261,7 @@ static void cache_count(RewardCache& cache, const Array<uint64_t>& keys,
             ++(on_policy.data()[i] ? entry->on_policy : entry->off_policy);
 }
 
-static py::tuple cache_counts(RewardCache& cache, const Array<uint64_t>& keys) {
+static py::tuple cache_counts(machine::RewardCache& cache, const Array<uint64_t>& keys) {
     py::array_t<int64_t> on(keys.size()), off(keys.size());
     for (py::ssize_t i = 0; i < keys.size(); ++i) {
         const CacheEntry* entry = cache.find(keys.data()[i]);
@@ -265,7 +272,7 @@ static py::tuple cache_counts(RewardCache& cache, const Array<uint64_t>& keys) {
 }
 
 // All entries as arrays in the order of their keys, so that equal caches give equal arrays.
-static py::dict cache_state(const RewardCache& cache) {
+static py::dict cache_state(const machine::RewardCache& cache) {
     std::vector<const CacheEntry*> entries;
     for (const CacheEntry& slot : cache.slots())
         if (slot.used) entries.push_back(&slot);
@@ -311,7 +318,7 @@ static py::array_t<T> state_column(const py::dict& state, const char* name, py::
     return column;
 }
 
-static void cache_load(RewardCache& cache, const py::dict& state) {
+static void cache_load(machine::RewardCache& cache, const py::dict& state) {
     const auto keys = state_column<uint64_t>(state, "keys", -1);
     const py::ssize_t n = keys.size();
     const auto rewards = state_column<double>(state, "rewards", n);
@@ -328,7 +335,7 @@ static void cache_load(RewardCache& cache, const py::dict& state) {
     const size_t K = constants.shape(1);
     require_constants(K);
     for (py::ssize_t i = 0; i < n; ++i)
-        if (causes.data()[i] > static_cast<uint8_t>(Cause::invalid))
+        if (causes.data()[i] > static_cast<uint8_t>(machine::Cause::invalid))
             throw std::invalid_argument("RewardCache: causes: a number that means nothing");
     cache.clear();
     cache.widen(K);
@@ -338,18 +345,18 @@ static void cache_load(RewardCache& cache, const py::dict& state) {
                      constants.data() + i * K, K);
 }
 
-static py::array_t<bool> keys_contained(const KeySet& set, const Array<uint64_t>& keys) {
+static py::array_t<bool> keys_contained(const machine::KeySet& set, const Array<uint64_t>& keys) {
     py::array_t<bool> found(keys.size());
     for (py::ssize_t i = 0; i < keys.size(); ++i)
         found.mutable_data()[i] = set.contains(keys.data()[i]);
     return found;
 }
 
-static void insert_keys(KeySet& set, const Array<uint64_t>& keys) {
+static void insert_keys(machine::KeySet& set, const Array<uint64_t>& keys) {
     for (py::ssize_t i = 0; i < keys.size(); ++i) set.insert(keys.data()[i]);
 }
 
-static py::array_t<uint64_t> sorted_keys(const KeySet& set) {
+static py::array_t<uint64_t> sorted_keys(const machine::KeySet& set) {
     const std::vector<uint64_t> keys = set.sorted();
     return py::array_t<uint64_t>(keys.size(), keys.data());
 }
@@ -362,9 +369,10 @@ static py::list operator_table() {
 #undef ROW
     };
     py::list rows;
-    for (int opcode = 0; opcode < static_cast<int>(Op::less); ++opcode) {
-        const Op op = static_cast<Op>(opcode);
-        const Branches branches = branches_of(op, std::numeric_limits<double>::quiet_NaN());
+    for (int opcode = 0; opcode < static_cast<int>(machine::Op::less); ++opcode) {
+        const machine::Op op = static_cast<machine::Op>(opcode);
+        const machine::Branches branches =
+            machine::branches_of(op, std::numeric_limits<double>::quiet_NaN());
         py::dict row;
         row["name"] = names[opcode];
         row["opcode"] = opcode;
@@ -377,25 +385,25 @@ static py::list operator_table() {
 }
 
 static bool has_pole(int opcode, double a, double b) {
-    return is_pole(static_cast<Op>(opcode), a, b);
+    return is_pole(static_cast<machine::Op>(opcode), a, b);
 }
 
 static void bind_execution(py::module_& m) {
-    py::class_<Library>(m, "Library", "What each token means to the virtual machine.")
+    py::class_<machine::Library>(m, "Library", "What each token means to the virtual machine.")
         .def(py::init(&make_library), py::arg("arities"), py::arg("opcodes"), py::arg("operands"),
              py::arg("values"))
-        .def_property_readonly("n_inputs", &Library::n_inputs)
-        .def("__len__", [](const Library& library) { return library.arities.size(); });
+        .def_property_readonly("n_inputs", &machine::Library::n_inputs)
+        .def("__len__", [](const machine::Library& library) { return library.arities.size(); });
     m.def("operator_table", &operator_table,
           "List of dicts: name, opcode, arity, period (0 for none), is_even.");
     m.def("is_pole", &has_pole, py::arg("opcode"), py::arg("a"), py::arg("b"),
           "Whether an infinite value at a, b is a division by zero.");
-    m.attr("OP_PYTHON") = static_cast<int>(Op::python);
-    m.attr("OP_LESS") = static_cast<int>(Op::less);
-    m.attr("OP_INPUT") = static_cast<int>(Op::input);
-    m.attr("OP_LITERAL") = static_cast<int>(Op::literal);
-    m.attr("OP_CONSTANT") = static_cast<int>(Op::constant);
-    m.attr("OP_POLY") = static_cast<int>(Op::poly);
+    m.attr("OP_PYTHON") = static_cast<int>(machine::Op::python);
+    m.attr("OP_LESS") = static_cast<int>(machine::Op::less);
+    m.attr("OP_INPUT") = static_cast<int>(machine::Op::input);
+    m.attr("OP_LITERAL") = static_cast<int>(machine::Op::literal);
+    m.attr("OP_CONSTANT") = static_cast<int>(machine::Op::constant);
+    m.attr("OP_POLY") = static_cast<int>(machine::Op::poly);
     m.attr("VECTOR_MATH") = static_cast<bool>(DSO_VECTOR_MATH);
     m.def("execute", &execute, py::arg("library"), py::arg("tokens"), py::arg("lengths"),
           py::arg("constants"), py::arg("X"), py::arg("protected"), py::arg("n_threads") = 1,
@@ -416,29 +424,30 @@ void bind_evaluation(py::module_& m) {
     bind_execution(m);
     m.def("first_rows", &first_rows, py::arg("keys"),
           "For each row the first row with the same key: (B,) uint64 -> (B,) int32.");
-    py::class_<RewardCache>(m, "RewardCache", "Key -> reward, cause, node, counters; bounded.")
+    py::class_<machine::RewardCache>(m, "RewardCache",
+                                     "Key -> reward, cause, node, counters; bounded.")
         .def(py::init<size_t>(), py::arg("max_bytes"))
         .def("lookup", &cache_lookup, py::arg("keys"),
              "-> found, rewards, cause, node, each (B,), constants (B, K).")
         .def("insert", &cache_insert, py::arg("keys"), py::arg("rewards"), py::arg("cause"),
              py::arg("node"), py::arg("iteration"), py::arg("constants") = py::none())
         .def("contains", &cache_contains, py::arg("keys"), "Expired ones too, (B,) bool.")
-        .def("expire_before", &RewardCache::expire_before, py::arg("iteration"),
+        .def("expire_before", &machine::RewardCache::expire_before, py::arg("iteration"),
              "Forget the rewards of earlier iterations, but not the counters.")
         .def("count", &cache_count, py::arg("keys"), py::arg("on_policy"),
              "Count one more appearance of each key.")
         .def("counts", &cache_counts, py::arg("keys"), "-> on-policy and off-policy, each (B,).")
-        .def("clear", &RewardCache::clear)
-        .def("__len__", &RewardCache::size)
-        .def_property_readonly("n_bytes", &RewardCache::n_bytes)
+        .def("clear", &machine::RewardCache::clear)
+        .def("__len__", &machine::RewardCache::size)
+        .def_property_readonly("n_bytes", &machine::RewardCache::n_bytes)
         .def("state", &cache_state, "All entries as a dict of arrays, ordered by key.")
         .def("load_state", &cache_load, py::arg("state"));
-    py::class_<KeySet>(m, "KeySet", "Keys without end; nothing is forgotten.")
+    py::class_<machine::KeySet>(m, "KeySet", "Keys without end; nothing is forgotten.")
         .def(py::init<>())
         .def("contains", &keys_contained, py::arg("keys"), "(B,) uint64 -> (B,) bool.")
         .def("insert", &insert_keys, py::arg("keys"))
-        .def("__len__", &KeySet::size)
+        .def("__len__", &machine::KeySet::size)
         .def("sorted", &sorted_keys, "All keys, ascending.");
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

@@ -9,19 +9,22 @@
 #include "machine/vector_math.hpp"
 #include "threads.hpp"
 
-namespace dso {
+namespace dso::bindings {
+
+using namespace fitting;
+using namespace machine;
 
 constexpr size_t kFitsPerChunk = 8;
 
-static py::tuple fit(const Library& library, const Array<int16_t>& tokens,
+static py::tuple fit(const machine::Library& library, const Array<int16_t>& tokens,
                      const Array<int32_t>& lengths, const Array<double>& start,
                      const Array<double>& X, const Array<double>& y, const OptionalArray& weights,
                      bool is_protected, const OptionalArray& lower, const OptionalArray& upper,
                      int max_iterations, int n_starts, uint64_t key, int n_threads) {
-    const ProgramView programs = view_programs(tokens, lengths, start);
+    const machine::ProgramView programs = view_programs(tokens, lengths, start);
     if (X.ndim() != 2) throw std::invalid_argument("X: (D, N)");
-    const Columns data(X.data(), X.shape(0), X.shape(1));
-    check_programs(library, programs, data.n_columns());
+    const machine::Columns data(X.data(), X.shape(0), X.shape(1));
+    machine::check_programs(library, programs, data.n_columns());
     const TargetStorage storage(y, weights, data.n_rows());
     const Target& target = storage.target;
     constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -46,7 +49,8 @@ static py::tuple fit(const Library& library, const Array<int16_t>& tokens,
                                             std::to_string(program.n_constants()) + " constants");
             const double error =
                 can_be_valid
-                    ? fit_constants(program, hash_tokens(programs.row(p), programs.lengths[p]),
+                    ? fit_constants(program,
+                                    machine::hash_tokens(programs.row(p), programs.lengths[p]),
                                     target, options, low + p * K, high + p * K, out + p * K)
                     : infinity;
             errors[p] = error < infinity ? error / target.total_weight
@@ -64,18 +68,19 @@ static py::tuple fit(const Library& library, const Array<int16_t>& tokens,
 // The derivatives of one operator, for those who check them.
 static py::tuple partials(int opcode, const Array<double>& a, const Array<double>& b,
                           const Array<double>& y) {
-    if (opcode < 0 || opcode >= static_cast<int>(Op::less))
+    if (opcode < 0 || opcode >= static_cast<int>(machine::Op::less))
         throw std::invalid_argument("partials: no operator has this opcode");
     const size_t n = a.size();
     if (static_cast<size_t>(b.size()) != n || static_cast<size_t>(y.size()) != n)
         throw std::invalid_argument("partials: a, b and y of one length");
-    Buffer in[4] = {Buffer(padded(n)), Buffer(padded(n)), Buffer(padded(n)), Buffer(padded(n))};
-    Buffer out[2] = {Buffer(padded(n)), Buffer(padded(n))};
+    machine::Buffer in[4] = {Buffer(padded(n)), Buffer(padded(n)), Buffer(padded(n)),
+                             Buffer(padded(n))};
+    machine::Buffer out[2] = {Buffer(padded(n)), Buffer(padded(n))};
     const double* given[3] = {a.data(), b.data(), y.data()};
     for (int i = 0; i < 3; ++i) std::copy(given[i], given[i] + n, in[i].data());
     std::fill(in[3].data(), in[3].data() + padded(n), 1.0);
     const bool is_binary = kArity[opcode] == 2;
-    chain(static_cast<Op>(opcode), in[3].data(), in[0].data(), in[1].data(), in[2].data(),
+    chain(static_cast<machine::Op>(opcode), in[3].data(), in[0].data(), in[1].data(), in[2].data(),
           out[0].data(), is_binary ? out[1].data() : nullptr, padded(n));
     return py::make_tuple(py::array_t<double>(n, out[0].data()),
                           py::array_t<double>(n, out[1].data()));
@@ -93,4 +98,4 @@ void bind_fitting(py::module_& m) {
           "Derivatives of y = op(a, b) in a and b, each (N,); 0 in b for unary operators.");
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

@@ -6,14 +6,17 @@
 #include "semantic/mutation.hpp"
 #include "threads.hpp"
 
-namespace dso {
+namespace dso::bindings {
+
+using namespace gp;
+using namespace semantic;
 namespace {
 
 constexpr size_t kRowsPerChunk = 64;
 
-BreedOptions make_options(double p_crossover, double p_mutate, double p_perturb, double p_join,
-                          double p_archive, int tournament_size, int mutate_tree_max,
-                          int n_attempts) {
+gp::BreedOptions make_options(double p_crossover, double p_mutate, double p_perturb, double p_join,
+                              double p_archive, int tournament_size, int mutate_tree_max,
+                              int n_attempts) {
     if (tournament_size < 1 || mutate_tree_max < 0 || n_attempts < 1)
         throw std::invalid_argument("BreedOptions: a size is too small");
     return {p_crossover, p_mutate,        p_perturb,       p_join,
@@ -21,10 +24,10 @@ BreedOptions make_options(double p_crossover, double p_mutate, double p_perturb,
 }
 
 // A checked view of the parents; the arrays stay with the caller.
-Parents make_parents(const RuleSet& rules, const std::vector<uint8_t>& has_constant,
-                     const Array<int16_t>& tokens, const Array<int32_t>& lengths,
-                     const Array<double>& constants, std::vector<int64_t> offsets) {
-    const ProgramView programs = view_programs(tokens, lengths, constants);
+gp::Parents make_parents(const rules::RuleSet& rules, const std::vector<uint8_t>& has_constant,
+                         const Array<int16_t>& tokens, const Array<int32_t>& lengths,
+                         const Array<double>& constants, std::vector<int64_t> offsets) {
+    const machine::ProgramView programs = view_programs(tokens, lengths, constants);
     if (has_constant.size() != rules.n_tokens())
         throw std::invalid_argument("breed: has_constant is (L,)");
     if (offsets.size() < 2 || offsets.front() != 0 ||
@@ -46,7 +49,7 @@ Parents make_parents(const RuleSet& rules, const std::vector<uint8_t>& has_const
 
 // Arrays for n offspring, and the checks before they are filled.
 struct Nursery {
-    Nursery(const Parents& parents, const Array<int16_t>& tokens, size_t n_rows,
+    Nursery(const gp::Parents& parents, const Array<int16_t>& tokens, size_t n_rows,
             const Array<int32_t>& groups, size_t n_positions, size_t n_constants)
         : n_positions(std::max(n_positions, static_cast<size_t>(tokens.shape(1)))),
           n_constants(n_constants),
@@ -66,7 +69,7 @@ struct Nursery {
                 throw std::invalid_argument("breed: a row belongs to a group without parents");
         }
     }
-    Brood brood() {
+    gp::Brood brood() {
         return {tokens.mutable_data(),
                 lengths.mutable_data(),
                 constants.mutable_data(),
@@ -87,19 +90,20 @@ struct Nursery {
     py::array_t<int32_t> n_refused, n_known;
 };
 
-py::tuple breed_programs(const RuleSet& rules, const std::vector<uint8_t>& has_constant,
+py::tuple breed_programs(const rules::RuleSet& rules, const std::vector<uint8_t>& has_constant,
                          const Array<int16_t>& tokens, const Array<int32_t>& lengths,
                          const Array<double>& constants, const std::vector<int64_t>& offsets,
-                         const BreedOptions& options, const KeySet* known, uint64_t key,
-                         const Array<uint32_t>& rows, const Array<int32_t>& groups,
+                         const gp::BreedOptions& options, const machine::KeySet* known,
+                         uint64_t key, const Array<uint32_t>& rows, const Array<int32_t>& groups,
                          uint32_t first_attempt, size_t n_positions, size_t n_constants,
                          size_t n_threads, const SemanticTarget* target) {
-    const Parents parents = make_parents(rules, has_constant, tokens, lengths, constants, offsets);
+    const gp::Parents parents =
+        make_parents(rules, has_constant, tokens, lengths, constants, offsets);
     const auto n_rows = static_cast<size_t>(rows.size());
     if (target && target->library.arities.size() != rules.n_tokens())
         throw std::invalid_argument("breed: rules and target of different libraries");
     Nursery nursery(parents, tokens, n_rows, groups, n_positions, n_constants);
-    Brood brood = nursery.brood();
+    gp::Brood brood = nursery.brood();
     py::array_t<int64_t> n_lookups(n_rows);
     int64_t* lookups = n_lookups.mutable_data();
     std::fill_n(lookups, n_rows, 0);
@@ -120,7 +124,7 @@ py::tuple breed_programs(const RuleSet& rules, const std::vector<uint8_t>& has_c
 }
 
 std::unique_ptr<SemanticTarget> make_target(std::shared_ptr<ValueLibrary> values,
-                                            const Library& library, const Array<double>& X,
+                                            const machine::Library& library, const Array<double>& X,
                                             const Array<double>& y, size_t n_partners,
                                             size_t n_nearest) {
     if (X.ndim() != 2 || X.shape(0) < library.n_inputs() ||
@@ -137,7 +141,7 @@ std::unique_ptr<SemanticTarget> make_target(std::shared_ptr<ValueLibrary> values
 }  // namespace
 
 void bind_gp(py::module_& m) {
-    py::class_<BreedOptions>(m, "BreedOptions", "How offspring are made of their parents.")
+    py::class_<gp::BreedOptions>(m, "BreedOptions", "How offspring are made of their parents.")
         .def(py::init(&make_options), py::kw_only(), py::arg("p_crossover"), py::arg("p_mutate"),
              py::arg("p_perturb"), py::arg("p_join"), py::arg("p_archive"),
              py::arg("tournament_size"), py::arg("mutate_tree_max"), py::arg("n_attempts"));
@@ -155,4 +159,4 @@ void bind_gp(py::module_& m) {
           "semantic mutation.");
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

@@ -4,7 +4,10 @@
 #include "machine/inversion.hpp"
 #include "threads.hpp"
 
-namespace dso {
+namespace dso::bindings {
+
+using namespace fitting;
+using namespace machine;
 
 constexpr size_t kProgramsPerChunk = 4;
 
@@ -28,8 +31,8 @@ static py::array_t<double> polynomial_values(const Array<int32_t>& exponents,
     if (coefficients.ndim() != 1 || static_cast<size_t>(coefficients.size()) != monomials.size() ||
         exponents.shape(1) > require_matrix(X).shape(0))
         throw std::invalid_argument("exponents (terms, D), coefficients (terms,), X (D, N)");
-    const Columns data(X.data(), X.shape(0), X.shape(1));
-    Buffer values(data.n_padded());
+    const machine::Columns data(X.data(), X.shape(0), X.shape(1));
+    machine::Buffer values(data.n_padded());
     monomials.values(coefficients.data(), data, 0, data.n_padded(), values.data());
     return py::array_t<double>(data.n_rows(), values.data());
 }
@@ -59,7 +62,7 @@ struct BasisStorage {
     }
     BasisStorage(const BasisStorage&) = delete;
 
-    const double* copy(const Array<double>& from, size_t n_rows_padded, Buffer& to) const {
+    const double* copy(const Array<double>& from, size_t n_rows_padded, machine::Buffer& to) const {
         to.reserve(n_rows_padded * basis.stride);
         std::fill(to.data(), to.data() + n_rows_padded * basis.stride, 0.0);
         for (py::ssize_t i = 0; i < from.shape(0); ++i)
@@ -74,11 +77,11 @@ struct BasisStorage {
     PolynomialBasis basis;
 
 private:
-    Buffer values_, to_monomials_;
+    machine::Buffer values_, to_monomials_;
     std::vector<double> sizes_;
 };
 
-static py::tuple fit_polynomials(const Library& library, const Array<int16_t>& tokens,
+static py::tuple fit_polynomials(const machine::Library& library, const Array<int16_t>& tokens,
                                  const Array<int32_t>& lengths, const Array<double>& start,
                                  const Array<double>& X, const Array<double>& y,
                                  const OptionalArray& weights, bool is_protected,
@@ -86,9 +89,9 @@ static py::tuple fit_polynomials(const Library& library, const Array<int16_t>& t
                                  const OptionalArray& upper, const BasisStorage* sparse,
                                  size_t most_terms, double coef_tol, int max_steps, double work,
                                  bool with_wanted, int n_threads) {
-    const ProgramView programs = view_programs(tokens, lengths, start);
-    const Columns data(require_matrix(X).data(), X.shape(0), X.shape(1));
-    check_programs(library, programs, data.n_columns(), Polynomials::allowed);
+    const machine::ProgramView programs = view_programs(tokens, lengths, start);
+    const machine::Columns data(require_matrix(X).data(), X.shape(0), X.shape(1));
+    machine::check_programs(library, programs, data.n_columns(), machine::Polynomials::allowed);
     if (storage.n_rows != data.n_rows() || (sparse && sparse->n_rows != data.n_rows()))
         throw std::invalid_argument("basis: of other rows than X");
     const TargetStorage targets(y, weights, data.n_rows());
@@ -115,12 +118,14 @@ static py::tuple fit_polynomials(const Library& library, const Array<int16_t>& t
                              sparse ? &sparse->basis : nullptr, is_protected, options);
         for (size_t p = begin; p < end; ++p) {
             double error = 0;
-            const Verdict verdict = fitter.fit(programs.row(p), programs.lengths[p], K, low + p * K,
-                                               high + p * K, numbers + p * K, to + p * P, &error);
+            const machine::Verdict verdict =
+                fitter.fit(programs.row(p), programs.lengths[p], K, low + p * K, high + p * K,
+                           numbers + p * K, to + p * P, &error);
             causes[p] = static_cast<uint8_t>(verdict.cause);
             nodes[p] = verdict.node;
-            errors[p] = verdict.cause == Cause::valid ? error / targets.target.total_weight
-                                                      : std::numeric_limits<double>::quiet_NaN();
+            errors[p] = verdict.cause == machine::Cause::valid
+                            ? error / targets.target.total_weight
+                            : std::numeric_limits<double>::quiet_NaN();
             if (with_wanted) std::copy(fitter.wanted(), fitter.wanted() + N, wishes + p * N);
         }
     };
@@ -133,7 +138,8 @@ static py::tuple fit_polynomials(const Library& library, const Array<int16_t>& t
 
 // One program with the subtree at `position` cut out, and the library with a token for the hole.
 struct Cut {
-    Cut(const Library& library, const ProgramView& programs, size_t b, int32_t position) {
+    Cut(const machine::Library& library, const machine::ProgramView& programs, size_t b,
+        int32_t position) {
         const int16_t* row = programs.row(b);
         const int32_t length = programs.lengths[b];
         if (position < 0 || position >= length)
@@ -147,7 +153,7 @@ struct Cut {
             const bool is_inside = t >= position && t < end;
             if (t == position) tokens.push_back(hole);
             if (!is_inside) tokens.push_back(row[t]);
-            if (library.opcodes[row[t]] != Op::constant) continue;
+            if (library.opcodes[row[t]] != machine::Op::constant) continue;
             const double value = slot < programs.n_constants ? programs.slots(b)[slot] : 1;
             if (!is_inside) constants.push_back(value);
             ++slot;
@@ -157,20 +163,20 @@ struct Cut {
     std::vector<double> constants;
 };
 
-static py::tuple invert_programs(const Library& library, const Array<int16_t>& tokens,
+static py::tuple invert_programs(const machine::Library& library, const Array<int16_t>& tokens,
                                  const Array<int32_t>& lengths, const Array<double>& constants,
                                  const Array<int32_t>& positions, const Array<double>& X,
                                  const Array<double>& y, int n_threads) {
-    const ProgramView programs = view_programs(tokens, lengths, constants);
-    const Columns data(require_matrix(X).data(), X.shape(0), X.shape(1));
-    check_programs(library, programs, data.n_columns(), Polynomials::allowed);
+    const machine::ProgramView programs = view_programs(tokens, lengths, constants);
+    const machine::Columns data(require_matrix(X).data(), X.shape(0), X.shape(1));
+    machine::check_programs(library, programs, data.n_columns(), machine::Polynomials::allowed);
     const size_t B = programs.n_programs, N = data.n_rows(), n_padded = data.n_padded();
     if (positions.ndim() != 1 || static_cast<size_t>(positions.size()) != B)
         throw std::invalid_argument("positions: (B,)");
     if (y.ndim() != 1 || static_cast<size_t>(y.size()) != N) throw std::invalid_argument("y: (N,)");
-    Library with_hole = library;
+    machine::Library with_hole = library;
     with_hole.arities.push_back(0);
-    with_hole.opcodes.push_back(Op::poly);
+    with_hole.opcodes.push_back(machine::Op::poly);
     with_hole.operands.push_back(0);
     with_hole.values.push_back(0);
     std::vector<double> target(n_padded, N ? y.data()[0] : 0);
@@ -180,7 +186,7 @@ static py::tuple invert_programs(const Library& library, const Array<int16_t>& t
     double* out = wanted.mutable_data();
     bool* finite = is_finite.mutable_data();
     const auto chunk_of_programs = [&](size_t, size_t begin, size_t end) {
-        HoledProgram program(with_hole, data, true);
+        machine::HoledProgram program(with_hole, data, true);
         std::vector<double> values(n_padded);
         for (size_t b = begin; b < end; ++b) {
             const Cut cut(library, programs, b, positions.data()[b]);
@@ -206,14 +212,14 @@ static py::tuple invert_programs(const Library& library, const Array<int16_t>& t
 // The inverse of one operator, for those who check it.
 static py::array_t<double> invert_operator(int opcode, int argument, const Array<double>& y,
                                            const Array<double>& other) {
-    if (opcode < 0 || opcode >= static_cast<int>(Op::less) || argument < 0 || argument > 1 ||
-        y.size() != other.size())
+    if (opcode < 0 || opcode >= static_cast<int>(machine::Op::less) || argument < 0 ||
+        argument > 1 || y.size() != other.size())
         throw std::invalid_argument("invert_operator: opcode, argument 0 or 1, y and other (N,)");
     const size_t n = y.size();
-    Buffer a(padded(n)), b(padded(n)), out(padded(n));
+    machine::Buffer a(padded(n)), b(padded(n)), out(padded(n));
     std::copy(y.data(), y.data() + n, a.data());
     std::copy(other.data(), other.data() + n, b.data());
-    invert(static_cast<Op>(opcode), argument, a.data(), b.data(), out.data(), padded(n));
+    invert(static_cast<machine::Op>(opcode), argument, a.data(), b.data(), out.data(), padded(n));
     return py::array_t<double>(n, out.data());
 }
 
@@ -238,11 +244,12 @@ void bind_polynomials(py::module_& m) {
           py::arg("y"), py::arg("n_threads") = 1,
           "What the node at each position (B,) ought to be for the program to give y (N,): values "
           "(B, N), NaN where nothing or anything does, and whether all are finite (B,).");
-    m.def("has_inverse",
-          [](int opcode, int argument) { return has_inverse(static_cast<Op>(opcode), argument); });
+    m.def("has_inverse", [](int opcode, int argument) {
+        return has_inverse(static_cast<machine::Op>(opcode), argument);
+    });
     m.def("invert_operator", &invert_operator, py::arg("opcode"), py::arg("argument"), py::arg("y"),
           py::arg("other"),
           "The argument of an operator that gives y, from the other argument; each (N,).");
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

@@ -10,31 +10,33 @@
 #include "policy/stepper.hpp"
 #include "threads.hpp"
 
-namespace dso {
+namespace dso::bindings {
+
+using namespace policy;
 namespace {
 
 // A set of tokens as Python gives it: (L,) bool.
-TokenSet token_set(const RuleSet& rules, const Array<bool>& mask) {
+rules::TokenSet token_set(const rules::RuleSet& rules, const Array<bool>& mask) {
     if (mask.ndim() != 1 || static_cast<size_t>(mask.size()) != rules.n_tokens())
         throw std::invalid_argument("a token set is a (L,) bool array");
-    TokenSet set(rules.n_tokens());
+    rules::TokenSet set(rules.n_tokens());
     for (size_t token = 0; token < rules.n_tokens(); ++token)
         if (mask.data()[token]) set.insert(static_cast<int>(token));
     return set;
 }
 
-void check_tokens(const ProgramView& programs, size_t n_tokens) {
+void check_tokens(const machine::ProgramView& programs, size_t n_tokens) {
     for (size_t b = 0; b < programs.n_programs; ++b)
         for (int t = 0; t < programs.lengths[b]; ++t)
             if (programs.row(b)[t] < 0 || static_cast<size_t>(programs.row(b)[t]) >= n_tokens)
                 throw std::invalid_argument("programs: a token lies outside the library");
 }
 
-ProgramView checked_view(const Array<int16_t>& tokens, const Array<int32_t>& lengths,
-                         size_t n_tokens) {
+machine::ProgramView checked_view(const Array<int16_t>& tokens, const Array<int32_t>& lengths,
+                                  size_t n_tokens) {
     static const double none = 0;
     const std::vector<py::ssize_t> shape{lengths.size(), 0};
-    ProgramView view = view_programs(tokens, lengths, Array<double>(shape));
+    machine::ProgramView view = view_programs(tokens, lengths, Array<double>(shape));
     view.constants = &none;
     check_tokens(view, n_tokens);
     return view;
@@ -43,7 +45,7 @@ ProgramView checked_view(const Array<int16_t>& tokens, const Array<int32_t>& len
 constexpr size_t kAnyTable = std::numeric_limits<int32_t>::max();
 
 // Whether every symbol that may be observed is a row of a table of `n_rows`.
-void check_observation(const Observation& observation, const RuleSet& rules, size_t n_rows) {
+void check_observation(const Observation& observation, const rules::RuleSet& rules, size_t n_rows) {
     const auto n_tokens = static_cast<int>(rules.n_tokens());
     bool fits = static_cast<int>(observation.parent_index.size()) == n_tokens;
     for (int token = 0; fits && observation.parent >= 0 && token < n_tokens; ++token) {
@@ -62,49 +64,52 @@ void check_observation(const Observation& observation, const RuleSet& rules, siz
 
 void bind_rules(py::module_& m) {
     using Mask = Array<bool>;
-    py::class_<RuleSet>(m, "RuleSet", "What a prior compiles to; token sets are (L,) bool arrays.")
+    py::class_<rules::RuleSet>(m, "RuleSet",
+                               "What a prior compiles to; token sets are (L,) bool arrays.")
         .def(py::init([](const std::vector<int>& arities) {
             for (int arity : arities)
                 if (arity < 0) throw std::invalid_argument("an arity is negative");
-            return RuleSet(arities);
+            return rules::RuleSet(arities);
         }))
         .def("forbid_first",
-             [](RuleSet& r, const Mask& targets) { r.forbid_first(token_set(r, targets)); })
+             [](rules::RuleSet& r, const Mask& targets) { r.forbid_first(token_set(r, targets)); })
         .def(
             "forbid_child",
-            [](RuleSet& r, const Mask& parents, const Mask& targets, bool first, bool later) {
+            [](rules::RuleSet& r, const Mask& parents, const Mask& targets, bool first,
+               bool later) {
                 r.forbid_child(token_set(r, parents), token_set(r, targets), first, later);
             },
             py::arg("parents"), py::arg("targets"), py::arg("first") = true,
             py::arg("later") = true)
         .def("forbid_sibling",
-             [](RuleSet& r, const Mask& siblings, const Mask& targets) {
+             [](rules::RuleSet& r, const Mask& siblings, const Mask& targets) {
                  r.forbid_sibling(token_set(r, siblings), token_set(r, targets));
              })
         .def("forbid_only_child",
-             [](RuleSet& r, const Mask& parents, const Mask& targets) {
+             [](rules::RuleSet& r, const Mask& parents, const Mask& targets) {
                  r.forbid_only_child(token_set(r, parents), token_set(r, targets));
              })
         .def("forbid_descendant",
-             [](RuleSet& r, const Mask& ancestors, const Mask& targets) {
+             [](rules::RuleSet& r, const Mask& ancestors, const Mask& targets) {
                  return r.forbid_descendant(token_set(r, ancestors), token_set(r, targets));
              })
         .def("limit_nesting",
-             [](RuleSet& r, const Mask& outer, const Mask& inner, int limit) {
+             [](rules::RuleSet& r, const Mask& outer, const Mask& inner, int limit) {
                  r.limit_nesting(token_set(r, outer), token_set(r, inner), limit);
              })
         .def("require_ancestors",
-             [](RuleSet& r, const Mask& targets, const std::vector<int>& groups) {
+             [](rules::RuleSet& r, const Mask& targets, const std::vector<int>& groups) {
                  r.require_ancestors(token_set(r, targets), groups);
              })
         .def("require_each",
-             [](RuleSet& r, const Mask& group) { r.require_each(token_set(r, group)); })
-        .def("exclude_each_other",
-             [](RuleSet& r, const Mask& group) { r.exclude_each_other(token_set(r, group)); })
-        .def("limit_depth", &RuleSet::limit_depth)
+             [](rules::RuleSet& r, const Mask& group) { r.require_each(token_set(r, group)); })
+        .def(
+            "exclude_each_other",
+            [](rules::RuleSet& r, const Mask& group) { r.exclude_each_other(token_set(r, group)); })
+        .def("limit_depth", &rules::RuleSet::limit_depth)
         .def(
             "limit_size",
-            [](RuleSet& r, const std::vector<int>& costs, std::optional<int> maximum,
+            [](rules::RuleSet& r, const std::vector<int>& costs, std::optional<int> maximum,
                const Array<int>& argument_limits) {
                 if (costs.size() != r.n_tokens() ||
                     static_cast<size_t>(argument_limits.size()) != r.n_tokens() * r.max_arity)
@@ -112,37 +117,39 @@ void bind_rules(py::module_& m) {
                 std::vector<int> limits(argument_limits.data(),
                                         argument_limits.data() + argument_limits.size());
                 for (int& limit : limits)
-                    if (limit < 0) limit = kUnlimited;
-                r.limit_size(costs, maximum.value_or(kUnlimited), limits);
+                    if (limit < 0) limit = rules::kUnlimited;
+                r.limit_size(costs, maximum.value_or(rules::kUnlimited), limits);
             },
             py::arg("costs"), py::arg("maximum"), py::arg("argument_limits"),
             "Program size <= maximum (None: no limit); argument limits below 0 are none.")
         .def("limit_count",
-             [](RuleSet& r, const Mask& group, int threshold, const Mask& forbidden) {
+             [](rules::RuleSet& r, const Mask& group, int threshold, const Mask& forbidden) {
                  r.limit_count(token_set(r, group), threshold, token_set(r, forbidden));
              })
-        .def("require_count", [](RuleSet& r, const Mask& group,
+        .def("require_count", [](rules::RuleSet& r, const Mask& group,
                                  int minimum) { r.require_count(token_set(r, group), minimum); })
         .def("limit_length",
-             [](RuleSet& r, int minimum, std::optional<int> maximum) {
-                 r.limit_length(minimum, maximum.value_or(kUnlimited));
+             [](rules::RuleSet& r, int minimum, std::optional<int> maximum) {
+                 r.limit_length(minimum, maximum.value_or(rules::kUnlimited));
              })
-        .def("look_ahead_to", &RuleSet::look_ahead_to,
+        .def("look_ahead_to", &rules::RuleSet::look_ahead_to,
              "Tell a length limit that another rule set enforces.")
-        .def(
-            "forbid_at_last_chance",
-            [](RuleSet& r, const Mask& targets) { r.forbid_at_last_chance(token_set(r, targets)); })
+        .def("forbid_at_last_chance",
+             [](rules::RuleSet& r, const Mask& targets) {
+                 r.forbid_at_last_chance(token_set(r, targets));
+             })
         .def("add_logits",
-             [](RuleSet& r, const std::vector<double>& logits) {
+             [](rules::RuleSet& r, const std::vector<double>& logits) {
                  if (logits.size() != r.n_tokens()) throw std::invalid_argument("logits are (L,)");
                  r.add_logits(logits);
              })
-        .def("add_soft_length", &RuleSet::add_soft_length, py::arg("location"), py::arg("scale"))
-        .def("merge", &RuleSet::merge)
+        .def("add_soft_length", &rules::RuleSet::add_soft_length, py::arg("location"),
+             py::arg("scale"))
+        .def("merge", &rules::RuleSet::merge)
         .def(
             "first_allowed",
-            [](const RuleSet& rules) {
-                TraversalState state(rules);
+            [](const rules::RuleSet& rules) {
+                rules::TraversalState state(rules);
                 py::array_t<bool> allowed(rules.n_tokens());
                 for (size_t token = 0; token < rules.n_tokens(); ++token)
                     allowed.mutable_data()[token] = state.allows(static_cast<int>(token));
@@ -151,8 +158,9 @@ void bind_rules(py::module_& m) {
             "Tokens that may come first, (L,) bool.")
         .def(
             "mask_counts",
-            [](const RuleSet& rules, const Array<int16_t>& tokens, const Array<int32_t>& lengths) {
-                const ProgramView view = checked_view(tokens, lengths, rules.n_tokens());
+            [](const rules::RuleSet& rules, const Array<int16_t>& tokens,
+               const Array<int32_t>& lengths) {
+                const machine::ProgramView view = checked_view(tokens, lengths, rules.n_tokens());
                 py::array_t<int64_t> counts(rules.n_tokens());
                 std::fill_n(counts.mutable_data(), rules.n_tokens(), 0);
                 count_masked(view, rules, counts.mutable_data());
@@ -161,10 +169,11 @@ void bind_rules(py::module_& m) {
             "How often each token was masked on the way through the programs, (L,) int64.")
         .def(
             "violations",
-            [](const RuleSet& rules, const Array<int16_t>& tokens, const Array<int32_t>& lengths) {
-                const ProgramView view = checked_view(tokens, lengths, rules.n_tokens());
+            [](const rules::RuleSet& rules, const Array<int16_t>& tokens,
+               const Array<int32_t>& lengths) {
+                const machine::ProgramView view = checked_view(tokens, lengths, rules.n_tokens());
                 py::array_t<int32_t> first(lengths.size());
-                TraversalState state(rules);
+                rules::TraversalState state(rules);
                 for (size_t b = 0; b < view.n_programs; ++b)
                     first.mutable_data()[b] = first_violation(view.row(b), view.lengths[b], state);
                 return first;
@@ -236,14 +245,14 @@ struct BoundNetwork {
             std::make_shared<Network<T>>(cell == "lstm" ? Cell::kLstm : Cell::kGru, views, floor);
     }
 
-    py::tuple sample(const RuleSet& rules, const Observation& observation, uint64_t key,
+    py::tuple sample(const rules::RuleSet& rules, const Observation& observation, uint64_t key,
                      size_t n_rows, size_t n_positions, size_t n_threads, size_t first_row) const {
         if (rules.n_tokens() != network->n_tokens())
             throw std::invalid_argument("rules and network have different libraries");
         check_observation(observation, rules, network->n_features_table());
         py::array_t<int16_t> tokens({n_rows, n_positions});
         py::array_t<int32_t> lengths(n_rows);
-        std::fill_n(tokens.mutable_data(), tokens.size(), kPad);
+        std::fill_n(tokens.mutable_data(), tokens.size(), machine::kPad);
         int16_t* token_data = tokens.mutable_data();
         int32_t* length_data = lengths.mutable_data();
         n_threads = std::max<size_t>(1, std::min(n_threads, n_rows / 16));
@@ -251,9 +260,9 @@ struct BoundNetwork {
         {
             py::gil_scoped_release release;
             const auto draw = [&](size_t worker, size_t begin, size_t end) {
-                withdrawn[worker] +=
-                    dso::sample(*network, rules, observation, key, first_row + begin, end - begin,
-                                n_positions, token_data + begin * n_positions, length_data + begin);
+                withdrawn[worker] += policy::sample(
+                    *network, rules, observation, key, first_row + begin, end - begin, n_positions,
+                    token_data + begin * n_positions, length_data + begin);
             };
             const size_t share = std::max<size_t>(1, (n_rows + n_threads - 1) / n_threads);
             parallel_for(n_rows, n_threads, share, draw);
@@ -266,7 +275,7 @@ struct BoundNetwork {
     py::tuple forward(const Array<int32_t>& features, std::optional<Array<T>> open_slots,
                       const Array<T>& prior, const Array<int16_t>& tokens,
                       const Array<int32_t>& lengths) const {
-        const ProgramView view = checked_view(tokens, lengths, network->n_tokens());
+        const machine::ProgramView view = checked_view(tokens, lengths, network->n_tokens());
         const auto n_rows = tokens.shape(0), n_positions = tokens.shape(1);
         const bool fits = features.ndim() == 3 && features.shape(0) == n_rows &&
                           features.shape(1) == n_positions && prior.ndim() == 3 &&
@@ -325,7 +334,8 @@ void bind_stepper(py::module_& m, const std::string& suffix) {
     py::class_<Self>(m, ("Stepper" + suffix).c_str(),
                      "Sampling one token per call: `observe`, compute logits, `choose`, while "
                      "`n_active` > 0.")
-        .def(py::init<const RuleSet&, uint64_t, const std::vector<uint32_t>&, uint32_t, size_t>(),
+        .def(py::init<const rules::RuleSet&, uint64_t, const std::vector<uint32_t>&, uint32_t,
+                      size_t>(),
              py::arg("rules"), py::arg("key"), py::arg("rows"), py::arg("attempt"),
              py::arg("n_positions"))
         .def_property_readonly("n_active", &Self::n_active)
@@ -359,9 +369,9 @@ void bind_stepper(py::module_& m, const std::string& suffix) {
 }
 
 template <class T>
-py::tuple replay_programs(const RuleSet& rules, const Observation& observation,
+py::tuple replay_programs(const rules::RuleSet& rules, const Observation& observation,
                           const Array<int16_t>& tokens, const Array<int32_t>& lengths) {
-    const ProgramView view = checked_view(tokens, lengths, rules.n_tokens());
+    const machine::ProgramView view = checked_view(tokens, lengths, rules.n_tokens());
     check_observation(observation, rules, kAnyTable);
     const size_t n_rows = view.n_programs, n_positions = view.n_positions;
     py::array_t<int32_t> features({n_rows, n_positions, observation.n_features()});
@@ -420,4 +430,4 @@ void bind_sampling(py::module_& m) {
     bind_stepper<double>(m, "64");
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

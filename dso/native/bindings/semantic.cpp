@@ -7,7 +7,9 @@
 #include "semantic/join.hpp"
 #include "semantic/library.hpp"
 
-namespace dso {
+namespace dso::bindings {
+
+using namespace semantic;
 namespace {
 
 KeyVector key_vector(const Array<double>& values) {
@@ -23,7 +25,7 @@ Form make_form(int op, int arity, int cost, const std::vector<int16_t>& pattern,
                const std::vector<std::pair<int, bool>>& inverses,
                const std::optional<Array<double>>& values, int input) {
     Form form;
-    form.op = static_cast<Op>(op);
+    form.op = static_cast<machine::Op>(op);
     form.arity = arity;
     form.cost = cost;
     form.pattern = pattern;
@@ -31,13 +33,13 @@ Form make_form(int op, int arity, int cost, const std::vector<int16_t>& pattern,
     form.negates = negates;
     form.parity = parity == "even" ? Parity::even : parity == "odd" ? Parity::odd : Parity::none;
     form.input = input;
-    const auto is_known = [](Op op) { return can_apply(op); };
+    const auto is_known = [](machine::Op op) { return can_apply(op); };
     if (arity < 0 || arity > 2 || cost < 1 || pattern.empty() || inverses.size() > 2 ||
         (arity > 0 && !is_known(form.op)) || (arity == 0) != values.has_value())
         throw std::invalid_argument("Form: a leaf has values, others an operator; costs are >= 1");
     for (size_t i = 0; i < inverses.size(); ++i) {
-        form.inverses[i] = {static_cast<Op>(inverses[i].first), inverses[i].second};
-        if (form.inverses[i].op != Op::python && !is_known(form.inverses[i].op))
+        form.inverses[i] = {static_cast<machine::Op>(inverses[i].first), inverses[i].second};
+        if (form.inverses[i].op != machine::Op::python && !is_known(form.inverses[i].op))
             throw std::invalid_argument("Form: unknown inverse");
     }
     for (const int16_t item : pattern)
@@ -48,8 +50,9 @@ Form make_form(int op, int arity, int cost, const std::vector<int16_t>& pattern,
 }
 
 std::unique_ptr<ValueLibrary> make_library(const std::vector<Form>& forms,
-                                           const std::vector<int>& arithmetic, const RuleSet& rules,
-                                           int bits, size_t max_entries, uint64_t max_vectors,
+                                           const std::vector<int>& arithmetic,
+                                           const rules::RuleSet& rules, int bits,
+                                           size_t max_entries, uint64_t max_vectors,
                                            double max_seconds, int max_cost, double shared_part,
                                            const std::vector<uint64_t>& subsets) {
     if (arithmetic.size() != 5) throw std::invalid_argument("arithmetic: five numbers of forms");
@@ -75,7 +78,7 @@ py::tuple padded_programs(const std::vector<std::vector<int16_t>>& programs) {
     for (const auto& tokens : programs) width = std::max(width, tokens.size());
     py::array_t<int16_t> tokens({programs.size(), width});
     py::array_t<int32_t> lengths(programs.size());
-    std::fill_n(tokens.mutable_data(), tokens.size(), kPad);
+    std::fill_n(tokens.mutable_data(), tokens.size(), machine::kPad);
     for (size_t b = 0; b < programs.size(); ++b) {
         std::copy(programs[b].begin(), programs[b].end(), tokens.mutable_data(b));
         lengths.mutable_data()[b] = static_cast<int32_t>(programs[b].size());
@@ -175,16 +178,16 @@ py::tuple library_join(const ValueLibrary& library, const Array<double>& wanted,
 // Everything one search works on, kept alive together.
 struct BoundSearch {
     std::shared_ptr<ValueLibrary> values;
-    Library library;
-    RuleSet rules;
-    Columns sample, data;
+    machine::Library library;
+    rules::RuleSet rules;
+    machine::Columns sample, data;
     std::vector<double> sample_y, y;
     BackwardSet backward;
     JoinSearch joins;
     Verifier verifier;
 
-    BoundSearch(std::shared_ptr<ValueLibrary> values_, const Library& library_,
-                const RuleSet& rules_, const KeyVector& target, const Array<double>& sample_,
+    BoundSearch(std::shared_ptr<ValueLibrary> values_, const machine::Library& library_,
+                const rules::RuleSet& rules_, const KeyVector& target, const Array<double>& sample_,
                 const Array<double>& sample_y_, const Array<double>& X, const Array<double>& y_,
                 bool is_protected, double tolerance, const BackwardLimits& limits)
         : values(std::move(values_)),
@@ -200,11 +203,14 @@ struct BoundSearch {
                    tolerance) {}
 };
 
-std::unique_ptr<BoundSearch> make_search(
-    std::shared_ptr<ValueLibrary> values, const Library& library, const RuleSet& rules,
-    const Array<double>& target, const Array<double>& sample, const Array<double>& sample_y,
-    const Array<double>& X, const Array<double>& y, bool is_protected, double tolerance,
-    size_t max_contexts, size_t first_partners, size_t second_partners, int max_cost) {
+std::unique_ptr<BoundSearch> make_search(std::shared_ptr<ValueLibrary> values,
+                                         const machine::Library& library,
+                                         const rules::RuleSet& rules, const Array<double>& target,
+                                         const Array<double>& sample, const Array<double>& sample_y,
+                                         const Array<double>& X, const Array<double>& y,
+                                         bool is_protected, double tolerance, size_t max_contexts,
+                                         size_t first_partners, size_t second_partners,
+                                         int max_cost) {
     const auto fits = [&](const Array<double>& columns, const Array<double>& targets) {
         return columns.ndim() == 2 && targets.ndim() == 1 && columns.shape(1) == targets.size() &&
                targets.size() > 0 && columns.shape(0) >= library.n_inputs();
@@ -278,7 +284,7 @@ void bind_semantic(py::module_& m) {
     m.attr("LEFT") = kLeft;
     m.attr("RIGHT") = kRight;
     m.attr("HOLE") = kHole;
-    m.def("can_apply", [](int op) { return can_apply(static_cast<Op>(op)); });
+    m.def("can_apply", [](int op) { return can_apply(static_cast<machine::Op>(op)); });
     py::class_<Form>(m, "Form", "One way to make an expression from none, one or two others.")
         .def(py::init(&make_form), py::arg("op"), py::arg("arity"), py::arg("cost"),
              py::arg("pattern"), py::arg("is_symmetric") = false, py::arg("negates") = false,
@@ -341,4 +347,4 @@ void bind_semantic(py::module_& m) {
                                [](const BoundSearch& s) { return s.backward.size(); });
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

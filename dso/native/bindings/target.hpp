@@ -9,7 +9,10 @@
 #include "fitting/constants.hpp"
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::bindings {
+
+using fitting::Target;
+using machine::padded;
 
 using OptionalArray = std::optional<Array<double>>;
 
@@ -38,12 +41,12 @@ struct TargetStorage {
                   std::isfinite(size) ? epsilon * epsilon * size : 0};
     }
 
-    Buffer y, weights, roots;
+    machine::Buffer y, weights, roots;
     Target target;
 };
 
 inline const double* bounds_or(const OptionalArray& given, std::vector<double>& otherwise,
-                               double value, const ProgramView& programs) {
+                               double value, const machine::ProgramView& programs) {
     const size_t size = programs.n_programs * programs.n_constants;
     if (given) {
         if (static_cast<size_t>(given->size()) != size)
@@ -54,4 +57,4 @@ inline const double* bounds_or(const OptionalArray& given, std::vector<double>& 
     return otherwise.data();
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

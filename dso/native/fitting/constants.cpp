@@ -11,7 +11,9 @@
 #include "machine/vector_math.hpp"
 #include "rng.hpp"
 
-namespace dso {
+namespace dso::fitting {
+
+using namespace machine;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
@@ -378,4 +380,4 @@ double fit_constants(DifferentiableProgram& program, uint64_t program_hash, cons
     return shorten(program, target, lower, upper, constants, best);
 }
 
-}  // namespace dso
+}  // namespace dso::fitting

@@ -4,7 +4,7 @@
 
 #include "machine/vm.hpp"
 
-namespace dso {
+namespace dso::fitting {
 
 // Targets and weights, padded to whole lanes; weights are zero on padding.
 struct Target {
@@ -29,10 +29,10 @@ struct NormalEquations {
 //     column k of J = upstream[k-th constant]
 // Only nodes above a constant or a polynomial take part; where the data fit into one tile, the
 // values of the others are computed once.
-class DifferentiableProgram : protected Machine {
+class DifferentiableProgram : protected machine::Machine {
 public:
-    DifferentiableProgram(const Library& library, const Columns& data, const Target& target,
-                          bool is_protected);
+    DifferentiableProgram(const machine::Library& library, const machine::Columns& data,
+                          const Target& target, bool is_protected);
 
     // Whether the program can be valid for any constants at all.
     bool set(const int16_t* tokens, int32_t length);
@@ -52,12 +52,12 @@ protected:
     const Target& target_;
     const bool is_one_tile_;
     size_t n_constants_ = 0;
-    std::vector<char> is_above_constant_;  // by register
-    std::vector<Instruction> above_;       // the nodes above (and at) constants
-    std::vector<const double*> upstream_;  // by register
-    std::vector<const double*> jacobian_;  // by constant
+    std::vector<char> is_above_constant_;      // by register
+    std::vector<machine::Instruction> above_;  // the nodes above (and at) constants
+    std::vector<const double*> upstream_;      // by register
+    std::vector<const double*> jacobian_;      // by constant
     const double* slope_of_polynomial_ = nullptr;
-    Buffer upstream_storage_, scaled_storage_, ones_;
+    machine::Buffer upstream_storage_, scaled_storage_, ones_;
 };
 
 struct FitOptions {
@@ -76,4 +76,4 @@ double fit_constants(DifferentiableProgram& program, uint64_t program_hash, cons
                      const FitOptions& options, const double* lower, const double* upper,
                      double* constants);
 
-}  // namespace dso
+}  // namespace dso::fitting

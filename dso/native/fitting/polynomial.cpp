@@ -9,7 +9,9 @@
 #include "machine/metrics.hpp"
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::fitting {
+
+using namespace machine;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -444,4 +446,4 @@ Verdict PolynomialFit::fit(const int16_t* tokens, int32_t length, size_t K, cons
     return judge(coefficients, error);
 }
 
-}  // namespace dso
+}  // namespace dso::fitting

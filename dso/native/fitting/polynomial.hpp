@@ -4,7 +4,7 @@
 #include "fitting/monomials.hpp"
 #include "machine/inversion.hpp"
 
-namespace dso {
+namespace dso::fitting {
 
 // What polynomials of some degree are on the rows of some data.
 //
@@ -55,15 +55,16 @@ public:
 class PolynomialFit {
 public:
     // `sparse`, if given, has more monomials than `basis`, which are its first ones.
-    PolynomialFit(const Library& library, const Columns& data, const Target& target,
-                  const PolynomialBasis& basis, const PolynomialBasis* sparse, bool is_protected,
-                  const PolynomialOptions& options);
+    PolynomialFit(const machine::Library& library, const machine::Columns& data,
+                  const Target& target, const PolynomialBasis& basis, const PolynomialBasis* sparse,
+                  bool is_protected, const PolynomialOptions& options);
 
     // `constants` (K,) holds the start and then the result within the bounds. `coefficients` (P,)
     // are those of the monomials. `error` is the sum of squared errors, where the verdict is valid.
     // Without any valid fit the polynomial is 1.
-    Verdict fit(const int16_t* tokens, int32_t length, size_t K, const double* lower,
-                const double* upper, double* constants, double* coefficients, double* error);
+    machine::Verdict fit(const int16_t* tokens, int32_t length, size_t K, const double* lower,
+                         const double* upper, double* constants, double* coefficients,
+                         double* error);
 
     // After `fit`: what the polynomial should have been, (N,). Inverted from y where that can be
     // done on every row, else the values of what was fitted.
@@ -83,17 +84,17 @@ private:
     void forward(const double* u, double* out) const;
     void backward(const double* rows, double* out) const;
     void to_coefficients(const PolynomialBasis& basis, const double* u, double* coefficients) const;
-    bool fit_sparse(double* coefficients, Verdict* verdict, double* error);
-    Verdict judge(const double* coefficients, double* error);
+    bool fit_sparse(double* coefficients, machine::Verdict* verdict, double* error);
+    machine::Verdict judge(const double* coefficients, double* error);
 
-    const Columns& data_;
+    const machine::Columns& data_;
     const Target& target_;
     const PolynomialBasis& basis_;
     const PolynomialBasis* sparse_;
     Monomials monomials_;  // of the larger basis; its scratch is this thread's own
     const PolynomialOptions options_;
     const size_t n_rows_, n_padded_;
-    HoledProgram holed_;
+    machine::HoledProgram holed_;
     PolynomialProgram program_;
     bool is_inverted_ = false;
     std::vector<double> u_, trial_u_, beside_u_, sparse_u_;
@@ -106,4 +107,4 @@ private:
     double products_ = 0;
 };
 
-}  // namespace dso
+}  // namespace dso::fitting

@@ -2,13 +2,13 @@
 
 #include "gp/breeding.hpp"
 
-namespace dso {
+namespace dso::gp {
 namespace {
 
 class BlindBreeding : private Breeding {
 public:
-    BlindBreeding(const RuleSet& rules, const std::vector<uint8_t>& has_constant,
-                  const Parents& parents, const BreedOptions& options, const KeySet* known)
+    BlindBreeding(const rules::RuleSet& rules, const std::vector<uint8_t>& has_constant,
+                  const Parents& parents, const BreedOptions& options, const machine::KeySet* known)
         : Breeding(rules, has_constant, parents, options, known), by_arity_(rules.max_arity + 1) {
         for (size_t token = 0; token < rules.n_tokens(); ++token) {
             by_arity_[rules.arities[token]].push_back(static_cast<int16_t>(token));
@@ -198,12 +198,13 @@ private:
 
 }  // namespace
 
-void breed(const RuleSet& rules, const std::vector<uint8_t>& has_constant, const Parents& parents,
-           const BreedOptions& options, const KeySet* known, uint64_t key, const uint32_t* rows,
-           const int32_t* groups, uint32_t first_attempt, size_t begin, size_t end, Brood& brood) {
+void breed(const rules::RuleSet& rules, const std::vector<uint8_t>& has_constant,
+           const Parents& parents, const BreedOptions& options, const machine::KeySet* known,
+           uint64_t key, const uint32_t* rows, const int32_t* groups, uint32_t first_attempt,
+           size_t begin, size_t end, Brood& brood) {
     BlindBreeding breeding(rules, has_constant, parents, options, known);
     for (size_t at = begin; at < end; ++at)
         breeding.breed_row(key, rows[at], groups[at], first_attempt, at, brood);
 }
 
-}  // namespace dso
+}  // namespace dso::gp

@@ -11,7 +11,7 @@
 #include "machine/program.hpp"
 #include "rules/rule_set.hpp"
 
-namespace dso {
+namespace dso::gp {
 
 // What became of a row; a crossed offspring may be mutated too.
 enum Operation : uint8_t {
@@ -36,7 +36,7 @@ struct BreedOptions {
 
 // Parents in groups, each best first: group g holds the rows [offsets[g], offsets[g + 1]).
 struct Parents {
-    ProgramView programs;
+    machine::ProgramView programs;
     std::vector<int64_t> offsets;
     size_t n_groups() const { return offsets.size() - 1; }
 };
@@ -54,8 +54,9 @@ struct Brood {
 
 // Breeds the rows [begin, end) of a brood. `groups` (n,) names the group whose parents a row has,
 // `has_constant` (L,) the tokens that carry a number.
-void breed(const RuleSet& rules, const std::vector<uint8_t>& has_constant, const Parents& parents,
-           const BreedOptions& options, const KeySet* known, uint64_t key, const uint32_t* rows,
-           const int32_t* groups, uint32_t first_attempt, size_t begin, size_t end, Brood& brood);
+void breed(const rules::RuleSet& rules, const std::vector<uint8_t>& has_constant,
+           const Parents& parents, const BreedOptions& options, const machine::KeySet* known,
+           uint64_t key, const uint32_t* rows, const int32_t* groups, uint32_t first_attempt,
+           size_t begin, size_t end, Brood& brood);
 
-}  // namespace dso
+}  // namespace dso::gp

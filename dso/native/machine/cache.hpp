@@ -11,7 +11,7 @@
 
 #include "machine/operators.hpp"
 
-namespace dso {
+namespace dso::machine {
 
 struct CacheEntry {
     uint64_t key;
@@ -193,4 +193,4 @@ private:
     bool has_zero_ = false;
 };
 
-}  // namespace dso
+}  // namespace dso::machine

@@ -8,7 +8,7 @@
 
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::machine {
 
 template <class F>
 constexpr bool kIsGiven =
@@ -148,4 +148,4 @@ void HoledProgram::fill_hole(const double* hole, size_t row, size_t n) {
     if (!is_finite && (!is_protected_ || whole_.size() == 1)) fail(hole_index_, row, n);
 }
 
-}  // namespace dso
+}  // namespace dso::machine

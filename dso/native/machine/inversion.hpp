@@ -2,7 +2,7 @@
 #pragma once
 #include "machine/vm.hpp"
 
-namespace dso {
+namespace dso::machine {
 
 // Whether y = op(a, b) can be solved for its first (0) or second (1) argument.
 bool has_inverse(Op op, int argument);
@@ -61,4 +61,4 @@ private:
     bool is_invertible_ = false;
 };
 
-}  // namespace dso
+}  // namespace dso::machine

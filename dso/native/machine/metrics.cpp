@@ -2,7 +2,7 @@
 
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::machine {
 
 DSO_CLONES
 double sum_squared_error(const double* prediction, const double* y, const double* weights,
@@ -41,4 +41,4 @@ void scaled_slopes(double* out, const double* slope, const double* roots, size_t
     }
 }
 
-}  // namespace dso
+}  // namespace dso::machine

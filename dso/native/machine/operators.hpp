@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace dso {
+namespace dso::machine {
 
 // Stands where an argument cannot be solved for.
 struct NoInverse {};
@@ -164,4 +164,4 @@ inline Branches branches_of(Op op, double b) {
     }
 }
 
-}  // namespace dso
+}  // namespace dso::machine

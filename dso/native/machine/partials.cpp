@@ -2,7 +2,7 @@
 
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::machine {
 
 template <class F>
 static DSO_INLINE void map(double* __restrict out, const double* upstream, const double* a,
@@ -48,4 +48,4 @@ void chain_less(const double* upstream, const double* checked, double threshold,
     }
 }
 
-}  // namespace dso
+}  // namespace dso::machine

@@ -12,19 +12,7 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
-    __GNUC__ >= 12 && !defined(DSO_NO_VECTOR_MATH)
-#define DSO_VECTOR_MATH 1
-#else
-#define DSO_VECTOR_MATH 0
-#endif
-
-// Sanitizers run their own start-up code before a resolver may be called.
-#if DSO_VECTOR_MATH && !defined(__SANITIZE_ADDRESS__)
-#define DSO_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define DSO_CLONES
-#endif
+#include "compiler.hpp"
 
 // Worst errors found over random bit patterns, denormals, huge arguments and the neighbourhoods of
 // special points (glibc 2.36; the SSE2, AVX2 and AVX-512 variants together), in ULP: sin 3.5,
@@ -57,9 +45,7 @@ DSO_SIMD double erfc(double) noexcept;
 // Everything that passes lanes by value is inlined, so no calling convention is involved.
 #pragma GCC diagnostic ignored "-Wpsabi"
 
-#define DSO_INLINE inline __attribute__((always_inline))
-
-namespace dso {
+namespace dso::machine {
 
 constexpr size_t kLanes = 8;
 typedef double Lanes __attribute__((vector_size(64)));
@@ -261,4 +247,4 @@ DSO_INLINE Lanes erfinv(const Lanes& y) {
 }
 
 }  // namespace elementary
-}  // namespace dso
+}  // namespace dso::machine

@@ -6,7 +6,7 @@
 
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::machine {
 
 int Library::n_inputs() const {
     int32_t last = -1;
@@ -265,4 +265,4 @@ void Machine::run_tile(size_t row, size_t n, bool all_rows) {
     }
 }
 
-}  // namespace dso
+}  // namespace dso::machine

@@ -6,7 +6,7 @@
 #include "machine/operators.hpp"
 #include "machine/program.hpp"
 
-namespace dso {
+namespace dso::machine {
 
 // What the tokens of a library mean to the machine.
 struct Library {
@@ -138,4 +138,4 @@ enum class Polynomials { refused, allowed };
 void check_programs(const Library& library, const ProgramView& programs, size_t n_columns,
                     Polynomials polynomials = Polynomials::refused);
 
-}  // namespace dso
+}  // namespace dso::machine

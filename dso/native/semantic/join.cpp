@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-namespace dso {
+namespace dso::semantic {
+
+using namespace machine;
 
 namespace {
 
@@ -27,7 +29,7 @@ double value_of(Op op, double target, double s) {
 
 // ---- verification ------------------------------------------------------------------------------
 
-Verifier::Verifier(const Library& library, const RuleSet& rules, const Columns& sample,
+Verifier::Verifier(const Library& library, const rules::RuleSet& rules, const Columns& sample,
                    const double* sample_y, const Columns& data, const double* y, bool is_protected,
                    double tolerance)
     : sample_machine_(library, sample, is_protected),
@@ -209,4 +211,4 @@ void JoinSearch::judge(int cost, Verifier& verifier, std::vector<Hit>& hits) {
     joins_.clear();
 }
 
-}  // namespace dso
+}  // namespace dso::semantic

@@ -8,26 +8,26 @@
 #include "semantic/backward.hpp"
 #include "semantic/expression.hpp"
 
-namespace dso {
+namespace dso::semantic {
 
 // Decides whether a program is an answer: the rules allow it, and it has the target's values on
 // every row.
 class Verifier {
 public:
     // `sample` (D, n) and its targets are asked first; they are rows of the data.
-    Verifier(const Library& library, const RuleSet& rules, const Columns& sample,
-             const double* sample_y, const Columns& data, const double* y, bool is_protected,
-             double tolerance);
+    Verifier(const machine::Library& library, const rules::RuleSet& rules,
+             const machine::Columns& sample, const double* sample_y, const machine::Columns& data,
+             const double* y, bool is_protected, double tolerance);
     bool accepts(const std::vector<int16_t>& tokens);
 
 private:
-    bool matches(Machine& machine, const Columns& data, const double* y,
+    bool matches(machine::Machine& machine, const machine::Columns& data, const double* y,
                  const std::vector<int16_t>& tokens) const;
 
-    Machine sample_machine_, machine_;
-    const Columns &sample_, &data_;
+    machine::Machine sample_machine_, machine_;
+    const machine::Columns &sample_, &data_;
     const double *sample_y_, *y_;
-    TraversalState state_;
+    rules::TraversalState state_;
     double tolerance_, scale_;
 };
 
@@ -86,4 +86,4 @@ void find_pairs(const ValueLibrary& library, const KeyVector& target, size_t con
 void hash_joins(const KeyVector& target, const double* const rows[kKeyRows], size_t n,
                 Resolution resolution, uint64_t (*keys)[kBlock]);
 
-}  // namespace dso
+}  // namespace dso::semantic

@@ -64,7 +64,7 @@ class NetworkAnchor:
     @cached_property
     def native(self) -> Any:
         """The network in the native core."""
-        return _core.Network(
+        return _core.Perceptron(
             list(self.weights),
             list(self.biases),
             self.activation,
