@@ -176,10 +176,10 @@ class RNNPolicy(Policy):
                 *network.sample(
                     self.prior.rules,
                     self._observation,
-                    stream.key,
-                    n,
-                    self.max_length,
-                    self.n_threads,
+                    key=stream.key,
+                    n_rows=n,
+                    n_positions=self.max_length,
+                    n_threads=self.n_threads,
                 )
             )
         return make_batch(drawn, self.prior)
@@ -228,9 +228,8 @@ class _RecurrentNetwork(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, make_network, replay, open_slots, *parameters):  # type: ignore[no-untyped-def]
-        programs = replay.programs
         log_prob, entropy, forward_pass = make_network(parameters).forward(
-            replay.features, open_slots, replay.prior, programs.tokens, programs.lengths
+            replay.programs.native, replay.features, open_slots, replay.prior
         )
         if any(p.requires_grad for p in parameters):
             ctx.forward_pass = forward_pass

@@ -149,9 +149,7 @@ def make_replay(
     replay : callable
         ``_core.replay32`` or ``_core.replay64``.
     """
-    features, open_slots, logits, allowed = replay(
-        prior.rules, observation, programs.tokens, programs.lengths
-    )
+    features, open_slots, logits, allowed = replay(prior.rules, observation, programs.native)
     if prior.python:
         logits += prior.python.replay(programs, prior.rules).astype(logits.dtype)
         chosen = np.maximum(programs.tokens, 0).astype(np.intp)[:, :, None]

@@ -284,9 +284,8 @@ class FittedSearch:
         """Return the programs that are valid, fitted to so many rows, the best first."""
         X, y, weights = self.data.thinned(most_rows)
         fitted, mse = _core.fit_constants(
-            self.library.native, programs.tokens, programs.lengths, programs.constants, X, y,
-            weights, protected=self.data.protected,
-        )  # fmt: skip
+            self.library.native, programs.native, _core.Data(X, y, weights, self.data.protected)
+        )
         self.n_evaluations += len(programs)
         programs = ProgramBatch(programs.tokens, programs.lengths, fitted)
         order = np.argsort(score(programs, mse, y), kind="stable")

@@ -242,12 +242,9 @@ class SemanticSearch:
             self.library.native,
             self.prior.rules,
             data.y[values.rows],
-            data.sample,
-            data.sample_y,
-            data.columns,
-            data.y,
-            data.protected,
-            data.tolerance,
+            _core.Data(data.sample, data.sample_y, protected=data.protected),
+            data.native,
+            tolerance=data.tolerance,
             max_contexts=min(
                 self.limits.max_contexts, 1 + self._vectors_left() // VECTORS_PER_CONTEXT
             ),

@@ -51,15 +51,14 @@ struct Sequence {
 // Makes one offspring after the other; a way of breeding derives from it.
 class Breeding {
 protected:
-    Breeding(const rules::RuleSet& rules, const std::vector<uint8_t>& has_constant,
-             const Parents& parents, const BreedOptions& options, const machine::KeySet* known)
-        : rules_(rules),
-          has_constant_(has_constant),
-          parents_(parents),
-          options_(options),
-          known_(known),
-          state_(rules) {
-        const bool has_numbers = std::any_of(has_constant.begin(), has_constant.end(),
+    explicit Breeding(const BreedJob& job)
+        : job_(job),
+          rules_(job.rules),
+          has_constant_(job.has_constant),
+          parents_(job.parents),
+          options_(job.options),
+          state_(rules_) {
+        const bool has_numbers = std::any_of(has_constant_.begin(), has_constant_.end(),
                                              [](uint8_t carries) { return carries; });
         for (Sequence* sequence : {&child_, &mate_, &segment_, &other_})
             sequence->has_numbers = has_numbers;
@@ -136,13 +135,18 @@ protected:
         brood.parents[at] = static_cast<int32_t>(parent_);
     }
 
-    bool is_known() const { return known_ && known_->contains(hash()); }
+    bool is_known() const { return job_.known && job_.known->contains(hash()); }
 
+    // Begins a try of row `at`.
+    void start(size_t at, int attempt) {
+        draws_.start(job_.key, job_.rows[at], job_.first_attempt + static_cast<uint32_t>(attempt));
+    }
+
+    const BreedJob& job_;
     const rules::RuleSet& rules_;
     const std::vector<uint8_t>& has_constant_;
     const Parents& parents_;
     const BreedOptions& options_;
-    const machine::KeySet* known_;
     rules::TraversalState state_;
     Draws draws_;
     Sequence child_, mate_, segment_, other_;

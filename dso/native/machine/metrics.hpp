@@ -11,6 +11,7 @@ double sum_squared_error(const double* prediction, const double* y, const double
                          size_t n);
 double sum_within(const double* prediction, const double* y, const double* tolerance,
                   const double* weights, size_t n);
+double dot(const double* a, const double* b, size_t n);
 
 // out = roots * (prediction - y)
 void scaled_errors(double* out, const double* prediction, const double* y, const double* roots,

@@ -1,9 +1,11 @@
 #include "policy/sampler.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 
 #include "policy/draw.hpp"
+#include "threads.hpp"
 
 namespace dso::policy {
 namespace {
@@ -128,11 +130,18 @@ private:
 template <class T>
 int64_t sample(const Network<T>& network, const rules::RuleSet& rules,
                const Observation& observation, uint64_t key, size_t first_row, size_t n_rows,
-               size_t n_positions, int16_t* tokens, int32_t* lengths) {
-    if (n_rows == 0) return 0;
-    return SamplingRun<T>(network, rules, observation, key, first_row, n_rows, n_positions, tokens,
-                          lengths)
-        .run();
+               size_t n_positions, size_t n_threads, int16_t* tokens, int32_t* lengths) {
+    n_threads = std::max<size_t>(1, std::min(n_threads, n_rows / kSampleLanes));
+    std::atomic<int64_t> n_withdrawn{0};
+    const auto draw = [&](size_t, size_t begin, size_t end) {
+        n_withdrawn +=
+            SamplingRun<T>(network, rules, observation, key, first_row + begin, end - begin,
+                           n_positions, tokens + begin * n_positions, lengths + begin)
+                .run();
+    };
+    parallel_for(n_rows, n_threads, std::max<size_t>(1, (n_rows + n_threads - 1) / n_threads),
+                 draw);
+    return n_withdrawn;
 }
 
 template <class T>
@@ -159,37 +168,10 @@ void replay(const machine::ProgramView& programs, const rules::RuleSet& rules,
     }
 }
 
-void count_masked(const machine::ProgramView& programs, const rules::RuleSet& rules,
-                  int64_t* counts) {
-    std::vector<uint64_t> forbidden((rules.n_tokens() + 63) / 64);
-    rules::TraversalState state(rules);
-    for (size_t b = 0; b < programs.n_programs; ++b) {
-        state.restart();
-        for (int t = 0; t < programs.lengths[b] && !state.finished(); ++t) {
-            state.forbidden(forbidden.data());
-            for (size_t w = 0; w < forbidden.size(); ++w)
-                for (uint64_t word = forbidden[w]; word; word &= word - 1) {
-                    const size_t token = 64 * w + static_cast<size_t>(__builtin_ctzll(word));
-                    if (token < rules.n_tokens()) ++counts[token];
-                }
-            state.push(programs.row(b)[t]);
-        }
-    }
-}
-
-int first_violation(const int16_t* tokens, int length, rules::TraversalState& state) {
-    state.restart();
-    for (int t = 0; t < length; ++t) {
-        if (state.finished() || !state.allows(tokens[t])) return t;
-        state.push(tokens[t]);
-    }
-    return state.finished() ? -1 : length;
-}
-
 template int64_t sample<float>(const Network<float>&, const rules::RuleSet&, const Observation&,
-                               uint64_t, size_t, size_t, size_t, int16_t*, int32_t*);
+                               uint64_t, size_t, size_t, size_t, size_t, int16_t*, int32_t*);
 template int64_t sample<double>(const Network<double>&, const rules::RuleSet&, const Observation&,
-                                uint64_t, size_t, size_t, size_t, int16_t*, int32_t*);
+                                uint64_t, size_t, size_t, size_t, size_t, int16_t*, int32_t*);
 template void replay<float>(const machine::ProgramView&, const rules::RuleSet&, const Observation&,
                             int32_t*, float*, float*, bool*);
 template void replay<double>(const machine::ProgramView&, const rules::RuleSet&, const Observation&,

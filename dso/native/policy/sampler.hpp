@@ -40,7 +40,7 @@ struct Observation {
 template <class T>
 int64_t sample(const Network<T>& network, const rules::RuleSet& rules,
                const Observation& observation, uint64_t key, size_t first_row, size_t n_rows,
-               size_t n_positions, int16_t* tokens, int32_t* lengths);
+               size_t n_positions, size_t n_threads, int16_t* tokens, int32_t* lengths);
 
 // Walks each program through the rules: features (B, T, O), open slots (B, T), logit adjustments
 // (B, T, L) with -inf where forbidden, and whether every token was allowed. Unfinished programs are
@@ -49,12 +49,5 @@ template <class T>
 void replay(const machine::ProgramView& programs, const rules::RuleSet& rules,
             const Observation& observation, int32_t* features, T* open_slots, T* prior,
             bool* allowed);
-
-// Adds to counts (L,) how often each token was masked on the way through the programs.
-void count_masked(const machine::ProgramView& programs, const rules::RuleSet& rules,
-                  int64_t* counts);
-
-// Position of the first token that the rules forbid, or -1; an incomplete program fails at its end.
-int first_violation(const int16_t* tokens, int length, rules::TraversalState& state);
 
 }  // namespace dso::policy

@@ -4,6 +4,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "machine/data.hpp"
 #include "machine/vm.hpp"
 #include "semantic/backward.hpp"
 #include "semantic/expression.hpp"
@@ -14,21 +15,19 @@ namespace dso::semantic {
 // every row.
 class Verifier {
 public:
-    // `sample` (D, n) and its targets are asked first; they are rows of the data.
+    // `sample` is asked first; it has rows of the data.
     Verifier(const machine::Library& library, const rules::RuleSet& rules,
-             const machine::Columns& sample, const double* sample_y, const machine::Columns& data,
-             const double* y, bool is_protected, double tolerance);
+             const machine::Data& sample, const machine::Data& data, double tolerance);
     bool accepts(const std::vector<int16_t>& tokens);
 
 private:
-    bool matches(machine::Machine& machine, const machine::Columns& data, const double* y,
+    bool matches(machine::Machine& machine, const machine::Data& data,
                  const std::vector<int16_t>& tokens) const;
 
     machine::Machine sample_machine_, machine_;
-    const machine::Columns &sample_, &data_;
-    const double *sample_y_, *y_;
+    const machine::Data &sample_, &data_;
     rules::TraversalState state_;
-    double tolerance_, scale_;
+    double tolerance_, scale_ = 0;
 };
 
 struct Hit {
@@ -72,6 +71,11 @@ private:
     std::unordered_set<uint64_t> judged_;
     uint64_t n_lookups_ = 0, n_verified_ = 0;
 };
+
+// The cheapest way to write each vector; empty where there is none. See JoinSearch::write_cheapest.
+std::vector<std::vector<int16_t>> join_cheapest(const ValueLibrary& library,
+                                                const std::vector<KeyVector>& wanted,
+                                                size_t n_partners);
 
 // Appends the entry that has the target's values, if there is one: one look-up.
 void find_entry(const ValueLibrary& library, const KeyVector& target, size_t context,

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "machine/inversion.hpp"
 #include "machine/partials.hpp"
+#include "threads.hpp"
 
 namespace dso::semantic {
 
@@ -41,12 +43,25 @@ bool is_finite(const KeyVector& values) {
 
 }  // namespace
 
+SemanticTarget::SemanticTarget(std::shared_ptr<const ValueLibrary> values_, const Library& library_,
+                               std::shared_ptr<const Data> data_, size_t n_partners_,
+                               size_t n_nearest_)
+    : values(std::move(values_)),
+      library(library_),
+      data(std::move(data_)),
+      n_partners(n_partners_),
+      n_nearest(n_nearest_) {
+    if (data->required_target().n_rows() != kKeyRows ||
+        data->columns.n_columns() < static_cast<size_t>(library.n_inputs()))
+        throw std::invalid_argument("SemanticTarget: X (D, rows) and y (rows,) on the key rows");
+}
+
 // ---- solving -----------------------------------------------------------------------------------
 
 bool NodeSolver::solve(const gp::Sequence& program, size_t at) {
     if (!execute(program)) return false;
     Values y, slope;
-    for (size_t i = 0; i < kLanes; ++i) y.lanes[i] = target_.y[i % kKeyRows];
+    for (size_t i = 0; i < kLanes; ++i) y.lanes[i] = target_.data->target->y()[i % kKeyRows];
     slope.lanes.fill(1);
     size_t node = 0;
     while (node != at) {
@@ -82,7 +97,7 @@ bool NodeSolver::execute(const gp::Sequence& program) {
         }
         stack_.push_back(t);
         if (op == Op::input) {
-            const double* column = target_.data.column(library.operands[token]);
+            const double* column = target_.data->columns.column(library.operands[token]);
             std::copy(column, column + kLanes, out);
         } else if (op == Op::literal) {
             std::fill_n(out, kLanes, library.values[token]);
@@ -90,7 +105,7 @@ bool NodeSolver::execute(const gp::Sequence& program) {
             const double number = program.has_numbers ? program.numbers[t] : kNaN;
             std::fill_n(out, kLanes, std::isnan(number) ? 1.0 : number);
         } else if (op == Op::less) {
-            const double* checked = target_.data.column(library.operands[token]);
+            const double* checked = target_.data->columns.column(library.operands[token]);
             const double *a = values_[node.children[0]].lanes.data(),
                          *b = values_[node.children[1]].lanes.data();
             for (size_t i = 0; i < kLanes; ++i)
@@ -114,7 +129,7 @@ bool NodeSolver::descend(const gp::Sequence& program, size_t node, int argument,
     const auto& children = nodes_[node].children;
     const double* now = values_[children[argument]].lanes.data();
     if (op == Op::less) {
-        const double* checked = target_.data.column(target_.library.operands[token]);
+        const double* checked = target_.data->columns.column(target_.library.operands[token]);
         for (size_t i = 0; i < kKeyRows; ++i)
             if ((checked[i] < target_.library.values[token]) != (argument == 0)) return false;
         return true;
@@ -142,10 +157,8 @@ namespace {
 
 class SemanticBreeding : private gp::Breeding {
 public:
-    SemanticBreeding(const SemanticTarget& target, const rules::RuleSet& rules,
-                     const std::vector<uint8_t>& has_constant, const gp::Parents& parents,
-                     const gp::BreedOptions& options, const KeySet* known)
-        : Breeding(rules, has_constant, parents, options, known),
+    SemanticBreeding(const SemanticTarget& target, const gp::BreedJob& job)
+        : gp::Breeding(job),
           target_(target),
           values_(*target.values),
           solver_(target),
@@ -153,14 +166,13 @@ public:
         whole_.has_numbers = child_.has_numbers;
     }
 
-    void breed_row(uint64_t key, uint32_t row, int group, uint32_t first_attempt, size_t at,
-                   gp::Brood& brood, int64_t& n_lookups) {
+    void breed_row(size_t at, gp::Brood& brood, int64_t& n_lookups) {
         brood.n_refused[at] = brood.n_known[at] = 0;
         n_lookups = 0;
         const int n_places = std::min(options_.n_attempts, kMostPlaces);
         for (int attempt = 0; attempt < n_places; ++attempt) {
-            draws_.start(key, row, first_attempt + static_cast<uint32_t>(attempt));
-            parent_ = choose_parent(group);
+            start(at, attempt);
+            parent_ = choose_parent(job_.groups[at]);
             load(parent_, whole_);
             place_ = draws_.below(whole_.size());
             if (!solver_.solve(whole_, place_)) continue;
@@ -252,14 +264,17 @@ private:
 
 }  // namespace
 
-void breed_by_values(const SemanticTarget& target, const rules::RuleSet& rules,
-                     const std::vector<uint8_t>& has_constant, const gp::Parents& parents,
-                     const gp::BreedOptions& options, const KeySet* known, uint64_t key,
-                     const uint32_t* rows, const int32_t* groups, uint32_t first_attempt,
-                     size_t begin, size_t end, gp::Brood& brood, int64_t* n_lookups) {
-    SemanticBreeding breeding(target, rules, has_constant, parents, options, known);
-    for (size_t at = begin; at < end; ++at)
-        breeding.breed_row(key, rows[at], groups[at], first_attempt, at, brood, n_lookups[at]);
+void breed_by_values(const SemanticTarget& target, const gp::BreedJob& job, gp::Brood& brood,
+                     int64_t* n_lookups) {
+    if (target.library.arities.size() != job.rules.n_tokens())
+        throw std::invalid_argument("breed: rules and target of different libraries");
+    check(job);
+    parallel_for(job.n_rows, job.n_threads, gp::kRowsPerChunk,
+                 [&](size_t, size_t begin, size_t end) {
+                     SemanticBreeding breeding(target, job);
+                     for (size_t at = begin; at < end; ++at)
+                         breeding.breed_row(at, brood, n_lookups[at]);
+                 });
 }
 
 }  // namespace dso::semantic

@@ -13,22 +13,15 @@ namespace dso::semantic {
 
 // What all threads share.
 struct SemanticTarget {
-    SemanticTarget(std::shared_ptr<const ValueLibrary> values_, machine::Library library_,
-                   const double* X, size_t n_columns, const KeyVector& y_, size_t n_partners_,
-                   size_t n_nearest_)
-        : values(std::move(values_)),
-          library(std::move(library_)),
-          data(X, n_columns, kKeyRows),
-          y(y_),
-          n_partners(n_partners_),
-          n_nearest(n_nearest_) {}
+    SemanticTarget(std::shared_ptr<const ValueLibrary> values_, const machine::Library& library_,
+                   std::shared_ptr<const machine::Data> data_, size_t n_partners_,
+                   size_t n_nearest_);
 
     std::shared_ptr<const ValueLibrary> values;
     machine::Library library;
-    machine::Columns data;  // on the key rows
-    KeyVector y;
-    size_t n_partners;  // cheapest entries that are joined with others
-    size_t n_nearest;   // cheapest entries among which the nearest is sought
+    std::shared_ptr<const machine::Data> data;  // on the key rows
+    size_t n_partners;                          // cheapest entries that are joined with others
+    size_t n_nearest;  // cheapest entries among which the nearest is sought
 };
 
 // Solves programs for one of their nodes, on the key rows. Of several solutions it takes the one
@@ -61,11 +54,9 @@ private:
     KeyVector wanted_{}, slopes_{};
 };
 
-// As `breed`, by semantic mutation alone. `n_lookups` (n,) counts what was asked of the library.
-void breed_by_values(const SemanticTarget& target, const rules::RuleSet& rules,
-                     const std::vector<uint8_t>& has_constant, const gp::Parents& parents,
-                     const gp::BreedOptions& options, const machine::KeySet* known, uint64_t key,
-                     const uint32_t* rows, const int32_t* groups, uint32_t first_attempt,
-                     size_t begin, size_t end, gp::Brood& brood, int64_t* n_lookups);
+// As `gp::breed`, by semantic mutation alone. `n_lookups` (n,) counts what was asked of the
+// library.
+void breed_by_values(const SemanticTarget& target, const gp::BreedJob& job, gp::Brood& brood,
+                     int64_t* n_lookups);
 
 }  // namespace dso::semantic

@@ -111,11 +111,11 @@ class ClassicBackend(NativeBackend):
 
     def play(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> Episodes:
         """See `Backend.play`."""
-        return Episodes(*_core.rollout(*self.arguments(policies, seeds), n_threads))
+        return Episodes(*_core.rollout(**self.arguments(policies, seeds), n_threads=n_threads))
 
     def trace(self, policies: Policies, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what the first policy sees (n + 1, O), does (n, A) and gets (n,) in an episode."""
-        return _core.trace(*self.arguments(policies, [seed]), 1)
+        return _core.trace(**self.arguments(policies, [seed]), n_threads=1)
 
     def state(self, env: Any) -> np.ndarray:
         """See `NativeBackend.state`."""
