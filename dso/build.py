@@ -20,6 +20,7 @@ import numpy as np
 
 from dso.config import Config
 from dso.config.config import TASK_DEFAULTS
+from dso.config.results import deciding_keys
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, RowBatches
 from dso.fitting import make_fitter
@@ -51,7 +52,7 @@ from dso.runs.tables import Reports, ResultFiles
 from dso.semantic import Seeder, SemanticLimits
 from dso.task import Task
 from dso.task import make_task as make_task_of
-from dso.training.sources import GPMeld, PolicySource, Source, ValueSearch
+from dso.training.sources import Given, GPMeld, PolicySource, Source, ValueSearch
 from dso.training.statistics import TrainStats
 from dso.training.stopping import DeadEndWatch, Standing, Stopping
 from dso.training.trainer import Trainer
@@ -59,8 +60,13 @@ from dso.training.trainer import Trainer
 if TYPE_CHECKING:
     from dso.policy import Policy
     from dso.program import FitData, ProgramBatch
+    from dso.task.regression import Dataset
 
 logger = logging.getLogger("dso")
+
+
+MAX_TOKENS = 10**9
+MAX_WEIGHTS = 10**8
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,12 @@ class Run:
     saves_on_done: bool
 
 
-def build(config: Config, seed: int, callback: Callable[[Standing], object] | None = None) -> Run:
+def build(
+    config: Config,
+    seed: int,
+    callback: Callable[[Standing], object] | None = None,
+    data: Dataset | None = None,
+) -> Run:
     """Build every part of a run; nothing is written to disk.
 
     Parameters
@@ -109,13 +120,16 @@ def build(config: Config, seed: int, callback: Callable[[Standing], object] | No
     seed : int
     callback : callable, optional
         See `Stopping`.
+    data : Dataset, optional
+        In place of what ``task.dataset`` names.
 
     Raises
     ------
     UserError
         If any part cannot be built as the config asks.
     """
-    task = make_task(config)
+    check_sizes(config)
+    task = make_task(config, data)
     # Runs with the same seed on different tasks have nothing in common.
     stream_seed = seed + adler32(task.name.encode())
     prior = make_prior(config, task)
@@ -140,7 +154,8 @@ def build(config: Config, seed: int, callback: Callable[[Standing], object] | No
         seed,
         list(task.library.names),
         fingerprint(task.fit_data),
-        config_text(config, task.name, seed),
+        json.loads(_as_json(deciding_keys(config.to_dict()))),
+        config_text(config, task.name, seed, data),
         config.experiment.timestamp,
     )
     folder = make_folder(config, identity)
@@ -165,6 +180,31 @@ def build(config: Config, seed: int, callback: Callable[[Standing], object] | No
     )
 
 
+def check_sizes(config: Config) -> None:
+    """Refuse what would take more memory than machines have, each key being allowed by itself."""
+    training, policy = config.training, config.policy
+    batches = {
+        "training.batch_size": training.batch_size,
+        "training.warm_start": training.warm_start if training.use_memory else None,
+        "gp_meld.population_size": config.gp_meld.population_size,
+    }
+    for name, given in batches.items():
+        size = given or 0
+        if size * policy.max_length > MAX_TOKENS:
+            raise UserError(
+                f"{name}: {size}; with policy.max_length = {policy.max_length} that is "
+                f"{size * policy.max_length:.3g} tokens at once; allowed: {MAX_TOKENS:.3g}."
+            )
+    units = policy.num_units if isinstance(policy.num_units, list) else None
+    units = units or [policy.num_units] * policy.num_layers  # type: ignore[list-item]
+    n_weights = sum(4 * n * (n + below) for below, n in zip([0, *units], units, strict=False))
+    if n_weights > MAX_WEIGHTS:
+        raise UserError(
+            f"policy.num_units: {policy.num_units!r} in {len(units)} layer(s) are {n_weights:.3g} "
+            f"weights; allowed: {MAX_WEIGHTS:.3g}."
+        )
+
+
 def n_cores(config: Config) -> int:
     """Return the threads, or processes for Python tasks, that one run may use."""
     given = config.training.n_cores_batch
@@ -173,9 +213,10 @@ def n_cores(config: Config) -> int:
     return (os.cpu_count() or 1) if given == -1 else given or 1
 
 
-def make_task(config: Config) -> Task:
+def make_task(config: Config, data: Dataset | None = None) -> Task:
     """Build the task, and refuse one whose tokens nothing can fit."""
-    task = make_task_of(**config.task.to_dict())
+    given = {} if data is None else {"dataset": data}
+    task = make_task_of(**{**config.task.to_dict(), **given})
     task.n_threads = n_cores(config)
     if task.library.poly_token is not None and task.polynomials is None:
         raise UserError("task.function_set: 'poly' needs data to be fitted to, as regression has.")
@@ -265,7 +306,7 @@ def make_prior(config: Config, task: Task) -> JointPrior:
     for line in prior.skipped:
         if line.endswith("Prior disabled."):
             continue
-        # What the user did not ask for is no reason to warn them.
+        # Users are not warned of what they did not ask for.
         name = line.split(":", 1)[0]
         as_always = name in usual and config.prior.to_dict()[name] == usual[name]
         logger.log(logging.INFO if as_always else logging.WARNING, "prior.%s", line)
@@ -301,7 +342,7 @@ def _policy_class(name: str) -> type[Policy]:
     where = "policy.policy_type"
     found = look_up(name, POLICIES, "policy", where)
     if not (isinstance(found, type) and issubclass(found, Policy)):
-        raise UserError(f"{where}: {name!r} is no subclass of Policy.")
+        raise UserError(f"{where}: {name!r} is not a subclass of Policy.")
     return found
 
 
@@ -383,7 +424,7 @@ def make_sources(
     seed: int,
 ) -> list[Source]:
     """Build all that proposes programs, in the order in which it is asked."""
-    policy, sources = learner.policy, list[Source]()
+    policy, sources = learner.policy, list[Source]([Given(evaluator)])
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(ValueSearch(seeder, keeper))
     sources.append(
@@ -529,19 +570,24 @@ def make_folder(config: Config, identity: Identity) -> RunFolder | None:
     return RunFolder(Path(experiment.logdir, folder), name, identity.seed, identity.config)
 
 
-def config_text(config: Config, task_name: str, seed: int) -> str:
+def config_text(config: Config, task_name: str, seed: int, data: Dataset | None = None) -> str:
     """Return the config as JSON that can be run again; arrays are named by their shape only."""
     plain = config.to_dict()
+    if data is not None:
+        plain["task"]["dataset"] = [data.X_train, data.y_train]
     experiment = plain["experiment"]
     experiment["seed"] = experiment.pop("starting_seed", seed)
     experiment["task_name"] = task_name
     # With its timestamp a second run would write into the folder of the first.
     experiment.pop("timestamp", None)
+    return _as_json(plain, indent=3) + "\n"
 
+
+def _as_json(values: dict[str, Any], indent: int | None = None) -> str:
     def describe(value: Any) -> str:
         return f"{type(value).__name__} {np.shape(value)}"
 
-    return json.dumps(plain, indent=3, default=describe) + "\n"
+    return json.dumps(values, indent=indent, default=describe)
 
 
 def make_journal(

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from dso.build import Run, build, make_stopping
 from dso.config import Config, load_config, validate
 from dso.program.batch import Batch
-from dso.training.stopping import INTERRUPT, Standing
+from dso.training.stopping import SIGNALLED, Standing
 from dso.training.trainer import Iteration
 
 if TYPE_CHECKING:
     from dso.library import Library
+    from dso.memory import ScoredPrograms
     from dso.program import Program
     from dso.runs.folder import RunFolder
+    from dso.task.regression import Dataset
 
 
 def _section(name: str) -> property:
@@ -48,6 +50,8 @@ class DeepSymbolicOptimizer:
     ----------
     config : None, path, or dict
         See `dso.config.load_config`.
+    data : Dataset, optional
+        Rows to search on in place of what ``task.dataset`` names.
 
     Attributes
     ----------
@@ -83,6 +87,7 @@ class DeepSymbolicOptimizer:
     config_policy = _section("policy")
     config_policy_optimizer = _section("policy_optimizer")
     config_gp_meld = _section("gp_meld")
+    config_islands = _section("islands")
     config_checkpoint = _section("checkpoint")
 
     seed = _part("seed")
@@ -97,7 +102,12 @@ class DeepSymbolicOptimizer:
     trainer = _part("trainer")
     journal = _part("journal")
 
-    def __init__(self, config: str | os.PathLike[str] | dict | None = None) -> None:
+    def __init__(
+        self,
+        config: str | os.PathLike[str] | dict | None = None,
+        data: Dataset | None = None,
+    ) -> None:
+        self._data = data
         self._run: Run | None = None
         self.last: Iteration | None = None
         self.stop_reason: str | None = None
@@ -129,6 +139,22 @@ class DeepSymbolicOptimizer:
         return self.run.task.library
 
     @property
+    def front(self) -> ScoredPrograms:
+        """The Pareto front of reward and complexity so far, the least complex first."""
+        front = self.run.trainer.keeper.pareto_front
+        if front is None:
+            raise RuntimeError("this run keeps no Pareto front: logging.save_pareto_front is false")
+        return front.rows
+
+    @property
+    def hall_of_fame(self) -> ScoredPrograms:
+        """The best programs so far, the best first."""
+        hall_of_fame = self.run.trainer.keeper.hall_of_fame
+        if hall_of_fame is None:
+            raise RuntimeError("this run keeps no hall of fame: logging.hof is 0")
+        return hall_of_fame.rows
+
+    @property
     def folder(self) -> RunFolder | None:
         """The files of the run; None before `setup`, and where nothing is written."""
         return None if self._run is None else self._run.journal.folder
@@ -137,6 +163,11 @@ class DeepSymbolicOptimizer:
     def save_path(self) -> str | None:
         """The run folder."""
         return None if self.folder is None else str(self.folder.path)
+
+    @property
+    def unwritten(self) -> list[str]:
+        """What could not be written or shown, and why; empty where nothing is missing."""
+        return [] if self._run is None else self._run.journal.guard.missing
 
     @property
     def output_file(self) -> str | None:
@@ -161,7 +192,7 @@ class DeepSymbolicOptimizer:
         if self._run is not None:
             self._run.journal.close()
         config = validate(self.config)
-        self._run = build(config, _seed(config, self.config), callback)
+        self._run = build(config, _seed(config, self.config), callback, self._data)
         self.last = self.stop_reason = None
         self._is_loaded = False
         if config.checkpoint.load_path is not None:
@@ -195,8 +226,9 @@ class DeepSymbolicOptimizer:
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
         """Set up, search until a rule of `Stopping` ends it, and return the result.
 
-        Ctrl-C finishes the iteration under way and returns the result so far. After `load` or
-        `resume` nothing is built again: the search goes on.
+        Ctrl-C finishes the iteration under way and returns the result so far. So do SIGTERM and
+        SIGHUP, which then take their course. After `load` or `resume` nothing is built again: the
+        search goes on.
 
         Parameters
         ----------
@@ -213,9 +245,9 @@ class DeepSymbolicOptimizer:
         elif callback is not None:
             self.stopping.callback = callback
         self._is_loaded = False
-        if self.stop_reason is not None:  # it had come to its end when it was saved
-            return self.finish()
-        with self.stopping.on_interrupt():
+        with self.stopping.on_signals():
+            if self.stop_reason is not None:  # it had come to its end when it was saved
+                return self.finish()
             while (result := self.train_one_step()) is None:
                 pass
         return result
@@ -267,7 +299,7 @@ class DeepSymbolicOptimizer:
         str
             Where it is.
         """
-        return str(self.run.saved.save(None if path is None else Path(path)))
+        return str(self.run.saved.save(None if path is None else Path(path).expanduser()))
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from a checkpoint; `train` and `train_one_step` then do the iterations after it.
@@ -286,7 +318,7 @@ class DeepSymbolicOptimizer:
         """
         if self._run is None:
             self.setup()
-        self.run.saved.load(Path(path))
+        self.run.saved.load(Path(path).expanduser())
         self._take_over()
 
     def resume(self, timestamp: str | None = None) -> bool:
@@ -301,15 +333,19 @@ class DeepSymbolicOptimizer:
         -------
         bool
             Whether there was one; without it `train` starts at the beginning.
+
+        Raises
+        ------
+        Refused
+            If another process writes the run, or if there are checkpoints and none can be taken.
         """
         self.setup()
-        if self.run.saved.has_checkpoint(timestamp):
-            if self.run.saved.load_newest():
-                self._take_over()
-                return True
-            self.setup()  # what could be read did not fit, and may have changed some parts
+        is_there = self.run.saved.has_checkpoint(timestamp)
+        if is_there:
+            self.run.saved.load_newest()
+            self._take_over()
         self._is_loaded = True
-        return False
+        return is_there
 
     def _take_over(self) -> None:
         self._is_loaded = True
@@ -328,8 +364,32 @@ class DeepSymbolicOptimizer:
             traversal and program are None.
         """
         run = self.run
-        self._close(run)
-        program, rewards = self._final_program(run)
+        try:
+            may_go_on = self._write_end(run)
+            result = self._result(run)
+        finally:
+            run.journal.close()
+        if run.journal.checkpoints is not None and self.stop_reason is not None and not may_go_on:
+            run.journal.checkpoints.clear()
+        return result
+
+    def _write_end(self, run: Run) -> bool:
+        """Write what belongs at the end, and return whether the run may yet go on.
+
+        Then a checkpoint is kept. There is one too while the final choice is made, which may take
+        longer than all iterations, so that a run that is killed there need only repeat that.
+        """
+        run.journal.finish(run.trainer.standing)
+        may_go_on = run.saves_on_done or self.stop_reason in SIGNALLED
+        checkpoints, keeper = run.journal.checkpoints, run.trainer.keeper
+        is_chosen_later = keeper.candidates is not None and self.stop_reason is not None
+        if checkpoints is not None and (may_go_on or (is_chosen_later and checkpoints.are_wanted)):
+            self.save()
+        return may_go_on
+
+    @staticmethod
+    def _result(run: Run) -> dict[str, Any]:
+        program, rewards = DeepSymbolicOptimizer._final_program(run)
         folder = run.journal.folder
         if folder is not None and program is not None:
             with folder.guard(folder.path):
@@ -345,17 +405,6 @@ class DeepSymbolicOptimizer:
             "n_samples": run.trainer.standing.n_samples,
             "n_cached": run.evaluator.n_cached,
         }
-
-    def _close(self, run: Run) -> None:
-        """Write what belongs at the end, and keep a checkpoint where the run may yet go on."""
-        run.journal.finish(run.trainer.standing)
-        checkpoints = run.journal.checkpoints
-        may_go_on = run.saves_on_done or self.stop_reason == INTERRUPT
-        if checkpoints is not None and may_go_on:
-            self.save()  # before the files are closed, whose lengths belong to it
-        run.journal.close()
-        if checkpoints is not None and self.stop_reason is not None and not may_go_on:
-            checkpoints.clear()
 
     @staticmethod
     def _final_program(run: Run) -> tuple[Program | None, dict[str, float]]:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 SELECTIONS = ("best", "accuracy", "score")
 NEAR_BEST = 1.5
-"""`best` chooses among equations whose loss is at most so many times the least."""
-MOST_WHOLE = 1e6
+"""`best` chooses among equations whose loss is at most this many times the least."""
+MAX_WHOLE = 1e6
 """Greatest number that is shown as an integer."""
 ROUNDING = 1e-12
 """Relative error that sympy's arithmetic on constants may have made."""
-LEAST_FALL = 1e-9
+MIN_FALL = 1e-9
 """Share of a loss by which that of a longer equation has to be less; rounding makes up the rest."""
 
 
@@ -204,11 +204,18 @@ class Equations:
 
     def sympy(self, i: int) -> Any:
         """Return row `i` as a sympy expression, its whole numbers as such: x1, not 1.0*x1."""
-        return with_integers(to_sympy(self.program(i).traversal, self.names))
+        return _with_integers_if_possible(to_sympy(self.program(i).traversal, self.names))
 
     def short_sympy(self, i: int) -> Any:
         """Return the same with protected operators as the functions that they guard."""
-        return with_integers(to_short_sympy(self.program(i).traversal, self.names))
+        return _with_integers_if_possible(to_short_sympy(self.program(i).traversal, self.names))
+
+    def sympy_or_none(self, i: int) -> Any:
+        """Return `sympy`, None where the equation is too much for it."""
+        try:
+            return self.sympy(i)
+        except UserError:
+            return None
 
     def template(self, i: int) -> str:
         """Return row `i` as text with c1, c2, ... for its constants."""
@@ -231,7 +238,7 @@ class Equations:
                 "loss": self.front.losses,
                 "equation": self.texts,
                 "score": self.scores,
-                "sympy_format": [self.sympy(i) for i in rows],
+                "sympy_format": [self.sympy_or_none(i) for i in rows],
                 "lambda_format": [self.formula(i) for i in rows],
             }
         )
@@ -287,9 +294,16 @@ def with_integers(expression: Any) -> Any:
     whole = {}
     for number in expression.atoms(sympy.Float):
         value = float(number)
-        if abs(value) <= MOST_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
+        if abs(value) <= MAX_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
             whole[number] = sympy.Integer(round(value))
     return exchanged(expression, whole)
+
+
+def _with_integers_if_possible(expression: Any) -> Any:
+    try:
+        return with_integers(expression)
+    except Exception:  # nested too deeply, or with what sympy cannot compare
+        return expression
 
 
 def falling(found: Found, least: float) -> Found:
@@ -305,7 +319,7 @@ def falling(found: Found, least: float) -> Found:
         Losses up to this are exact.
     """
     before = np.append(np.inf, np.minimum.accumulate(found.losses)[:-1])
-    return found[np.flatnonzero((found.losses < (1 - LEAST_FALL) * before) & (before > least))]
+    return found[np.flatnonzero((found.losses < (1 - MIN_FALL) * before) & (before > least))]
 
 
 def _whole(values: np.ndarray) -> np.ndarray:

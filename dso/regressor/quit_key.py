@@ -8,7 +8,7 @@ import sys
 class QuitKey:
     """Look whether somebody typed a line with ``q`` into the terminal, without waiting for it.
 
-    Where the input is no terminal, or cannot be asked (Windows), nobody can.
+    Where the input is not a terminal, or cannot be asked (Windows), nobody can.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class QuitKey:
 
         try:
             ready = select.select([sys.stdin], [], [], 0)[0]
-        except (OSError, ValueError):
+            return bool(ready) and sys.stdin.readline().strip().lower() == "q"
+        except (OSError, ValueError):  # the terminal has gone, or what was typed is no text
             self._is_terminal = False
             return False
-        return bool(ready) and sys.stdin.readline().strip().lower() == "q"

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from dso.errors import UserError
+from dso.processes import serve_parent
 from dso.task.control.backend import Backend, Episodes
 from dso.task.control.composition import Policies
 from dso.task.control.environment import Environment
 
-MOST_STEPS = 1_000_000
+MAX_STEPS = 1_000_000
 """An episode that gets this long will not end."""
 JOBS_PER_WORKER = 8
 
@@ -35,14 +36,14 @@ def _episode(
     env = environment.env
     observation, _ = env.reset(seed=seed)
     total = 0.0
-    for t in range(1, MOST_STEPS):
+    for t in range(1, MAX_STEPS):
         action = environment.as_action(act(observation))
         observation, reward, terminated, truncated, _ = env.step(action)
         total += float(reward)
         if terminated or truncated:
             return total, t
     raise UserError(
-        f"task.env: an episode of {environment.recipe.id!r} has not ended after {MOST_STEPS} "
+        f"task.env: an episode of {environment.recipe.id!r} has not ended after {MAX_STEPS} "
         "steps; register it with max_episode_steps."
     )
 
@@ -110,6 +111,7 @@ _WORKER: dict[str, Environment] = {}
 
 
 def _start_worker(environment: Environment) -> None:
+    serve_parent()
     _WORKER["environment"] = environment
 
 
