@@ -32,7 +32,7 @@ from dso.fitting.slots import constant_counts
 from dso.library import FittedPolynomial
 from dso.native import _core
 from dso.program import FitData, ProgramBatch, has_poly, has_python_token, mean_squared_error
-from dso.program.execute import VALID
+from dso.program.execute import VALID, Execution
 
 NUMBERS_AT_ONCE = 4_000_000
 """Coefficients, or wanted values, held at once: 32 MB."""
@@ -361,7 +361,9 @@ class PolynomialFitter:
                 old[bad] = new
         return PolynomialFits(coefficients, fits.constants, *verdicts)
 
-    def _errors(self, programs: ProgramBatch, coefficients: np.ndarray, n_threads: int) -> Any:
+    def _errors(
+        self, programs: ProgramBatch, coefficients: np.ndarray, n_threads: int
+    ) -> Execution:
         polynomials = [self._polynomial(row) for row in coefficients]
         return mean_squared_error(
             self.library,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypedDict
@@ -57,18 +57,32 @@ class Arguments(TypedDict):
     max_steps: int
 
 
+@dataclass(frozen=True)
+class System:
+    """An environment that the core knows.
+
+    Attributes
+    ----------
+    name : str
+        Of the dynamics in the core.
+    parameters : callable
+        Reads their numbers from Gymnasium's object, so that one that was changed is followed.
+    """
+
+    name: str
+    parameters: Callable[[Any], Sequence[float]]
+
+
 class NativeBackend(Backend):
     """Episodes that the core plays: what it is told of environment, policies and first states.
 
     Parameters
     ----------
     environment : Environment
-    system : Any
-        `name`, of the dynamics in the core, and `parameters`, a callable that reads their numbers
-        from Gymnasium's object, so that one that was changed is followed.
+    system : System
     """
 
-    def __init__(self, environment: Environment, system: Any) -> None:
+    def __init__(self, environment: Environment, system: System) -> None:
         self.environment = environment
         self.system = system
         self.starts = lru_cache(N_CACHED_STARTS)(self._starts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,28 +11,12 @@ from typing import Any
 import numpy as np
 
 from dso.native import _core
-from dso.task.control.backend import Episodes, NativeBackend, has_plain_wrappers
+from dso.task.control.backend import Episodes, NativeBackend, System, has_plain_wrappers
 from dso.task.control.composition import Policies
 from dso.task.control.environment import Environment
 
 FUNCTIONS = ("mj_step", "mj_forward", "mj_rnePostConstraint", "mj_resetData")
 FIELDS = ("qpos", "qvel", "ctrl", "site_xpos", "qfrc_constraint")
-
-
-@dataclass(frozen=True)
-class System:
-    """An environment whose rewards and observations the native core knows.
-
-    Attributes
-    ----------
-    name : str
-        In the native core.
-    parameters : callable
-        Reads its numbers from Gymnasium's object.
-    """
-
-    name: str
-    parameters: Callable[[Any], Sequence[float]]
 
 
 def _locomotion(speed_limit: float, n_skipped: int) -> Callable[[Any], list[float]]:
