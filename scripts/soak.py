@@ -1,6 +1,6 @@
 """Stop runs in every phase and let them go on; count what differs from runs never stopped.
 
-    python scripts/soak.py                  # 60 kills, 20 double starts, 20 lost parents, 10 workers
+    python scripts/soak.py                  # 60 kills, 20 double starts, 20 parents, 10 workers
     python scripts/soak.py --kills 10 --doubles 0 --parents 0 --workers 0
     python scripts/soak.py --memory 2000    # memory of a long run whose reward cache is full
 
