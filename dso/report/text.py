@@ -184,7 +184,7 @@ def _first(table: pd.DataFrame, n_rows: int) -> list[dict[str, Any]]:
 
 
 def _line(i: int, row: dict[str, Any], *, complexity: bool = False) -> str:
-    size = f"C={row.get('complexity')} " if complexity else ""
+    size = f"C={row.get('complexity'):g} " if complexity else ""
     return f"{i:3d}: S={row['seed']} R={row.get('r'):.6f} {size}<-- {row.get('expression')}"
 
 
