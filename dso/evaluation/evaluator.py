@@ -9,7 +9,8 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.evaluation.archive import ProgramArchive
-from dso.fitting.constants import ConstantFitter, constant_counts, widened, with_ones
+from dso.fitting.constants import ConstantFitter
+from dso.fitting.slots import constant_counts, widened, with_ones
 from dso.library import Library
 from dso.native import _core
 from dso.processes import serve_parent
@@ -166,7 +167,7 @@ class Evaluator:
         return float(self._score(self._with_constants(batch)).values[0])
 
     def rewards(self, programs: ProgramBatch) -> np.ndarray:
-        """Return the rewards (B,) of programs that have constants already, fitted anew.
+        """Return the rewards (B,) of programs that have constants already, fitted again.
 
         Nothing is counted or remembered.
         """

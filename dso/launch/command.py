@@ -98,6 +98,12 @@ def _messages_as_lines() -> Iterator[None]:
     "--sweep", default=None, metavar="FILE", help="Run every combination of keys that FILE names."
 )
 @click.option(
+    "--n_islands",
+    default=None,
+    type=click.IntRange(min=1),
+    help="Overrides islands.n: searches that exchange their best, in --n_cores_task processes.",
+)
+@click.option(
     "--resume", default=None, metavar="RUN_DIR", help="Do what is not done yet in a run folder."
 )
 @click.option(
@@ -121,6 +127,7 @@ def main(
     benchmark: tuple[str, ...],
     exp_name: str | None,
     sweep: str | None,
+    n_islands: int | None,
     resume: str | None,
     allow_code: tuple[str, ...],
     backend: str,
@@ -136,7 +143,7 @@ def main(
             if (backend == "dask") != (scheduler is not None):
                 raise UserError("--backend dask and --scheduler ADDRESS belong together.")
             if resume is not None:
-                others = (config_template, benchmark, exp_name, sweep, seed, runs)
+                others = (config_template, benchmark, exp_name, sweep, seed, runs, n_islands)
                 if any(other not in (None, "", ()) for other in others):
                     raise UserError(
                         "--resume RUN_DIR goes on as RUN_DIR says; give no config, and of the "
@@ -145,9 +152,9 @@ def main(
                 jobs, root = _resumed(Path(resume), allow_code)
             else:
                 jobs, root = _planned(
-                    config_template, benchmark, sweep, exp_name, seed, runs or 1, guard
+                    config_template, benchmark, sweep, exp_name, seed, runs or 1, n_islands, guard
                 )
-            n_processes = _n_processes(n_cores_task, len(jobs)) if backend == "loky" else 1
+            n_processes = _n_processes(n_cores_task, jobs) if backend == "loky" else 1
             outcomes = run_all(jobs, n_processes, scheduler, root, guard)
             status = _exit_status(outcomes, guard)
         except (UserError, OSError) as error:
@@ -191,6 +198,7 @@ def _planned(
     exp_name: str | None,
     seed: int | None,
     runs: int,
+    n_islands: int | None,
     guard: Guard,
 ) -> tuple[list[Job], Path | None]:
     """Return the runs that the options ask for, and the folder of a batch of several configs."""
@@ -199,6 +207,8 @@ def _planned(
     for name in benchmarks or (None,):
         for values in combinations:
             config = _load(template, values)
+            if n_islands is not None:
+                config["islands"]["n"] = n_islands
             _check(config)
             varied = dict(values)
             if name is not None:
@@ -285,7 +295,11 @@ def _apply_options(config: dict, *, exp_name: str | None, seed: int | None, runs
     experiment["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
 
 
-def _n_processes(n_cores_task: int, runs: int) -> int:
+def _n_processes(n_cores_task: int, jobs: list[Job]) -> int:
+    """Return the processes to use: as many as there are runs, or islands of a single one."""
+    runs, things = len(jobs), "run(s)"
+    if runs == 1 and (n_islands := jobs[0].config["islands"]["n"]) > 1:
+        runs, things = n_islands, "islands"
     if n_cores_task == -1:
         from joblib import cpu_count  # those that this process may use
 
@@ -293,7 +307,7 @@ def _n_processes(n_cores_task: int, runs: int) -> int:
     n_processes = max(n_cores_task, 1)
     if n_processes > runs:
         logger.info(
-            "--n_cores_task %d is more than the %d run(s): %d used.", n_processes, runs, runs
+            "--n_cores_task %d is more than the %d %s: %d used.", n_processes, runs, things, runs
         )
     return max(1, min(n_processes, runs))
 

@@ -7,13 +7,15 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dso.errors import Refused, UserError
+from dso.launch.islands import Engine, Stay, make_search, one_by_one
 from dso.launch.jobs import Job
 from dso.processes import deferred, serve_parent
 from dso.runs.disk import write_text
@@ -21,12 +23,14 @@ from dso.runs.folder import RunFolder
 from dso.training.stopping import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from distributed import Client
 
     from dso.core import DeepSymbolicOptimizer
 
 logger = logging.getLogger("dso")
 
+N_ATTEMPTS = 3
+"""At a round of islands, where processes die."""
 FAILED = "failed"
 """The stop reason of a run that ended with an error."""
 SECONDS_TO_END = 3.0
@@ -134,15 +138,13 @@ class StopFile:
             return None
 
 
-def run_one(job: Job, status: Path | None = None) -> Outcome:
+def run_one(job: Job, engine: Engine | None = None) -> Outcome:
     """Do one run and add its row to ``summary.csv``.
 
     A run that was begun by the same command before, in a process that died, goes on from its
     checkpoint.
     """
-    from dso.core import DeepSymbolicOptimizer
-
-    return _run(DeepSymbolicOptimizer(job.config), job, status)
+    return _run(make_search(job.config, engine=engine), job, None)
 
 
 def _run(model: DeepSymbolicOptimizer, job: Job, status: Path | None) -> Outcome:
@@ -192,9 +194,7 @@ def attempt(job: Job, status: Path | None = None) -> Outcome:
         serve_parent(SECONDS_TO_END)
     model = None
     try:
-        from dso.core import DeepSymbolicOptimizer
-
-        model = DeepSymbolicOptimizer(job.config)
+        model = make_search(job.config)
         return _run(model, job, status)
     except Refused as error:  # whoever writes the run writes its row too
         return Outcome(job.number, job.seed, FAILED, {"seed": job.seed, "error": str(error)})
@@ -311,19 +311,14 @@ def _without_survivors() -> Iterator[None]:
         raise
 
 
-def on_dask(jobs: list[Job], scheduler: str, statuses: Path) -> Iterator[Outcome]:
-    """Do runs on the workers of a Dask cluster, through joblib; yield outcomes at the end.
-
-    A run whose worker is lost is done again on another one, from its newest checkpoint where the
-    workers share a file system.
+@contextmanager
+def cluster(scheduler: str) -> Iterator[Client]:
+    """Connect to a Dask cluster; joblib then does its work there.
 
     Parameters
     ----------
-    jobs : list of Job
     scheduler : str
         Its address, e.g. ``"tcp://10.0.0.1:8786"``.
-    statuses : Path
-        Folder for the `StatusFile` of every run, of use where workers see it.
 
     Raises
     ------
@@ -336,20 +331,85 @@ def on_dask(jobs: list[Job], scheduler: str, statuses: Path) -> Iterator[Outcome
         raise UserError(
             "--backend dask: Dask is not installed; pip install 'deep-symbolic-optimization[dask]'."
         ) from None
-    from joblib import Parallel, delayed, parallel_config
-
     try:
         client = Client(scheduler, set_as_default=False, timeout=10)
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"--scheduler {scheduler!r}: no scheduler answers there: {error}") from None
     with client:
         try:
-            with parallel_config("dask", client=client):
-                yield from Parallel(n_jobs=-1, batch_size=1)(
-                    delayed(attempt)(job, status_path(statuses, job.number)) for job in jobs
-                )
+            yield client
         except TimeoutError:
             raise UserError(f"--scheduler {scheduler!r}: it has no workers.") from None
+
+
+def on_dask(jobs: list[Job], scheduler: str, statuses: Path) -> Iterator[Outcome]:
+    """Do runs on the workers of a Dask cluster, through joblib; yield outcomes at the end.
+
+    A run whose worker is lost is done again on another one, from its newest checkpoint where the
+    workers share a file system.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    scheduler : str
+        See `cluster`.
+    statuses : Path
+        Folder for the `StatusFile` of every run, of use where workers see it.
+    """
+    from joblib import Parallel, delayed, parallel_config
+
+    with cluster(scheduler) as client, parallel_config("dask", client=client):
+        yield from Parallel(n_jobs=-1, batch_size=1)(
+            delayed(attempt)(job, status_path(statuses, job.number)) for job in jobs
+        )
+
+
+@contextmanager
+def island_engine(n_processes: int = 1, scheduler: str | None = None) -> Iterator[Engine]:
+    """Yield what does the rounds of islands: here, in processes, or on a Dask cluster.
+
+    A round is a pure function, so the round of a process that died is simply done again.
+    """
+    if scheduler is not None:
+        with cluster(scheduler) as client:
+            yield partial(_in_parallel, {"backend": "dask", "client": client}, -1)
+    elif n_processes > 1:
+        with _without_survivors():
+            backend = {"backend": "loky", "inner_max_num_threads": 1}
+            yield partial(_in_parallel, backend, n_processes)
+    else:
+        yield one_by_one
+
+
+def _in_parallel(
+    backend: dict[str, Any],
+    n_jobs: int,
+    function: Callable[..., Stay],
+    calls: Sequence[tuple[Any, ...]],
+) -> list[Stay]:
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    for attempt_left in range(N_ATTEMPTS - 1, -1, -1):
+        try:
+            with parallel_config(**backend):
+                return Parallel(n_jobs=n_jobs, batch_size=1)(
+                    delayed(_for_parent)(function, *arguments) for arguments in calls
+                )
+        except TerminatedWorkerError:
+            if not attempt_left:
+                raise UserError(
+                    f"islands: processes died in {N_ATTEMPTS} tries at one round: they were "
+                    "killed, or ran out of memory."
+                ) from None
+            logger.warning("A process died; the round of the islands is done again.")
+    raise AssertionError  # the last try returns or raises
+
+
+def _for_parent(function: Callable[..., Stay], *arguments: Any) -> Stay:
+    """Do a round in a worker process: signals are for the parent, whose end is the worker's too."""
+    serve_parent(SECONDS_TO_END)
+    return function(*arguments)
 
 
 @contextmanager
@@ -395,6 +455,10 @@ def do_jobs(
     watch : callable, optional
         Is told the folder of the status files.
     """
+    if len(jobs) == 1 and jobs[0].config["islands"]["n"] > 1:
+        with island_engine(n_processes, scheduler) as engine:
+            yield run_one(jobs[0], engine)
+        return
     if scheduler is None and n_processes == 1:
         yield from in_a_row(jobs)
         return

@@ -50,6 +50,18 @@ def write_checkpoint(path: Path, about: dict[str, Any], state: dict[str, Any]) -
     replace_file(path, lambda file: _write(file, about, state), sync=True)
 
 
+def to_bytes(about: dict[str, Any], state: dict[str, Any]) -> bytes:
+    """Return what `write_checkpoint` would write."""
+    file = io.BytesIO()
+    _write(file, about, state)
+    return file.getvalue()
+
+
+def from_bytes(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what `to_bytes` was given; errors are those of `read_checkpoint`."""
+    return _read(io.BytesIO(content), "in memory", with_state=True)
+
+
 def _write(file: IO[bytes], about: dict[str, Any], state: dict[str, Any]) -> None:
     arrays: list[np.ndarray] = []
     tree = _without_arrays(state, arrays, "state")
@@ -88,7 +100,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     UserError
         If the file is cut off or damaged, no checkpoint, or from a newer version.
     """
-    return _read(path, with_state=True)
+    return _read(path, path, with_state=True)
 
 
 def peek(path: Path) -> dict[str, Any]:
@@ -99,13 +111,16 @@ def peek(path: Path) -> dict[str, Any]:
     UserError
         As `read_checkpoint` does.
     """
-    return _read(path, with_state=False)[0]
+    return _read(path, path, with_state=False)[0]
 
 
-def _read(path: Path, *, with_state: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(
+    file: Path | IO[bytes], path: Path | str, *, with_state: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
-        check_regular(path)
-        with zipfile.ZipFile(path) as archive:
+        if isinstance(file, Path):
+            check_regular(file)
+        with zipfile.ZipFile(file) as archive:
             whole = json.loads(_member(archive, "state.json", _MAX_JSON))
             _check_kind(whole, path)
             state = _with_arrays(whole["state"], archive) if with_state else {}
@@ -132,9 +147,9 @@ def _read(path: Path, *, with_state: bool) -> tuple[dict[str, Any], dict[str, An
         ) from None
 
 
-def _check_kind(whole: Any, path: Path) -> None:
+def _check_kind(whole: Any, path: Path | str) -> None:
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:
-        raise UserError(f"checkpoint '{path}' is no checkpoint of dso.")
+        raise UserError(f"checkpoint '{path}' is not a checkpoint of dso.")
     version = whole.get("version")
     if not isinstance(version, int) or version > VERSION:
         raise UserError(
@@ -142,7 +157,7 @@ def _check_kind(whole: Any, path: Path) -> None:
             "it was written by a newer dso."
         )
     if not isinstance(whole["about"], dict) or not isinstance(whole["state"], dict):
-        raise UserError(f"checkpoint '{path}' is no checkpoint of dso.")
+        raise UserError(f"checkpoint '{path}' is not a checkpoint of dso.")
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int | None = None) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -46,6 +47,17 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object], *, sync: bool
         raise
     if sync:
         _sync_folder(path.parent)
+
+
+def remove_halves(folder: Path, prefix: str) -> None:
+    """Remove what a writer that was killed left half written of files whose names begin so.
+
+    Only who may alone write these files can know that nobody is at it.
+    """
+    half = re.compile(rf"\.{re.escape(prefix)}.*\.[0-9a-f]+")
+    for path in folder.iterdir():
+        if half.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -120,7 +132,7 @@ def cause(error: Exception) -> str:
 class GrowingFile:
     """A file that is appended to; what could not be written waits in memory.
 
-    Where the file, or the whole folder, is deleted while it is open, it is written anew, with all
+    Where the file, or the whole folder, is deleted while it is open, it is written again, with all
     that it held. The first write replaces a file that was there before.
 
     Parameters
@@ -206,7 +218,7 @@ class GrowingFile:
         return os.path.samestat(found, os.fstat(self._file.fileno()))
 
     def _take_back(self) -> None:
-        """Read what the open file holds, though its name is gone, to write it anew."""
+        """Read what the open file holds, though its name is gone, to write it again."""
         assert self._file is not None
         self._file.seek(0)
         self._waiting[:0] = self._file.read()[: self._n_written]
@@ -233,7 +245,7 @@ class GrowingFile:
         return written + bytes(self._waiting)
 
     def restart(self, content: bytes) -> None:
-        """Begin the file anew with `content`."""
+        """Begin the file again with `content`."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -256,7 +268,7 @@ class GrowingFile:
         return {"n_written": self._n_written, "waiting": waiting}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Cut the file back to the length it had; a shorter one is gone on with, with a warning."""
+        """Cut the file back to the length it had; a shorter one is continued, with a warning."""
         self.restart(state["waiting"].tobytes())
         wanted = int(state["n_written"])
         found = self.path.stat().st_size if self.path.exists() else 0

@@ -11,7 +11,14 @@ from zlib import crc32
 import numpy as np
 
 from dso.errors import Refused, UserError
-from dso.runs.checkpoint import Checkpoints, peek, read_checkpoint, write_checkpoint
+from dso.runs.checkpoint import (
+    Checkpoints,
+    from_bytes,
+    peek,
+    read_checkpoint,
+    to_bytes,
+    write_checkpoint,
+)
 from dso.runs.disk import Guard
 
 if TYPE_CHECKING:
@@ -59,7 +66,7 @@ class Identity:
     config: str
     timestamp: str | None
 
-    def check(self, path: Path, about: dict[str, Any]) -> None:
+    def check(self, path: Path | None, about: dict[str, Any]) -> None:
         """Refuse what a checkpoint of another run says about itself."""
         for name in ("task", "seed", "tokens", "data"):
             if about.get(name) != (ours := getattr(self, name)):
@@ -93,6 +100,11 @@ class SavedState:
     journal : Journal
     prefix : str
         Of the run's files.
+
+    Attributes
+    ----------
+    others : dict
+        Further parts with a `state_dict`, by name.
     """
 
     def __init__(self, identity: Identity, trainer: Trainer, journal: Journal, prefix: str) -> None:
@@ -100,11 +112,26 @@ class SavedState:
         self.trainer = trainer
         self.journal = journal
         self.prefix = prefix
+        self.others: dict[str, Any] = {}
+
+    def _about(self) -> dict[str, Any]:
+        return {**asdict(self.identity), "iteration": self.trainer.standing.iteration}
+
+    def _state(self) -> dict[str, Any]:
+        others = {name: part.state_dict() for name, part in self.others.items()}
+        return {"trainer": self.trainer.state_dict(), **self.journal.state_dict(), **others}
+
+    def to_bytes(self) -> bytes:
+        """Return the state as the content of a checkpoint."""
+        return to_bytes(self._about(), self._state())
+
+    def from_bytes(self, content: bytes) -> None:
+        """Take over what `to_bytes` returned, and continue the logs."""
+        self._restore(None, *from_bytes(content))
 
     def save(self, path: Path | None = None) -> Path:
         """Write a checkpoint; see `DeepSymbolicOptimizer.save`."""
-        state = {"trainer": self.trainer.state_dict(), **self.journal.state_dict()}
-        about = {**asdict(self.identity), "iteration": self.trainer.standing.iteration}
+        about, state = self._about(), self._state()
         if path is not None:
             write_checkpoint(path, about, state)
             return path
@@ -159,19 +186,26 @@ class SavedState:
                 return True
         return False
 
-    def _restore(self, path: Path, about: dict[str, Any], state: dict[str, Any]) -> None:
+    def _restore(self, path: Path | None, about: dict[str, Any], state: dict[str, Any]) -> None:
+        """Take over a state that was read from `path`; None for one in memory."""
         self.identity.check(path, about)
         folder = self.journal.folder
         try:
             self.trainer.load_state_dict(state["trainer"])
+            for name, part in self.others.items():
+                part.load_state_dict(state[name])
             # The logs in the run's own folder are continued; elsewhere they begin again.
-            if folder is not None and folder.path.resolve() in path.resolve().parents:
+            if folder is not None and (
+                path is None or folder.path.resolve() in path.resolve().parents
+            ):
                 folder.claim()
                 self.journal.load_state_dict(state)
         except Refused:
             raise
         except (UserError, TypeError, LookupError, AttributeError, ValueError) as error:
             raise UserError(f"checkpoint '{path}' does not fit this run: {error}") from None
+        if path is None:
+            return
         iteration, seed = self.trainer.standing.iteration, self.identity.seed
         logger.info("Seed %d goes on after iteration %d from '%s'.", seed, iteration, path)
         if self.journal.checkpoints is not None:

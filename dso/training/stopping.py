@@ -102,12 +102,15 @@ class Stopping:
         self.patience = patience
         self.early_stopping = early_stopping
         self.callback = callback
+        self.on_request: Callable[[], object] | None = None
         self.signal: int | None = None
         self._requested: str | None = None
 
     def request(self, reason: str) -> None:
-        """Ask for the end after the iteration that is under way."""
+        """Ask for the end after the iteration that is under way, and call `on_request`."""
         self._requested = reason
+        if self.on_request is not None:
+            self.on_request()
 
     def reason(self, standing: Standing) -> str | None:
         """Return why the run ends now, or None to go on."""
@@ -132,7 +135,7 @@ class Stopping:
         vars(self).update(vars(other))
 
     def is_spent(self, n_samples: int) -> bool:
-        """Tell in the middle of an iteration whether so many evaluations use up the budget."""
+        """Tell in the middle of an iteration whether this many evaluations use up the budget."""
         return n_samples >= self.n_samples
 
     @staticmethod

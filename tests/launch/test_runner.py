@@ -6,8 +6,6 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -360,39 +358,6 @@ def test_the_table_shows_every_run(tmp_path):
     for cell in ("seed 2", "321", "0.250000", "it broke", "1 min 01 s", "[x1]", "waiting"):
         assert cell in text
     assert text.rindex("seed 2") < text.rindex("seed 1") < text.rindex("seed 0")
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """Start a Dask scheduler and two workers on this machine; yield address and workers."""
-    run = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    dask = [sys.executable, "-W", "ignore", "-m", "distributed.cli"]
-    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-    scheduler = subprocess.Popen(
-        [*dask[:-1], "distributed.cli.dask_scheduler", *options], env=environment, **run
-    )
-    address = None
-    for line in scheduler.stderr:
-        if "Scheduler at" in line:
-            address = line.split()[-1]
-            break
-    threading.Thread(target=scheduler.stderr.read, daemon=True).start()
-    options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
-    workers = [
-        subprocess.Popen(
-            [*dask[:-1], "distributed.cli.dask_worker", address, *options],
-            env=environment,
-            cwd=tmp_path,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(2)
-    ]
-    yield address, workers
-    for process in (*workers, scheduler):
-        process.kill()
-        process.wait()
-    scheduler.stderr.close()
 
 
 @pytest.mark.slow

@@ -250,7 +250,7 @@ BROKEN = {
     "cut off": (lambda path: path.write_bytes(path.read_bytes()[:-300]), "is cut off, damaged"),
     "empty": (lambda path: path.write_bytes(b""), "is cut off, damaged"),
     "foreign": (lambda path: path.write_text("seed,r\n0,1\n"), "is cut off, damaged"),
-    "foreign zip": (lambda path: edited(path, format="other"), "is no checkpoint of dso"),
+    "foreign zip": (lambda path: edited(path, format="other"), "is not a checkpoint of dso"),
     "newer": (lambda path: edited(path, version=99), "has version 99, this dso reads up to 1"),
     "other task": (lambda path: edited(path, about={"task": "Nguyen-6"}), "its task is 'Nguyen-6'"),
     "other data": (lambda path: edited(path, about={"data": 5}), "its data is 5"),
@@ -296,6 +296,17 @@ def test_a_run_with_other_settings_does_not_go_on(two, tmp_path, caplog, kind):
         DeepSymbolicOptimizer(long(tmp_path, **CHANGES[kind])).resume()
     assert f"{section}.{next(iter(values))} is " in caplog.text
     assert files(tmp_path / "run") == before
+
+
+def test_what_was_left_half_written_goes_when_the_run_goes_on(two, tmp_path):
+    folder = tmp_path / "run"
+    halves = [f".dso_Nguyen-5_0{suffix}.0123456789abcdef" for suffix in (".csv", "_hof.csv")]
+    others = [".dso_Nguyen-5_01.csv.0123456789abcdef", ".mine.csv.0123", ".dso_Nguyen-5_0.csv"]
+    for name in [*halves, *others]:
+        (folder / name).touch()
+    assert two[0].resume()
+    assert {path.name for path in folder.glob(".*")} == {*others, ".dso_Nguyen-5_0.lock"}
+    two[0].journal.close()
 
 
 def test_a_run_may_go_on_for_longer_and_say_less(two, tmp_path):
