@@ -1,8 +1,11 @@
 """From a table to a formula, and what can be done with it afterwards."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,3 +152,27 @@ def test_the_package_is_a_command():
         [sys.executable, "-m", "dso", "--version"], capture_output=True, text=True, check=True
     )
     assert outcome.stdout == f"dso {dso.__version__}\n"
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_was_found(tmp_path):
+    random = np.random.default_rng(1)
+    table = np.column_stack([random.uniform(1, 2, (60, 2)), random.normal(size=60)])
+    np.savetxt(tmp_path / "noise.csv", table, delimiter=",", header="a,b,y", comments="")
+    endless = ("--n-samples", "1000000000", "--set", "semantic.on=false")
+    said = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "dso", "fit", "noise.csv", "--exp-name", "e", *endless],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(dso.__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("iteration 1:"):
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
+    assert "interrupted" in "".join(said)
+    assert said[-1] == 'In Python: import dso; model = dso.load("logs/e")\n'
+    assert len(dso.load(tmp_path / "logs" / "e").equations_)
