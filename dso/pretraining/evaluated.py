@@ -1,0 +1,109 @@
+"""What must not be learned: the functions on which the network is evaluated.
+
+They are the benchmarks that ship with dso, equations of physics, and what a distribution names. A
+skeleton is excluded if it has the values of one of them, in any order of inputs, up to a factor and
+a summand, and with any of its numbers a constant to be fitted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from dso.library import OPERATORS
+from dso.library.expression import Expression, parse
+from dso.pretraining.canonical import (
+    FREE,
+    INPUT,
+    OPERATIONS,
+    Node,
+    UndefinedError,
+    number,
+    up_to_affine,
+)
+from dso.pretraining.identity import CONSTANTS, NO_KEY, Identifier, Keys
+from dso.pretraining.spelling import Speller, UnspellableError
+from dso.pretraining.vocabulary import Vocabulary
+from dso.program import ProgramBatch
+from dso.task.regression.benchmarks import benchmark_names, find_benchmark
+
+PHYSICS = Path(__file__).with_name("evaluated.json")
+MOST_SUBSETS = 6
+"""Of so many numbers each subset may be free; of more, none or all."""
+
+
+def evaluated_formulas() -> dict[str, Expression]:
+    """Return the formulas on which results are reported, by name."""
+    found = {name: find_benchmark(name).formula for name in benchmark_names()}
+    for name, text in json.loads(PHYSICS.read_text(encoding="utf-8"))["physics"].items():
+        found[name] = parse(text, f"physics {name}")
+    return found
+
+
+def excluded_keys(identifier: Identifier, more: Iterable[str] = ()) -> np.ndarray:
+    """Return the sorted keys of all functions that must not be generated.
+
+    Parameters
+    ----------
+    identifier : Identifier
+    more : iterable of str
+        Further formulas.
+    """
+    formulas = [*evaluated_formulas().values(), *(parse(text, "excluded") for text in more)]
+    rows = [row for formula in formulas for row in spellings(formula, identifier.vocabulary)]
+    keys = identifier.keys(ProgramBatch.from_rows(rows))
+    found = np.unique(np.concatenate([keys.positive, keys.whole]))
+    return found[found != NO_KEY]
+
+
+def is_excluded(keys: Keys, excluded: np.ndarray) -> np.ndarray:
+    """Tell which functions (B,) have a key among the sorted `excluded`."""
+    return np.isin(keys.positive, excluded) | np.isin(keys.whole, excluded)
+
+
+def spellings(formula: Expression, vocabulary: Vocabulary) -> Iterator[list[int]]:
+    """Yield programs for a formula with some, none or all of its numbers to be fitted."""
+    if formula.n_inputs > vocabulary.n_inputs:
+        return
+    speller = Speller(vocabulary, [name for name in vocabulary.names if name != "poly"])
+    constant = vocabulary.index["const"]
+    for free in _subsets(list(_numbers(formula))):
+        try:
+            tree = up_to_affine(_tree(formula, free))
+            row = [token for token, _ in speller.spell(tree)]
+        except (UndefinedError, UnspellableError, KeyError):
+            continue  # nothing that the generator could write
+        if row.count(constant) <= len(CONSTANTS):
+            yield row
+
+
+def _numbers(formula: Expression) -> Iterator[int]:
+    """Yield the places of the numbers."""
+    for place, node in enumerate(formula.nodes):
+        if isinstance(node, float):
+            yield place
+
+
+def _subsets(places: list[int]) -> Iterator[frozenset[int]]:
+    if len(places) > MOST_SUBSETS:
+        yield from (frozenset(), frozenset(places))
+        return
+    for size in range(len(places) + 1):
+        yield from map(frozenset, combinations(places, size))
+
+
+def _tree(formula: Expression, free: frozenset[int]) -> Node:
+    stack: list[Node] = []
+    for place, node in reversed(list(enumerate(formula.nodes))):
+        if isinstance(node, str):
+            arguments = [stack.pop() for _ in range(OPERATORS[node].arity)]
+            stack.append(OPERATIONS[node](*arguments))
+        elif isinstance(node, int):
+            stack.append((INPUT, node))
+        else:
+            stack.append(number(FREE if place in free else float(node)))
+    return stack[0]
