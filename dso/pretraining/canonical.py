@@ -419,6 +419,8 @@ def up_to_affine(node: Node) -> Node:
         return ZERO
     found = multiply((NUMBER, FREE), _sum(0.0, dict(terms)))
     terms = split_sum(found)[1]
+    if not terms:
+        return ZERO
     if len(terms) == 1:
         return _without_constant(terms[0][0])
     if all(coefficient == FREE for _, coefficient in terms):
