@@ -26,8 +26,10 @@ import torch
 from dso.errors import UserError
 from dso.pretraining.distribution import load_distribution
 from dso.pretraining.examples import ExampleMaker
+from dso.pretraining.model import PretrainedModel
 from dso.pretraining.network import Architecture
 from dso.pretraining.pool import CHUNK, Pool, PoolBuilder, build_pool
+from dso.pretraining.recovery import SIZES, RecoverySet
 from dso.pretraining.training import Pretrainer, Recipe, validation_loss
 from dso.pretraining.vocabulary import Vocabulary
 from dso.pretraining.weights import as_files, load_weights
@@ -71,9 +73,11 @@ def make_pool(arguments: argparse.Namespace) -> None:
     print(f"{arguments.out}: {len(pool)} skeletons")
 
 
+GROUPS = ("inputs_1", "inputs_2", "inputs_3", *(f"tokens_{most}" for most in SIZES))
 COLUMNS = (
     "step", "examples", "cpu_seconds", "rate", "train", "train_language_model", "validation",
-    "validation_language_model",
+    "validation_language_model", "recovery_1", "recovery_128",
+    *(f"recovery_128_{group}" for group in GROUPS),
 )  # fmt: skip
 VALIDATION_SEED, N_VALIDATION, VALIDATION_POINTS = 1, 128, (20, 32, 48, 64, 64, 100, 100, 150)
 
@@ -97,9 +101,7 @@ class Training:
         self.pool = Pool.load(arguments.pool)
         self._check_pool()
         maker = ExampleMaker(self.pool, self.distribution, self.vocabulary)
-        self.trainer = Pretrainer(
-            maker, self.vocabulary, self.sizes, self.recipe, arguments.device
-        )
+        self.trainer = Pretrainer(maker, self.vocabulary, self.sizes, self.recipe, arguments.device)
         self.held_out = held_out_pool(arguments)
         self.rows: list[dict[str, object]] = []
         self.cpu_before = 0.0
@@ -107,6 +109,7 @@ class Training:
             self.trainer.start_from(load_weights(arguments.start_from).arrays)
         self.resume()
         self.validation = list(self._validation())
+        self.recovery = RecoverySet(self.held_out, self.distribution, self.vocabulary)
 
     def _check_pool(self) -> None:
         wanted = {
@@ -213,8 +216,30 @@ class Training:
             row[f"validation{end}"] = round(
                 validation_loss(learner.averaged(), iter(self.validation)), 4
             )
+        is_last = trainer.n_steps_done == self.recipe.n_steps
+        if (len(self.rows) + 1) % self.arguments.recover_every == 0 or is_last:
+            row |= self._recovery()
         self.rows.append(row)
+        self._show(row)
         print(" ".join(f"{name}={value}" for name, value in row.items()), flush=True)
+
+    def _recovery(self) -> dict[str, float]:
+        """Return the shares of held-out skeletons that are found."""
+        model = PretrainedModel(self.trainer.learners["network"].averaged().cpu(), self.vocabulary)
+        row = {"recovery_1": self.recovery.table(self.recovery.found(model, 1))["all"]}
+        shares = self.recovery.table(self.recovery.found(model, 128))
+        row["recovery_128"] = shares.pop("all")
+        return row | {f"recovery_128_{group}": share for group, share in shares.items()}
+
+    def _show(self, row: dict[str, object]) -> None:
+        """Hand a row to TensorBoard."""
+        if not self.arguments.tensorboard:
+            return
+        from torch.utils.tensorboard import SummaryWriter  # an extra
+
+        with SummaryWriter(str(self.folder / "tensorboard")) as writer:
+            for name, value in row.items():
+                writer.add_scalar(name, value, int(str(row["examples"])))
 
 
 def settings(pairs: list[str]) -> tuple[Architecture, Recipe]:
@@ -255,6 +280,8 @@ def main() -> None:
     training.add_argument("--device", default="cpu")
     training.add_argument("--threads", type=int, default=1)
     training.add_argument("--validate-every", type=int, default=1000, metavar="STEPS")
+    training.add_argument("--recover-every", type=int, default=10, metavar="VALIDATIONS")
+    training.add_argument("--tensorboard", action="store_true")
     training.add_argument("--save-every", type=float, default=240.0, metavar="SECONDS")
     for step in (pool, training):
         step.add_argument("--distribution", type=Path, help="JSON; default: the one of dso")

@@ -1,1 +1,1 @@
-"""Pre-training: a network that has seen many equations proposes those that a table may come from."""
+"""Pre-training: a network that has seen many equations proposes some for a table."""

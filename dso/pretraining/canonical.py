@@ -86,7 +86,8 @@ def split_sum(node: Node) -> tuple[float, tuple]:
 
 def add(*parts: Node) -> Node:
     """Return the sum of nodes."""
-    constant, terms = 0.0, {}
+    constant = 0.0
+    terms: dict[Node, float] = {}
     for part in parts:
         more, found = split_sum(part)
         constant = _plus(constant, more)
@@ -174,7 +175,8 @@ def scaled(node: Node, content: float) -> Node:
 
 def multiply(*parts: Node) -> Node:
     """Return the product of nodes."""
-    coefficient, factors = 1.0, {}
+    coefficient = 1.0
+    factors: dict[Node, float] = {}
     for part in parts:
         more, found = split_product(part)
         coefficient = _times(coefficient, more)
@@ -432,6 +434,41 @@ def _without_constant(node: Node) -> Node:
     if node[0] != SUM or node[1] == 0:
         return node
     return up_to_affine(_sum(0.0, dict(node[2])))
+
+
+def rebuilt(
+    node: Node, of_input: Callable[[int], Node], of_number: Callable[[float], float]
+) -> Node:
+    """Build a tree anew with other inputs and other numbers, exponents aside."""
+
+    def of(part: Node) -> Node:
+        kind = part[0]
+        if kind == NUMBER:
+            return (NUMBER, of_number(part[1]))
+        if kind == INPUT:
+            return of_input(part[1])
+        if kind == CALL:
+            return call(part[1], of(part[2]))
+        if kind == PRODUCT:
+            return multiply(*(power(of(base), exponent) for base, exponent in part[1]))
+        terms = [multiply((NUMBER, _or_one(c, of_number)), of(term)) for term, c in part[2]]
+        return add((NUMBER, of_number(part[1]) if part[1] else 0.0), *terms)
+
+    return of(node)
+
+
+def _or_one(value: float, of_number: Callable[[float], float]) -> float:
+    return value if abs(value) == 1 else of_number(value)
+
+
+def map_inputs(node: Node, nodes: list[Node]) -> Node:
+    """Put a tree in the place of each input."""
+    return rebuilt(node, nodes.__getitem__, lambda value: value)
+
+
+def map_numbers(node: Node, function: Callable[[float], float]) -> Node:
+    """Put other numbers in the place of those that would be written."""
+    return rebuilt(node, lambda column: (INPUT, column), function)
 
 
 def numbers(node: Node) -> Iterator[float]:

@@ -8,12 +8,13 @@ which draws n different programs, each as by chance, without replacement (Kool e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from dso.library import Library
 from dso.policy.sampling import make_replay
 from dso.pretraining.network import Cache, Memory, Network
 from dso.pretraining.sequences import whole_observation
@@ -62,10 +63,11 @@ class TokenMap:
     Parameters
     ----------
     vocabulary : Vocabulary
-    prior : JointPrior
-        Of the library.
+    library : Library
     columns : sequence of int
         Inputs of the library, for the first, second, ... input of the vocabulary.
+    skip : collection of str
+        Tokens of the vocabulary that are not to be used.
 
     Attributes
     ----------
@@ -76,13 +78,17 @@ class TokenMap:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, prior: JointPrior, columns: Sequence[int]
+        self,
+        vocabulary: Vocabulary,
+        library: Library,
+        columns: Sequence[int],
+        skip: Collection[str] = (),
     ) -> None:
-        library = prior.library
         found = vocabulary.tokens_in(library)
         by_column = {library.tokens[t].input_var: t for t in library.input_tokens.tolist()}
         for k in range(vocabulary.n_inputs):
             found[k] = by_column.get(columns[k], -1) if k < len(columns) else -1
+        found[[vocabulary.index[name] for name in skip if name in vocabulary.index]] = -1
         self.ours = np.flatnonzero(found >= 0)
         self.theirs = found[self.ours]
         self.of_library = np.full(library.L + 1, len(vocabulary), dtype=np.int64)
@@ -152,9 +158,7 @@ class Decoder:
         rows = np.zeros((len(prefixes), t + 1), dtype=np.int16)
         rows[:, :t] = prefixes[:, :t]
         lengths = np.full(len(rows), t + 1, dtype=np.int32)
-        replay = make_replay(
-            ProgramBatch.from_arrays(rows, lengths), self.prior, self._observation
-        )
+        replay = make_replay(ProgramBatch.from_arrays(rows, lengths), self.prior, self._observation)
         seen = torch.from_numpy(self.map.of_library[replay.features[:, t]])  # (W, 3)
         logits, cache = self.network.step(
             self.memory, cache, t, *(seen[:, k].contiguous() for k in range(3))
@@ -188,7 +192,7 @@ class Decoder:
         goes_on = ~is_last & (scores[rows, tokens] > finished.least)
         rows, tokens = rows[goes_on], tokens[goes_on]
         parents = torch.from_numpy(rows)
-        kept = [(k.index_select(0, parents), v.index_select(0, parents)) for k, v in cache]
+        kept: Cache = [(k.index_select(0, parents), v.index_select(0, parents)) for k, v in cache]
         return _Prefixes(grown[goes_on], log_probs[rows, tokens], scores[rows, tokens], kept)
 
 
@@ -201,9 +205,7 @@ class _Finished:
         self._rows: list[np.ndarray] = []
         self._log_probs, self._scores = np.empty(0), np.empty(0)
 
-    def add(
-        self, rows: np.ndarray, length: int, log_probs: np.ndarray, scores: np.ndarray
-    ) -> None:
+    def add(self, rows: np.ndarray, length: int, log_probs: np.ndarray, scores: np.ndarray) -> None:
         self._rows += [row[:length] for row in rows]
         self._log_probs = np.append(self._log_probs, log_probs)
         self._scores = np.append(self._scores, scores)

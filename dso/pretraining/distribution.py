@@ -149,7 +149,7 @@ def make_distribution(settings: Mapping[str, Any]) -> Distribution:
     for key in ("operators", "n_operators", "n_inputs"):
         if key not in settings:
             raise UserError(f"distribution: {key!r} is missing.")
-    lists = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
     return Distribution(**lists)
 
 

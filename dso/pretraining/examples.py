@@ -8,13 +8,14 @@ so the network neither sees nor writes them. Where it is not, the values count a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dso.native import _core
 from dso.pretraining.canonical import (
+    CALL,
     FREE,
     INPUT,
     NUMBER,
@@ -23,14 +24,13 @@ from dso.pretraining.canonical import (
     Node,
     UndefinedError,
     add,
-    inputs,
     multiply,
     number,
     up_to_affine,
 )
 from dso.pretraining.distribution import Distribution
 from dso.pretraining.pool import Pool
-from dso.pretraining.spelling import Speller, Spelled, UnspellableError, tree_of
+from dso.pretraining.spelling import Spelled, Speller, UnspellableError, tree_of
 from dso.pretraining.tables import Tables, centre_and_spread, level_of, standardised
 from dso.pretraining.trees import Choice, Uniforms
 from dso.pretraining.vocabulary import LITERALS, Vocabulary
@@ -45,7 +45,7 @@ WITH_CONSTANTS = 0.7
 """Share of examples in which `const` is allowed."""
 FROM_FAMILY, WITH_POLY, EXTRA_INPUT, MIRRORED = 0.5, 0.08, 0.2, 0.25
 MOST_TOKENS = 30
-MOST_TRIES, MOST_RANGES = 20, 4
+MOST_RANGES = 4
 LARGEST_Y = 1e6
 LEAST_SPREAD = 1e-4
 COUNT_POWER = 0.5
@@ -99,6 +99,10 @@ class Spelling:
     is_fitted: bool
 
 
+Made = tuple[Spelling, np.ndarray, np.ndarray]
+"""An example in parts: how it is spelled, inputs (N, D) and targets (N,)."""
+
+
 class ExampleMaker:
     """Draws mini-batches.
 
@@ -141,26 +145,36 @@ class ExampleMaker:
 
     def of_skeleton(
         self, skeleton: int, generator: np.random.Generator, n_points: int, is_fitted: bool = True
-    ) -> tuple | None:
+    ) -> Made | None:
         """Return the parts of an example of one skeleton, None where no rows could be had."""
-        uniforms = Uniforms(generator, 512)
-        spelling = self.spelling(self.pool.row(skeleton), is_fitted, uniforms)
-        return spelling and self._with_rows(spelling, n_points, generator, uniforms)
+        return self._made(skeleton, is_fitted, n_points, generator, Uniforms(generator, 512))
 
-    def _one(self, n_points: int, generator: np.random.Generator, uniforms: Uniforms) -> tuple:
+    def _one(self, n_points: int, generator: np.random.Generator, uniforms: Uniforms) -> Made:
         is_fitted = uniforms() < WITH_CONSTANTS
         sums = self._sums[is_fitted]
         while True:
             skeleton = int(np.searchsorted(sums, uniforms() * sums[-1], side="right"))
             for _ in range(2):
-                spelling = self.spelling(self.pool.row(skeleton), is_fitted, uniforms)
-                made = spelling and self._with_rows(spelling, n_points, generator, uniforms)
-                if made:
+                made = self._made(skeleton, is_fitted, n_points, generator, uniforms)
+                if made is not None:
                     return made
 
-    def spelling(
-        self, row: Sequence[int], is_fitted: bool, uniforms: Uniforms
-    ) -> Spelling | None:
+    def _made(
+        self,
+        skeleton: int,
+        is_fitted: bool,
+        n_points: int,
+        generator: np.random.Generator,
+        uniforms: Uniforms,
+    ) -> Made | None:
+        spelling = self.spelling(self.pool.row(skeleton), is_fitted, uniforms)
+        if spelling is None:
+            return None
+        native = self.vocabulary.library.native
+        rows = self._rows.draw(native, spelling, n_points, generator, uniforms)
+        return None if rows is None else (spelling, *rows)
+
+    def spelling(self, row: Sequence[int], is_fitted: bool, uniforms: Uniforms) -> Spelling | None:
         """Draw columns, tokens and, without constants, a factor and a summand."""
         row, n_inputs = self._on_columns(row, uniforms)
         try:
@@ -195,15 +209,6 @@ class ExampleMaker:
             j = i + uniforms.below(n_inputs - i)
             columns[i], columns[j] = columns[j], columns[i]
         return [columns[t] if t < most else t for t in row], n_inputs
-
-    def _with_rows(
-        self, spelling: Spelling, n_points: int, generator: np.random.Generator, uniforms: Uniforms
-    ) -> tuple | None:
-        values = self._rows.constants(spelling.formula, uniforms)
-        rows = self._rows.draw(
-            self.vocabulary.library.native, spelling, values, n_points, generator, uniforms
-        )
-        return rows and (spelling, *rows)
 
 
 class AllowedSets:
@@ -267,7 +272,7 @@ def _with_numbers(tree: Node, uniforms: Uniforms) -> Node:
     return tree
 
 
-def _tagged(tree: Node, tags) -> Node:  # noqa: ANN001
+def _tagged(tree: Node, tags: Iterator[int]) -> Node:
     """Give each number to be fitted its own tag."""
     kind = tree[0]
     if kind == NUMBER:
@@ -298,11 +303,11 @@ def with_poly(tree: Node, vocabulary: Vocabulary) -> Node:
     return _replaced(tree, longest, written)
 
 
-def _sums(tree: Node):  # noqa: ANN202
+def _sums(tree: Node) -> Iterator[Node]:
     kind = tree[0]
     if kind == SUM:
         yield tree
-    if kind == 2:
+    if kind == CALL:
         yield from _sums(tree[2])
     if kind in (PRODUCT, SUM):
         for child, _ in tree[-1]:
@@ -328,7 +333,7 @@ def _replaced(tree: Node, part: Node, other: Node) -> Node:
     if tree is part:
         return other
     kind = tree[0]
-    if kind == 2:
+    if kind == CALL:
         return (*tree[:2], _replaced(tree[2], part, other))
     if kind in (PRODUCT, SUM):
         children = tuple((_replaced(child, part, other), n) for child, n in tree[-1])
@@ -374,12 +379,12 @@ class RowMaker:
         self,
         native: _core.Library,
         spelling: Spelling,
-        values: list[float],
         n_points: int,
         generator: np.random.Generator,
         uniforms: Uniforms,
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Return inputs (n_points, D) and targets (n_points,) of a formula, None if unlucky."""
+        values = self.constants(spelling.formula, uniforms)
         tokens = np.array([[token for token, _ in spelling.formula]], dtype=np.int16)
         lengths = np.array([tokens.shape[1]], dtype=np.int32)
         constants = np.array(
@@ -439,7 +444,7 @@ class RowMaker:
         return -y if spelling.is_fitted and uniforms() < MIRRORED else y
 
 
-def _joined(made: Sequence[tuple], vocabulary: Vocabulary) -> Examples:
+def _joined(made: Sequence[Made], vocabulary: Vocabulary) -> Examples:
     n, n_points = len(made), len(made[0][2])
     lengths = np.array([len(spelling.target) for spelling, _, _ in made], dtype=np.int32)
     tokens = np.full((n, lengths.max()), PAD, dtype=np.int16)

@@ -1,7 +1,8 @@
 """Keys of functions: equal for programs that have the same values on fixed points.
 
-A key does not change when the function is shifted or scaled, when its inputs change places, and when
-its constants do: points and constants are gone through in every order, and the least hash counts.
+A key does not change when the function is shifted or scaled, when its inputs change places, and
+when its constants do: points and constants are gone through in every order, and the least hash
+counts.
 """
 
 from __future__ import annotations
@@ -84,9 +85,7 @@ class Identifier:
             hashes.append(self._hashes(blocks))
         every = np.concatenate(hashes, axis=2)  # (B, 2, orders)
         positive, mixed = every[:, 0], every[:, 1]
-        whole = np.where(
-            (positive == NO_KEY) & (mixed == NO_KEY), NO_KEY, _mixed(positive, mixed)
-        )
+        whole = np.where((positive == NO_KEY) & (mixed == NO_KEY), NO_KEY, _mixed(positive, mixed))
         return _least(positive), _least(whole)
 
     def _hashes(self, values: np.ndarray) -> np.ndarray:
@@ -97,9 +96,7 @@ class Identifier:
             values = np.where(is_finite, values, 0.0)
             mean = values.sum(axis=-1, keepdims=True) / n_finite
             apart = np.where(is_finite, values - mean, 0.0)
-            largest = np.take_along_axis(
-                apart, np.abs(apart).argmax(axis=-1)[..., None], axis=-1
-            )
+            largest = np.take_along_axis(apart, np.abs(apart).argmax(axis=-1)[..., None], axis=-1)
             shape = np.where(is_finite, apart / largest, 7.0)
         varies = np.abs(largest) > 1e-9 * np.abs(mean) + 1e-300
         is_fine = (varies & (n_finite >= LEAST_FINITE))[..., 0]

@@ -398,6 +398,7 @@ class Network(nn.Module):
                     nn.init.zeros_(module.bias)
         n_branches = 3 * self.sizes.n_decoder_layers
         for layer in self.layers:
+            assert isinstance(layer, DecoderLayer)
             for last in (layer.own.out, layer.table.out, layer.feed_forward.outer):
                 last.weight.data /= n_branches**0.5
 
@@ -452,16 +453,12 @@ class Network(nn.Module):
         vectors = self._embedded(before[:, None], parent[:, None], sibling[:, None], places)
         grown: Cache = []
         for layer, table, known in zip(self.layers, memory, cache, strict=True):
+            assert isinstance(layer, DecoderLayer)
             vectors, own = layer.step(vectors, known, table)
             grown.append(own)
         return self.head(self.norm(vectors))[:, 0], grown
 
-    def _embedded(
-        self, before: Tensor, parent: Tensor, sibling: Tensor, places: Tensor
-    ) -> Tensor:
+    def _embedded(self, before: Tensor, parent: Tensor, sibling: Tensor, places: Tensor) -> Tensor:
         return (
-            self.token(before)
-            + self.parent(parent)
-            + self.sibling(sibling)
-            + self.position(places)
+            self.token(before) + self.parent(parent) + self.sibling(sibling) + self.position(places)
         )

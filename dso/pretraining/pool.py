@@ -1,8 +1,8 @@
 """Pool: the different skeletons of a distribution, generated once.
 
 A skeleton is a program up to a factor and a summand, with `const` where a number is to be fitted.
-Two that have the same values are one, the shorter spelling counts. The pool depends on distribution,
-seed and number of chunks alone, so it can be built in pieces, and anew anywhere.
+Two that have the same values are one, the shorter spelling counts. The pool depends on
+distribution, seed and number of chunks alone, so it can be built in pieces, and anew anywhere.
 """
 
 from __future__ import annotations
@@ -99,14 +99,14 @@ class Pool:
         try:
             with np.load(path, allow_pickle=False) as data:
                 about = json.loads(data["about"].tobytes())
-                arrays = [data[name] for name in ("tokens", "lengths", "counts", "keys")]
+                arrays = {name: data[name] for name in ("tokens", "lengths", "counts", "keys")}
         except OSError as error:
             raise UserError(f"pool {path}: {error.strerror or error}.") from None
         except Exception as error:  # whatever zip and npy readers raise on a broken file
             raise UserError(f"pool {path} is broken or no pool: {error}.") from None
         if about.get("version") != VERSION:
             raise UserError(f"pool {path} has version {about.get('version')}, not {VERSION}.")
-        return Pool(*arrays, about)
+        return Pool(**arrays, about=about)
 
 
 class PoolBuilder:

@@ -41,9 +41,20 @@ class UnspellableError(ValueError):
         self.missing = missing
 
 
-def tree_of(row: Sequence[int], vocabulary: Vocabulary) -> Node:
-    """Return the canonical tree of a prefix row; each `const` is free."""
+def tree_of(
+    row: Sequence[int], vocabulary: Vocabulary, constants: Sequence[float] | None = None
+) -> Node:
+    """Return the canonical tree of a prefix row.
+
+    Parameters
+    ----------
+    row : sequence of int
+    vocabulary : Vocabulary
+    constants : sequence of float, optional
+        Of each `const` in turn; without them all are free.
+    """
     stack: list[Node] = []
+    left = None if constants is None else list(constants[: row.count(vocabulary.const)])
     names, arities = vocabulary.names, vocabulary.arities
     for token in reversed(row):
         name = names[token]
@@ -52,8 +63,10 @@ def tree_of(row: Sequence[int], vocabulary: Vocabulary) -> Node:
             stack.append(OPERATIONS[name](*arguments))
         elif token < vocabulary.n_inputs:
             stack.append((INPUT, token))
+        elif token != vocabulary.const:
+            stack.append(number(float(name)))
         else:
-            stack.append(number(FREE if name == "const" else float(name)))
+            stack.append(number(FREE if left is None else float(left.pop())))
     (tree,) = stack
     return tree
 
@@ -304,8 +317,6 @@ def _as_power(argument: Node) -> tuple[Node, Node] | None:
     factors = term[1] if term[0] == PRODUCT else ((term, 1.0),)
     for base, exponent in factors:
         if base[0] == CALL and base[1] == "log" and exponent == 1:
-            others = [
-                f if e == 1 else (PRODUCT, ((f, e),)) for f, e in factors if f is not base
-            ]
+            others = [f if e == 1 else (PRODUCT, ((f, e),)) for f, e in factors if f is not base]
             return base[2], multiply(number(coefficient), *others)
     return None

@@ -137,6 +137,7 @@ class Learner:
         UserError
             If it is that of another network.
         """
+        moments: Any = self.optimizer.state
         for name, parameter in self.parameters.items():
             found = arrays.get(f"weight {name}")
             if found is None or found.shape != tuple(parameter.shape):
@@ -151,7 +152,7 @@ class Learner:
                 parameter.copy_(torch.tensor(found))
                 self.averages[name].copy_(torch.tensor(arrays[f"average {name}"]))
             if state:
-                self.optimizer.state[parameter] = state
+                moments[parameter] = state
 
 
 class Pretrainer:

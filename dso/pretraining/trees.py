@@ -1,4 +1,4 @@
-"""Random trees: every unary-binary tree of so many operators is as likely, after Lample and Charton.
+"""Random trees: all unary-binary trees of so many operators are as likely (Lample and Charton).
 
 A tree is written from left to right into a row with holes. Of the holes that are left some become
 leaves, then comes an operator; how many and of which arity follows from the number of trees that
@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Choice:
         self.items = items
         self._sums = list(accumulate(weights))
 
-    def __call__(self, uniforms: Uniforms):  # noqa: ANN204
+    def __call__(self, uniforms: Uniforms) -> Any:
         return self.items[bisect(self._sums, uniforms() * self._sums[-1])]
 
 

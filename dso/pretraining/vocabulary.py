@@ -30,6 +30,8 @@ class Vocabulary:
     Attributes
     ----------
     names : tuple of str
+    const : int
+        The token `const`, -1 without one.
     library : Library
         The same tokens in the same order, to execute programs.
     """
@@ -49,6 +51,7 @@ class Vocabulary:
         self.library = Library(create_tokens(n_inputs, list(functions)))
         self.names = tuple(self.library.names)
         self.index = {name: i for i, name in enumerate(self.names)}
+        self.const = self.index.get("const", -1)
         self.arities = [int(arity) for arity in self.library.arities]
 
     def __len__(self) -> int:

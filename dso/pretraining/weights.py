@@ -49,7 +49,8 @@ class Weights:
 def as_files(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> tuple[bytes, bytes]:
     """Return the content of the npz and of the JSON."""
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: array.astype(np.float16) for name, array in arrays.items()})
+    halves: dict[str, Any] = {name: array.astype(np.float16) for name, array in arrays.items()}
+    np.savez(buffer, **halves)
     content = buffer.getvalue()
     described = {"version": VERSION, **about, "sha256": sha256(content).hexdigest()}
     return content, (json.dumps(described, indent=1) + "\n").encode()
