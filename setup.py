@@ -1,4 +1,4 @@
-"""Build script: metadata, extras and the native core. Tool settings live in pyproject.toml."""
+"""Build script: the native core, packages and their files. All else is in pyproject.toml."""
 
 import os
 import platform
@@ -56,63 +56,20 @@ def native_core() -> Pybind11Extension:
     )
 
 
-GYM = ["gymnasium[box2d,mujoco]>=1.0"]
-CONTROL = [*GYM, "stable-baselines3>=2.4"]
-TENSORBOARD = ["tensorboard>=2.16"]
-DASK = ["distributed>=2024.1"]
-PLOTS = ["matplotlib>=3.9"]
-JAX = ["jax>=0.4.30"]
-BENCH = ["gplearn>=0.4.3", "pyoperon>=0.6"]
-BROWSER = ["playwright>=1.40"]
-TEST = ["pytest>=8", "hypothesis>=6", "mpmath>=1.3", "jsonschema>=4.20"]
-
 if __name__ == "__main__":
     os.chdir(ROOT)
     ParallelCompile("DSO_BUILD_JOBS", default=os.cpu_count() or 1).install()
     setup(
-        name="deep-symbolic-optimization",
-        version="0.1.0",
-        description="Deep reinforcement learning for symbolic optimisation",
-        long_description=(ROOT / "README.md").read_text(encoding="utf-8")
-        if (ROOT / "README.md").exists()
-        else "",
-        long_description_content_type="text/markdown",
-        license="BSD-3-Clause",
-        python_requires=">=3.11",
         # config/ at the top level travels with the package, and is found in a clone as it is.
         packages=[*find_packages(include=["dso", "dso.*"]), "dso.shipped_config"],
         package_dir={"dso.shipped_config": "config"},
+        include_package_data=False,  # else the C++ sources would go into wheels
         package_data={
             "dso": ["py.typed"],
             "dso.shipped_config": ["*.json", "examples/*/*"],
             "dso.task.control": ["anchors/*.npz"],
             "dso.task.regression": ["*.json"],
             "dso.report": ["assets/*"],
-        },
-        install_requires=[
-            "torch>=2.4",
-            "numpy>=1.26",
-            "pandas>=2.1",
-            "scipy>=1.11",
-            "sympy>=1.12",
-            "pydantic>=2.6",
-            "json5>=0.9.14",
-            "click>=8.1",
-            "rich>=13",
-            "joblib>=1.3",
-            "scikit-learn>=1.6",
-        ],
-        extras_require={
-            "control": CONTROL,
-            "tensorboard": TENSORBOARD,
-            "plots": PLOTS,
-            "dask": DASK,
-            "jax": JAX,
-            "bench": BENCH,
-            "browser": BROWSER,
-            "all": [*CONTROL, *TENSORBOARD, *PLOTS, *DASK, *JAX],
-            # Stable-Baselines3, jax and the browser come with scripts/test.sh --all.
-            "test": [*GYM, *TENSORBOARD, *PLOTS, *DASK, *TEST],
         },
         ext_modules=[native_core()],
         cmdclass={"build_ext": BuildExt},

@@ -1,14 +1,20 @@
-"""From the sections of a config to the parts of a run; `core` puts them together.
+"""From a config to a `Run`: each part is handed its section as plain arguments.
 
-With `core` and `run` this is where a config is read: the parts themselves take plain arguments.
+With `core` and `launch` this is where a config is read: the parts themselves take plain arguments.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import adler32
 
 import numpy as np
 
@@ -18,12 +24,15 @@ from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, RowBatches
 from dso.fitting import make_fitter
 from dso.gp import Breeder, GPController, GPOptions, Probe, SemanticBreeder, tokens_only
-from dso.memory import PriorityQueue, ProgramMemory, complexity_measure
-from dso.memory.judge import Judge
-from dso.plugins import construct, import_object, is_reference
+from dso.memory import Judge, Keeper, PriorityQueue, ProgramMemory, complexity_measure
+from dso.plugins import construct, look_up
+from dso.policy_optimizer import Baseline, Learner, RiskFilter
 from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
 from dso.prior import JointPrior, make_joint_prior
+from dso.runs.checkpoint import Checkpoints
+from dso.runs.display import Display, Progress, make_display
 from dso.runs.folder import RunFolder
+from dso.runs.journal import Journal
 from dso.runs.recorders import (
     AllSamples,
     CacheDump,
@@ -31,20 +40,129 @@ from dso.runs.recorders import (
     ParameterReport,
     PositionalEntropy,
     Recorder,
+    RunLog,
     TensorBoard,
     TokenCount,
     TopSamples,
+    parameter_table,
 )
+from dso.runs.resume import Identity, SavedState, fingerprint
+from dso.runs.tables import Reports, ResultFiles
 from dso.semantic import Seeder, SemanticLimits
 from dso.task import Task
 from dso.task import make_task as make_task_of
-from dso.training.stopping import Standing, Stopping
+from dso.training.sources import GPMeld, PolicySource, Source, ValueSearch
+from dso.training.statistics import TrainStats
+from dso.training.stopping import DeadEndWatch, Standing, Stopping
+from dso.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from dso.policy import Policy
     from dso.program import FitData, ProgramBatch
 
 logger = logging.getLogger("dso")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The parts of one run.
+
+    Attributes
+    ----------
+    seed : int
+    task : Task
+    prior : JointPrior
+    policy : Policy
+    policy_optimizer : PolicyOptimizer
+    evaluator : Evaluator
+    judge : Judge or None
+    reports : Reports
+    stopping : Stopping
+    trainer : Trainer
+    journal : Journal
+    saved : SavedState
+    saves_on_done : bool
+        Whether a run that has ended leaves a checkpoint.
+    """
+
+    seed: int
+    task: Task
+    prior: JointPrior
+    policy: Policy
+    policy_optimizer: Any
+    evaluator: Evaluator
+    judge: Judge | None
+    reports: Reports
+    stopping: Stopping
+    trainer: Trainer
+    journal: Journal
+    saved: SavedState
+    saves_on_done: bool
+
+
+def build(config: Config, seed: int, callback: Callable[[Standing], object] | None = None) -> Run:
+    """Build every part of a run; nothing is written to disk.
+
+    Parameters
+    ----------
+    config : Config
+    seed : int
+    callback : callable, optional
+        See `Stopping`.
+
+    Raises
+    ------
+    UserError
+        If any part cannot be built as the config asks.
+    """
+    task = make_task(config)
+    # Runs with the same seed on different tasks have nothing in common.
+    stream_seed = seed + adler32(task.name.encode())
+    prior = make_prior(config, task)
+    policy = make_policy(config, task, prior, stream_seed)
+    policy_optimizer = make_policy_optimizer(config, policy, stream_seed)
+    evaluator, judge = make_evaluator(config, task), make_judge(config, task)
+    reports = Reports(task.library, task, evaluator, judge)
+    stopping = make_stopping(config, callback)
+    keeper = make_keeper(config, evaluator, judge, reports)
+    learner = make_learner(config, policy, policy_optimizer, keeper, stream_seed)
+    trainer = Trainer(
+        make_sources(config, task, evaluator, learner, keeper, stopping, stream_seed),
+        evaluator,
+        learner,
+        keeper,
+        stats=TrainStats(task.library.names),
+        dead_ends=DeadEndWatch(prior.masking_report),
+        row_batches=make_row_batches(task, evaluator, judge, stream_seed),
+    )
+    identity = Identity(
+        task.name,
+        seed,
+        list(task.library.names),
+        fingerprint(task.fit_data),
+        config_text(config, task.name, seed),
+        config.experiment.timestamp,
+    )
+    folder = make_folder(config, identity)
+    journal = make_journal(config, folder, trainer, reports, stopping)
+    if config.policy.debug or config.policy_optimizer.debug:
+        print(parameter_table(policy))
+    prefix = RunFolder(Path(), task.name, seed).prefix
+    return Run(
+        seed,
+        task,
+        prior,
+        policy,
+        policy_optimizer,
+        evaluator,
+        judge,
+        reports,
+        stopping,
+        trainer,
+        journal,
+        SavedState(identity, trainer, journal, prefix),
+        config.checkpoint.save_on_done,
+    )
 
 
 def n_cores(config: Config) -> int:
@@ -181,7 +299,7 @@ def _policy_class(name: str) -> type[Policy]:
     from dso.policy import POLICIES, Policy
 
     where = "policy.policy_type"
-    found = import_object(name, where) if is_reference(name) else POLICIES[name]
+    found = look_up(name, POLICIES, "policy", where)
     if not (isinstance(found, type) and issubclass(found, Policy)):
         raise UserError(f"{where}: {name!r} is no subclass of Policy.")
     return found
@@ -218,6 +336,71 @@ def max_attempts(config: Config) -> int | None:
     """Return the draws that a novel batch may take, None where batches need not be novel."""
     policy = config.policy
     return policy.max_attempts_at_novel_batch if policy.sample_novel_batch else None
+
+
+def make_keeper(
+    config: Config, evaluator: Evaluator, judge: Judge | None, reports: Reports
+) -> Keeper:
+    """Build what keeps the best programs."""
+    task = reports.task
+
+    def is_success(programs: ProgramBatch) -> bool:
+        return bool(task.evaluate(reports.program(programs)).get("success"))
+
+    return Keeper(
+        make_complexity(config, evaluator),
+        hof=config.logging.hof or 0,
+        n_candidates=task.n_candidates,
+        save_pareto_front=config.logging.save_pareto_front,
+        judge=judge,
+        is_success=is_success if config.training.early_stopping else None,
+    )
+
+
+def make_learner(
+    config: Config, policy: Policy, policy_optimizer: Any, keeper: Keeper, seed: int
+) -> Learner:
+    """Build what teaches the policy."""
+    training = config.training
+    baseline = Baseline(training.baseline, alpha=training.alpha, b_jumpstart=training.b_jumpstart)
+    return Learner(
+        policy,
+        policy_optimizer,
+        RiskFilter(training.epsilon, make_memory(config, policy)),
+        baseline,
+        keeper,
+        make_queue(config, policy_optimizer, seed),
+    )
+
+
+def make_sources(
+    config: Config,
+    task: Task,
+    evaluator: Evaluator,
+    learner: Learner,
+    keeper: Keeper,
+    stopping: Stopping,
+    seed: int,
+) -> list[Source]:
+    """Build all that proposes programs, in the order in which it is asked."""
+    policy, sources = learner.policy, list[Source]()
+    if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
+        sources.append(ValueSearch(seeder, keeper))
+    sources.append(
+        PolicySource(
+            policy,
+            evaluator,
+            keeper,
+            batch_size=config.training.batch_size,
+            seed=seed,
+            max_attempts=max_attempts(config),
+            memory=learner.risk_filter.memory,
+            warm_start=config.training.warm_start,
+        )
+    )
+    if (controller := make_gp(config, task, policy.prior, evaluator, seed)) is not None:
+        sources.append(GPMeld(controller, keeper, stopping))
+    return sources
 
 
 def make_gp(
@@ -333,6 +516,59 @@ def make_stopping(config: Config, callback: Callable[[Standing], object] | None)
         early_stopping=training.early_stopping,
         callback=callback,
     )
+
+
+def make_folder(config: Config, identity: Identity) -> RunFolder | None:
+    """Say where files go, which the first iteration makes; None where nothing is written."""
+    experiment, name = config.experiment, identity.task
+    if experiment.logdir is None:
+        logger.info("experiment.logdir is null: no files are written.")
+        return None
+    timestamp = experiment.timestamp or time.strftime("%Y-%m-%d-%H%M%S")
+    folder = experiment.exp_name or f"{name}_{timestamp}".replace("/", "_")
+    return RunFolder(Path(experiment.logdir, folder), name, identity.seed, identity.config)
+
+
+def config_text(config: Config, task_name: str, seed: int) -> str:
+    """Return the config as JSON that can be run again; arrays are named by their shape only."""
+    plain = config.to_dict()
+    experiment = plain["experiment"]
+    experiment["seed"] = experiment.pop("starting_seed", seed)
+    experiment["task_name"] = task_name
+    # With its timestamp a second run would write into the folder of the first.
+    experiment.pop("timestamp", None)
+
+    def describe(value: Any) -> str:
+        return f"{type(value).__name__} {np.shape(value)}"
+
+    return json.dumps(plain, indent=3, default=describe) + "\n"
+
+
+def make_journal(
+    config: Config,
+    folder: RunFolder | None,
+    trainer: Trainer,
+    reports: Reports,
+    stopping: Stopping,
+) -> Journal:
+    """Build what is told of each iteration: log, what else is asked for, tables, display."""
+    keeper, save_freq, wanted = trainer.keeper, config.logging.save_freq, config.checkpoint
+
+    def display() -> Display:
+        verbose = config.training.verbose
+        return make_display(sys.stdout, stopping.n_samples, stopping.max_seconds, verbose=verbose)
+
+    policy, evaluator = trainer.learner.policy, trainer.evaluator
+    recorders = make_recorders(config, folder, policy, policy.prior, evaluator)
+    progress = Progress(display, lambda: reports.expression(keeper.best))
+    if folder is None:
+        return Journal([*recorders, progress])
+    log = RunLog(folder, save_freq)
+    tables = ResultFiles(folder, reports, keeper, save_freq)
+    checkpoints = Checkpoints(
+        folder.path, folder.prefix, folder.guard, wanted.save_freq, wanted.units
+    )
+    return Journal([log, *recorders, tables, progress], folder, checkpoints)
 
 
 def make_recorders(

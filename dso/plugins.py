@@ -1,12 +1,16 @@
-"""Load a user's own classes and functions from ``module:Name`` or ``path/to/file.py:Name``."""
+"""From names in a config to objects: entries of our tables, or a user's own classes and functions.
+
+The latter are named by ``module:Name`` or ``path/to/file.py:Name``.
+"""
 
 import importlib
 import importlib.util
 import inspect
 import re
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from dso.errors import UserError, nearest, unknown
@@ -70,27 +74,57 @@ def _load_module(name: str, where: str) -> ModuleType:
         raise UserError(f"{where}: cannot import module {name!r} ({error}).") from None
 
 
-def construct(
-    made: type, where: str, *arguments: object, common: dict[str, Any], own: dict[str, Any]
-) -> Any:
-    """Build an object of a user's class, or of one of ours, from the keys of a section.
+def look_up(name: str, table: Mapping[str, object], kind: str, where: str) -> object:
+    """Return what a name stands for: an entry of a table of ours, or a user's own object.
 
     Parameters
     ----------
-    made : type
+    name : str
+        A name of the table, or a reference.
+    table : mapping
+        Its values may be references too, to what is imported when it is needed.
+    kind : str
+        What the names are names of, for the error message.
     where : str
-        The section and the class, for the error message.
-    *arguments
-        Come before the keys.
-    common : dict
-        Keys that any class may take; those that the constructor does not know are left out.
-    own : dict
-        Keys that the user wrote for this class alone.
+        Section and key, for the error message.
 
     Raises
     ------
     UserError
-        For a key in `own` that the constructor does not take, or a parameter without a value.
+        For a name that is not in the table; see also `import_object`.
+    """
+    if not is_reference(name) and name not in table:
+        raise unknown(kind, name, table, where)
+    found = table.get(name, name)
+    return import_object(found, where) if is_reference(found) else found  # type: ignore[arg-type]
+
+
+def construct(
+    made: Callable[..., Any],
+    where: str,
+    *arguments: object,
+    own: Mapping[str, Any],
+    common: Mapping[str, Any] = MappingProxyType({}),
+) -> Any:
+    """Build an object of a class, ours or a user's, from the keys of a section.
+
+    Parameters
+    ----------
+    made : callable
+        A class, or a function that returns an object.
+    where : str
+        The section and the class, for the error message.
+    *arguments
+        Come before the keys.
+    own : mapping
+        Keys that the user wrote for this class alone.
+    common : mapping
+        Keys that any class may take; those that it does not know are left out.
+
+    Raises
+    ------
+    UserError
+        For a key in `own` that it does not take, or a parameter without a value.
     """
     accepted = _accepted_keys(made, len(arguments))
     if accepted is not None:
@@ -99,25 +133,36 @@ def construct(
                 raise unknown("key", key, accepted, where)
         common = {key: value for key, value in common.items() if key in accepted}
     section = {**common, **own}
+    signature = inspect.signature(made)
     try:
-        inspect.signature(made).bind(*arguments, **section)
+        bound = signature.bind_partial(*arguments, **section).arguments
     except TypeError as error:
-        raise UserError(f"{where}: the class cannot be built: {error}.") from None
+        raise UserError(f"{where}: cannot be built: {error}.") from None
+    if missing := [p.name for p in signature.parameters.values() if _is_missing(p, bound)]:
+        raise UserError(f"{where}: needs the key(s) {', '.join(missing)}.")
     return made(*arguments, **section)
 
 
-def _accepted_keys(made: type, n_arguments: int) -> set[str] | None:
-    """Return the keyword arguments of a constructor, None where it takes any.
+def _is_missing(parameter: inspect.Parameter, bound: Mapping[str, object]) -> bool:
+    is_variadic = parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    return parameter.default is parameter.empty and parameter.name not in bound and not is_variadic
 
-    One that takes ``**section`` to pass it on takes what the next class in line takes.
+
+def _accepted_keys(made: Callable[..., Any], n_arguments: int) -> set[str] | None:
+    """Return the keyword arguments of a class or function, None where it takes any.
+
+    A constructor that takes ``**section`` to pass it on takes what the next class in line takes.
     """
     names: set[str] = set()
-    for base in made.__mro__[:-1]:
-        if "__init__" not in base.__dict__:
-            continue
-        parameters = list(inspect.signature(base.__dict__["__init__"]).parameters.values())
+    if isinstance(made, type):
+        bases = [base for base in made.__mro__[:-1] if "__init__" in base.__dict__]
+        signatures = [(inspect.signature(base.__dict__["__init__"]), 1) for base in bases]
+    else:
+        signatures = [(inspect.signature(made), 0)]
+    for signature, n_bound in signatures:
+        parameters = list(signature.parameters.values())
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        names |= {p.name for p in parameters[1 + n_arguments :] if p.kind in named}
+        names |= {p.name for p in parameters[n_bound + n_arguments :] if p.kind in named}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return names
-    return None
+    return None if signatures else names

@@ -46,21 +46,21 @@ def main() -> None:
     optimizer = make_optimizer(arguments.benchmark, arguments.set)
     trainer = optimizer.trainer
     assert trainer is not None
-    assert trainer.gp is not None
+    assert "gp" in trainer.sources
     for _ in range(FIRST):
         trainer.step()
     watch = Stopwatch()
-    watch.wrap(trainer.gp, "_breed", "breed and check")
-    watch.wrap(trainer.gp, "_score", "score")
-    watch.wrap(trainer.gp, "_individuals", "tell equal values")
-    watch.wrap(trainer.gp, "_select", "select")
+    watch.wrap(trainer.sources["gp"].controller, "_breed", "breed and check")
+    watch.wrap(trainer.sources["gp"].controller, "_score", "score")
+    watch.wrap(trainer.sources["gp"].controller, "_individuals", "tell equal values")
+    watch.wrap(trainer.sources["gp"].controller, "_select", "select")
     watch.wrap(trainer, "_remember", "remember")
     rates, whole = [], []
     totals = dict.fromkeys(COLUMNS, 0.0)
     begin = time.process_time()
     for _ in range(N_WINDOWS):
         start, before = time.process_time(), dict(watch.seconds)
-        rows = [trainer.step() for _ in range(WINDOW)]
+        rows = [trainer.step().row for _ in range(WINDOW)]
         seconds = time.process_time() - start
         bred = sum(watch.seconds[s] - before.get(s, 0.0) for s in ("breed and check", "score"))
         n_offspring = sum(row["n_offspring"] for row in rows)
@@ -71,7 +71,7 @@ def main() -> None:
     elapsed = time.process_time() - begin
     n_offspring = totals["n_offspring"]
     tries = n_offspring + totals["n_refused"]
-    length = trainer.gp.population.programs.lengths.mean()
+    length = trainer.sources["gp"].controller.population.programs.lengths.mean()
     print(
         f"{arguments.benchmark}, {len(optimizer.task.y_train)} rows, {length:.0f} tokens a program"
     )

@@ -258,7 +258,7 @@ def whole_run(config: dict, cpu: float) -> tuple[Program | None, int, int]:
     model = DeepSymbolicOptimizer(config)
     result = model.train(is_over)
     assert model.trainer is not None
-    front = model.trainer.pareto_front
+    front = model.trainer.keeper.pareto_front
     return result["program"], result["n_samples"], 0 if front is None else len(front.rows)
 
 

@@ -69,18 +69,18 @@ def measure_iterations(benchmark: str) -> tuple[list[float], float, dict[str, fl
     for _ in range(FIRST):
         optimizer.train_one_step()
     watch = Stopwatch()
-    watch.wrap(trainer.policy, "sample", "sample")
+    watch.wrap(trainer.learner.policy, "sample", "sample")
     watch.wrap(trainer.evaluator, "evaluate", "evaluate")
-    watch.wrap(trainer.policy_optimizer, "step", "learn")
+    watch.wrap(trainer.learner.policy_optimizer, "step", "learn")
     watch.wrap(trainer, "_remember", "remember")
     watch.wrap(trainer.stats, "row", "statistics")
     rates, new, lengths, kept = [], [], [], []
-    batch_size = trainer.batch_size
+    batch_size = trainer.sources["policy"].batch_size
     begin = time.process_time()
     for _ in range((LAST - FIRST) // WINDOW):
         start = time.process_time()
         for _ in range(WINDOW):
-            trainer_row = trainer.step()
+            trainer_row = trainer.step().row
             new.append(trainer_row["n_novel_full"] / batch_size)
             lengths.append(trainer_row["l_avg_full"])
             kept.append(trainer_row["l_avg_sub"] * batch_size * (optimizer_epsilon(optimizer)))
@@ -93,7 +93,7 @@ def measure_iterations(benchmark: str) -> tuple[list[float], float, dict[str, fl
         "kept": float(np.mean(kept)),
         "new_nodes": float(np.mean(np.array(new) * np.array(lengths))) * batch_size,
         "rows": len(optimizer.task.y_train),
-        "weights": sum(p.numel() for p in trainer.policy.parameters()),
+        "weights": sum(p.numel() for p in trainer.learner.policy.parameters()),
     }
     return rates, float(np.mean(new)), stages, sizes
 

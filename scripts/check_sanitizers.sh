@@ -7,7 +7,7 @@ python=${PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 
-for item in setup.py pyproject.toml dso config tests; do cp -R "$root/$item" "$work/"; done
+for item in setup.py pyproject.toml README.md LICENSE THIRD_PARTY.md dso config tests; do cp -R "$root/$item" "$work/"; done
 find "$work/dso" -name '*.so' -delete
 cd "$work"
 DSO_SANITIZE=address,undefined "$python" setup.py -q build_ext --inplace

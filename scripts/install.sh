@@ -31,7 +31,7 @@ print((os.environ.get("CXX") or sysconfig.get_config_var("CXX") or "c++").split(
 
 install_dso() {
     local extras=$1 python stamp
-    stamp="$(cat setup.py constraints.txt dso/native/*.hpp dso/native/*/*.[ch]pp | cksum)"
+    stamp="$(cat setup.py pyproject.toml constraints.txt dso/native/*.hpp dso/native/*/*.[ch]pp | cksum)"
     # The first line is the state of the files, the second the extras installed with it.
     if [ -f .venv/dso-stamp ] && [ "$(sed -n 1p .venv/dso-stamp)" = "$stamp" ]; then
         case "$(sed -n 2p .venv/dso-stamp)" in *"$extras"*) return ;; esac

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import mpmath
 import numpy as np
-from scipy.special import digamma, expit, zeta
+from scipy.special import digamma, erf, expit, zeta
 
 from dso.library import HardCodedConstant, Library, PlaceholderConstant, StateChecker, Token
 from dso.program import ProgramBatch
@@ -56,6 +56,7 @@ VALUE = {
     "cosh": np.cosh,
     "cbrt": np.cbrt,
     "sign": np.sign,
+    "erf": erf,
     # The guards let NaN fall to the replacement.
     "protected_div": lambda a, b: np.where(abs(b) > 0.001, a / b, 1.0),
     "protected_log": lambda a: np.where(abs(a) > 0.001, np.log(abs(a)), 0.0),
@@ -224,6 +225,7 @@ TRUTH: dict[str, Callable[..., mpmath.mpf]] = {
     "cosh": mpmath.cosh,
     "cbrt": lambda a: mpmath.sign(a) * mpmath.cbrt(abs(a)),
     "sign": mpmath.sign,
+    "erf": mpmath.erf,
     "protected_div": lambda a, b: _guarded(abs(b) > mpmath.mpf(0.001), 1, lambda: a / b),
     "protected_log": lambda a: _guarded(abs(a) > mpmath.mpf(0.001), 0, lambda: mpmath.log(abs(a))),
     "protected_exp": lambda a: _guarded(a < 100, 0, lambda: mpmath.exp(a)),

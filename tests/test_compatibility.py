@@ -99,7 +99,7 @@ def test_names_are_where_they_were():
     assert issubclass(HierarchicalTask, Task)
     assert issubclass(SequentialTask, Task)
     assert issubclass(Constraint, Prior)
-    assert {"programs", "rewards", "on_policy"} <= set(Batch.__dataclass_fields__)
+    assert {"programs", "on_policy"} <= set(Batch.__dataclass_fields__)
 
 
 def test_pickles_of_version_0_1_0_find_the_classes_that_they_name():

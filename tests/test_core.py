@@ -13,31 +13,13 @@ import pytest
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.program import Program
-
-TIME_COLUMNS = ("time", "t")
-KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
-
-
-def config(tmp_path=None, **sections):
-    """Return a small run: four iterations of 100 samples, nothing shown."""
-    merged = {
-        "experiment": {"logdir": None if tmp_path is None else str(tmp_path), "exp_name": "run"},
-        "task": {"task_type": "regression", "dataset": "Nguyen-5"},
-        "training": {"n_samples": 400, "batch_size": 100, "verbose": False},
-    }
-    for name, section in sections.items():
-        merged[name] = {**merged.get(name, {}), **section}
-    return merged
-
-
-def read(path):
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [{k: v for k, v in row.items() if k not in TIME_COLUMNS} for row in rows]
+from dso.runs.tables import ResultFiles
+from tests.support.function_sets import KOZA
+from tests.support.runs import TIME_COLUMNS, config, read
 
 
 def log_of(model, steps):
-    rows = [model.trainer.step() for _ in range(steps)]
+    rows = [model.trainer.step().row for _ in range(steps)]
     return [{k: v for k, v in row.items() if k not in TIME_COLUMNS} for row in rows]
 
 
@@ -113,7 +95,7 @@ def test_a_program_is_evaluated_once_for_all_tables(monkeypatch):
         return evaluate(program, **options)
 
     monkeypatch.setattr(model.task, "evaluate", count)
-    rows = [model.trainer.hall_of_fame.rows, model.trainer.pareto_front.rows]
+    rows = [model.trainer.keeper.hall_of_fame.rows, model.trainer.keeper.pareto_front.rows]
     first = model.reports.tables(*rows)
     assert model.reports.tables(*rows) == first
     assert len(asked) == len(set(asked)) > 0
@@ -202,7 +184,7 @@ def test_sections_can_be_changed_until_setup():
     result = model.train()
     assert result["n_samples"] == 50
     assert model.config["prior"] == {"length": {"on": True, "min_": 3, "max_": 9}}
-    lengths = model.trainer.hall_of_fame.rows.programs.lengths
+    lengths = model.trainer.keeper.hall_of_fame.rows.programs.lengths
     assert 3 <= lengths.min() <= lengths.max() <= 9
 
 
@@ -236,10 +218,12 @@ def test_an_interrupt_finishes_with_results_on_disk(tmp_path):
     assert read(tmp_path / "run" / "dso_Nguyen-5_0_hof.csv")
 
 
-def test_result_files_are_there_while_the_run_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("dso.runs.tables.ResultFiles.MIN_SECONDS", 0.0)
-    monkeypatch.setattr("dso.runs.tables.ResultFiles.MAX_SHARE", float("inf"))
+def test_result_files_are_there_while_the_run_goes_on(tmp_path):
     model = DeepSymbolicOptimizer(config(tmp_path))
+    model.setup()
+    keeper = model.trainer.keeper
+    tables = ResultFiles(model.folder, model.reports, keeper, min_seconds=0, max_share=np.inf)
+    model.journal.recorders.append(tables)
     model.train_one_step()
     folder = tmp_path / "run"
     assert len(read(folder / "dso_Nguyen-5_0.csv")) == 1
@@ -281,7 +265,7 @@ def test_a_run_with_memory(caplog):
     model = DeepSymbolicOptimizer(config(training={**training, "memory_threshold": 0.0}))
     result = model.train()
     assert result["n_samples"] == 450
-    memory = model.trainer.risk_filter.memory
+    memory = model.trainer.learner.risk_filter.memory
     assert 50 < len(memory) <= 60
     assert sum("memory_threshold" in message for message in caplog.messages) == 1
 
@@ -296,7 +280,7 @@ def test_novel_batches_hold_a_batch_of_new_programs_and_what_came_with_them():
             )
         )
         model.setup()
-        return [model.trainer.step() for _ in range(3)]
+        return [model.trainer.step().row for _ in range(3)]
 
     plain = rows()
     novel = rows(sample_novel_batch=True, max_attempts_at_novel_batch=1000)
@@ -311,7 +295,7 @@ def test_novel_batches_hold_a_batch_of_new_programs_and_what_came_with_them():
 def test_every_complexity_runs(complexity):
     model = DeepSymbolicOptimizer(config(training={"complexity": complexity}))
     model.train()
-    assert (len(model.trainer.pareto_front) == 1) is (complexity is None)
+    assert (len(model.trainer.keeper.pareto_front) == 1) is (complexity is None)
 
 
 def test_data_given_as_arrays_are_named_by_shape_in_the_config(tmp_path):
@@ -379,7 +363,7 @@ def test_an_optimiser_of_ones_own_needs_only_a_step():
         ),
         (
             "policy",
-            {"policy_type": "tests.policy.test_torch_policy:BagOfSymbols", "widht": 4},
+            {"policy_type": "tests.support.plugins:BagOfSymbols", "widht": 4},
             "Did you mean 'width'",
         ),
         ("policy", {"action_prob_lowerbound": 1.0}, r"policy\.action_prob_lowerbound"),
@@ -409,7 +393,7 @@ def test_genetic_programming_alone_switches_on_and_counts_its_offspring(tmp_path
     assert model.trainer.standing.n_offspring == sum(n_offspring)
     assert int(rows[0]["n_refused"]) > 0
     # The front and the hall of fame take in every offspring, not only those that train.
-    assert result["r"] == model.trainer.hall_of_fame.rows.rewards[0]
+    assert result["r"] == model.trainer.keeper.hall_of_fame.rows.rewards[0]
 
 
 def test_the_policy_learns_from_offspring_it_could_have_written(monkeypatch):
@@ -423,7 +407,7 @@ def test_the_policy_learns_from_offspring_it_could_have_written(monkeypatch):
     )
     for _ in range(3):
         model.train_one_step()
-    batch = model.trainer.last.batch
+    batch = model.last.batch
     assert len(batch) == 100 + 20
     assert batch.on_policy.sum() == 100
     off_policy = [b.programs[~b.on_policy] for b in learned]
@@ -444,7 +428,7 @@ def test_runs_with_genetic_programming_repeat_whatever_the_threads():
 
 
 def test_genetic_programming_serves_a_task_in_python():
-    task = {"task_type": "tests.task.plugin:CountTokens", "weight": 1.0}
+    task = {"task_type": "tests.support.plugins:CountTokens", "weight": 1.0}
     model = DeepSymbolicOptimizer(
         {
             "experiment": {"logdir": None},
@@ -517,7 +501,7 @@ def test_an_error_in_a_callback_gives_the_files_back(tmp_path):
 
 
 def test_there_is_no_result_before_there_is_a_run():
-    with pytest.raises(RuntimeError, match="no run to finish"):
+    with pytest.raises(RuntimeError, match="no run yet"):
         DeepSymbolicOptimizer(config()).finish()
 
 

@@ -15,7 +15,7 @@ from dso.errors import UserError
 from dso.library import Library, create_tokens
 from dso.program import from_str_tokens
 from dso.task import make_task
-from tests.config.test_validation import ANYTHING, places
+from tests.support.configs import ANYTHING, places
 
 LIBRARY = Library(create_tokens(2, ["add", "mul", "div", "sin", "const", "poly"]))
 HUGE = st.sampled_from([0, -1, 1e308, -1e308, 1e-308, 2**31, 2**63, 2**64, 10**400, 0.5])

@@ -128,3 +128,15 @@ def test_the_check_finds(module: str, text: str) -> None:
 )
 def test_the_check_lets_pass(module: str, text: str) -> None:
     assert violations(module, text) == []
+
+
+def test_no_test_imports_from_another() -> None:
+    """What several tests need is in tests/support and in tests/reference*.py."""
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for name in re.findall(
+            r"^(?:from|import) (tests\S*\b(?:test_\w+|conftest))\b", path.read_text(), re.MULTILINE
+        )
+    ]
+    assert found == []

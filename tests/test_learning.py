@@ -51,7 +51,7 @@ def run(optimizer, training=None, n_iterations=15, **section):
         }
     )
     model.setup()
-    return [model.trainer.step()["r_avg_full"] for _ in range(n_iterations)]
+    return [model.trainer.step().row["r_avg_full"] for _ in range(n_iterations)]
 
 
 @pytest.mark.parametrize("baseline", ["ewma_R", "R_e", "ewma_R_e", "combined"])

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dso.errors import UserError, nearest
@@ -13,7 +13,7 @@ logger = logging.getLogger("dso")
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # Where the reference files and examples are: inside an installed package, beside it in a clone.
-_SHIPPED = (_PACKAGE / "shipped_config", _PACKAGE.parent / "config")
+SHIPPED = (_PACKAGE / "shipped_config", _PACKAGE.parent / "config")
 
 # Strings and the comments that json5 knows come first: a '#' inside them starts no comment.
 _STRING_OR_COMMENT = re.compile(
@@ -22,19 +22,19 @@ _STRING_OR_COMMENT = re.compile(
 )
 
 
-def shipped_directory() -> Path | None:
+def shipped_directory(places: Sequence[Path] = SHIPPED) -> Path | None:
     """Return the folder of our reference files and examples, or None where it is missing."""
-    return next((path for path in _SHIPPED if (path / "config_common.json").is_file()), None)
+    return next((path for path in places if (path / "config_common.json").is_file()), None)
 
 
-def shipped_configs() -> Iterator[Path]:
+def shipped_configs(places: Sequence[Path] = SHIPPED) -> Iterator[Path]:
     """Yield every config that comes with dso, in a fixed order."""
-    root = shipped_directory()
+    root = shipped_directory(places)
     if root is not None:
         yield from (path for path in sorted(root.rglob("*.json")) if path.name != "schema.json")
 
 
-def find_config(name: str | os.PathLike[str]) -> Path:
+def find_config(name: str | os.PathLike[str], places: Sequence[Path] = SHIPPED) -> Path:
     """Return the file that `name` means: a file of the user, or else one of ours.
 
     One of ours is named by the end of its path: ``"Nguyen-2.json"``,
@@ -50,10 +50,10 @@ def find_config(name: str | os.PathLike[str]) -> Path:
         return path
     if path.is_dir():
         raise UserError(f"config {str(name)!r} is a directory; a JSON file is expected.")
-    ours = list(shipped_configs())
+    ours = list(shipped_configs(places))
     wanted = Path(name).parts
     for shipped in ours:
-        relative = ("config", *shipped.relative_to(shipped_directory() or shipped).parts)
+        relative = ("config", *shipped.relative_to(shipped_directory(places) or shipped).parts)
         if wanted and relative[-len(wanted) :] == wanted:
             return shipped
     match = nearest(path.name, [shipped.name for shipped in ours])

@@ -1,12 +1,11 @@
 """Programs to scores."""
 
 from dso.evaluation.archive import ProgramArchive
-from dso.evaluation.evaluator import Evaluator, Scores
+from dso.evaluation.evaluator import Evaluator
 from dso.evaluation.row_batches import RowBatches
 
 __all__ = [
     "Evaluator",
     "ProgramArchive",
     "RowBatches",
-    "Scores",
 ]

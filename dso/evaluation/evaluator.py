@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,77 +13,11 @@ from dso.fitting.constants import ConstantFitter, constant_counts, widened, with
 from dso.library import Library
 from dso.native import _core
 from dso.program import Program, ProgramBatch
-from dso.program.execute import INVALID, VALID
-from dso.program.program_batch import Rows
-from dso.task.task import Task
+from dso.program.batch import Batch, ScoredBatch
+from dso.program.execute import INVALID, VALID, Execution
+from dso.task.task import Task, rewards_batches
 
 CACHE_BYTES = 256 * 2**20
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What the evaluator says of each program.
-
-    Attributes
-    ----------
-    rewards : (B,) float64
-        Never NaN or infinite.
-    cause : (B,) uint8
-        0 valid, 1 divide, 2 overflow, 3 invalid.
-    node : (B,) int32
-        Position of the failing token, -1 for valid programs.
-    operators : (B,) int16
-        The failing token itself, -1 for valid programs.
-    is_new : (B,) bool
-        Seen for the first time, the first time in this batch.
-    n_evaluated : int
-        How many programs the task rewarded.
-    constants : (B, K) float64
-        The numbers that the rewards belong to.
-    """
-
-    rewards: np.ndarray
-    cause: np.ndarray
-    node: np.ndarray
-    operators: np.ndarray
-    is_new: np.ndarray
-    n_evaluated: int
-    constants: np.ndarray
-
-    def __getitem__(self, rows: Rows) -> Scores:
-        """Select rows; `n_evaluated` counts the new ones among them."""
-        is_new = self.is_new[rows]
-        return Scores(
-            self.rewards[rows],
-            self.cause[rows],
-            self.node[rows],
-            self.operators[rows],
-            is_new,
-            int(is_new.sum()),
-            self.constants[rows],
-        )
-
-    @staticmethod
-    def concatenate(parts: Sequence[Scores]) -> Scores:
-        """Join row by row."""
-        width = max(part.constants.shape[1] for part in parts)
-        return Scores(
-            np.concatenate([part.rewards for part in parts]),
-            np.concatenate([part.cause for part in parts]),
-            np.concatenate([part.node for part in parts]),
-            np.concatenate([part.operators for part in parts]),
-            np.concatenate([part.is_new for part in parts]),
-            sum(part.n_evaluated for part in parts),
-            np.concatenate([widened(part.constants, width) for part in parts]),
-        )
-
-
-class Verdicts(NamedTuple):
-    """Reward, cause and failing node, each (B,)."""
-
-    rewards: np.ndarray
-    cause: np.ndarray
-    node: np.ndarray
 
 
 class Evaluator:
@@ -160,24 +93,20 @@ class Evaluator:
         self._cache.expire_before(iteration)
 
     def evaluate(
-        self,
-        programs: ProgramBatch,
-        iteration: int,
-        on_policy: np.ndarray,
-        first_constants: np.ndarray | None = None,
-    ) -> Scores:
+        self, batch: Batch, iteration: int, first_constants: np.ndarray | None = None
+    ) -> ScoredBatch:
         """Score a batch.
 
         Parameters
         ----------
-        programs : ProgramBatch
+        batch : Batch
+            `on_policy` says which of the counters a row belongs to.
         iteration : int
             Tells the age of what is remembered.
-        on_policy : (B,) bool
-            Which of the counters a row belongs to.
         first_constants : (B, K) float64, optional
             Constants from which fits start. Default: ones.
         """
+        programs = batch.programs
         keys = program_keys(programs)
         if self._seen is not None:
             self._seen.insert(keys)
@@ -187,8 +116,9 @@ class Evaluator:
             rows = (np.cumsum(is_first) - 1)[first]
             start = None if first_constants is None else first_constants[is_first]
             programs = self._with_constants(programs[is_first], start)[rows]
+            everything = np.ones(len(programs), dtype=bool)
             verdicts = self._score(programs)
-            return self._scores(programs, verdicts, np.ones(len(programs), bool), len(programs))
+            return self._scored(batch, programs, verdicts, everything, everything)
         found, *known, constants = self._cache.lookup(keys)
         is_due = ~found & is_first
         is_new = is_due & ~self._cache.contains(keys)
@@ -199,19 +129,19 @@ class Evaluator:
             kept = new.constants if self.fitter is not None else None
             self._cache.insert(keys[is_due], *scored, iteration, kept)
             if self.archive is not None:
-                self.archive.add(keys[is_due], new, scored.rewards)
+                self.archive.add(keys[is_due], new, scored.values)
             rows = (np.cumsum(is_due) - 1)[first]
             known = [
                 np.where(found, old, fresh[rows]) for old, fresh in zip(known, scored, strict=True)
             ]
             constants = _joined(found, constants, new.constants[rows])
-        self._cache.count(keys, on_policy)
+        self._cache.count(keys, batch.on_policy)
         if self.fitter is None:
             programs = self._with_constants(programs)
         else:
             width = int(constant_counts(self.library, programs).max(initial=0))
             programs = replace(programs, constants=widened(constants, width))
-        return self._scores(programs, Verdicts(*known), is_new, int(is_due.sum()))
+        return self._scored(batch, programs, Execution(*known), is_new, is_due)
 
     def counts(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return how often each key (B,) came from the policy and from elsewhere, as remembered."""
@@ -232,7 +162,7 @@ class Evaluator:
         found, rewards, *_ = self._cache.lookup(program_keys(batch))
         if found[0]:
             return float(rewards[0])
-        return float(self._score(self._with_constants(batch)).rewards[0])
+        return float(self._score(self._with_constants(batch)).values[0])
 
     def rewards(self, programs: ProgramBatch) -> np.ndarray:
         """Return the rewards (B,) of programs that have constants already, fitted anew.
@@ -240,7 +170,7 @@ class Evaluator:
         Nothing is counted or remembered.
         """
         bare = replace(programs, constants=np.empty((len(programs), 0)))
-        return self._score(self._with_constants(bare, programs.constants)).rewards
+        return self._score(self._with_constants(bare, programs.constants)).values
 
     def test(self, program: Program) -> dict[str, Any]:
         """Return the task's test results of one program."""
@@ -270,13 +200,27 @@ class Evaluator:
         if self.archive is not None:
             self.archive.load_state_dict(state["archive"])
 
-    def _scores(
-        self, programs: ProgramBatch, verdicts: Verdicts, is_new: np.ndarray, n_evaluated: int
-    ) -> Scores:
+    @staticmethod
+    def _scored(
+        batch: Batch,
+        programs: ProgramBatch,
+        verdicts: Execution,
+        is_new: np.ndarray,
+        is_evaluated: np.ndarray,
+    ) -> ScoredBatch:
+        """Return the batch as `programs`, with their constants, and scores."""
         rows = np.arange(len(programs))
         failing = programs.tokens[rows, np.maximum(verdicts.node, 0)]
         operators = np.where(verdicts.node >= 0, failing, -1).astype(np.int16)
-        return Scores(*verdicts, operators, is_new, n_evaluated, programs.constants)
+        return ScoredBatch(
+            programs,
+            batch.on_policy,
+            *verdicts,
+            operators,
+            is_new,
+            is_evaluated,
+            withdrawn=batch.withdrawn,
+        )
 
     def _with_constants(
         self, programs: ProgramBatch, first: np.ndarray | None = None
@@ -288,21 +232,23 @@ class Evaluator:
             return with_ones(self.library, programs)
         return self.fitter.fit(programs, first)
 
-    def _score(self, programs: ProgramBatch) -> Verdicts:
-        if hasattr(self.task, "rewards"):
+    def _score(self, programs: ProgramBatch) -> Execution:
+        if rewards_batches(self.task):
             answer = self.task.rewards(programs)
-            verdicts = Verdicts(answer.values, answer.cause, answer.node)
         else:
-            verdicts = self._score_by_row(programs)
-        return self._without_nan(verdicts)
+            answer = self._score_by_row(programs)
+        return self._without_nan(answer)
 
-    def _score_by_row(self, programs: ProgramBatch) -> Verdicts:
+    def _score_by_row(self, programs: ProgramBatch) -> Execution:
+        fitter = self.task.polynomials
+        fitted = [None] * len(programs) if fitter is None else fitter.polynomials(programs)
         rows = [
             Program(
                 self.library,
                 programs.row(b),
                 programs.constants[b],
                 protected=self.task.protected,
+                polynomial=fitted[b],
             )
             for b in range(len(programs))
         ]
@@ -320,22 +266,22 @@ class Evaluator:
         else:
             table = _reward_rows(self.task, rows)
         rewards, cause, node = table.T
-        return Verdicts(rewards.copy(), cause.astype(np.uint8), node.astype(np.int32))
+        return Execution(rewards.copy(), cause.astype(np.uint8), node.astype(np.int32))
 
-    def _without_nan(self, verdicts: Verdicts) -> Verdicts:
+    def _without_nan(self, verdicts: Execution) -> Execution:
         """Give programs whose reward is not finite the invalid reward of the task.
 
         Where the task names none, it is the worst finite reward of the batch.
         """
-        bad = ~np.isfinite(verdicts.rewards)
+        bad = ~np.isfinite(verdicts.values)
         if not bad.any():
             return verdicts
         worst = self.task.invalid_reward
         if worst is None or not np.isfinite(worst):
-            worst = verdicts.rewards[~bad].min() if not bad.all() else 0.0
+            worst = verdicts.values[~bad].min() if not bad.all() else 0.0
         cause = np.where(bad & (verdicts.cause == VALID), INVALID, verdicts.cause)
-        return Verdicts(
-            np.where(bad, worst, verdicts.rewards), cause.astype(np.uint8), verdicts.node
+        return Execution(
+            np.where(bad, worst, verdicts.values), cause.astype(np.uint8), verdicts.node
         )
 
 

@@ -1,7 +1,7 @@
 """A program in other languages: source code, differentiable callables, LaTeX, figures.
 
-Every form is built from tokens, never read from text. What a token is in a target language stands
-in one table per language.
+Every form is built from tokens, never read from text. What an operator is in a target language
+stands in its row of the operator table; `source` and the two array forms read it there.
 """
 
 from dso.export.policy_source import PolicyForm, c_policy, python_policy

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from dso.errors import UserError
-from dso.export.array_forms import FORMS
 from dso.export.walk import constant_slots, fold, number_of, operator_of
 from dso.library import HardCodedConstant, StateChecker, Token
+from dso.library.operator import apply_form
 
 
 def jax_program(tokens: Sequence[Token]) -> dict[str, Any]:
@@ -37,8 +37,9 @@ def jax_program(tokens: Sequence[Token]) -> dict[str, Any]:
     for token in tokens:
         if token.arity and not isinstance(token, StateChecker):
             operator_of(token, "jax")
+    # jax.numpy, and what it has elsewhere.
     namespace = SimpleNamespace(
-        **vars(jnp), sigmoid=jax.nn.sigmoid, digamma=jax.scipy.special.digamma
+        **{**vars(jax.scipy.special), "sigmoid": jax.nn.sigmoid, **vars(jnp)}
     )
     return {"callable": _callable(list(tokens), slots, namespace), "parameters": parameters}
 
@@ -56,7 +57,7 @@ def _callable(tokens: list[Token], slots: dict[int, int], jnp: Any) -> Callable[
                 return jnp.asarray(token.value)
             if isinstance(token, StateChecker):
                 return jnp.where(X[:, token.state_index] < token.threshold, *arguments)
-            return FORMS[operator_of(token, "jax").name](jnp, *arguments)
+            return apply_form(operator_of(token, "jax").array, jnp, *arguments)
 
         return jnp.broadcast_to(fold(tokens, node), (X.shape[0],))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dso.export.walk import fold, number_of, operator_of
-from dso.library import StateChecker, Token
+from dso.library import OPERATORS, Operator, StateChecker, Token
 
 SUM, PRODUCT, SIGN, ATOM = range(4)
 """How tightly the outermost operation of a piece of code binds."""
@@ -33,11 +33,12 @@ class Language:
     Attributes
     ----------
     name : str
-    calls : mapping
-        Name of an operator to the function that is called.
-    helpers : mapping
-        Name of a function to its definition, for those that the language lacks. A definition may
-        call helpers that stand before it.
+    column : {"numpy_code", "c_code"}
+        Where a row of the operator table says it.
+    definition : str
+        That of a function with one value, with fields ``name``, ``arguments`` and ``value``.
+    argument : str
+        The form of an argument there.
     less : str
         The form of a StateChecker, with fields ``x``, ``threshold``, ``a`` and ``b``.
     divide : str
@@ -45,8 +46,9 @@ class Language:
     """
 
     name: str
-    calls: Mapping[str, str]
-    helpers: Mapping[str, str]
+    column: str
+    definition: str
+    argument: str
     less: str
     divide: str = ""
 
@@ -71,12 +73,13 @@ class Language:
             if token.arity == 0:
                 number = number_of(token)
                 return Code(repr(number), ATOM if number >= 0 else SIGN, is_number=True)
-            return self._operation(operator_of(token, self.name).name, arguments)
+            return self._operation(operator_of(token, self.name), arguments)
 
         return fold(tokens, node).text
 
-    def _operation(self, operator: str, arguments: list[Code]) -> Code:
+    def _operation(self, row: Operator, arguments: list[Code]) -> Code:
         is_number = all(argument.is_number for argument in arguments)
+        operator = row.name
         if operator == "inv":
             operator, arguments = "div", [Code("1.0", ATOM), *arguments]
         inner = ", ".join(argument.text for argument in arguments)
@@ -89,19 +92,28 @@ class Language:
             return Code(f"{left} {symbol} {right}", binding, is_number)
         if operator == "neg":
             return Code(f"-{arguments[0].at(ATOM)}", SIGN, is_number)
-        return Code(f"{self.calls[operator]}({inner})", ATOM)
+        return Code(f"{self._function(row)[0]}({inner})", ATOM)
+
+    def _function(self, row: Operator) -> tuple[str, str]:
+        """Return the function that an operator calls, and its definition where it needs one."""
+        code = getattr(row, self.column)
+        if isinstance(code, tuple):
+            return code
+        with_value = _WITH_VALUE.fullmatch(code)
+        if with_value is None:
+            return code, ""
+        name, arguments, value = with_value.groups()
+        listed = ", ".join(self.argument.format(argument) for argument in arguments.split(", "))
+        return name, self.definition.format(name=name, arguments=listed, value=value)
 
     def definitions(self, tokens: Sequence[Token]) -> list[str]:
-        """Return the definitions that an expression needs, in an order in which they can stand."""
-        used = {self.calls.get(token.operator.name) for token in tokens if token.operator}
-        needed: list[str] = []
-        for name in reversed(list(self.helpers)):
-            call = re.compile(rf"\b{name}\(")
-            if name in used or any(call.search(self.helpers[other]) for other in needed):
-                needed.append(name)
-        return [self.helpers[name] for name in reversed(needed)]
+        """Return the definitions that an expression needs, in the order of the operator table."""
+        used = {token.operator.name for token in tokens if token.operator}
+        needed = (self._function(row)[1] for row in OPERATORS.values() if row.name in used)
+        return [text for text in dict.fromkeys(needed) if text]
 
 
+_WITH_VALUE = re.compile(r"(\w+)\((.*?)\) = (.*)")
 _INFIX = {"add": ("+", SUM), "sub": ("-", SUM), "mul": ("*", PRODUCT), "div": ("/", PRODUCT)}
 
 
@@ -114,10 +126,11 @@ def used_columns(tokens: Sequence[Token]) -> list[int]:
 
 def numpy_preamble(tokens: Sequence[Token]) -> list[str]:
     """Return the imports and definitions that an expression needs, as blocks of code."""
-    definitions = NUMPY.definitions(tokens)
     imports = ["import numpy as np"]
-    if any("digamma(" in text for text in definitions):
-        imports.append("from scipy.special import digamma")
+    special = sorted({t.operator.scipy for t in tokens if t.operator and t.operator.scipy})
+    if special:
+        imports.append(f"from scipy.special import {', '.join(special)}")
+    definitions = NUMPY.definitions(tokens)
     return ["\n".join(imports) + "\n\n", *(f"{text}\n\n" for text in definitions)]
 
 
@@ -171,150 +184,19 @@ def c_source(tokens: Sequence[Token], names: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _prefixed(prefix: str, names: str) -> dict[str, str]:
-    return {name: prefix + name for name in names.split()}
-
-
-_PROTECTED = _prefixed(
-    "", "protected_div protected_log protected_exp protected_inv protected_sigmoid"
-)
-_GUARDED = {
-    "protected_logabs": "protected_log",
-    "protected_expneg": "protected_expneg",
-    "protected_sqrt": "protected_sqrt",
-    "protected_n2": "protected_square",
-    "protected_n3": "protected_cube",
-    "protected_n4": "protected_fourth_power",
-}
-_HELPED = {
-    **_PROTECTED,
-    **_GUARDED,
-    **_prefixed("", "sigmoid logabs expneg harmonic"),
-    "n2": "square",
-    "n3": "cube",
-    "n4": "fourth_power",
-}
-
 NUMPY = Language(
     name="numpy",
-    calls={
-        **_HELPED,
-        **_prefixed("np.", "sin cos tan exp log sqrt abs tanh sinh cosh cbrt sign"),
-        **_prefixed("np.", "arcsin arccos arctan"),
-        "n2": "np.square",
-        "max": "np.maximum",
-        "min": "np.minimum",
-        "pow": "np.power",
-    },
-    helpers={
-        "cube": "def cube(a):\n    return a * a * a",
-        "fourth_power": "def fourth_power(a):\n    return np.square(np.square(a))",
-        "logabs": "def logabs(a):\n    return np.log(np.abs(a))",
-        "expneg": "def expneg(a):\n    return np.exp(-a)",
-        "sigmoid": "def sigmoid(a):\n    return 1.0 / (1.0 + np.exp(-a))",
-        "harmonic": "def harmonic(a):\n    return digamma(a + 1.0) + 0.5772156649015329",
-        "protected_div": (
-            "def protected_div(a, b):\n    return np.where(np.abs(b) > 0.001, a / b, 1.0)"
-        ),
-        "protected_log": (
-            "def protected_log(a):\n    return np.where(np.abs(a) > 0.001, np.log(np.abs(a)), 0.0)"
-        ),
-        "protected_exp": "def protected_exp(a):\n    return np.where(a < 100.0, np.exp(a), 0.0)",
-        "protected_expneg": (
-            "def protected_expneg(a):\n    return np.where(a > -100.0, np.exp(-a), 0.0)"
-        ),
-        "protected_sqrt": "def protected_sqrt(a):\n    return np.sqrt(np.abs(a))",
-        "protected_square": (
-            "def protected_square(a):\n    return np.where(np.abs(a) < 1e6, a * a, 0.0)"
-        ),
-        "protected_cube": (
-            "def protected_cube(a):\n    return np.where(np.abs(a) < 1e6, a * a * a, 0.0)"
-        ),
-        "protected_fourth_power": (
-            "def protected_fourth_power(a):\n"
-            "    return np.where(np.abs(a) < 1e6, np.square(np.square(a)), 0.0)"
-        ),
-        "protected_inv": (
-            "def protected_inv(a):\n    return np.where(np.abs(a) > 0.001, 1.0 / a, 0.0)"
-        ),
-        "protected_sigmoid": (
-            "def protected_sigmoid(a):\n"
-            "    return np.where(a > -100.0, 1.0 / (1.0 + np.exp(-a)), 1.0)"
-        ),
-    },
+    column="numpy_code",
+    definition="def {name}({arguments}):\n    return {value}",
+    argument="{}",
     less="np.where({x} < {threshold}, {a}, {b})",
     divide="np.divide",
 )
 
-
-def _c_function(name: str, body: str, arguments: str = "double a") -> str:
-    return f"static double {name}({arguments}) {{ return {body}; }}"
-
-
-_TWO = "double a, double b"
-_HARMONIC = """\
-static double harmonic_above(double a)
-{
-    static const double c[] = {1.0 / 24, -7.0 / 960, 31.0 / 8064, -127.0 / 30720, 511.0 / 67584,
-                               -1414477.0 / 67092480};
-    const double shift = 10.5, z = a + shift, u = 1 / (z * z), v = 1 / (shift * shift);
-    double slope = 0, quotient = 0, power = 1, total = 0;
-    for (int k = 0; k < 6; ++k) {
-        quotient = quotient * v + power;
-        slope += c[k] * quotient;
-        power *= u;
-    }
-    for (int j = 10; j >= 1; --j) total += a / (j * (j + a));
-    total += log1p(a / shift) - (a / z) * ((z + shift) / z) * v * slope;
-    return a > 1e17 ? log(a) + 0.5772156649015329 : total;
-}"""
-_HARMONIC_REFLECTED = """\
-static double harmonic(double a)
-{
-    const double pi = 3.141592653589793;
-    if (!(a <= -1)) return harmonic_above(a);
-    return harmonic_above(-a) + 1 / a - pi / tan(pi * (a - rint(a)));
-}"""
-
 C = Language(
     name="C",
-    calls={
-        **_HELPED,
-        **_prefixed("", "sin cos tan exp log sqrt tanh sinh cosh cbrt pow"),
-        "abs": "fabs",
-        "arcsin": "asin",
-        "arccos": "acos",
-        "arctan": "atan",
-        "max": "larger",
-        "min": "smaller",
-        "sign": "sign",
-    },
-    helpers={
-        "larger": _c_function("larger", "a > b || a != a ? a : b", _TWO),
-        "smaller": _c_function("smaller", "a < b || a != a ? a : b", _TWO),
-        "sign": _c_function("sign", "a > 0 ? 1.0 : a < 0 ? -1.0 : a"),
-        "square": _c_function("square", "a * a"),
-        "cube": _c_function("cube", "a * a * a"),
-        "fourth_power": _c_function("fourth_power", "(a * a) * (a * a)"),
-        "logabs": _c_function("logabs", "log(fabs(a))"),
-        "expneg": _c_function("expneg", "exp(-a)"),
-        "sigmoid": _c_function("sigmoid", "1.0 / (1.0 + exp(-a))"),
-        "harmonic_above": _HARMONIC,
-        "harmonic": _HARMONIC_REFLECTED,
-        "protected_div": _c_function("protected_div", "fabs(b) > 0.001 ? a / b : 1.0", _TWO),
-        "protected_log": _c_function("protected_log", "fabs(a) > 0.001 ? log(fabs(a)) : 0.0"),
-        "protected_exp": _c_function("protected_exp", "a < 100.0 ? exp(a) : 0.0"),
-        "protected_expneg": _c_function("protected_expneg", "a > -100.0 ? exp(-a) : 0.0"),
-        "protected_sqrt": _c_function("protected_sqrt", "sqrt(fabs(a))"),
-        "protected_square": _c_function("protected_square", "fabs(a) < 1e6 ? a * a : 0.0"),
-        "protected_cube": _c_function("protected_cube", "fabs(a) < 1e6 ? a * a * a : 0.0"),
-        "protected_fourth_power": _c_function(
-            "protected_fourth_power", "fabs(a) < 1e6 ? (a * a) * (a * a) : 0.0"
-        ),
-        "protected_inv": _c_function("protected_inv", "fabs(a) > 0.001 ? 1.0 / a : 0.0"),
-        "protected_sigmoid": _c_function(
-            "protected_sigmoid", "a > -100.0 ? 1.0 / (1.0 + exp(-a)) : 1.0"
-        ),
-    },
+    column="c_code",
+    definition="static double {name}({arguments}) {{ return {value}; }}",
+    argument="double {}",
     less="({x} < {threshold} ? {a} : {b})",
 )

@@ -7,18 +7,16 @@ from typing import Any
 
 import torch
 
-from dso.export.array_forms import FORMS
 from dso.export.walk import constant_slots, fold, number_of, operator_of
 from dso.library import HardCodedConstant, StateChecker, Token
+from dso.library.operator import apply_form
 
 
 class _Namespace:
-    """torch with the functions that it has under other names, or not at all."""
-
-    digamma = staticmethod(torch.special.digamma)
+    """torch with the functions that it has elsewhere, or not at all."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(torch, name)
+        return getattr(torch if hasattr(torch, name) else torch.special, name)
 
     @staticmethod
     def cbrt(a: torch.Tensor) -> torch.Tensor:
@@ -64,7 +62,7 @@ class TorchProgram(torch.nn.Module):
             if isinstance(token, StateChecker):
                 a, b = arguments
                 return torch.where(X[:, token.state_index] < token.threshold, a, b)
-            return FORMS[operator_of(token, "torch").name](namespace, *arguments)
+            return apply_form(operator_of(token, "torch").array, namespace, *arguments)
 
         values: torch.Tensor = fold(self.tokens, node)
         return values.expand(len(X))

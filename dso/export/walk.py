@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from dso.errors import UserError
 from dso.library import PlaceholderConstant, Token
-from dso.library.functions import Operator
+from dso.library.operator import Operator
 
 Form = TypeVar("Form")
 

@@ -341,7 +341,12 @@ class ConstantFitter:
         return whole(best)
 
     def _program(self, row: ProgramBatch, constants: np.ndarray) -> Program:
-        return Program(self.task.library, row.row(0), constants, protected=self.task.protected)
+        task, polynomial = self.task, None
+        if task.polynomials is not None:
+            (polynomial,) = task.polynomials.polynomials(replace(row, constants=constants[None]))
+        return Program(
+            task.library, row.row(0), constants, protected=task.protected, polynomial=polynomial
+        )
 
 
 class ScipyFitter(ConstantFitter):

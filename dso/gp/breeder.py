@@ -85,7 +85,7 @@ class Breeder:
         *,
         p_crossover: float = 0.5,
         p_mutate: float = 0.5,
-        p_perturb: float = 0.0,
+        p_perturb: float = 0.1,
         p_join: float = 0.0,
         p_archive: float = 0.0,
         tournament_size: int = 5,

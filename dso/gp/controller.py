@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,11 @@ from dso.gp.population import Population
 from dso.gp.semantic_breeder import SemanticBreeder
 from dso.native import _core
 from dso.program import ProgramBatch
-from dso.program.batch import Batch
+from dso.program.batch import Batch, ScoredBatch
 from dso.streams import Stream
 
 if TYPE_CHECKING:
-    from dso.evaluation import Evaluator, Scores
+    from dso.evaluation import Evaluator
 
 logger = logging.getLogger("dso")
 
@@ -71,10 +71,8 @@ class Harvest:
 
     Attributes
     ----------
-    batch : Batch
-        The best offspring, each once, best first, off policy, with rewards.
-    scores : Scores
-        Of the same rows.
+    batch : ScoredBatch
+        The best offspring, each once, best first, off policy.
     n_offspring : int
         Offspring scored.
     n_novel : int
@@ -85,8 +83,7 @@ class Harvest:
         Of values, by semantic mutation, with the vectors of its library in the first iteration.
     """
 
-    batch: Batch
-    scores: Scores
+    batch: ScoredBatch
     n_offspring: int
     n_novel: int
     n_refused: int
@@ -149,20 +146,17 @@ class GPController:
 
     def step(
         self,
-        batch: Batch,
-        scores: Scores,
+        batch: ScoredBatch,
         iteration: int,
-        remember: Callable[[Batch, Scores], bool],
+        remember: Callable[[ScoredBatch], bool],
         is_spent: Callable[[int], bool] = lambda n_evaluations: False,
     ) -> Harvest:
         """Breed from a batch of the policy for some generations.
 
         Parameters
         ----------
-        batch : Batch
-            With rewards; seeds the population. Its rows obey the priors.
-        scores : Scores
-            Of the same rows.
+        batch : ScoredBatch
+            Seeds the population. Its rows obey the priors.
         iteration : int
         remember : callable
             Is given the scored offspring of each generation; a true answer ends the call.
@@ -177,9 +171,9 @@ class GPController:
         if not self.options.keep_population:
             self._clear()
         self.known.insert(batch.programs.keys())
-        seeds = self._seeds(batch, scores, Stream(self.seed, "gp seeds", iteration))
+        seeds = self._seeds(batch, Stream(self.seed, "gp seeds", iteration))
         self._select(seeds)
-        picked = [(batch[:0], scores[:0])]
+        picked = [batch[:0]]
         n_offspring = n_novel = n_refused = n_lookups = 0
         for generation in range(self.options.generations):
             if len(self.population) == 0 or is_spent(n_offspring + n_lookups):
@@ -189,12 +183,12 @@ class GPController:
             n_lookups += bred.n_lookups + (0 if self.n_generations else self.breeder.n_vectors)
             is_done = False
             if len(rows):
-                offspring, verdicts = self._score(bred, rows, iteration)
+                offspring = self._score(bred, rows, iteration)
                 n_offspring += len(rows)
-                n_novel += verdicts.n_evaluated
-                is_done = remember(offspring, verdicts)
-                picked.append(_best(offspring, verdicts, self.options.train_n))
-                self._select(self._individuals(offspring, verdicts, bred.islands[rows]))
+                n_novel += offspring.n_evaluated
+                is_done = remember(offspring)
+                picked.append(_best(offspring, self.options.train_n))
+                self._select(self._individuals(offspring, bred.islands[rows]))
             self.n_generations += 1
             if self.options.verbose:
                 self._tell(generation, bred, len(rows))
@@ -202,10 +196,10 @@ class GPController:
                 break
             self._migrate()
             self._restart(seeds)
-        best = _best(*_joined(picked), self.options.train_n)
-        return Harvest(*best, n_offspring, n_novel, n_refused, n_lookups)
+        best = _best(ScoredBatch.concatenate(picked), self.options.train_n)
+        return Harvest(best, n_offspring, n_novel, n_refused, n_lookups)
 
-    def _seeds(self, batch: Batch, scores: Scores, stream: Stream) -> Population:
+    def _seeds(self, batch: ScoredBatch, stream: Stream) -> Population:
         """Return the batch, or a random part of the population's size, dealt out to the islands.
 
         Rows that the policy did not draw are all taken where there is room for them.
@@ -218,7 +212,7 @@ class GPController:
             chosen = stream.generator().choice(drawn, size - len(others), replace=False)
             rows = np.sort(np.concatenate([chosen, others]))
         islands = np.arange(len(rows)) % self.options.n_islands
-        return self._individuals(batch[rows], scores[rows], islands.astype(np.int32))
+        return self._individuals(batch[rows], islands.astype(np.int32))
 
     def _breed(self, stream: Stream) -> tuple[Offspring, np.ndarray]:
         """Return one offspring per place, and which of them are new."""
@@ -236,15 +230,12 @@ class GPController:
         self.known.insert(keys[rows])
         return bred, rows
 
-    def _score(self, bred: Offspring, rows: np.ndarray, iteration: int) -> tuple[Batch, Scores]:
+    def _score(self, bred: Offspring, rows: np.ndarray, iteration: int) -> ScoredBatch:
         """Score chosen offspring; their constants are those that the rewards belong to."""
         programs = bred.programs[rows]
         if programs.constants.shape[1]:
             programs = self._to_be_fitted(programs, bred.operations[rows], iteration)
-        off_policy = np.zeros(len(rows), dtype=bool)
-        scores = self.evaluator.evaluate(programs, iteration, off_policy)
-        programs = replace(programs, constants=scores.constants)
-        return Batch(programs, off_policy).with_rewards(scores.rewards), scores
+        return self.evaluator.evaluate(Batch.off_policy(programs), iteration)
 
     def _to_be_fitted(
         self, programs: ProgramBatch, operations: np.ndarray, iteration: int
@@ -257,10 +248,9 @@ class GPController:
         constants = np.where(keeps[:, None], programs.constants, np.nan)
         return replace(programs, constants=constants)
 
-    def _individuals(self, batch: Batch, scores: Scores, islands: np.ndarray) -> Population:
+    def _individuals(self, batch: ScoredBatch, islands: np.ndarray) -> Population:
         """Return the rows that are good enough for their islands as individuals."""
-        assert batch.rewards is not None
-        is_candidate = (scores.cause == 0) & (batch.rewards >= self._bars()[islands])
+        is_candidate = (batch.cause == 0) & (batch.rewards >= self._bars()[islands])
         rows = np.flatnonzero(is_candidate)
         programs = batch.programs[rows]
         values, complexities = self.values(programs), self.complexity(programs)
@@ -360,15 +350,9 @@ def _shares(total: int, n: int) -> np.ndarray:
     return np.diff(np.arange(n + 1) * total // n)
 
 
-def _best(batch: Batch, scores: Scores, n: int) -> tuple[Batch, Scores]:
+def _best(batch: ScoredBatch, n: int) -> ScoredBatch:
     """Return the `n` best rows with different tokens, best first."""
-    assert batch.rewards is not None
     order = np.argsort(-batch.rewards, kind="stable")
     is_first = _core.first_rows(batch.programs.keys()[order]) == np.arange(len(order))
     rows = order[is_first][:n]
-    return batch[rows], scores[rows]
-
-
-def _joined(parts: Sequence[tuple[Batch, Scores]]) -> tuple[Batch, Scores]:
-    batches, scores = zip(*parts, strict=True)
-    return Batch.concatenate(batches), scores[0].concatenate(scores)
+    return batch[rows]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from dso.native import _core
-from dso.program.program_batch import ProgramBatch, Rows
+from dso.program.columns import Columns
+from dso.program.program_batch import ProgramBatch
 
 
 @dataclass(frozen=True)
-class Population:
+class Population(Columns):
     """B individuals.
 
     Attributes
@@ -39,20 +39,6 @@ class Population:
         return Population(
             ProgramBatch.from_rows([]), none, none, none.astype(np.uint64), none.astype(np.int32)
         )
-
-    def __len__(self) -> int:
-        return len(self.programs)
-
-    def __getitem__(self, rows: Rows) -> Population:
-        return Population(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    @staticmethod
-    def concatenate(parts: Sequence[Population]) -> Population:
-        """Join individual by individual."""
-        programs, *others = (
-            [getattr(part, field.name) for part in parts] for field in fields(Population)
-        )
-        return Population(ProgramBatch.concatenate(programs), *map(np.concatenate, others))
 
     def on(self, island: int) -> Population:
         """Return copies of all on one island."""

@@ -1,48 +1,26 @@
 """THE operator table: every function that an expression can use, one row each.
 
-The virtual machine's half is `dso/native/machine/operators.hpp`; a test keeps both equal. Protected
-rows bear the display name of the function they guard.
+A row says all that Python has to know; `Operator` explains its columns. The virtual machine's half
+is `dso/native/machine/operators.hpp`; tests keep both equal. Protected rows bear the display name
+of the function they guard.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-INF = float("inf")
+from dso.library.operator import Interval, Inverse, Operator
+
 EULER_GAMMA = 0.5772156649015328606
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A set of reals: from `low` to `high`, open where said, without the points in `excluded`."""
-
-    low: float = -INF
-    high: float = INF
-    open_low: bool = False
-    open_high: bool = False
-    excluded: tuple[float, ...] = ()
-
-    def covers(self, low: float, high: float) -> bool:
-        """Tell whether all of [low, high] lies inside, taking open ends for closed ones."""
-        inside = self.low <= low and high <= self.high
-        return inside and not any(low <= point <= high for point in self.excluded)
-
 
 REAL = Interval()
 NON_NEGATIVE = Interval(0.0)
 POSITIVE = Interval(0.0, open_low=True)
 NON_ZERO = Interval(excluded=(0.0,))
 UNIT = Interval(-1.0, 1.0)
-
-Inverse = tuple[Any, ...]
-"""Operator and its operands, which solve y = f(a, b) for one argument: ``("sub", "y", "b")``.
-
-An operand is y, the other argument, a number, or again an operator with its operands.
-"""
 
 _ARTANH: Inverse = ("mul", 0.5, ("log", ("div", ("add", 1.0, "y"), ("sub", 1.0, "y"))))
 _ARSINH: Inverse = (
@@ -53,61 +31,6 @@ _ARSINH: Inverse = (
 _ARCOSH: Inverse = ("log", ("add", "y", ("sqrt", ("sub", ("n2", "y"), 1.0))))
 _LOGIT: Inverse = ("log", ("div", "y", ("sub", 1.0, "y")))
 _FOURTH_ROOT: Inverse = ("sqrt", ("sqrt", "y"))
-
-
-@dataclass(frozen=True)
-class Operator:
-    """One row of the table.
-
-    Attributes
-    ----------
-    name : str
-        Token name in function sets.
-    arity, complexity : int
-    formula : str
-        The value in terms of the arguments a and b.
-    numpy : callable
-        Vectorised definition; its identity also tells a built-in token from a user's.
-    sympy : callable
-        Called with the sympy module and one expression per argument.
-    guard : callable, optional
-        Called in the same way, returns the condition under which the value is that of `sympy`, and
-        the number that it is otherwise. Without it there is no other case.
-    aliases : tuple of str
-        Other accepted names (numpy's, PySR's).
-    domain : tuple of Interval
-        Per argument, where the value is finite and real. Empty stands for all reals.
-    range : Interval
-    derivative : tuple of str
-        Per argument, in terms of the arguments a, b and of the value y; 0 where a guard acts.
-    inverse : tuple of Inverse or None
-        Per argument, how to solve for it; empty where no argument can be had. Of several solutions
-        it is the principal one; a protected operator has those of the one that it guards.
-    protected : str or None
-        Row that replaces this one under ``protected: true``.
-    display : str
-        Name shown in expressions; `name` where empty.
-    """
-
-    name: str
-    arity: int
-    complexity: int
-    formula: str
-    numpy: Callable[..., Any]
-    sympy: Callable[..., Any]
-    aliases: tuple[str, ...] = ()
-    domain: tuple[Interval, ...] = ()
-    range: Interval = REAL
-    derivative: tuple[str, ...] = ()
-    inverse: tuple[Inverse | None, ...] = ()
-    protected: str | None = None
-    display: str = ""
-    guard: Callable[..., tuple[Any, int]] | None = None
-
-    @property
-    def shown(self) -> str:
-        """Name of the token in expressions."""
-        return self.display or self.name
 
 
 def square(a: np.ndarray) -> np.ndarray:
@@ -164,6 +87,18 @@ def _harmonic_above(a: np.ndarray) -> np.ndarray:
     return np.where(a > 1e17, np.log(a) + EULER_GAMMA, total)
 
 
+def erf(a: np.ndarray) -> np.ndarray:
+    from scipy import special  # when it is needed: importing it takes long
+
+    return special.erf(a)
+
+
+def erfinv(y: np.ndarray) -> np.ndarray:
+    from scipy import special
+
+    return special.erfinv(y)
+
+
 def protected_div(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(np.abs(b) > 0.001, np.divide(a, b), 1.0)
 
@@ -212,16 +147,16 @@ def _power(exponent: int) -> Callable[..., Any]:
     return lambda sp, a: sp.Pow(a, exponent)
 
 
-def _named(name: str) -> Callable[..., Any]:
-    return lambda sp, *arguments: getattr(sp, name)(*arguments)
-
-
 def _quotient(sp: Any, a: Any, b: Any) -> Any:
     return sp.Mul(a, sp.Pow(b, -1))
 
 
 def _logabs(sp: Any, a: Any) -> Any:
     return sp.log(sp.Abs(a))
+
+
+def _expneg(sp: Any, a: Any) -> Any:
+    return sp.exp(sp.Mul(a, -1))
 
 
 def _sigmoid(sp: Any, a: Any) -> Any:
@@ -237,151 +172,240 @@ def _if_less(bound: float) -> Callable[..., tuple[Any, int]]:
     return lambda sp, a: (sp.Abs(a) < bound, 0)
 
 
+def _at_zero(a: np.ndarray) -> np.ndarray:
+    return a == 0
+
+
+def _protected_div(xp: Any, a: Any, b: Any) -> Any:
+    usable = xp.abs(b) > 0.001
+    return xp.where(usable, a / xp.where(usable, b, 1.0), 1.0)
+
+
+def _protected_log(xp: Any, a: Any) -> Any:
+    usable = xp.abs(a) > 0.001
+    return xp.where(usable, xp.log(xp.abs(xp.where(usable, a, 1.0))), 0.0)
+
+
+def _protected_exp(xp: Any, a: Any) -> Any:
+    usable = a < 100.0
+    return xp.where(usable, xp.exp(xp.where(usable, a, 0.0)), 0.0)
+
+
+def _protected_power(exponent: int) -> Callable[..., Any]:
+    def power(xp: Any, a: Any) -> Any:
+        usable = xp.abs(a) < 1e6
+        return xp.where(usable, xp.where(usable, a, 0.0) ** exponent, 0.0)
+
+    return power
+
+
+def _protected_inv(xp: Any, a: Any) -> Any:
+    usable = xp.abs(a) > 0.001
+    return xp.where(usable, 1.0 / xp.where(usable, a, 1.0), 0.0)
+
+
+def _protected_sigmoid(xp: Any, a: Any) -> Any:
+    return xp.where(a > -100.0, xp.sigmoid(a), 1.0)
+
+
+_PROTECTED_LOG_CODES = (
+    "protected_log(a) = np.where(np.abs(a) > 0.001, np.log(np.abs(a)), 0.0)",
+    "protected_log(a) = fabs(a) > 0.001 ? log(fabs(a)) : 0.0",
+)
+_HARMONIC_IN_C = """\
+static double harmonic_above(double a)
+{
+    static const double c[] = {1.0 / 24, -7.0 / 960, 31.0 / 8064, -127.0 / 30720, 511.0 / 67584,
+                               -1414477.0 / 67092480};
+    const double shift = 10.5, z = a + shift, u = 1 / (z * z), v = 1 / (shift * shift);
+    double slope = 0, quotient = 0, power = 1, total = 0;
+    for (int k = 0; k < 6; ++k) {
+        quotient = quotient * v + power;
+        slope += c[k] * quotient;
+        power *= u;
+    }
+    for (int j = 10; j >= 1; --j) total += a / (j * (j + a));
+    total += log1p(a / shift) - (a / z) * ((z + shift) / z) * v * slope;
+    return a > 1e17 ? log(a) + 0.5772156649015329 : total;
+}
+
+static double harmonic(double a)
+{
+    const double pi = 3.141592653589793;
+    if (!(a <= -1)) return harmonic_above(a);
+    return harmonic_above(-a) + 1 / a - pi / tan(pi * (a - rint(a)));
+}"""
+
 _UNPROTECTED = (
-    Operator("add", 2, 1, "a + b", np.add, _named("Add"), ("+", "plus"),
-             inverse=(("sub", "y", "b"), ("sub", "y", "a")),
-             derivative=("1", "1")),
+    Operator("add", 2, 1, "a + b", np.add, "Add", lambda xp, a, b: a + b,
+             aliases=("+", "plus"), symmetry="even",
+             derivative=("1", "1"), inverse=(("sub", "y", "b"), ("sub", "y", "a"))),
     Operator("sub", 2, 1, "a - b", np.subtract, lambda sp, a, b: sp.Add(a, sp.Mul(b, -1)),
-             ("-", "subtract"), inverse=(("add", "y", "b"), ("sub", "a", "y")),
-             derivative=("1", "-1")),
-    Operator("mul", 2, 1, "a b", np.multiply, _named("Mul"), ("*", "multiply", "mult"),
-             inverse=(("div", "y", "b"), ("div", "y", "a")),
-             derivative=("b", "a")),
-    Operator("div", 2, 2, "a / b", np.divide, _quotient, ("/", "divide", "true_divide"),
-             domain=(REAL, NON_ZERO), inverse=(("mul", "y", "b"), ("div", "a", "y")),
-             protected="protected_div",
-             derivative=("1 / b", "-y / b")),
-    Operator("sin", 1, 3, "sin a", np.sin, _named("sin"), range=UNIT,
-             inverse=(("arcsin", "y"),),
-             derivative=("cos(a)",)),
-    Operator("cos", 1, 3, "cos a", np.cos, _named("cos"), range=UNIT,
-             inverse=(("arccos", "y"),),
-             derivative=("-sin(a)",)),
-    Operator("tan", 1, 4, "tan a", np.tan, _named("tan"), inverse=(("arctan", "y"),),
-             derivative=("1 + y**2",)),
-    Operator("exp", 1, 4, "e^a", np.exp, _named("exp"), range=POSITIVE,
-             inverse=(("log", "y"),), protected="protected_exp",
-             derivative=("y",)),
-    Operator("log", 1, 4, "ln a", np.log, _named("log"), ("ln",), domain=(POSITIVE,),
-             inverse=(("exp", "y"),), protected="protected_log",
-             derivative=("1 / a",)),
-    Operator("sqrt", 1, 4, "square root of a", np.sqrt, _named("sqrt"), domain=(NON_NEGATIVE,),
-             range=NON_NEGATIVE, inverse=(("n2", "y"),), protected="protected_sqrt",
-             derivative=("1 / (2*y)",)),
-    Operator("n2", 1, 2, "a^2", square, _power(2), ("square",), range=NON_NEGATIVE,
-             inverse=(("sqrt", "y"),), protected="protected_n2",
-             derivative=("2*a",)),
-    Operator("n3", 1, 3, "a^3", cube, _power(3), ("cube",), inverse=(("cbrt", "y"),),
-             protected="protected_n3",
-             derivative=("3*a**2",)),
-    Operator("n4", 1, 3, "a^4", fourth_power, _power(4), range=NON_NEGATIVE,
-             protected="protected_n4",
-             inverse=(_FOURTH_ROOT,),
-             derivative=("4*a**3",)),
-    Operator("neg", 1, 1, "-a", np.negative, lambda sp, a: sp.Mul(a, -1), ("negative",),
-             inverse=(("neg", "y"),),
-             derivative=("-1",)),
-    Operator("abs", 1, 2, "|a|", np.abs, _named("Abs"), ("absolute", "fabs"), range=NON_NEGATIVE,
-             inverse=(("abs", "y"),),
-             derivative=("sign(a)",)),
-    Operator("max", 2, 4, "larger of a and b", np.maximum, _named("Max"), ("maximum",),
+             lambda xp, a, b: a - b, aliases=("-", "subtract"), symmetry="odd",
+             derivative=("1", "-1"), inverse=(("add", "y", "b"), ("sub", "a", "y"))),
+    Operator("mul", 2, 1, "a b", np.multiply, "Mul", lambda xp, a, b: a * b,
+             aliases=("*", "multiply", "mult"), symmetry="even",
+             derivative=("b", "a"), inverse=(("div", "y", "b"), ("div", "y", "a"))),
+    Operator("div", 2, 2, "a / b", np.divide, _quotient, lambda xp, a, b: a / b,
+             aliases=("/", "divide", "true_divide"), domain=(REAL, NON_ZERO),
+             derivative=("1 / b", "-y / b"), inverse=(("mul", "y", "b"), ("div", "a", "y")),
+             pole=lambda a, b: b == 0, protected="protected_div"),
+    Operator("sin", 1, 3, "sin a", np.sin, "sin", "sin", "np.sin", "sin",
+             range=UNIT, derivative=("cos(a)",), inverse=(("arcsin", "y"),),
+             parity="odd", period=2 * np.pi, is_trigonometric=True, above_poly=False),
+    Operator("cos", 1, 3, "cos a", np.cos, "cos", "cos", "np.cos", "cos",
+             range=UNIT, derivative=("-sin(a)",), inverse=(("arccos", "y"),),
+             parity="even", period=2 * np.pi, is_trigonometric=True, above_poly=False),
+    Operator("tan", 1, 4, "tan a", np.tan, "tan", "tan", "np.tan", "tan",
+             derivative=("1 + y**2",), inverse=(("arctan", "y"),),
+             parity="odd", period=np.pi, is_trigonometric=True, above_poly=False),
+    Operator("exp", 1, 4, "e^a", np.exp, "exp", "exp", "np.exp", "exp",
+             range=POSITIVE, derivative=("y",), inverse=(("log", "y"),),
+             protected="protected_exp", cancels="log"),
+    Operator("log", 1, 4, "ln a", np.log, "log", "log", "np.log", "log",
+             aliases=("ln",), domain=(POSITIVE,), derivative=("1 / a",), inverse=(("exp", "y"),),
+             pole=_at_zero, protected="protected_log", cancels="exp"),
+    Operator("sqrt", 1, 4, "square root of a", np.sqrt, "sqrt", "sqrt", "np.sqrt", "sqrt",
+             domain=(NON_NEGATIVE,), range=NON_NEGATIVE,
+             derivative=("1 / (2*y)",), inverse=(("n2", "y"),),
+             protected="protected_sqrt", cancels="n2"),
+    Operator("neg", 1, 1, "-a", np.negative, lambda sp, a: sp.Mul(a, -1), lambda xp, a: -a,
+             aliases=("negative",), derivative=("-1",), inverse=(("neg", "y"),),
+             parity="odd", cancels="neg"),
+    Operator("abs", 1, 2, "|a|", np.abs, "Abs", "abs", "np.abs", "fabs",
+             aliases=("absolute", "fabs"), range=NON_NEGATIVE,
+             derivative=("sign(a)",), inverse=(("abs", "y"),), parity="even", above_poly=False),
+    Operator("max", 2, 4, "larger of a and b", np.maximum, "Max", "maximum", "np.maximum",
+             "larger(a, b) = a > b || a != a ? a : b", aliases=("maximum",), symmetry="even",
              derivative=("(1 + sign(a - b)) / 2", "(1 - sign(a - b)) / 2")),
-    Operator("min", 2, 4, "smaller of a and b", np.minimum, _named("Min"), ("minimum",),
+    Operator("min", 2, 4, "smaller of a and b", np.minimum, "Min", "minimum", "np.minimum",
+             "smaller(a, b) = a < b || a != a ? a : b", aliases=("minimum",), symmetry="even",
              derivative=("(1 - sign(a - b)) / 2", "(1 + sign(a - b)) / 2")),
-    Operator("tanh", 1, 4, "hyperbolic tangent of a", np.tanh, _named("tanh"), range=UNIT,
-             inverse=(_ARTANH,),
-             derivative=("1 - y**2",)),
-    Operator("inv", 1, 2, "1 / a", inverse, _power(-1), ("reciprocal",), domain=(NON_ZERO,),
-             range=NON_ZERO, inverse=(("inv", "y"),), protected="protected_inv",
-             derivative=("-y**2",)),
-    Operator("logabs", 1, 4, "ln |a|", logabs, _logabs, domain=(NON_ZERO,),
-             inverse=(("exp", "y"),), protected="protected_logabs",
-             derivative=("1 / a",)),
-    Operator("expneg", 1, 4, "e^-a", expneg, lambda sp, a: sp.exp(sp.Mul(a, -1)), range=POSITIVE,
-             protected="protected_expneg",
-             inverse=(("neg", ("log", "y")),),
-             derivative=("-y",)),
-    Operator("sigmoid", 1, 4, "1 / (1 + e^-a)", sigmoid, _sigmoid, ("logistic",),
-             range=Interval(0.0, 1.0), protected="protected_sigmoid",
-             inverse=(_LOGIT,),
-             derivative=("y*(1 - y)",)),
-    Operator("harmonic", 1, 4, "digamma(a + 1) + Euler's gamma", harmonic, _named("harmonic"),
-             domain=(Interval(-1.0, open_low=True),),
-             derivative=("trigamma(a + 1)",)),
-    Operator("pow", 2, 4, "a^b", np.power, _named("Pow"), ("^", "**", "power"),
-             domain=(NON_NEGATIVE, REAL),
+    Operator("sign", 1, 2, "-1, 0 or 1", np.sign, "sign", "sign", "np.sign",
+             "sign(a) = a > 0 ? 1.0 : a < 0 ? -1.0 : a", range=UNIT, derivative=("0",),
+             parity="odd"),
+    Operator("n2", 1, 2, "a^2", square, _power(2), lambda xp, a: a**2, "np.square",
+             "square(a) = a * a", aliases=("square",), range=NON_NEGATIVE,
+             derivative=("2*a",), inverse=(("sqrt", "y"),), parity="even",
+             protected="protected_n2", cancels="sqrt", above_poly=False),
+    Operator("n3", 1, 3, "a^3", cube, _power(3), lambda xp, a: a**3, "cube(a) = a * a * a",
+             "cube(a) = a * a * a", aliases=("cube",),
+             derivative=("3*a**2",), inverse=(("cbrt", "y"),), parity="odd",
+             protected="protected_n3", search_cost=2),
+    Operator("n4", 1, 3, "a^4", fourth_power, _power(4), lambda xp, a: a**4,
+             "fourth_power(a) = np.square(np.square(a))", "fourth_power(a) = (a * a) * (a * a)",
+             range=NON_NEGATIVE, derivative=("4*a**3",), inverse=(_FOURTH_ROOT,), parity="even",
+             protected="protected_n4", above_poly=False, search_cost=2),
+    Operator("arcsin", 1, 4, "inverse sine of a", np.arcsin, "asin", "arcsin", "np.arcsin", "asin",
+             aliases=("asin",), domain=(UNIT,), range=Interval(-np.pi / 2, np.pi / 2),
+             derivative=("1 / sqrt(1 - a**2)",), inverse=(("sin", "y"),), parity="odd",
+             is_trigonometric=True),
+    Operator("arccos", 1, 4, "inverse cosine of a", np.arccos, "acos", "arccos", "np.arccos",
+             "acos", aliases=("acos",), domain=(UNIT,), range=Interval(0.0, np.pi),
+             derivative=("-1 / sqrt(1 - a**2)",), inverse=(("cos", "y"),),
+             is_trigonometric=True),
+    Operator("arctan", 1, 4, "inverse tangent of a", np.arctan, "atan", "arctan", "np.arctan",
+             "atan", aliases=("atan",), range=Interval(-np.pi / 2, np.pi / 2),
+             derivative=("1 / (1 + a**2)",), inverse=(("tan", "y"),), parity="odd",
+             is_trigonometric=True),
+    Operator("tanh", 1, 4, "hyperbolic tangent of a", np.tanh, "tanh", "tanh", "np.tanh", "tanh",
+             range=UNIT, derivative=("1 - y**2",), inverse=(_ARTANH,), parity="odd"),
+    Operator("inv", 1, 2, "1 / a", inverse, _power(-1), lambda xp, a: 1.0 / a,
+             aliases=("reciprocal",), domain=(NON_ZERO,), range=NON_ZERO,
+             derivative=("-y**2",), inverse=(("inv", "y"),), pole=_at_zero, parity="odd",
+             protected="protected_inv", cancels="inv"),
+    Operator("logabs", 1, 4, "ln |a|", logabs, _logabs, lambda xp, a: xp.log(xp.abs(a)),
+             "logabs(a) = np.log(np.abs(a))", "logabs(a) = log(fabs(a))", domain=(NON_ZERO,),
+             derivative=("1 / a",), inverse=(("exp", "y"),), pole=_at_zero, parity="even",
+             protected="protected_logabs"),
+    Operator("expneg", 1, 4, "e^-a", expneg, _expneg, lambda xp, a: xp.exp(-a),
+             "expneg(a) = np.exp(-a)", "expneg(a) = exp(-a)", range=POSITIVE,
+             derivative=("-y",), inverse=(("neg", ("log", "y")),), protected="protected_expneg"),
+    Operator("sigmoid", 1, 4, "1 / (1 + e^-a)", sigmoid, _sigmoid, "sigmoid",
+             "sigmoid(a) = 1.0 / (1.0 + np.exp(-a))", "sigmoid(a) = 1.0 / (1.0 + exp(-a))",
+             aliases=("logistic",), range=Interval(0.0, 1.0),
+             derivative=("y*(1 - y)",), inverse=(_LOGIT,), protected="protected_sigmoid"),
+    # Called, not named: shorter forms of an equation do not read it back.
+    Operator("harmonic", 1, 4, "digamma(a + 1) + Euler's gamma", harmonic,
+             lambda sp, a: sp.harmonic(a), lambda xp, a: xp.digamma(a + 1.0) + EULER_GAMMA,
+             "harmonic(a) = digamma(a + 1.0) + 0.5772156649015329", ("harmonic", _HARMONIC_IN_C),
+             scipy="digamma", domain=(Interval(-1.0, open_low=True),),
+             derivative=("trigamma(a + 1)",), pole=lambda a: a < 0),
+    Operator("pow", 2, 4, "a^b", np.power, "Pow", lambda xp, a, b: a**b, "np.power", "pow",
+             aliases=("^", "**", "power"), domain=(NON_NEGATIVE, REAL),
+             derivative=("b*a**(b - 1)", "y*log(a)"),
              inverse=(("pow", "y", ("inv", "b")), ("div", ("log", "y"), ("log", "a"))),
-             derivative=("b*a**(b - 1)", "y*log(a)")),
-    Operator("arcsin", 1, 4, "inverse sine of a", np.arcsin, _named("asin"), ("asin",),
-             domain=(UNIT,), range=Interval(-np.pi / 2, np.pi / 2), inverse=(("sin", "y"),),
-             derivative=("1 / sqrt(1 - a**2)",)),
-    Operator("arccos", 1, 4, "inverse cosine of a", np.arccos, _named("acos"), ("acos",),
-             domain=(UNIT,), range=Interval(0.0, np.pi), inverse=(("cos", "y"),),
-             derivative=("-1 / sqrt(1 - a**2)",)),
-    Operator("arctan", 1, 4, "inverse tangent of a", np.arctan, _named("atan"), ("atan",),
-             range=Interval(-np.pi / 2, np.pi / 2), inverse=(("tan", "y"),),
-             derivative=("1 / (1 + a**2)",)),
-    Operator("sinh", 1, 4, "hyperbolic sine of a", np.sinh, _named("sinh"),
-             inverse=(_ARSINH,),
-             derivative=("cosh(a)",)),
-    Operator("cosh", 1, 4, "hyperbolic cosine of a", np.cosh, _named("cosh"),
-             range=Interval(1.0),
-             inverse=(_ARCOSH,),
-             derivative=("sinh(a)",)),
+             pole=lambda a, b: a == 0),
+    Operator("sinh", 1, 4, "hyperbolic sine of a", np.sinh, "sinh", "sinh", "np.sinh", "sinh",
+             derivative=("cosh(a)",), inverse=(_ARSINH,), parity="odd"),
+    Operator("cosh", 1, 4, "hyperbolic cosine of a", np.cosh, "cosh", "cosh", "np.cosh", "cosh",
+             range=Interval(1.0), derivative=("sinh(a)",), inverse=(_ARCOSH,), parity="even"),
     Operator("cbrt", 1, 4, "real cube root of a", np.cbrt,
              lambda sp, a: sp.Mul(sp.sign(a), sp.Pow(sp.Abs(a), sp.Rational(1, 3))),
-             inverse=(("n3", "y"),),
-             derivative=("1 / (3*y**2)",)),
-    Operator("sign", 1, 2, "-1, 0 or 1", np.sign, _named("sign"), range=UNIT,
-             derivative=("0",)),
+             "cbrt", "np.cbrt", "cbrt",
+             derivative=("1 / (3*y**2)",), inverse=(("n3", "y"),), parity="odd"),
+    Operator("erf", 1, 4, "error function of a", erf, "erf", "erf", "erf", "erf", scipy="erf",
+             range=UNIT, derivative=("2 / sqrt(pi) * exp(-a**2)",), inverse=((erfinv, "y"),),
+             parity="odd"),
 )  # fmt: skip
 
 _PROTECTED = (
     Operator("protected_div", 2, 2, "a / b, 1 where |b| <= 0.001", protected_div, _quotient,
-             guard=_if_greater(0.001, 1), display="div",
-             inverse=(("mul", "y", "b"), ("div", "a", "y")),
-             derivative=("1 / b", "-y / b")),
+             _protected_div, "protected_div(a, b) = np.where(np.abs(b) > 0.001, a / b, 1.0)",
+             "protected_div(a, b) = fabs(b) > 0.001 ? a / b : 1.0",
+             derivative=("1 / b", "-y / b"), inverse=(("mul", "y", "b"), ("div", "a", "y")),
+             display="div", guard=_if_greater(0.001, 1)),
     Operator("protected_log", 1, 4, "ln |a|, 0 where |a| <= 0.001", protected_log, _logabs,
-             guard=_if_greater(0.001, 0), display="log",
-             inverse=(("exp", "y"),),
-             derivative=("1 / a",)),
-    Operator("protected_exp", 1, 4, "e^a, 0 where a >= 100", protected_exp, _named("exp"),
-             range=NON_NEGATIVE, guard=lambda sp, a: (a < 100, 0), display="exp",
-             inverse=(("log", "y"),),
-             derivative=("y",)),
-    Operator("protected_sqrt", 1, 4, "square root of |a|", protected_sqrt,
-             lambda sp, a: sp.sqrt(sp.Abs(a)), range=NON_NEGATIVE, display="sqrt",
-             inverse=(("n2", "y"),),
-             derivative=("sign(a) / (2*y)",)),
-    Operator("protected_n2", 1, 2, "a^2, 0 where |a| >= 1e6", protected_n2, _power(2),
-             range=NON_NEGATIVE, guard=_if_less(1e6), display="n2",
-             inverse=(("sqrt", "y"),),
-             derivative=("2*a",)),
-    Operator("protected_n3", 1, 3, "a^3, 0 where |a| >= 1e6", protected_n3, _power(3),
-             guard=_if_less(1e6), display="n3",
-             inverse=(("cbrt", "y"),),
-             derivative=("3*a**2",)),
-    Operator("protected_n4", 1, 3, "a^4, 0 where |a| >= 1e6", protected_n4, _power(4),
-             range=NON_NEGATIVE, guard=_if_less(1e6), display="n4",
-             inverse=(_FOURTH_ROOT,),
-             derivative=("4*a**3",)),
-    Operator("protected_inv", 1, 2, "1 / a, 0 where |a| <= 0.001", protected_inv, _power(-1),
-             guard=_if_greater(0.001, 0), display="inv",
-             inverse=(("inv", "y"),),
-             derivative=("-y**2",)),
+             _protected_log, *_PROTECTED_LOG_CODES,
+             derivative=("1 / a",), inverse=(("exp", "y"),), parity="even",
+             display="log", guard=_if_greater(0.001, 0)),
     Operator("protected_logabs", 1, 4, "ln |a|, 0 where |a| <= 0.001", protected_logabs, _logabs,
-             guard=_if_greater(0.001, 0), display="logabs",
-             inverse=(("exp", "y"),),
-             derivative=("1 / a",)),
-    Operator("protected_expneg", 1, 4, "e^-a, 0 where a <= -100", protected_expneg,
-             lambda sp, a: sp.exp(sp.Mul(a, -1)), range=NON_NEGATIVE, display="expneg",
-             guard=lambda sp, a: (a > -100, 0),
-             inverse=(("neg", ("log", "y")),),
-             derivative=("-y",)),
+             _protected_log, *_PROTECTED_LOG_CODES,
+             derivative=("1 / a",), inverse=(("exp", "y"),), parity="even",
+             display="logabs", guard=_if_greater(0.001, 0)),
+    Operator("protected_exp", 1, 4, "e^a, 0 where a >= 100", protected_exp, "exp",
+             _protected_exp, "protected_exp(a) = np.where(a < 100.0, np.exp(a), 0.0)",
+             "protected_exp(a) = a < 100.0 ? exp(a) : 0.0", range=NON_NEGATIVE,
+             derivative=("y",), inverse=(("log", "y"),),
+             display="exp", guard=lambda sp, a: (a < 100, 0)),
+    Operator("protected_expneg", 1, 4, "e^-a, 0 where a <= -100", protected_expneg, _expneg,
+             lambda xp, a: _protected_exp(xp, -a),
+             "protected_expneg(a) = np.where(a > -100.0, np.exp(-a), 0.0)",
+             "protected_expneg(a) = a > -100.0 ? exp(-a) : 0.0", range=NON_NEGATIVE,
+             derivative=("-y",), inverse=(("neg", ("log", "y")),),
+             display="expneg", guard=lambda sp, a: (a > -100, 0)),
+    Operator("protected_sqrt", 1, 4, "square root of |a|", protected_sqrt,
+             lambda sp, a: sp.sqrt(sp.Abs(a)), lambda xp, a: xp.sqrt(xp.abs(a)),
+             "protected_sqrt(a) = np.sqrt(np.abs(a))", "protected_sqrt(a) = sqrt(fabs(a))",
+             range=NON_NEGATIVE, derivative=("sign(a) / (2*y)",), inverse=(("n2", "y"),),
+             parity="even", display="sqrt"),
+    Operator("protected_n2", 1, 2, "a^2, 0 where |a| >= 1e6", protected_n2, _power(2),
+             _protected_power(2), "protected_square(a) = np.where(np.abs(a) < 1e6, a * a, 0.0)",
+             "protected_square(a) = fabs(a) < 1e6 ? a * a : 0.0", range=NON_NEGATIVE,
+             derivative=("2*a",), inverse=(("sqrt", "y"),), parity="even",
+             display="n2", guard=_if_less(1e6), above_poly=False),
+    Operator("protected_n3", 1, 3, "a^3, 0 where |a| >= 1e6", protected_n3, _power(3),
+             _protected_power(3), "protected_cube(a) = np.where(np.abs(a) < 1e6, a * a * a, 0.0)",
+             "protected_cube(a) = fabs(a) < 1e6 ? a * a * a : 0.0",
+             derivative=("3*a**2",), inverse=(("cbrt", "y"),), parity="odd",
+             display="n3", guard=_if_less(1e6), search_cost=2),
+    Operator("protected_n4", 1, 3, "a^4, 0 where |a| >= 1e6", protected_n4, _power(4),
+             _protected_power(4),
+             "protected_fourth_power(a) = np.where(np.abs(a) < 1e6, np.square(np.square(a)), 0.0)",
+             "protected_fourth_power(a) = fabs(a) < 1e6 ? (a * a) * (a * a) : 0.0",
+             range=NON_NEGATIVE, derivative=("4*a**3",), inverse=(_FOURTH_ROOT,), parity="even",
+             display="n4", guard=_if_less(1e6), above_poly=False, search_cost=2),
+    Operator("protected_inv", 1, 2, "1 / a, 0 where |a| <= 0.001", protected_inv, _power(-1),
+             _protected_inv, "protected_inv(a) = np.where(np.abs(a) > 0.001, 1.0 / a, 0.0)",
+             "protected_inv(a) = fabs(a) > 0.001 ? 1.0 / a : 0.0",
+             derivative=("-y**2",), inverse=(("inv", "y"),), parity="odd",
+             display="inv", guard=_if_greater(0.001, 0)),
     Operator("protected_sigmoid", 1, 4, "1 / (1 + protected e^-a)", protected_sigmoid, _sigmoid,
-             range=Interval(0.0, 1.0), guard=lambda sp, a: (a > -100, 1), display="sigmoid",
-             inverse=(_LOGIT,),
-             derivative=("y*(1 - y)",)),
+             _protected_sigmoid,
+             "protected_sigmoid(a) = np.where(a > -100.0, 1.0 / (1.0 + np.exp(-a)), 1.0)",
+             "protected_sigmoid(a) = a > -100.0 ? 1.0 / (1.0 + exp(-a)) : 1.0",
+             range=Interval(0.0, 1.0), derivative=("y*(1 - y)",), inverse=(_LOGIT,),
+             display="sigmoid", guard=lambda sp, a: (a > -100, 1)),
 )  # fmt: skip
 
 OPERATORS: dict[str, Operator] = {row.name: row for row in (*_UNPROTECTED, *_PROTECTED)}
@@ -396,12 +420,13 @@ NAMES: dict[str, str] = {
 def solve(inverse: Inverse, given: dict[str, np.ndarray]) -> np.ndarray:
     """Evaluate an inverse, given y and the other argument; NaN where there is none."""
     name, *operands = inverse
+    function = name if callable(name) else OPERATORS[name].numpy
     values = [
         solve(operand, given) if isinstance(operand, tuple) else given.get(operand, operand)
         for operand in operands
     ]
     with np.errstate(all="ignore"):
-        return OPERATORS[name].numpy(*values)
+        return function(*values)
 
 
 BY_FUNCTION: dict[int, Operator] = {id(row.numpy): row for row in OPERATORS.values()}

@@ -14,10 +14,11 @@ _C_WORDS = (
     "long main register restrict short signed sizeof static struct switch typedef union unsigned "
     "void volatile fabs log1p rint exp2 floor ceil round gamma tgamma lgamma"
 )
-_OWN_WORDS = ["np", "predict", "input_row", "input_rows", "digamma", "pi", "e", "E", "I"]
+_OWN_WORDS = ["np", "predict", "input_row", "input_rows", "pi", "e", "E", "I"]
 
 _LANGUAGES = (*keyword.kwlist, *keyword.softkwlist, *_C_WORDS.split(), *_OWN_WORDS)
-RESERVED = frozenset(word.lower() for word in (*_LANGUAGES, *NAMES, *OPERATORS))
+_FROM_SCIPY = [row.scipy for row in OPERATORS.values() if row.scipy]
+RESERVED = frozenset(word.lower() for word in (*_LANGUAGES, *_FROM_SCIPY, *NAMES, *OPERATORS))
 """Words that a name may not be, in lower case: those of Python and C, and operators."""
 
 

@@ -22,12 +22,12 @@ from dso.library.tokens import (
 )
 from dso.native import _core
 
-TRIGONOMETRIC = frozenset(
-    prefix + name for prefix in ("", "arc") for name in ("sin", "cos", "tan", "csc", "sec", "cot")
-)
-INVERSE_PAIRS = (("inv", "inv"), ("neg", "neg"), ("exp", "log"), ("sqrt", "n2"))
+TRIGONOMETRIC = frozenset(row.shown for row in OPERATORS.values() if row.is_trigonometric) | {
+    *("csc", "sec", "cot", "arccsc", "arcsec", "arccot")  # names that users' own tokens may have
+}
+INVERSE_PAIRS = tuple((row.shown, row.cancels) for row in OPERATORS.values() if row.cancels)
 MOST_TOKENS = int(np.iinfo(np.int16).max)  # programs are int16 arrays
-OPCODES = {name: opcode for name, opcode, _ in _core.operator_table()}
+OPCODES = {row["name"]: row["opcode"] for row in _core.operator_table()}
 
 ELSEWHERE = re.compile(r"const|poly|stop|x\d+( < .*)?|a(\d+)?_\d+|[-+.\d].*")
 """Names of tokens that are no operators: fitted ones, inputs, conditions, actions, numbers."""
@@ -127,8 +127,7 @@ class Library:
         self.poly_token = self._only(Polynomial)
         self.inverse_tokens = {
             self._index[one]: self._index[other]
-            for pair in INVERSE_PAIRS
-            for one, other in (pair, pair[::-1])
+            for one, other in INVERSE_PAIRS
             if one in self._index and other in self._index
         }
 

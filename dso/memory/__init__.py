@@ -1,6 +1,8 @@
 """What a run remembers: hall of fame, Pareto front and what the policy learns from again."""
 
 from dso.memory.hall_of_fame import HallOfFame
+from dso.memory.judge import Judge
+from dso.memory.keeper import Keeper
 from dso.memory.pareto_front import ParetoFront
 from dso.memory.priority_queue import PriorityQueue
 from dso.memory.program_memory import ProgramMemory
@@ -10,6 +12,8 @@ from dso.program.batch import Batch
 __all__ = [
     "Batch",
     "HallOfFame",
+    "Judge",
+    "Keeper",
     "ParetoFront",
     "PriorityQueue",
     "ProgramMemory",

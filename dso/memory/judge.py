@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dso.memory import HallOfFame, ParetoFront, ScoredPrograms
+from dso.memory.hall_of_fame import HallOfFame
+from dso.memory.pareto_front import ParetoFront
+from dso.memory.scored_programs import ScoredPrograms
 from dso.native import _core
+from dso.program.batch import Batch
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
     from dso.task import Task
-
-ROWS_PER_ITERATION = 2_000_000
-LEAST_PROGRAMS = 5
 
 
 class Judge:
@@ -23,7 +23,7 @@ class Judge:
 
     The search rewards thousands of programs; few of them are good enough to be kept. Only those are
     judged, each once: the ones that would improve the Pareto front or the hall of fame if their
-    reward held, and of these the best, so many that `ROWS_PER_ITERATION` rows are executed.
+    reward held, and of these the best, so many that `rows_per_iteration` rows are executed.
 
     Parameters
     ----------
@@ -31,13 +31,22 @@ class Judge:
         With all training rows.
     evaluator : Evaluator or None
         Of all training rows; None where the search sees them all.
+    rows_per_iteration, least_programs : int
+        Bound what an iteration costs; some programs are judged however many rows there are.
     """
 
-    def __init__(self, task: Task, evaluator: Evaluator | None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        evaluator: Evaluator | None,
+        *,
+        rows_per_iteration: int = 2_000_000,
+        least_programs: int = 5,
+    ) -> None:
         self.task = task
         self.evaluator = evaluator
         n_rows = task.n_validation_rows + (0 if evaluator is None else task.n_train_rows)
-        self.max_programs = max(LEAST_PROGRAMS, ROWS_PER_ITERATION // n_rows)
+        self.max_programs = max(least_programs, rows_per_iteration // n_rows)
         self._judged = _core.KeySet()
 
     def select(
@@ -74,12 +83,9 @@ class Judge:
             return scored
         programs = scored.programs
         bare = replace(programs, constants=np.empty((len(programs), 0)))
-        is_counted = np.ones(len(programs), dtype=bool)
-        scores = self.evaluator.evaluate(bare, iteration, is_counted, programs.constants)
-        rewards = np.where(scores.cause == 0, scores.rewards, -np.inf)
-        return replace(
-            scored, programs=replace(programs, constants=scores.constants), rewards=rewards
-        )
+        counted = Batch(bare, np.ones(len(programs), dtype=bool))
+        batch = self.evaluator.evaluate(counted, iteration, programs.constants)
+        return replace(scored, programs=batch.programs, rewards=batch.valid_rewards)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was judged."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dso.errors import UserError
-from dso.program.program_batch import ProgramBatch, Rows
+from dso.program.columns import Columns
+from dso.program.program_batch import ProgramBatch
 
 
 @dataclass(frozen=True)
-class ScoredPrograms:
+class ScoredPrograms(Columns):
     """B programs worth remembering.
 
     Attributes
@@ -36,31 +37,17 @@ class ScoredPrograms:
         """Return zero rows."""
         return ScoredPrograms(ProgramBatch.from_rows([]), np.empty(0), np.empty(0))
 
-    def __len__(self) -> int:
-        return len(self.programs)
-
-    def __getitem__(self, rows: Rows) -> ScoredPrograms:
-        training = None if self.training is None else self.training[rows]
-        return ScoredPrograms(
-            self.programs[rows], self.rewards[rows], self.complexities[rows], training
-        )
-
     @property
     def training_rewards(self) -> np.ndarray:
         """Rewards on the rows that programs are fitted to, (B,) float64."""
         return self.rewards if self.training is None else self.training
 
-    @staticmethod
-    def concatenate(parts: Sequence[ScoredPrograms]) -> ScoredPrograms:
+    @classmethod
+    def concatenate(cls, parts: Sequence[ScoredPrograms]) -> ScoredPrograms:
         """Join row by row."""
-        return ScoredPrograms(
-            ProgramBatch.concatenate([part.programs for part in parts]),
-            np.concatenate([part.rewards for part in parts]),
-            np.concatenate([part.complexities for part in parts]),
-            None
-            if all(part.training is None for part in parts)
-            else np.concatenate([part.training_rewards for part in parts]),
-        )
+        if any(part.training is not None for part in parts):
+            parts = [replace(part, training=part.training_rewards) for part in parts]
+        return super().concatenate(parts)
 
     def ranked(self) -> ScoredPrograms:
         """Return the rows best first, each token sequence once.

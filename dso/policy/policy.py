@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from dso.prior.joint_prior import JointPrior
 from dso.program.batch import Batch
-from dso.program.program_batch import ProgramBatch, Rows
+from dso.program.columns import Columns
+from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
 
 
 @dataclass(frozen=True)
-class Replay:
+class Replay(Columns):
     """Given programs, walked once through traversal state and priors.
 
     Attributes
@@ -36,19 +37,6 @@ class Replay:
     open_slots: np.ndarray
     prior: np.ndarray
     allowed: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.programs)
-
-    def __getitem__(self, rows: Rows) -> Replay:
-        """Select programs, e.g. a minibatch."""
-        return Replay(
-            self.programs[rows],
-            self.features[rows],
-            self.open_slots[rows],
-            self.prior[rows],
-            self.allowed[rows],
-        )
 
 
 class Policy(ABC):

@@ -18,7 +18,8 @@ from dso.policy.policy import Replay
 from dso.prior.joint_prior import JointPrior
 from dso.prior.python_prior import plain_observation
 from dso.program.batch import Batch
-from dso.program.program_batch import PAD, ProgramBatch
+from dso.program.columns import PAD
+from dso.program.program_batch import ProgramBatch
 
 StepLogits = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From features (B, O) and open slots (B,) of the next position to logits (B, L); keeps the hidden

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dso.errors import UserError, unknown
-from dso.plugins import construct, import_object, is_reference
+from dso.errors import UserError
+from dso.plugins import construct, look_up
 from dso.policy_optimizer.baseline import Baseline
+from dso.policy_optimizer.learner import Learner, Lesson
 from dso.policy_optimizer.risk import RiskFilter, clip_rewards
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ POLICY_OPTIMIZERS = {
 __all__ = [
     "POLICY_OPTIMIZERS",
     "Baseline",
+    "Learner",
+    "Lesson",
     "RiskFilter",
     "clip_rewards",
     "make_policy_optimizer",
@@ -47,9 +50,7 @@ def policy_optimizer_class(name: str) -> type:
     UserError
         For an unknown name, or a reference to something that is no class with a method `step`.
     """
-    if not is_reference(name) and name not in POLICY_OPTIMIZERS:
-        raise unknown("policy optimizer", name, POLICY_OPTIMIZERS, _TYPE_KEY)
-    found = import_object(POLICY_OPTIMIZERS.get(name, name), _TYPE_KEY)
+    found = look_up(name, POLICY_OPTIMIZERS, "policy optimizer", _TYPE_KEY)
     if not (isinstance(found, type) and callable(getattr(found, "step", None))):
         raise UserError(f"{_TYPE_KEY}: {name!r} is no class with a method 'step'.")
     return found

@@ -9,7 +9,7 @@ import torch
 
 from dso.policy_optimizer.gradient_descent import GradientDescent
 from dso.policy_optimizer.risk import clip_rewards
-from dso.program.batch import Batch
+from dso.program.batch import ScoredBatch
 
 if TYPE_CHECKING:
     from dso.memory import PriorityQueue
@@ -75,14 +75,14 @@ class PolicyOptimizer(ABC):
         """
 
     def step(
-        self, batch: Batch, baseline: float, queue: PriorityQueue | None = None
+        self, batch: ScoredBatch, baseline: float, queue: PriorityQueue | None = None
     ) -> dict[str, float]:
         """Update the policy once.
 
         Parameters
         ----------
-        batch : Batch
-            The kept rows, rewards filled in.
+        batch : ScoredBatch
+            The kept rows.
         baseline : float
         queue : PriorityQueue, optional
             The best programs so far, if `uses_queue`.
@@ -103,9 +103,8 @@ class PolicyOptimizer(ABC):
         return log_prob.sum(dim=1), entropy @ self._discounts(entropy)
 
     @staticmethod
-    def rewards(batch: Batch, like: torch.Tensor) -> torch.Tensor:
+    def rewards(batch: ScoredBatch, like: torch.Tensor) -> torch.Tensor:
         """Return the rewards (B,) as the loss sees them, of the type of `like`."""
-        assert batch.rewards is not None
         return torch.from_numpy(clip_rewards(batch.rewards)).to(like)
 
     def descend(self, method_loss: torch.Tensor, entropy: torch.Tensor) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
-from dso.program.batch import Batch
+from dso.program.batch import ScoredBatch
 from dso.streams import Stream
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ProximalPolicyOptimization(PolicyOptimizer):
         return -torch.minimum(ratio * advantage, clipped * advantage).mean()
 
     def step(
-        self, batch: Batch, baseline: float, queue: PriorityQueue | None = None
+        self, batch: ScoredBatch, baseline: float, queue: PriorityQueue | None = None
     ) -> dict[str, float]:
         """Update the policy `ppo_n_iters` times `ppo_n_mb` times; see `PolicyOptimizer.step`.
 

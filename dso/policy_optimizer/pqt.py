@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dso.policy_optimizer.pg import PolicyGradient
-from dso.program.batch import Batch
+from dso.program.batch import ScoredBatch
 from dso.program.program_batch import ProgramBatch
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class PriorityQueueTraining(PolicyGradient):
         self.pqt_use_pg = pqt_use_pg
 
     def step(
-        self, batch: Batch, baseline: float, queue: PriorityQueue | None = None
+        self, batch: ScoredBatch, baseline: float, queue: PriorityQueue | None = None
     ) -> dict[str, float]:
         """Update the policy once; see `PolicyOptimizer.step`. Needs a queue."""
         assert queue is not None

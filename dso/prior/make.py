@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 
-from dso.errors import UserError, unknown
+from dso.errors import UserError
 from dso.library import Library, TokenNotFoundError
-from dso.plugins import import_object, is_reference
+from dso.plugins import construct, is_reference, look_up
 from dso.prior.all_inputs import AllInputsConstraint
 from dso.prior.argument_size import ArgumentSizeConstraint
 from dso.prior.argument_type import ArgumentTypeConstraint
@@ -106,17 +105,11 @@ def _make_prior(
     """Return the prior, or why it is skipped."""
     if name in NOT_YET:
         raise UserError(f"prior.{name} is not available in this version; set 'on' to false.")
-    if is_reference(name):
-        made = import_object(name, f"prior.{name}")
-    elif name in PRIORS:
-        made = PRIORS[name]
-    else:
-        raise unknown("prior", name, PRIORS, "prior")
+    made = look_up(name, PRIORS, "prior", f"prior.{name}" if is_reference(name) else "prior")
     if not callable(made):
         raise UserError(f"prior.{name}: {made!r} is no class that makes a prior.")
-    wanted = inspect.signature(made).parameters
     try:
-        prior = made(library, **arguments, **{k: v for k, v in facts.items() if k in wanted})
+        prior = construct(made, f"prior.{name}", library, own=arguments, common=facts)
     except TokenNotFoundError as error:
         if not error.is_known:  # a slip, not a token of some other library
             raise UserError(f"prior.{name}: {error}") from None

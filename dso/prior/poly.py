@@ -1,9 +1,11 @@
 """Where a fitted polynomial may stand."""
 
+from dso.library import OPERATORS
 from dso.native import _core
 from dso.prior.prior import Constraint
 
-NOT_ABOVE_POLY = ("sin", "cos", "tan", "n2", "n4", "n6", "abs")
+NOT_ABOVE_POLY = tuple(dict.fromkeys(row.shown for row in OPERATORS.values() if not row.above_poly))
+"""Shown names of the operators below which a polynomial may not stand."""
 
 
 class PolyConstraint(Constraint):

@@ -1,5 +1,6 @@
 """What was written: programs as arrays, and one program as people read it."""
 
+from dso.program.columns import PAD, Columns
 from dso.program.data import FitData
 from dso.program.execute import (
     CAUSES,
@@ -11,11 +12,12 @@ from dso.program.execute import (
 )
 from dso.program.inversion import Wanted, wanted_values
 from dso.program.program import Program, from_str_tokens, from_tokens, traversal_texts
-from dso.program.program_batch import PAD, ProgramBatch
+from dso.program.program_batch import ProgramBatch
 
 __all__ = [
     "CAUSES",
     "PAD",
+    "Columns",
     "FitData",
     "Program",
     "ProgramBatch",

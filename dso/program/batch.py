@@ -1,53 +1,71 @@
-"""The batch that travels from the policy through evaluation to the policy optimiser."""
+"""The batch: programs on their way from whoever proposes them to whoever learns from them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from dso.program.program_batch import ProgramBatch, Rows
+from dso.program.columns import Columns
+from dso.program.program_batch import ProgramBatch
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Programs with what is known of each.
+class Batch(Columns):
+    """Programs to be scored.
 
     Attributes
     ----------
     programs : ProgramBatch
     on_policy : (B,) bool
         Whether the policy itself drew the row.
-    rewards : (B,) float64 or None
-        None until evaluated.
     withdrawn : int
         Rows that met a dead end on the way to this batch and were drawn again.
     """
 
     programs: ProgramBatch
     on_policy: np.ndarray
-    rewards: np.ndarray | None = None
-    withdrawn: int = 0
-
-    def __len__(self) -> int:
-        return len(self.programs)
-
-    def __getitem__(self, rows: Rows) -> Batch:
-        rewards = None if self.rewards is None else self.rewards[rows]
-        return Batch(self.programs[rows], self.on_policy[rows], rewards, self.withdrawn)
-
-    def with_rewards(self, rewards: np.ndarray) -> Batch:
-        """Return the batch with `rewards` (B,) filled in."""
-        return replace(self, rewards=np.asarray(rewards, dtype=np.float64))
+    withdrawn: int = field(default=0, kw_only=True, metadata={"joined": sum})
 
     @staticmethod
-    def concatenate(batches: Sequence[Batch]) -> Batch:
-        """Join batches row by row; rewards survive only where every batch has them."""
-        rewards = [batch.rewards for batch in batches if batch.rewards is not None]
-        return Batch(
-            ProgramBatch.concatenate([batch.programs for batch in batches]),
-            np.concatenate([batch.on_policy for batch in batches]),
-            np.concatenate(rewards) if len(rewards) == len(batches) else None,
-            sum(batch.withdrawn for batch in batches),
-        )
+    def off_policy(programs: ProgramBatch) -> Batch:
+        """Wrap programs that the policy did not draw."""
+        return Batch(programs, np.zeros(len(programs), dtype=bool))
+
+
+@dataclass(frozen=True)
+class ScoredBatch(Batch):
+    """Programs with their scores; their constants are those that the rewards belong to.
+
+    Attributes
+    ----------
+    rewards : (B,) float64
+        Never NaN or infinite.
+    cause : (B,) uint8
+        Index into `CAUSES`; 0 is valid.
+    node : (B,) int32
+        Position of the failing token, -1 for valid programs.
+    operators : (B,) int16
+        The failing token itself, -1 for valid programs.
+    is_new : (B,) bool
+        Seen for the first time, the first time in this batch.
+    is_evaluated : (B,) bool
+        Rewarded by the task now, not looked up.
+    """
+
+    rewards: np.ndarray
+    cause: np.ndarray
+    node: np.ndarray
+    operators: np.ndarray
+    is_new: np.ndarray
+    is_evaluated: np.ndarray
+
+    @property
+    def n_evaluated(self) -> int:
+        """How many programs the task rewarded."""
+        return int(np.count_nonzero(self.is_evaluated))
+
+    @property
+    def valid_rewards(self) -> np.ndarray:
+        """Rewards (B,), -inf where a program is invalid."""
+        return np.where(self.cause == 0, self.rewards, -np.inf)

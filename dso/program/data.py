@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from dso.library import Library
-from dso.program.program_batch import Rows
+from dso.program.columns import Rows
 
 
 @dataclass(frozen=True)

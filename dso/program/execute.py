@@ -277,10 +277,6 @@ def column_of(token: Token, children: list[np.ndarray], X: np.ndarray, number: f
     return np.broadcast_to(column, (n_rows,))
 
 
-_POLES = {"div": 1, "inv": 0, "log": 0, "logabs": 0, "pow": 0}
-"""Operators with a pole where the argument of this number is zero."""
-
-
 def cause_of(token: Token, arguments: list[np.ndarray], column: np.ndarray) -> int:
     """Return the cause of the values of `column` that are not finite; the lowest number wins."""
     bad = ~np.isfinite(column)
@@ -290,9 +286,6 @@ def cause_of(token: Token, arguments: list[np.ndarray], column: np.ndarray) -> i
     if not infinite.any():
         return INVALID
     row = token.operator
-    name = row.name if row else ""
-    if name in _POLES and (infinite & (arguments[_POLES[name]] == 0)).any():
-        return DIVIDE
-    if name == "harmonic" and (infinite & (arguments[0] < 0)).any():
+    if row is not None and row.pole is not None and (infinite & row.pole(*arguments)).any():
         return DIVIDE
     return OVERFLOW

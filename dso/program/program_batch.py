@@ -14,15 +14,11 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.native import _core
-
-PAD = -1
-"""Fills `tokens` behind a program's end; no token has this index."""
-
-Rows = slice | np.ndarray | list[int]
+from dso.program.columns import PAD, Columns
 
 
 @dataclass(frozen=True)
-class ProgramBatch:
+class ProgramBatch(Columns):
     """B programs in prefix order.
 
     Attributes
@@ -54,13 +50,6 @@ class ProgramBatch:
             tokens[i, : len(row)] = row
         return ProgramBatch.from_arrays(tokens, lengths)
 
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def __getitem__(self, rows: Rows) -> ProgramBatch:
-        """Select programs by slice, mask or index array."""
-        return ProgramBatch(self.tokens[rows], self.lengths[rows], self.constants[rows])
-
     def row(self, i: int) -> np.ndarray:
         """Return the tokens of program `i` without padding."""
         return self.tokens[i, : self.lengths[i]]
@@ -90,19 +79,3 @@ class ProgramBatch:
         if len(lengths) and not 1 <= lengths.min() <= lengths.max() <= tokens.shape[1]:
             raise UserError("programs: a length that does not fit the tokens.")
         return ProgramBatch(tokens, lengths, constants)
-
-    @staticmethod
-    def concatenate(batches: Sequence[ProgramBatch]) -> ProgramBatch:
-        """Stack batches of different widths."""
-        width = max(batch.tokens.shape[1] for batch in batches)
-        n_slots = max(batch.constants.shape[1] for batch in batches)
-        return ProgramBatch(
-            np.concatenate([_widen(batch.tokens, width, PAD) for batch in batches]),
-            np.concatenate([batch.lengths for batch in batches]),
-            np.concatenate([_widen(batch.constants, n_slots, np.nan) for batch in batches]),
-        )
-
-
-def _widen(array: np.ndarray, width: int, fill: float) -> np.ndarray:
-    missing = width - array.shape[1]
-    return np.pad(array, ((0, 0), (0, missing)), constant_values=fill) if missing else array

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from dso.library import HardCodedConstant, PlaceholderConstant, Polynomial, StateChecker, Token
-from dso.library.functions import Operator
+from dso.library.operator import Operator, apply_form
 
 COMPARING = ("Max", "Min", "Abs", "sign", "harmonic")
 """Functions that compare numbers to simplify, even when printed, and fail on NaN or complex."""
@@ -60,7 +60,7 @@ class _Bare:
     folds = True
 
     def operation(self, sympy: Any, operator: Operator, arguments: list[Any]) -> Any:
-        return operator.sympy(sympy, *arguments)
+        return apply_form(operator.sympy, sympy, *arguments)
 
     def cases(self, sympy: Any, value: Any, condition: Any, otherwise: Any) -> Any:
         return sympy.Piecewise((value, condition), (otherwise, True), evaluate=self.folds)

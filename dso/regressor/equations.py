@@ -12,7 +12,7 @@ import numpy as np
 from dso.errors import UserError, unknown
 from dso.fitting.uncertainty import ConstantErrors
 from dso.library import Library, PlaceholderConstant, Polynomial, Token, create_tokens
-from dso.program import Program, ProgramBatch
+from dso.program import Columns, Program, ProgramBatch
 from dso.program.symbolic import exchanged, to_short_sympy, to_sympy, to_text
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ LEAST_FALL = 1e-9
 
 
 @dataclass(frozen=True)
-class Found:
+class Found(Columns):
     """B programs with their figures.
 
     Attributes
@@ -46,17 +46,6 @@ class Found:
     losses: np.ndarray
     complexities: np.ndarray
     polynomials: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.programs)
-
-    def __getitem__(self, rows: Any) -> Found:
-        return Found(
-            self.programs[rows],
-            self.losses[rows],
-            self.complexities[rows],
-            self.polynomials[rows],
-        )
 
 
 class Formula:

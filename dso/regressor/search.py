@@ -113,7 +113,6 @@ class Search:
         They are what everything else is compared with, and too short to be drawn soon.
         """
         optimizer, library = self.optimizer, self.optimizer.library
-        assert optimizer.trainer is not None
         forms = ["const", "{x}", "mul,const,{x}", "add,const,mul,const,{x}"]
         inputs = [library.names[token] for token in library.input_tokens]
         texts = dict.fromkeys(form.format(x=x) for form in forms for x in inputs)
@@ -130,7 +129,6 @@ class Search:
     def _offer_shorter_ones(self) -> None:
         """Have the equations of the front judged in the shorter forms that sympy knows."""
         optimizer, library = self.optimizer, self.optimizer.library
-        assert optimizer.trainer is not None
         front = self._found(self.front())
         programs = [
             Program(library, front.programs.row(i), front.programs.constants[i])
@@ -158,7 +156,6 @@ class Search:
     @property
     def standing(self) -> Standing:
         """Where the search stands."""
-        assert self.optimizer.trainer is not None
         return self.optimizer.trainer.standing
 
     @property
@@ -171,9 +168,8 @@ class Search:
     def front(self) -> ScoredPrograms:
         """Return the Pareto front of the optimiser."""
         trainer = self.optimizer.trainer
-        assert trainer is not None
-        assert trainer.pareto_front is not None
-        return trainer.pareto_front.rows
+        assert trainer.keeper.pareto_front is not None
+        return trainer.keeper.pareto_front.rows
 
     def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
         """Return the losses (B,): mean squared errors, or what the reward lacks of the best one."""
@@ -187,8 +183,7 @@ class Search:
         optimizer = self.optimizer
         task = self.task
         trainer = optimizer.trainer
-        assert trainer is not None
-        assert trainer.hall_of_fame is not None
+        assert trainer.keeper.hall_of_fame is not None
         exact = EXACT * task.metric.variance if task.is_least_squares else 0.0
         return Equations(
             optimizer.library,
@@ -196,7 +191,7 @@ class Search:
             self.original_names,
             task.protected,
             falling(self._found(self.front()), exact),
-            self._found(trainer.hall_of_fame.rows),
+            self._found(trainer.keeper.hall_of_fame.rows),
         )
 
     def _found(self, scored: ScoredPrograms) -> Found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dso.library import HardCodedConstant, Library
+from dso.library import OPERATORS, HardCodedConstant, Library
 from dso.program import Program
 from dso.program.symbolic import to_short_sympy
 from dso.regressor.equations import with_integers
@@ -15,22 +15,8 @@ MOST_TERMS = 50
 MOST_COPIES = 4
 """x^4 is written as so many factors, and 4 x as so many terms, where there is no shorter way."""
 
-_UNARY = {
-    "sin": "sin",
-    "cos": "cos",
-    "tan": "tan",
-    "exp": "exp",
-    "log": "log",
-    "Abs": "abs",
-    "tanh": "tanh",
-    "sinh": "sinh",
-    "cosh": "cosh",
-    "asin": "arcsin",
-    "acos": "arccos",
-    "atan": "arctan",
-    "sign": "sign",
-}
-_NESTED = {"Max": "max", "Min": "min"}
+_OPERATORS = {row.sympy: row for row in OPERATORS.values() if not row.display}
+"""By the name of a function in sympy; arithmetic among them is never asked for."""
 
 Row = tuple[list[int], list[float]]
 """Tokens in prefix order and the numbers of each `const` among them."""
@@ -129,12 +115,12 @@ class _Writer:
             return self._product(form)
         if form.is_Pow:
             return self._power(form.base, form.exp)
-        name = form.func.__name__
-        if name in _UNARY:
-            return [self._token(_UNARY[name]), *self.write(form.args[0])]
-        if name in _NESTED:
-            return self._chain(_NESTED[name], [self.write(part) for part in form.args])
-        raise _Unwritable
+        row = _OPERATORS.get(form.func.__name__)
+        if row is None:
+            raise _Unwritable
+        if row.arity == 1:
+            return [self._token(row.name), *self.write(form.args[0])]
+        return self._chain(row.name, [self.write(part) for part in form.args])
 
     def _token(self, name: str) -> int:
         if name not in self.tokens:

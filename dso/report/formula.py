@@ -11,6 +11,8 @@ import ast
 import math
 import re
 
+from dso.library import OPERATORS
+
 MathML = list
 
 MAX_LENGTH = 5_000
@@ -20,7 +22,8 @@ INVISIBLE_TIMES, APPLY = "\u2062", "\u2061"
 ADD, SIGNED, MULTIPLY, POWER, ATOM = range(5)
 """How tightly a node binds; a product with a leading minus is SIGNED."""
 
-FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "Max": "max", "Min": "min"}
+FUNCTIONS = {row.sympy: row.name for row in OPERATORS.values() if not row.display}
+"""What functions of sympy are called here."""
 LETTERS = {"pi": "π", "E": "e", "oo": "∞", "zoo": "∞", "I": "i"}
 COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Lt: "<",

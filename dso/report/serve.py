@@ -13,9 +13,6 @@ from dso.report.collect import Collector
 from dso.report.page import build_page
 
 LOOPBACK = "127.0.0.1"
-MIN_SECONDS = 2.0
-MAX_SHARE = 0.05
-"""Collecting takes at most this share of the time, so that a run keeps its core."""
 
 
 class LiveReport:
@@ -25,10 +22,23 @@ class LiveReport:
     ----------
     collector : Collector
     title : str
+    min_seconds : float
+        The page asks again after this time at the earliest.
+    max_share : float
+        Collecting takes at most this share of the time, so that a run keeps its core.
     """
 
-    def __init__(self, collector: Collector, title: str) -> None:
+    def __init__(
+        self,
+        collector: Collector,
+        title: str,
+        *,
+        min_seconds: float = 2.0,
+        max_share: float = 0.05,
+    ) -> None:
         self.title = title
+        self.min_seconds = min_seconds
+        self.max_share = max_share
         self._collector = collector
         self._lock = threading.Lock()
         self._stamp: tuple | None = None
@@ -43,7 +53,8 @@ class LiveReport:
                 cpu_seconds = self._collect()
                 # The first time has to read everything, and to import what reads.
                 is_first, self._stamp = self._stamp is None, stamp
-                refresh = MIN_SECONDS if is_first else max(MIN_SECONDS, cpu_seconds / MAX_SHARE)
+                rest = 0.0 if is_first else cpu_seconds / self.max_share
+                refresh = max(self.min_seconds, rest)
                 self._content["refresh"] = refresh
                 self._next_time = now + refresh / 2
             return self._content

@@ -104,6 +104,8 @@ class GrowingFile:
     path : Path
     guard : Guard, optional
         Without one, what the operating system refuses is raised.
+    max_waiting : int
+        Most bytes that wait where nothing can be written.
 
     Attributes
     ----------
@@ -111,12 +113,14 @@ class GrowingFile:
         Bytes appended so far, whether on disk or waiting.
     """
 
-    MAX_WAITING = 64 * 2**20
     WORTH_WRITING = 2**20
 
-    def __init__(self, path: Path, guard: Guard | None = None) -> None:
+    def __init__(
+        self, path: Path, guard: Guard | None = None, max_waiting: int = 64 * 2**20
+    ) -> None:
         self.path = path
         self.guard = guard
+        self.max_waiting = max_waiting
         self._file: IO[bytes] | None = None
         self._n_written = 0
         self._waiting = bytearray()
@@ -136,7 +140,7 @@ class GrowingFile:
 
         Memory is bounded: where nothing can be written for long, the newest are given up.
         """
-        if len(self._waiting) + len(data) > self.MAX_WAITING:
+        if len(self._waiting) + len(data) > self.max_waiting:
             if not self._has_dropped:
                 logger.warning("%s: too much waits to be written; rows are left out.", self.path)
             self._has_dropped = True

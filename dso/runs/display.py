@@ -7,10 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
+from dso.runs.recorders.recorder import Recorder
 from dso.training.stopping import Standing
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from dso.training.trainer import Iteration
 
 
 class Display:
@@ -146,6 +149,44 @@ class LiveDisplay(PacedDisplay):
     def close(self) -> None:
         """Give the terminal back."""
         self._live.stop()
+
+
+class Progress(Recorder):
+    """Shows how far a run is.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the display. It is asked again where a run goes on after its end.
+    expression : callable
+        Returns the best program as text.
+    """
+
+    def __init__(self, make: Callable[[], Display], expression: Callable[[], str]) -> None:
+        self._make = make
+        self._expression = expression
+        self._display: Display | None = None
+
+    @property
+    def display(self) -> Display:
+        """What is shown on."""
+        if self._display is None:
+            self._display = self._make()
+        return self._display
+
+    def update(self, iteration: Iteration) -> None:
+        """See `Recorder.update`."""
+        self.display.update(iteration.standing, self._expression)
+
+    def finish(self, standing: Standing) -> None:
+        """See `Recorder.finish`."""
+        self.display.show(standing, self._expression)
+
+    def close(self) -> None:
+        """See `Recorder.close`."""
+        if self._display is not None:
+            self._display.close()
+            self._display = None
 
 
 def format_seconds(seconds: float) -> str:

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from dso.memory import ScoredPrograms
 from dso.program import Program
 from dso.runs.folder import Row, RunFolder
+from dso.runs.recorders.recorder import Recorder
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
     from dso.library import Library
-    from dso.memory.judge import Judge
+    from dso.memory import Judge, Keeper
     from dso.program.program_batch import ProgramBatch
     from dso.task import Task
-    from dso.training.trainer import Trainer
+    from dso.training.stopping import Standing
+    from dso.training.trainer import Iteration
 
 HOF_COLUMNS = ("r", "count_on_policy", "count_off_policy", "expression", "traversal")
 PF_COLUMNS = ("complexity", *HOF_COLUMNS)
@@ -59,6 +61,15 @@ class Reports:
             polynomial=None if fitter is None else fitter.polynomials(row)[0],
         )
 
+    def best(self, best: ScoredPrograms | None) -> Program | None:
+        """Return the best program of a run, None where there is none yet."""
+        return None if best is None else self.program(best.programs)
+
+    def expression(self, best: ScoredPrograms | None) -> str:
+        """Return it as text."""
+        program = self.best(best)
+        return "" if program is None else program.expression
+
     def tables(self, *parts: ScoredPrograms) -> list[list[Row]]:
         """Return the rows of each part: the columns of `PF_COLUMNS`, then those of the task.
 
@@ -101,41 +112,58 @@ def _whole(value: float) -> float | int:
     return int(value) if float(value).is_integer() else float(value)
 
 
-class ResultFiles:
+class ResultFiles(Recorder):
     """Write hall of fame and Pareto front to the run folder.
 
-    While the run goes on they are written at the earliest two seconds after the last time, and so
-    seldom that writing takes a fiftieth of the time.
+    While the run goes on they are written at the earliest `min_seconds` after the last time, and so
+    seldom that writing takes at most `max_share` of the time.
 
     Parameters
     ----------
     folder : RunFolder
     reports : Reports
+    keeper : Keeper
+        Has hall of fame and front.
     save_freq : int or None
         Least number of iterations between two writes; below 1: only `write` writes. None is 1.
+    min_seconds, max_share : float
     """
 
-    MIN_SECONDS = 2.0
-    MAX_SHARE = 0.02
-
-    def __init__(self, folder: RunFolder, reports: Reports, save_freq: int | None = 1) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        reports: Reports,
+        keeper: Keeper,
+        save_freq: int | None = 1,
+        *,
+        min_seconds: float = 2.0,
+        max_share: float = 0.02,
+    ) -> None:
         self.folder = folder
         self.reports = reports
+        self.keeper = keeper
         self.save_freq = 1 if save_freq is None else save_freq
-        self._next_time = time.monotonic() + self.MIN_SECONDS
+        self.min_seconds = min_seconds
+        self.max_share = max_share
+        self._next_time = time.monotonic() + min_seconds
 
-    def update(self, trainer: Trainer) -> None:
+    def update(self, iteration: Iteration) -> None:
         """Write if it is time to."""
-        is_turn = self.save_freq >= 1 and trainer.standing.iteration % self.save_freq == 0
+        is_turn = self.save_freq >= 1 and iteration.number % self.save_freq == 0
         if is_turn and time.monotonic() >= self._next_time:
-            self.write(trainer)
+            self.write()
 
-    def write(self, trainer: Trainer) -> None:
+    def finish(self, standing: Standing) -> None:
+        """See `Recorder.finish`."""
+        if standing.iteration > 0:
+            self.write()
+
+    def write(self) -> None:
         """Write both files now."""
         start = time.monotonic()
         kinds = [
-            ("_hof.csv", HOF_COLUMNS, trainer.hall_of_fame),
-            ("_pf.csv", PF_COLUMNS, trainer.pareto_front),
+            ("_hof.csv", HOF_COLUMNS, self.keeper.hall_of_fame),
+            ("_pf.csv", PF_COLUMNS, self.keeper.pareto_front),
         ]
         present = [(suffix, columns, kept) for suffix, columns, kept in kinds if kept is not None]
         tables = self.reports.tables(*(kept.rows for _, _, kept in present))
@@ -144,4 +172,4 @@ class ResultFiles:
                 rows = [{k: v for k, v in row.items() if k != "complexity"} for row in rows]
             self.folder.write_rows(suffix, rows, columns)
         end = time.monotonic()
-        self._next_time = end + max(self.MIN_SECONDS, (end - start) / self.MAX_SHARE)
+        self._next_time = end + max(self.min_seconds, (end - start) / self.max_share)

@@ -12,26 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from dso.library import OPERATORS, HardCodedConstant, Library
-from dso.library.functions import Inverse
 from dso.library.library import OPCODES
+from dso.library.operator import Inverse, Operator
 from dso.native import _core
 from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
 
 L, R = _core.LEFT, _core.RIGHT
 
-SYMMETRIC = ("add", "sub", "mul", "max", "min")
-"""Operators with f(b, a) = f(a, b) or -f(a, b)."""
-EVEN = (
-    *("cos", "cosh", "n2", "n4", "abs", "logabs"),
-    *("protected_n2", "protected_n4", "protected_sqrt", "protected_log", "protected_logabs"),
-)
-ODD = (
-    *("sin", "tan", "tanh", "n3", "neg", "inv", "arcsin", "arctan", "sinh", "cbrt", "sign"),
-    *("protected_n3", "protected_inv"),
-)
-COSTS = {"n3": 2, "n4": 2, "protected_n3": 2, "protected_n4": 2}
-"""Of forms that cost more than a step."""
 NEGATED_COST = 2
 """Of a function of -s."""
 NUMBERS = ((1.0, 1), (2.0, 1), (0.5, 2), (3.0, 2), (4.0, 2), (1 / 3, 3), (5.0, 3), (6.0, 3))
@@ -80,8 +68,8 @@ def make_forms(library: Library, X: np.ndarray, rows: np.ndarray, protected: boo
         numbers[name] = len(forms)
         inverses.append(OPERATORS[name].inverse)
         forms.append(_function(name, pattern))
-    for name in ("exp", "log", "sqrt", "arccos", "sigmoid", "harmonic", "expneg"):
-        if name in numbers and "expneg" not in (name, *numbers):
+    for name in (row.name for row in OPERATORS.values() if _differs_at_negative(row)):
+        if name in numbers and "expneg" not in numbers:
             forms.append(_function(name, [_patterns(library)[name][0], L], negates=True))
     negate = _negation(library)
     if negate:
@@ -147,6 +135,11 @@ def _negation(library: Library) -> list[int]:
     return []
 
 
+def _differs_at_negative(row: Operator) -> bool:
+    """Tell whether f(-s) is neither f(s) nor -f(s), and so worth a form of its own."""
+    return row.arity == 1 and not row.parity and not row.display
+
+
 def _function(name: str, pattern: list[int], negates: bool = False) -> _core.Form:
     row = OPERATORS[name]
     inverses = [(_core.OP_PYTHON, True)] * row.arity
@@ -155,18 +148,18 @@ def _function(name: str, pattern: list[int], negates: bool = False) -> _core.For
     return _core.Form(
         OPCODES[name],
         row.arity,
-        NEGATED_COST if negates else COSTS.get(name, 1),
+        NEGATED_COST if negates else row.search_cost,
         pattern,
-        is_symmetric=name in SYMMETRIC,
+        is_symmetric=bool(row.symmetry),
         negates=negates,
-        parity="even" if name in EVEN else "odd" if name in ODD else "none",
+        parity=row.parity or "none",
         inverses=inverses,
     )
 
 
-def _inverse(solution: tuple[str, ...] | None) -> tuple[int, bool]:
+def _inverse(solution: Inverse | None) -> tuple[int, bool]:
     """Translate a row's way to solve for an argument: opcode, and whether y comes first."""
-    if solution is None:
+    if solution is None or callable(solution[0]):
         return _core.OP_PYTHON, True
     return OPCODES[solution[0]], solution[1] == "y"
 

@@ -221,7 +221,7 @@ class PolynomialSearch:
         for name, token in self.has.items():
             row = OPERATORS[name]
             for slot, inverse in enumerate(row.inverse if row.arity == 2 else ()):
-                if inverse is None or (name in ("add", "mul") and slot == 1):
+                if inverse is None or (row.symmetry == "even" and slot == 1):
                     continue
                 for i, other in enumerate(self.columns):
                     tokens = self.partners.row(i).tolist()

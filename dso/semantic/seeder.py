@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dso.program.batch import Batch
+from dso.program.batch import Batch, ScoredBatch
 from dso.semantic.search import SemanticLimits, SemanticResult, SemanticSearch
 from dso.streams import Stream
 
 if TYPE_CHECKING:
-    from dso.evaluation import Evaluator, Scores
+    from dso.evaluation import Evaluator
     from dso.prior import JointPrior
 
 MOST_ROWS = 20_000
@@ -25,17 +25,14 @@ class Seeds:
 
     Attributes
     ----------
-    batch : Batch
-        Off policy, with rewards; the best first. May have no rows.
-    scores : Scores
-        Of the same rows.
+    batch : ScoredBatch
+        Off policy; the best first. May have no rows.
     n_vectors : int
         Candidates computed, those of the batch among them.
     n_lookups : int
     """
 
-    batch: Batch
-    scores: Scores
+    batch: ScoredBatch
     n_vectors: int
     n_lookups: int
 
@@ -75,12 +72,9 @@ class Seeder:
         result = self._search()
         n_exact = np.count_nonzero(result.is_exact)
         programs = result.programs[:1] if n_exact else result.programs
-        off_policy = np.zeros(len(programs), dtype=bool)
-        bare = replace(programs, constants=np.empty((len(programs), 0)))
-        scores = self.evaluator.evaluate(bare, iteration, off_policy, programs.constants)
-        programs = replace(programs, constants=scores.constants)
-        batch = Batch(programs, off_policy).with_rewards(scores.rewards)
-        return Seeds(batch, scores, result.n_vectors + len(programs), result.n_lookups)
+        bare = Batch.off_policy(replace(programs, constants=np.empty((len(programs), 0))))
+        batch = self.evaluator.evaluate(bare, iteration, programs.constants)
+        return Seeds(batch, result.n_vectors + len(programs), result.n_lookups)
 
     def _search(self) -> SemanticResult:
         task = self.evaluator.task

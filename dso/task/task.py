@@ -2,18 +2,18 @@
 
 A task of one's own derives from `Task`, sets `library`, `name` and `stochastic`, and defines
 `reward_function` and `evaluate`. A task that can score many programs at once also defines
-``rewards(programs) -> Rewards``, which is then used instead of `reward_function`.
+``rewards(programs) -> Rewards``, which is then used instead of `reward_function`. Where a class is
+derived from one with ``rewards`` and overrides `reward_function` alone, the override decides.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from dso.program.execute import Execution
 
 if TYPE_CHECKING:
     from dso.fitting.polynomial_fitter import PolynomialFitter
@@ -22,23 +22,8 @@ if TYPE_CHECKING:
     from dso.streams import Stream
 
 
-@dataclass(frozen=True)
-class Rewards:
-    """Scores of B programs.
-
-    Attributes
-    ----------
-    values : (B,) float64
-        Finite; invalid programs have the task's invalid reward.
-    cause : (B,) uint8
-        0 valid, 1 divide, 2 overflow, 3 invalid operand.
-    node : (B,) int32
-        Position in the program of the node that made it invalid, -1 if valid.
-    """
-
-    values: np.ndarray
-    cause: np.ndarray
-    node: np.ndarray
+Rewards = Execution
+"""What a task answers: `values` (B,) are rewards, `cause` and `node` say what is invalid."""
 
 
 class Task(ABC):
@@ -97,6 +82,10 @@ class Task(ABC):
             this argument out.
         """
 
+    def rewards(self, programs: ProgramBatch) -> Rewards:
+        """Reward a batch of B programs; optional, and then asked in place of `reward_function`."""
+        raise NotImplementedError
+
     @abstractmethod
     def evaluate(self, program: Program) -> dict[str, Any]:
         """Return what is worth knowing of a program besides its reward.
@@ -132,6 +121,25 @@ class Task(ABC):
         file : callable
             Gives the path of a file of the run by its suffix, as ``file("_policy.json")``.
         """
+
+
+def rewards_batches(task: Task) -> bool:
+    """Tell whether a task is asked for the rewards of a batch, not of one program after the other.
+
+    The class that is derived last decides: it has `rewards`, or it has only `reward_function`,
+    which is then what its author wants programs to be rewarded by.
+    """
+    for one in type(task).__mro__:
+        if "rewards" in vars(one):
+            return one is not Task
+        if "reward_function" in vars(one):
+            return False
+    return False
+
+
+def has_own_reward(task: Task) -> bool:
+    """Tell whether a `reward_function` takes the place of the `rewards` of a class above it."""
+    return type(task).rewards is not Task.rewards and not rewards_batches(task)
 
 
 class HierarchicalTask(Task):

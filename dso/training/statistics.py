@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from dso.program.batch import Batch
-
-if TYPE_CHECKING:
-    from dso.evaluation import Scores
+from dso.program import CAUSES
+from dso.program.batch import ScoredBatch
 
 COLUMNS = (
     "r_best",
@@ -50,8 +46,9 @@ SEMANTIC_COLUMNS = ("n_semantic_vectors", "n_semantic_lookups")
 """Further columns with the search by values: candidates computed and looked up in this iteration
 (`nevals` counts them too)."""
 
-CATEGORIES = ("valid", "divide", "overflow", "invalid")
-"""The meaning of `Scores.cause`."""
+ALL_COLUMNS = (*COLUMNS, "n_rows", *GP_COLUMNS, LOOKUP_COLUMN, *SEMANTIC_COLUMNS)
+"""In the order in which they stand; `n_rows` are those of data that the search sees, where it does
+not see all."""
 
 
 def position_entropies(tokens: np.ndarray, lengths: np.ndarray, n_tokens: int) -> np.ndarray:
@@ -92,25 +89,22 @@ class TrainStats:
     def __init__(self, names: list[str]) -> None:
         self.names = list(names)
         # (category, operator); the last column counts rows whose failing token is unknown.
-        self.invalid_counts = np.zeros((len(CATEGORIES), len(names) + 1), dtype=np.int64)
+        self.invalid_counts = np.zeros((len(CAUSES), len(names) + 1), dtype=np.int64)
 
-    def row(self, batch: Batch, scores: Scores, kept: np.ndarray) -> dict[str, float]:
+    def row(self, batch: ScoredBatch, kept: np.ndarray) -> dict[str, float]:
         """Return the columns that depend on the batch alone.
 
         Parameters
         ----------
-        batch : Batch
-            All rows of the iteration, rewards filled in.
-        scores : Scores
-            Of the same rows.
+        batch : ScoredBatch
+            All rows of the iteration.
         kept : (B,) bool
         """
-        assert batch.rewards is not None
-        self._count_invalid(scores)
+        self._count_invalid(batch)
         rewards, lengths = batch.rewards, batch.programs.lengths
         keys = batch.programs.keys()
         tokens, n_tokens = batch.programs.tokens, len(self.names)
-        is_invalid = scores.cause != 0
+        is_invalid = batch.cause != 0
         return {
             "r_max": float(rewards.max()),
             "r_avg_full": float(rewards.mean()),
@@ -119,8 +113,8 @@ class TrainStats:
             "l_avg_sub": float(lengths[kept].mean()),
             "n_unique_full": len(np.unique(keys)),
             "n_unique_sub": len(np.unique(keys[kept])),
-            "n_novel_full": int(np.count_nonzero(scores.is_new)),
-            "n_novel_sub": int(np.count_nonzero(scores.is_new[kept])),
+            "n_novel_full": int(np.count_nonzero(batch.is_new)),
+            "n_novel_sub": int(np.count_nonzero(batch.is_new[kept])),
             "a_ent_full": float(position_entropies(tokens, lengths, n_tokens).mean()),
             "a_ent_sub": float(position_entropies(tokens[kept], lengths[kept], n_tokens).mean()),
             "invalid_avg_full": float(is_invalid.mean()),
@@ -128,9 +122,9 @@ class TrainStats:
             "n_withdrawn": batch.withdrawn,
         }
 
-    def _count_invalid(self, scores: Scores) -> None:
-        rows = np.flatnonzero(scores.cause)
-        np.add.at(self.invalid_counts, (scores.cause[rows], scores.operators[rows]), 1)
+    def _count_invalid(self, batch: ScoredBatch) -> None:
+        rows = np.flatnonzero(batch.cause)
+        np.add.at(self.invalid_counts, (batch.cause[rows], batch.operators[rows]), 1)
 
     def invalid_summary(self) -> dict[str, int]:
         """Return how many samples were invalid, by operator and by category.
@@ -147,7 +141,7 @@ class TrainStats:
         summary = {
             f"error_{name}": int(operators[i]) for i, name in enumerate(self.names) if operators[i]
         }
-        for i, category in enumerate(CATEGORIES[1:], start=1):
+        for i, category in enumerate(CAUSES[1:], start=1):
             if categories[i]:
                 summary[f"error_node_{category}"] = int(categories[i])
         return summary

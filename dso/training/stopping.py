@@ -9,9 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dso.errors import UserError
+
+if TYPE_CHECKING:
+    from dso.program import ProgramBatch
+    from dso.program.batch import Batch
 
 INTERRUPT = "interrupted"
 """The reason that Ctrl-C gives."""
@@ -112,6 +116,10 @@ class Stopping:
             return f"no better reward in patience = {self.patience} iterations"
         return None
 
+    def go_by(self, other: Stopping) -> None:
+        """Take over the rules of another, for a run that goes on after its end."""
+        vars(self).update(vars(other))
+
     def is_spent(self, n_samples: int) -> bool:
         """Tell in the middle of an iteration whether so many evaluations use up the budget."""
         return n_samples >= self.n_samples
@@ -152,38 +160,33 @@ class DeadEndWatch:
 
     Parameters
     ----------
+    report : callable
+        Programs -> the table of which prior masked what.
     window : int
         Iterations looked back on.
     """
 
-    def __init__(self, window: int = 10) -> None:
+    def __init__(self, report: Callable[[ProgramBatch], str] = str, window: int = 10) -> None:
+        self.report = report
         self.counts: deque[tuple[int, int]] = deque(maxlen=window)
 
-    def update(self, n_withdrawn: int, n_rows: int, report: Callable[[], str]) -> None:
-        """Take in one iteration.
-
-        Parameters
-        ----------
-        n_withdrawn : int
-            Draws given up because no token was allowed any more.
-        n_rows : int
-            Rows that were finished.
-        report : callable
-            Returns the table of which prior masked what.
+    def update(self, batch: Batch) -> None:
+        """Take in the batch of one iteration, with the draws that were given up for it.
 
         Raises
         ------
         UserError
             When more than half of all draws in a full window were given up.
         """
-        self.counts.append((n_withdrawn, n_rows))
+        self.counts.append((batch.withdrawn, len(batch)))
         withdrawn, finished = (sum(column) for column in zip(*self.counts, strict=True))
         if len(self.counts) == self.counts.maxlen and withdrawn > finished:
             share = withdrawn / (withdrawn + finished)
             raise UserError(
                 f"prior: {share:.0%} of the draws of the last {len(self.counts)} iterations met a "
                 f"position where no token is allowed, so the search cannot go on. Loosen or switch "
-                f"off priors; this is what each of them masked:\n{report()}"
+                f"off priors; this is what each of them masked:\n"
+                f"{self.report(batch.programs)}"
             )
 
     def state_dict(self) -> dict[str, Any]:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import dso.config.files
-from dso.config.files import find_config, parse_config, read_config, shipped_configs
+from dso.config.files import SHIPPED, find_config, parse_config, read_config, shipped_configs
 from dso.config.plain import merge, plain
 from dso.errors import UserError
 
@@ -148,16 +147,13 @@ def test_a_file_of_the_user_comes_before_ours(
     assert read_config(find_config("Nguyen-2.json")) == {}
 
 
-def test_configs_inside_an_installed_package_are_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_configs_inside_an_installed_package_are_found(tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
     (tmp_path / "config_common.json").write_text("{}")
     (tmp_path / "examples" / "Mine-1.json").write_text("{}")
-    monkeypatch.setattr(dso.config.files, "_SHIPPED", (tmp_path, *dso.config.files._SHIPPED))
-    assert find_config("Mine-1.json") == tmp_path / "examples" / "Mine-1.json"
-    monkeypatch.setattr(dso.config.files, "_SHIPPED", (tmp_path / "none",))
-    assert list(shipped_configs()) == []
+    found = find_config("Mine-1.json", (tmp_path, *SHIPPED))
+    assert found == tmp_path / "examples" / "Mine-1.json"
+    assert list(shipped_configs((tmp_path / "none",))) == []
 
 
 def test_a_missing_file_is_named_with_what_comes_near(tmp_path: Path) -> None:

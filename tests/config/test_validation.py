@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dso.config import Config, load_config, validate
-from dso.config.base import Section
 from dso.errors import UserError
+from tests.support.configs import ANYTHING, places
 
 
 def check(config: dict) -> Config:
@@ -349,23 +349,6 @@ def test_a_source_that_is_no_config_is_refused(source: Any) -> None:
         load_config(source)
     with pytest.raises(UserError, match="a dict of sections is expected"):
         validate(source)
-
-
-def places(model: type[Section], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Return the path of every key."""
-    found = []
-    for name, field in model.model_fields.items():
-        found.append((*path, name))
-        if isinstance(field.default, Section):
-            found += places(type(field.default), (*path, name))
-    return found
-
-
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=6,
-)
 
 
 @settings(max_examples=100, deadline=None)

@@ -11,7 +11,6 @@ import torch
 
 from dso import DeepSymbolicOptimizer
 from dso.config import Config
-from dso.library import Library, MultiDiscreteAction, StateChecker, Stop, create_tokens
 from dso.library.functions import OPERATORS
 from dso.memory import complexity_measure
 from dso.policy import POLICIES, RNNPolicy
@@ -25,12 +24,12 @@ from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
 from dso.task import TASKS, make_task
 from dso.task.regression.metrics import METRICS
+from tests.support.priors import KOZA_LIBRARY, PRIOR_CASES
 
 STREAM = Stream(0, "policy")
 SCHEMA = Config.model_json_schema()["$defs"]
-random = np.random.default_rng(0)
 # All within the domain of every operator.
-X = random.uniform(0.1, 0.9, (30, 2))
+X = np.random.default_rng(0).uniform(0.1, 0.9, (30, 2))
 Y = X[:, 0] * X[:, 1]
 
 
@@ -72,45 +71,7 @@ def assert_learns(**sections: dict) -> None:
     after = weights(model)
     assert all(np.isfinite(value).all() for value in after.values())
     assert any((before[name] != after[name]).any() for name in after)
-    assert all(np.isfinite(value) for value in model.trainer.last.statistics.values())
-
-
-KOZA = Library(create_tokens(2, ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]))
-WITH_CONST = Library(create_tokens(2, ["add", "mul", "sin", "const"]))
-ACTIONS = Library(
-    [
-        Stop([0, 0]),
-        *(MultiDiscreteAction(dimension, value) for dimension in range(2) for value in range(2)),
-        StateChecker(0, 0.0),
-    ]
-)
-NOTHING_FORBIDDEN = None
-
-PRIOR_CASES: dict[str, tuple[Library, dict, str | None]] = {
-    "relational": (
-        KOZA,
-        {"targets": "x1", "effectors": "sub,div", "relationship": "uchild"},
-        "sub,x1,x1",
-    ),
-    "length": (KOZA, {"min_": 4, "max_": 9}, "sin,x1"),
-    "repeat": (KOZA, {"tokens": "sin,cos", "max_": 1}, "sin,cos,x1"),
-    "inverse": (KOZA, {}, "exp,log,x1"),
-    "trig": (KOZA, {}, "sin,exp,cos,x1"),
-    "const": (WITH_CONST, {}, "add,x1,sin,const"),
-    "no_inputs": (WITH_CONST, {}, "mul,const,const"),
-    "uniform_arity": (KOZA, {}, NOTHING_FORBIDDEN),
-    "soft_length": (KOZA, {"loc": 6.0, "scale": 2.0}, NOTHING_FORBIDDEN),
-    "domain_range": (KOZA, {}, "add,x2,log,x1"),
-    "multi_discrete": (ACTIONS, {"dense": True}, "x1 < 0.0,a1_1,STOP,STOP"),
-    "max_size": (KOZA, {"max_": 6}, "sin,sin,x1"),
-    "max_depth": (KOZA, {"max_": 3}, "sin,sin,sin,x1"),
-    "argument_size": (KOZA, {"limits": {"div": [-1, 1], "exp": 3}}, "div,x1,sin,x1"),
-    "nesting": (KOZA, {"limits": {"exp": {"exp": 0, "log": 1}}}, "exp,add,x1,exp,x2"),
-    "argument_type": (KOZA, {"tokens": "sin"}, "sin,add,x1,x2"),
-    "all_inputs": (KOZA, {}, "add,x1,x1"),
-    "mutually_exclusive": (KOZA, {"tokens": "sin,cos"}, "add,sin,x1,cos,x1"),
-}
-"""Library, parameters, and a program that the prior forbids."""
+    assert all(np.isfinite(value) for value in model.last.lesson.statistics.values())
 
 
 def test_every_prior_has_a_case_and_a_section() -> None:
@@ -147,7 +108,9 @@ def test_every_policy_can_be_configured() -> None:
 @pytest.mark.parametrize("name", POLICIES)
 def test_policy(name: str) -> None:
     section = {"length": {"on": True, "min_": 2, "max_": 9}}
-    policy = POLICIES[name](KOZA, make_joint_prior(section, KOZA, max_length=9), seed=3)
+    policy = POLICIES[name](
+        KOZA_LIBRARY, make_joint_prior(section, KOZA_LIBRARY, max_length=9), seed=3
+    )
     batch = policy.sample(50, STREAM)
     np.testing.assert_array_equal(
         policy.sample(20, STREAM).programs.tokens, batch.programs.tokens[:20]
@@ -181,8 +144,8 @@ def test_policy_optimiser(name: str) -> None:
 @pytest.mark.parametrize("epsilon", [0.2, None])
 def test_baseline(baseline: str, epsilon: float | None) -> None:
     model = run(training={"baseline": baseline, "epsilon": epsilon})
-    kept = model.trainer.last.batch.rewards[model.trainer.last.kept]
-    assert kept.min() - 1 < model.trainer.last.baseline <= kept.max()
+    kept = model.last.batch.rewards[model.last.lesson.kept]
+    assert kept.min() - 1 < model.last.lesson.baseline <= kept.max()
 
 
 @pytest.mark.parametrize("optimizer", sorted(choices("PolicyOptimizer", "optimizer") | set(RULES)))
@@ -211,10 +174,10 @@ def test_every_complexity_has_a_case() -> None:
 
 @pytest.mark.parametrize("kind", COMPLEXITIES)
 def test_complexity(kind: str | None) -> None:
-    measure = complexity_measure(kind, KOZA.complexities)
-    programs = ProgramBatch.from_rows([KOZA.actionize(t) for t in ("add,sin,x1,x2", "x1")])
+    measure = complexity_measure(kind, KOZA_LIBRARY.complexities)
+    programs = ProgramBatch.from_rows([KOZA_LIBRARY.actionize(t) for t in ("add,sin,x1,x2", "x1")])
     assert measure(programs)[0] == COMPLEXITIES[kind]
-    front = run(training={"complexity": kind}).trainer.pareto_front.rows
+    front = run(training={"complexity": kind}).trainer.keeper.pareto_front.rows
     np.testing.assert_array_equal(np.unique(front.complexities), front.complexities)
 
 
@@ -277,7 +240,7 @@ def test_every_task_has_a_case() -> None:
 def test_task(name: str) -> None:
     model = run(task={"task_type": name, **TASK_CASES[name]})
     assert isinstance(model.task, TASKS[name])
-    program = model.reports.program(model.trainer.best.programs)
+    program = model.reports.program(model.trainer.keeper.best.programs)
     assert model.task.reward_function(program) == pytest.approx(model.trainer.standing.r_best)
     evaluated = model.task.evaluate(program)
     result = model.finish()
@@ -289,8 +252,8 @@ def test_task(name: str) -> None:
 def test_operator_in_a_run(name: str) -> None:
     model = run(task={"function_set": ["add", name] if name != "add" else [name]})
     token = model.library.L - 1
-    batch, scores = model.trainer.last.batch, model.trainer.last.scores
+    batch = model.last.batch
     has_it = (batch.programs.tokens == token).any(axis=1)
     assert model.library.arities[token] == OPERATORS[name].arity
-    assert (has_it & (scores.cause == 0)).any()
-    assert np.isfinite(scores.rewards).all()
+    assert (has_it & (batch.cause == 0)).any()
+    assert np.isfinite(batch.rewards).all()

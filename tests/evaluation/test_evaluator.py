@@ -8,6 +8,7 @@ from dso.errors import UserError
 from dso.evaluation import Evaluator
 from dso.library import Library, create_tokens
 from dso.program import Program, ProgramBatch, mean_squared_error
+from dso.program.batch import Batch
 from dso.task import Task
 from dso.task.task import Rewards
 from tests.reference import random_programs
@@ -59,7 +60,7 @@ def test_novel_programs_are_those_never_evaluated_whatever_the_cache_forgot() ->
     evaluator = Evaluator(BatchTask(), LIBRARY, remember_keys=True)
     first = batch("x1", "sin,x1", "x1")
     assert len(evaluator.novel_keys(first)) == 2
-    evaluator.evaluate(first, 0, on(first))
+    evaluator.evaluate(Batch(first, on(first)), 0)
     evaluator.clear()
     second = batch("x1", "x2", "log,x1", "x2")
     assert len(evaluator.novel_keys(second)) == 2
@@ -72,7 +73,7 @@ def test_a_stochastic_task_remembers_keys_too() -> None:
     task = BatchTask()
     task.stochastic = True
     evaluator = Evaluator(task, LIBRARY, remember_keys=True)
-    evaluator.evaluate(batch("x1"), 0, on(batch("x1")))
+    evaluator.evaluate(Batch(batch("x1"), on(batch("x1"))), 0)
     assert len(evaluator.novel_keys(batch("x1", "x2"))) == 1
 
 
@@ -80,7 +81,7 @@ def test_known_and_repeated_rows_are_scored_once() -> None:
     task = BatchTask()
     evaluator = Evaluator(task, LIBRARY)
     programs = batch("x1", "sin,x1", "x1", "log,x1", "sin,x1")
-    scores = evaluator.evaluate(programs, 0, on(programs))
+    scores = evaluator.evaluate(Batch(programs, on(programs)), 0)
     assert scores.is_new.tolist() == [True, True, False, True, False]
     assert (scores.n_evaluated, task.n_asked, evaluator.n_cached) == (3, 3, 3)
     np.testing.assert_array_equal(scores.rewards[[0, 1]], scores.rewards[[2, 4]])
@@ -91,7 +92,7 @@ def test_known_and_repeated_rows_are_scored_once() -> None:
     assert scores.rewards[3] == -9
 
     more = batch("sin,x1", "add,x1,x2", "log,x1")
-    again = evaluator.evaluate(more, 1, np.array([False, True, True]))
+    again = evaluator.evaluate(Batch(more, np.array([False, True, True])), 1)
     assert again.is_new.tolist() == [False, True, False]
     assert again.operators.tolist() == [-1, -1, LIBRARY.index("log")]
     assert again.rewards[0] == scores.rewards[1]
@@ -106,7 +107,7 @@ def test_cache_bound_changes_counters_only() -> None:
     generator = np.random.default_rng(1)
     for iteration in range(12):
         programs = random_programs(LIBRARY, 300, generator, max_length=9)
-        one, other = (e.evaluate(programs, iteration, on(programs)) for e in (small, large))
+        one, other = (e.evaluate(Batch(programs, on(programs)), iteration) for e in (small, large))
         np.testing.assert_array_equal(one.rewards, other.rewards)
         np.testing.assert_array_equal(one.cause, other.cause)
         np.testing.assert_array_equal(one.node, other.node)
@@ -118,17 +119,17 @@ def test_numbers_belong_to_the_identity() -> None:
     tokens = batch(*["add,const,mul,const,x1"] * 4)
     constants = np.array([[1.0, 2.0], [2.0, 1.0], [1.0, np.nan], [np.nan, 1.0]])
     programs = ProgramBatch(tokens.tokens, tokens.lengths, constants)
-    scores = evaluator.evaluate(programs, 0, on(programs))
+    scores = evaluator.evaluate(Batch(programs, on(programs)), 0)
     assert scores.is_new.all()
     assert scores.rewards[0] != scores.rewards[1]
     assert scores.rewards[2] == scores.rewards[3]  # unset numbers stand at 1
-    np.testing.assert_array_equal(scores.constants, np.nan_to_num(constants, nan=1.0))
+    np.testing.assert_array_equal(scores.programs.constants, np.nan_to_num(constants, nan=1.0))
 
 
 def check_row_task(n_workers: int) -> None:
     evaluator = Evaluator(RowTask(), LIBRARY, n_workers=n_workers)
     programs = batch("x1", "x2", "sin,x1", "add,x1,x2", "add,x1,log,x1")
-    scores = evaluator.evaluate(programs, 0, on(programs))
+    scores = evaluator.evaluate(Batch(programs, on(programs)), 0)
     expected = [0, -np.mean((X[1] - X[0]) ** 2), -np.mean(X[1] ** 2)]
     np.testing.assert_allclose(scores.rewards[[0, 1, 3]], expected)
     assert scores.cause.tolist() == [0, 0, 3, 0, 3]  # NaN is no reward
@@ -158,7 +159,7 @@ def test_stochastic_tasks_are_asked_every_time() -> None:
     evaluator = Evaluator(task, LIBRARY)
     programs = batch("x1", "x1")
     for iteration in range(2):
-        scores = evaluator.evaluate(programs, iteration, on(programs))
+        scores = evaluator.evaluate(Batch(programs, on(programs)), iteration)
         assert scores.is_new.all()
     assert (task.n_asked, evaluator.n_cached) == (4, 0)
 
@@ -172,7 +173,7 @@ class WordTask(RowTask):
 
 def test_reward_that_is_no_number() -> None:
     with pytest.raises(UserError, match="returned 'good'"):
-        Evaluator(WordTask(), LIBRARY).evaluate(batch("x1"), 0, np.ones(1, bool))
+        Evaluator(WordTask(), LIBRARY).evaluate(Batch(batch("x1"), np.ones(1, bool)), 0)
 
 
 def test_program_asks_the_evaluator() -> None:
@@ -186,10 +187,10 @@ def test_program_asks_the_evaluator() -> None:
 def test_state_is_restored() -> None:
     evaluator = Evaluator(BatchTask(), LIBRARY)
     programs = random_programs(LIBRARY, 200, np.random.default_rng(2))
-    first = evaluator.evaluate(programs, 3, on(programs))
+    first = evaluator.evaluate(Batch(programs, on(programs)), 3)
     copy = Evaluator(BatchTask(), LIBRARY)
     copy.load_state_dict(evaluator.state_dict())
-    again = copy.evaluate(programs, 4, on(programs))
+    again = copy.evaluate(Batch(programs, on(programs)), 4)
     assert again.n_evaluated == 0
     np.testing.assert_array_equal(again.rewards, first.rewards)
     np.testing.assert_array_equal(again.node, first.node)

@@ -5,7 +5,6 @@ import csv
 import numpy as np
 import pytest
 
-import dso.memory.judge
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.evaluation import Evaluator, RowBatches
@@ -13,6 +12,7 @@ from dso.fitting import make_fitter
 from dso.memory import HallOfFame, ParetoFront, ScoredPrograms
 from dso.memory.judge import Judge
 from dso.program import ProgramBatch, from_str_tokens
+from dso.program.batch import Batch
 from dso.streams import Stream
 from dso.task import make_task
 from dso.task.regression import load_dataset
@@ -56,7 +56,9 @@ def trained(*args, **sections):
 
 def log_of(model, steps=12):
     model.setup()
-    return [{k: v for k, v in model.trainer.step().items() if k != "time"} for _ in range(steps)]
+    return [
+        {k: v for k, v in model.trainer.step().row.items() if k != "time"} for _ in range(steps)
+    ]
 
 
 def rewards_on_all_rows(model, programs):
@@ -75,9 +77,9 @@ def batch_of(task, texts=TEXTS):
 
 
 def scored(evaluator, programs, iteration=0):
-    scores = evaluator.evaluate(programs, iteration, np.ones(len(programs), bool))
+    scores = evaluator.evaluate(Batch(programs, np.ones(len(programs), bool)), iteration)
     rewards = np.where(scores.cause == 0, scores.rewards, -np.inf)
-    programs = ProgramBatch(programs.tokens, programs.lengths, scores.constants)
+    programs = ProgramBatch(programs.tokens, programs.lengths, scores.programs.constants)
     return ScoredPrograms(programs, rewards, programs.lengths.astype(float))
 
 
@@ -110,12 +112,12 @@ def test_how_many_rows_the_search_sees(options, n_rows, seen) -> None:
 def test_what_is_kept_is_rewarded_on_all_rows(tmp_path) -> None:
     model, result = trained(3000, tmp_path, task={"batching_rows": 60})
     assert model.evaluator.task is not model.task
-    for kept in (model.trainer.hall_of_fame.rows, model.trainer.pareto_front.rows):
+    for kept in (model.trainer.keeper.hall_of_fame.rows, model.trainer.keeper.pareto_front.rows):
         expected = rewards_on_all_rows(model, kept.programs)
         np.testing.assert_allclose(kept.rewards, expected, rtol=1e-12)
     assert result["r"] == pytest.approx(result["program"].r, rel=1e-12)
     # Their constants are fitted to all rows: fitting anew gains next to nothing.
-    hof = model.trainer.hall_of_fame.rows
+    hof = model.trainer.keeper.hall_of_fame.rows
     gains = model.judge.evaluator.rewards(hof.programs) - hof.rewards
     assert gains.min() > -1e-9
     assert np.median(gains) < 1e-8
@@ -163,19 +165,19 @@ def test_rewards_of_other_rows_are_never_mixed() -> None:
     batches.start(0)
     first = scored(evaluator, programs, 9)
     batches.start(10)
-    scores = evaluator.evaluate(programs, 10, np.ones(len(programs), bool))
+    scores = evaluator.evaluate(Batch(programs, np.ones(len(programs), bool)), 10)
     fresh = make()[1]
     fresh.change_task(evaluator.task, 0)
     expected = scored(fresh, programs)
     valid = expected.rewards > -np.inf
     np.testing.assert_array_equal(scores.rewards[valid], expected.rewards[valid])
-    np.testing.assert_array_equal(scores.constants, expected.programs.constants)
+    np.testing.assert_array_equal(scores.programs.constants, expected.programs.constants)
     assert (scores.rewards[valid] != first.rewards[valid]).all()
     # They count as known and go on being counted, but were evaluated again.
     assert not scores.is_new.any()
     assert scores.n_evaluated == len(programs)
     assert evaluator.counts(programs.keys())[0].tolist() == [2] * len(programs)
-    again = evaluator.evaluate(programs, 11, np.ones(len(programs), bool))
+    again = evaluator.evaluate(Batch(programs, np.ones(len(programs), bool)), 11)
     assert again.n_evaluated == 0
     np.testing.assert_array_equal(again.rewards, scores.rewards)
 
@@ -191,7 +193,7 @@ def test_the_memory_of_the_quantile_is_rewarded_anew() -> None:
     model.setup()
     for _ in range(11):
         model.trainer.step()
-        memory = model.trainer.risk_filter.memory
+        memory = model.trainer.learner.risk_filter.memory
         expected = model.evaluator.rewards(memory.programs)
         np.testing.assert_array_equal(memory.rewards, expected)
 
@@ -207,7 +209,7 @@ def test_a_queue_holds_rewards_on_all_rows() -> None:
     model.setup()
     for _ in range(12):
         model.trainer.step()
-    rows = model.trainer.queue.rows
+    rows = model.trainer.learner.queue.rows
     np.testing.assert_allclose(rows.rewards, rewards_on_all_rows(model, rows.programs), rtol=1e-12)
 
 
@@ -231,12 +233,10 @@ def test_the_judge_takes_what_would_be_kept_and_takes_it_once() -> None:
     assert len(chosen) == 1
 
 
-def test_the_judge_prefers_the_front_where_it_cannot_take_all(monkeypatch) -> None:
-    monkeypatch.setattr(dso.memory.judge, "ROWS_PER_ITERATION", 1)
-    monkeypatch.setattr(dso.memory.judge, "LEAST_PROGRAMS", 2)
+def test_the_judge_prefers_the_front_where_it_cannot_take_all() -> None:
     task, evaluator = make(batching_rows=500)
     RowBatches(evaluator, task, 0).start(0)
-    judge = Judge(task, make()[1])
+    judge = Judge(task, make()[1], rows_per_iteration=1, least_programs=2)
     texts = ("mul,const,x1", "add,mul,const,x1,x2", "add,x2,mul,const,x1", "x1", "add,x2,x2")
     seen = scored(evaluator, batch_of(task, texts))
     chosen = judge.select(seen, HallOfFame(9), ParetoFront(), 0)
@@ -294,12 +294,12 @@ def test_too_few_rows_on_a_side_are_refused(n, fraction) -> None:
 def test_rows_set_aside_rank_what_is_kept(tmp_path, batching) -> None:
     model, result = trained(300, tmp_path, task={"validation_fraction": 0.4, **batching})
     task = model.task
-    for kept in (model.trainer.hall_of_fame.rows, model.trainer.pareto_front.rows):
+    for kept in (model.trainer.keeper.hall_of_fame.rows, model.trainer.keeper.pareto_front.rows):
         expected = task.validation_rewards(kept.programs).values
         np.testing.assert_allclose(kept.rewards, expected, rtol=1e-12)
         train = task.rewards(kept.programs).values
         np.testing.assert_allclose(kept.training_rewards, train, rtol=1e-12)
-    hof = model.trainer.hall_of_fame.rows
+    hof = model.trainer.keeper.hall_of_fame.rows
     assert (np.diff(hof.rewards) <= 0).all()
     assert (np.diff(hof.training_rewards) > 0).any()
     assert (result["r_val"], result["r"]) == (hof.rewards[0], hof.training_rewards[0])

@@ -64,10 +64,11 @@ def programs(draw: st.DrawFn, least: int | None = None, depth: int = 4) -> Progr
     return Program(LIBRARY, tokens, constants)
 
 
-def noisy_values(program: Program) -> tuple[np.ndarray, np.ndarray]:
+def noisy_values(program: Program, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Return values (N,) with a little noise on every node, and the plain rows, (N,) bool.
 
-    In those every intermediate value is finite.
+    In those every intermediate value is finite. `side`, 1 or -1, turns the noise round, so that a
+    node at a jump or a pole lands on both sides of it.
     """
     random = np.random.default_rng(1)
     is_plain = np.ones(len(X), dtype=bool)
@@ -78,7 +79,7 @@ def noisy_values(program: Program) -> tuple[np.ndarray, np.ndarray]:
             number = float(getattr(token, "value", np.nan))
             column = column_of(token, arguments, X.T, number)
             is_plain &= np.isfinite(column)
-            noise = NOISE * random.uniform(-1, 1, (2, len(X)))
+            noise = side * NOISE * random.uniform(-1, 1, (2, len(X)))
             stack.append(column * (1 + noise[0]) + 0.01 * noise[1])
     return stack.pop(), is_plain
 
@@ -86,10 +87,12 @@ def noisy_values(program: Program) -> tuple[np.ndarray, np.ndarray]:
 def agree(form: np.ndarray, program: Program, in_plain_rows: bool = False) -> None:
     """Compare predictions (N,) in all rows that rounding errors do not reach."""
     values = program.execute(X)
-    noisy, is_plain = noisy_values(program)
-    with np.errstate(all="ignore"):
-        rows = np.abs(noisy - values) <= CLEAR * np.abs(values)
-    rows &= is_plain if in_plain_rows else np.isfinite(noisy)
+    rows = np.ones(len(X), dtype=bool)
+    for side in (1, -1):
+        noisy, is_plain = noisy_values(program, side)
+        with np.errstate(all="ignore"):
+            rows &= np.abs(noisy - values) <= CLEAR * np.abs(values)
+        rows &= is_plain if in_plain_rows else np.isfinite(noisy)
     assert form.shape == values.shape
     np.testing.assert_allclose(form[rows], values[rows], rtol=1e-9, err_msg=repr(program))
 

@@ -11,15 +11,12 @@ from dso.fitting import ConstantFitter, FitOptions, make_fitter
 from dso.fitting.constants import nearest_rational, start_points
 from dso.library import Library, create_tokens
 from dso.program import Program, ProgramBatch, from_str_tokens
+from dso.program.batch import Batch
 from dso.task import Task
 from dso.task.regression import RegressionTask
 
 SET = ["add", "mul", "sub", "div", "sin", "exp", "log", "const"]
 X = np.random.default_rng(0).uniform(0.1, 2, (50, 2))
-
-
-def half(column: np.ndarray) -> np.ndarray:
-    return column / 2
 
 
 def make_task(y: np.ndarray, **options) -> RegressionTask:
@@ -35,20 +32,20 @@ def make_evaluator(task: Task, kind: str | None = "lm", **params) -> Evaluator:
 
 
 def evaluate(evaluator: Evaluator, programs: ProgramBatch):
-    return evaluator.evaluate(programs, 0, np.ones(len(programs), bool))
+    return evaluator.evaluate(Batch(programs, np.ones(len(programs), bool)), 0)
 
 
 def test_rewards_are_those_of_the_fitted_constants() -> None:
     task = make_task(2.5 * X[:, 0] - 0.7)
     evaluator = make_evaluator(task)
     scores = evaluate(evaluator, batch(task, "add,mul,const,x1,const", "x1", "mul,const,x2"))
-    np.testing.assert_allclose(scores.constants[0], [2.5, -0.7])
-    assert np.isnan(scores.constants[1]).all()
-    assert np.isnan(scores.constants[2, 1])
+    np.testing.assert_allclose(scores.programs.constants[0], [2.5, -0.7])
+    assert np.isnan(scores.programs.constants[1]).all()
+    assert np.isnan(scores.programs.constants[2, 1])
     assert scores.rewards[0] == pytest.approx(1.0)
     for b, text in enumerate(("add,mul,const,x1,const", "x1", "mul,const,x2")):
         tokens = task.library.actionize(text)
-        program = Program(task.library, tokens, scores.constants[b])
+        program = Program(task.library, tokens, scores.programs.constants[b])
         assert task.reward_function(program) == scores.rewards[b]
         assert evaluator.reward(program) == scores.rewards[b]
 
@@ -63,14 +60,16 @@ def test_a_known_program_is_not_fitted_again_and_keeps_its_constants() -> None:
     first = evaluate(evaluator, batch(task, *texts))
     again = evaluate(evaluator, batch(task, *texts[::-1], "add,const,mul,const,mul,const,x1"))
     assert fits == [2, 1]  # duplicates in a batch are fitted once
-    np.testing.assert_array_equal(again.constants[:3, 0], first.constants[::-1, 0])
+    np.testing.assert_array_equal(
+        again.programs.constants[:3, 0], first.programs.constants[::-1, 0]
+    )
     np.testing.assert_array_equal(again.rewards[:3], first.rewards[::-1])
-    assert first.constants.shape == (3, 1)
-    assert again.constants.shape == (4, 3)
+    assert first.programs.constants.shape == (3, 1)
+    assert again.programs.constants.shape == (4, 3)
     other = make_evaluator(task)
     other.load_state_dict(evaluator.state_dict())
     known = evaluate(other, batch(task, *texts))
-    np.testing.assert_array_equal(known.constants, first.constants)
+    np.testing.assert_array_equal(known.programs.constants, first.programs.constants)
     assert known.n_evaluated == 0
 
 
@@ -86,10 +85,10 @@ def test_a_small_cache_forgets_but_never_mixes_up() -> None:
     for start in range(0, len(texts), 30):
         part = programs[start : start + 30]
         width = max(1, int((part.tokens == task.library.const_token).sum(axis=1).max()))
-        scores = evaluator.evaluate(part, start, np.ones(len(part), bool))
+        scores = evaluator.evaluate(Batch(part, np.ones(len(part), bool)), start)
         np.testing.assert_array_equal(scores.rewards, expected.rewards[start : start + 30])
         np.testing.assert_array_equal(
-            scores.constants, expected.constants[start : start + 30, :width]
+            scores.programs.constants, expected.programs.constants[start : start + 30, :width]
         )
 
 
@@ -97,16 +96,16 @@ def test_given_numbers_stay() -> None:
     task = make_task(4 * X[:, 0] - 2)
     program = from_str_tokens("add,mul,const,x1,1.0", task.library)
     scores = evaluate(make_evaluator(task), program.batch)
-    assert scores.constants[0, 1] == 1.0
+    assert scores.programs.constants[0, 1] == 1.0
     slope = np.dot(X[:, 0], task.y_train - 1) / np.dot(X[:, 0], X[:, 0])
-    assert scores.constants[0, 0] == pytest.approx(slope)
+    assert scores.programs.constants[0, 0] == pytest.approx(slope)
 
 
 @pytest.mark.parametrize("kind", ["dummy", None])
 def test_without_a_fit_constants_are_one(kind: str | None) -> None:
     task = make_task(X[:, 0] * 3)
     scores = evaluate(make_evaluator(task, kind), batch(task, "mul,const,x1"))
-    np.testing.assert_array_equal(scores.constants, [[1.0]])
+    np.testing.assert_array_equal(scores.programs.constants, [[1.0]])
     assert scores.rewards[0] < 0.9
 
 
@@ -114,7 +113,7 @@ def test_without_a_fit_constants_are_one(kind: str | None) -> None:
 def test_bounds(bounds: list) -> None:
     task = make_task(X[:, 0] * 3)
     scores = evaluate(make_evaluator(task, bounds=bounds), batch(task, "mul,const,x1"))
-    np.testing.assert_array_equal(scores.constants, [[2.0]])
+    np.testing.assert_array_equal(scores.programs.constants, [[2.0]])
 
 
 def test_scipy_finds_the_same_and_says_that_it_is_slow(caplog: pytest.LogCaptureFixture) -> None:
@@ -125,7 +124,7 @@ def test_scipy_finds_the_same_and_says_that_it_is_slow(caplog: pytest.LogCapture
         theirs = evaluate(make_evaluator(task, "scipy", **arguments), programs)
     assert "slower than 'lm'" in caplog.text
     ours = evaluate(make_evaluator(task), programs)
-    np.testing.assert_allclose(ours.constants, theirs.constants, rtol=1e-3)
+    np.testing.assert_allclose(ours.programs.constants, theirs.programs.constants, rtol=1e-3)
     assert (ours.rewards >= theirs.rewards - 1e-9).all()
 
 
@@ -145,7 +144,7 @@ def test_other_metrics_have_their_own_objective(metric: str) -> None:
 
 
 def test_programs_with_python_tokens_are_fitted() -> None:
-    task = make_task(1.5 * X[:, 0] - 0.25, function_set=[*SET, "tests.fitting.test_constants:half"])
+    task = make_task(1.5 * X[:, 0] - 0.25, function_set=[*SET, "tests.support.plugins:half"])
     programs = batch(
         task,
         "add,half,mul,const,x1,const",
@@ -182,7 +181,7 @@ class Distance(Task):
 def test_a_task_of_ones_own_is_fitted_by_its_reward() -> None:
     task = Distance()
     scores = evaluate(make_evaluator(task), batch(task, "add,const,x1", "x1"))
-    assert scores.constants[0, 0] == pytest.approx(3.0, abs=1e-6)
+    assert scores.programs.constants[0, 0] == pytest.approx(3.0, abs=1e-6)
     np.testing.assert_allclose(scores.rewards, [0.0, -3.0], atol=1e-6)
 
 
@@ -221,7 +220,7 @@ def test_noise_does_not_reach_the_fit() -> None:
     task = make_task(X[:, 0] * 3, reward_noise=0.5)
     programs = batch(task, "mul,const,x1", "mul,const,x1", "x1")
     scores = evaluate(make_evaluator(task), programs)
-    np.testing.assert_allclose(scores.constants[:2], 3.0)
+    np.testing.assert_allclose(scores.programs.constants[:2], 3.0)
 
 
 @pytest.mark.parametrize("arguments", [{"method": "foo"}, {"foo": 1}])

@@ -15,6 +15,7 @@ from dso.fitting.polynomial_fitter import PolynomialFitter, PolynomialOptions
 from dso.fitting.regressors import pruned
 from dso.library import Library, Token, create_tokens
 from dso.program import FitData, Program, ProgramBatch, execute, from_str_tokens
+from dso.program.batch import Batch
 from dso.task import RegressionTask
 from dso.task.regression.dataset import load_dataset
 from dso.task.regression.reward_noise import RECOVERED
@@ -149,14 +150,11 @@ def test_constants_are_fitted_with_it() -> None:
     y = P0 + 2 * np.exp(1.7 * X[0])
     task = RegressionTask(dataset=(X.T, y), function_set=NAMES)
     evaluator = Evaluator(task, task.library, fitter=make_fitter(task, "lm", {}))
-    scores = evaluator.evaluate(
-        batch(task.library, "add,poly,mul,const,exp,mul,const,x1", "mul,const,x1", "poly"),
-        0,
-        np.ones(3, bool),
-    )
+    texts = "add,poly,mul,const,exp,mul,const,x1", "mul,const,x1", "poly"
+    scores = evaluator.evaluate(Batch(batch(task.library, *texts), np.ones(3, bool)), 0)
     assert scores.rewards[0] > 1 - 1e-9
-    np.testing.assert_allclose(scores.constants[0], [2, 1.7], rtol=1e-5)
-    assert np.isnan(scores.constants[2]).all()
+    np.testing.assert_allclose(scores.programs.constants[0], [2, 1.7], rtol=1e-5)
+    assert np.isnan(scores.programs.constants[2]).all()
     assert scores.rewards[2] < scores.rewards[0]
     fixed = from_str_tokens("add,poly,mul,2.0,exp,mul,1.7,x1", task.library)
     assert evaluator.reward(fixed) > 1 - 1e-9
@@ -185,7 +183,7 @@ def test_results_show_what_was_rewarded() -> None:
     task = RegressionTask(dataset=(X.T, np.exp(P0) + X[0]), function_set=NAMES)
     evaluator = Evaluator(task, task.library)
     programs = batch(task.library, "add,x1,exp,poly", "mul,x2,poly", "log,poly")
-    scores = evaluator.evaluate(programs, 0, np.ones(3, bool))
+    scores = evaluator.evaluate(Batch(programs, np.ones(3, bool)), 0)
     for b, polynomial in enumerate(task.polynomials.polynomials(programs)):
         program = Program(task.library, programs.row(b), polynomial=polynomial)
         predicted = program.execute(X.T)

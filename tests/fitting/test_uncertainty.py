@@ -12,9 +12,8 @@ from dso.library import Library, create_tokens
 from dso.program import FitData, ProgramBatch
 
 LIBRARY = Library(create_tokens(1, ["add", "mul", "exp", "sin", "log", "const"]))
-RANDOM = np.random.default_rng(0)
-X = RANDOM.uniform(0, 2, (60, 1))
-NOISE = 0.1 * RANDOM.standard_normal(60)
+X = np.random.default_rng(0).uniform(0, 2, (60, 1))
+NOISE = 0.1 * np.random.default_rng(1).standard_normal(60)
 
 
 def errors(
@@ -36,7 +35,7 @@ def test_errors_are_those_of_scipy(is_weighted: bool) -> None:
         return a + b * np.exp(c * x)
 
     y = model(X[:, 0], 1.0, 0.5, 0.8) + NOISE
-    weights = RANDOM.uniform(0.5, 2, 60) if is_weighted else None
+    weights = np.random.default_rng(2).uniform(0.5, 2, 60) if is_weighted else None
     sigma = None if weights is None else weights**-0.5
     fitted, covariance = curve_fit(model, X[:, 0], y, [1, 0.5, 0.8], sigma=sigma)
     found = errors("add,const,mul,const,exp,mul,const,x1", fitted.tolist(), y, weights)

@@ -10,24 +10,19 @@ from dso.gp.breeder import COPIED, CROSSED, INSERTED, PERTURBED, REPLACED, SHRUN
 from dso.library import Library, create_tokens
 from dso.native import _core
 from dso.policy import RNNPolicy
-from dso.prior import PRIORS, Prior, make_joint_prior
+from dso.prior import PRIORS, make_joint_prior
 from dso.prior.joint_prior import JointPrior
 from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
 from tests import reference_gp as reference
-from tests.contracts.test_registries import PRIOR_CASES
+from tests.support.populations import population_of
+from tests.support.priors import PRIOR_CASES, NoSineOfSine
 
 LIBRARY = Library(create_tokens(1, ["add", "sin", "const"]))
 ARITIES = LIBRARY.arities.tolist()
 CONST = LIBRARY.const_token
 STREAM = Stream(0, "breed")
 FREE = make_joint_prior({}, LIBRARY, max_length=30)
-
-
-def population_of(programs: ProgramBatch, rewards=None) -> Population:
-    n = len(programs)
-    rewards = np.zeros(n) if rewards is None else np.asarray(rewards, dtype=float)
-    return Population(programs, rewards, np.zeros(n), programs.keys(), np.zeros(n, np.int32))
 
 
 def programs_of(*texts: str) -> ProgramBatch:
@@ -199,16 +194,6 @@ def test_offspring_obey_every_prior(name, seed, p_crossover):
     assert prior.allowed(offspring.programs).all()
     assert offspring.programs.lengths.max() <= 12
     assert (offspring.operations != COPIED).any()
-
-
-class NoSineOfSine(Prior):
-    """A prior in Python: sin may not stand right after sin."""
-
-    def __call__(self, actions, parent, sibling, dangling):
-        adjustment = self.init_zeros(actions)
-        sin = self.library.index("sin")
-        adjustment[actions[:, -1] == sin, sin] = -np.inf
-        return adjustment
 
 
 def test_offspring_obey_priors_in_python():

@@ -19,8 +19,9 @@ from dso.prior.joint_prior import JointPrior
 from dso.program import FitData, ProgramBatch, execute
 from dso.program.inversion import wanted_values
 from dso.streams import Stream
-from tests.contracts.test_registries import PRIOR_CASES
-from tests.gp.test_breeder import NoSineOfSine, population_of
+from tests.support.function_sets import KOZA
+from tests.support.populations import population_of
+from tests.support.priors import PRIOR_CASES, NoSineOfSine
 
 STREAM = Stream(0, "breed")
 ENTRIES = 2000
@@ -125,32 +126,32 @@ def test_fitted_numbers_stay_where_they_are():
     assert errors(library, offspring.programs[is_solved], X, 2.7 * np.sin(X[0])).min() < 1e-12
 
 
-KOZA = Library(create_tokens(2, ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]))
-KOZA_PRIOR = make_joint_prior({"trig": {"on": True}}, KOZA, max_length=30)
+LIBRARY = Library(create_tokens(2, KOZA))
+PRIOR = make_joint_prior({"trig": {"on": True}}, LIBRARY, max_length=30)
 Y = POINTS[0] ** 3 * np.sin(POINTS[1]) + 0.3 * POINTS[1]
 
 
 def koza_parents(n=40, seed=1):
-    programs = RNNPolicy(KOZA, KOZA_PRIOR).sample(n, Stream(seed, "policy")).programs
-    return programs[execute(KOZA, programs, POINTS)[1] == 0]
+    programs = RNNPolicy(LIBRARY, PRIOR).sample(n, Stream(seed, "policy")).programs
+    return programs[execute(LIBRARY, programs, POINTS)[1] == 0]
 
 
 def test_the_nearest_comes_nearer():
     """Where nothing is exact, offspring are better than those that are bred blindly."""
     parents = koza_parents()
-    solved = bred(KOZA_PRIOR, parents, POINTS, Y, n=600)
-    blind = Breeder(KOZA_PRIOR).breed(population_of(parents), np.zeros(600, np.int32), STREAM)
-    medians = [np.median(errors(KOZA, o.programs, POINTS, Y)) for o in (solved, blind)]
+    solved = bred(PRIOR, parents, POINTS, Y, n=600)
+    blind = Breeder(PRIOR).breed(population_of(parents), np.zeros(600, np.int32), STREAM)
+    medians = [np.median(errors(LIBRARY, o.programs, POINTS, Y)) for o in (solved, blind)]
     assert (solved.operations >= SEMANTIC).mean() > 0.8
     assert medians[0] < 0.5 * medians[1]
 
 
 def test_rows_not_chosen_are_those_of_the_breeder_inside():
     parents, islands = population_of(koza_parents()), np.zeros(500, np.int32)
-    blind = Breeder(KOZA_PRIOR).breed(parents, islands, STREAM)
-    none = breeder_of(KOZA_PRIOR, POINTS, Y, 0.0).breed(parents, islands, STREAM)
+    blind = Breeder(PRIOR).breed(parents, islands, STREAM)
+    none = breeder_of(PRIOR, POINTS, Y, 0.0).breed(parents, islands, STREAM)
     np.testing.assert_array_equal(none.programs.tokens, blind.programs.tokens)
-    some = breeder_of(KOZA_PRIOR, POINTS, Y, 0.2).breed(parents, islands, STREAM)
+    some = breeder_of(PRIOR, POINTS, Y, 0.2).breed(parents, islands, STREAM)
     is_own = some.operations >= SEMANTIC
     assert 0.1 < is_own.mean() < 0.3
     np.testing.assert_array_equal(some.programs.tokens[~is_own], blind.programs.tokens[~is_own])
@@ -158,7 +159,7 @@ def test_rows_not_chosen_are_those_of_the_breeder_inside():
 
 
 def test_threads_make_no_difference():
-    one, four = (bred(KOZA_PRIOR, koza_parents(), POINTS, Y, n=400, n_threads=n) for n in (1, 4))
+    one, four = (bred(PRIOR, koza_parents(), POINTS, Y, n=400, n_threads=n) for n in (1, 4))
     np.testing.assert_array_equal(one.programs.tokens, four.programs.tokens)
     np.testing.assert_array_equal(one.operations, four.operations)
     assert one.n_lookups == four.n_lookups
@@ -169,9 +170,9 @@ def test_parents_are_not_altered_and_the_known_not_repeated():
     copies = parents.tokens.copy(), parents.constants.copy()
     known = _core.KeySet()
     known.insert(parents.keys())
-    first = bred(KOZA_PRIOR, parents, POINTS, Y, known=known)
+    first = bred(PRIOR, parents, POINTS, Y, known=known)
     known.insert(first.programs.keys())
-    again = bred(KOZA_PRIOR, parents, POINTS, Y, known=known)
+    again = bred(PRIOR, parents, POINTS, Y, known=known)
     made = again.operations != COPIED
     assert made.any()
     assert again.n_known > 0
@@ -194,8 +195,8 @@ def test_offspring_obey_every_prior(name):
 
 
 def test_offspring_obey_priors_in_python():
-    prior = JointPrior(KOZA, [NoSineOfSine(KOZA)], max_length=15)
-    parents = RNNPolicy(KOZA, prior).sample(60, STREAM).programs
+    prior = JointPrior(LIBRARY, [NoSineOfSine(LIBRARY)], max_length=15)
+    parents = RNNPolicy(LIBRARY, prior).sample(60, STREAM).programs
     offspring = bred(prior, parents, POINTS, np.sin(np.sin(POINTS[0])) + POINTS[1])
     made = offspring.operations != COPIED
     assert (offspring.operations >= SEMANTIC).any()
@@ -217,9 +218,9 @@ def test_offspring_obey_priors_in_python():
     ids=["constant", "zero", "one row", "copies", "negative", "huge", "zeros", "tiny"],
 )
 def test_hostile_data_do_no_harm(X, y):
-    parents = RNNPolicy(KOZA, KOZA_PRIOR).sample(40, STREAM).programs  # invalid ones too
-    offspring = bred(KOZA_PRIOR, parents, X, y)
-    assert KOZA_PRIOR.allowed(offspring.programs).all()
+    parents = RNNPolicy(LIBRARY, PRIOR).sample(40, STREAM).programs  # invalid ones too
+    offspring = bred(PRIOR, parents, X, y)
+    assert PRIOR.allowed(offspring.programs).all()
 
 
 def test_nodes_that_cannot_be_solved_for_are_left_alone():
@@ -267,9 +268,9 @@ def spied(breeder):
 
 def test_a_run_counts_what_it_looks_up():
     trainer = optimizer(**SEMANTIC_RUN).trainer
-    breeder = trainer.gp.breeder
+    breeder = trainer.sources["gp"].controller.breeder
     n_lookups = spied(breeder)
-    rows = [trainer.step() for _ in range(2)]
+    rows = [trainer.step().row for _ in range(2)]
     assert breeder.values.n_vectors > 1000
     assert rows[0]["n_gp_lookups"] == breeder.values.n_vectors + sum(n_lookups[:4])
     assert rows[1]["n_gp_lookups"] == sum(n_lookups[4:]) > 0
@@ -279,29 +280,28 @@ def test_a_run_counts_what_it_looks_up():
 
 def test_vectors_are_counted_where_the_library_is_made():
     trainer = optimizer(**SEMANTIC_RUN).trainer
-    gp, batch = trainer.gp, trainer._sample()
+    gp, batch = trainer.sources["gp"].controller, trainer.sources["policy"].sample(0)
     n_lookups = spied(gp.breeder)
-    scores = trainer.evaluator.evaluate(batch.programs, 0, batch.on_policy)
-    batch = batch.with_rewards(scores.rewards)
-    invalid = replace(scores, cause=np.ones_like(scores.cause))
-    counted = [gp.step(batch, s, 0, lambda *_: False).n_lookups for s in (invalid, scores, scores)]
+    batch = trainer.evaluator.evaluate(batch, 0)
+    invalid = replace(batch, cause=np.ones_like(batch.cause))
+    counted = [gp.step(b, 0, lambda _: False).n_lookups for b in (invalid, batch, batch)]
     assert counted[0] == 0
     assert sum(counted) == gp.breeder.n_vectors + sum(n_lookups)
 
 
 def test_without_it_nothing_is_built():
     trainer = optimizer(p_semantic=0.0).trainer
-    assert type(trainer.gp.breeder) is Breeder
-    assert "n_gp_lookups" not in trainer.step()
+    assert type(trainer.sources["gp"].controller.breeder) is Breeder
+    assert "n_gp_lookups" not in trainer.step().row
 
 
 def test_a_run_goes_on_as_if_it_had_not_stopped():
     whole, first, second = (optimizer(**SEMANTIC_RUN).trainer for _ in range(3))
-    rows = [whole.step() for _ in range(3)]
+    rows = [whole.step().row for _ in range(3)]
     for _ in range(2):
         first.step()
     second.load_state_dict(first.state_dict())
-    row = second.step()
+    row = second.step().row
     assert {k: v for k, v in row.items() if k != "time"} == {
         k: v for k, v in rows[2].items() if k != "time"
     }
@@ -324,8 +324,8 @@ def test_a_task_without_data_is_refused():
 
 
 def test_the_core_refuses_what_does_not_fit():
-    breeder = breeder_of(KOZA_PRIOR, POINTS, Y)
-    native, library = breeder.values.native, KOZA.native
+    breeder = breeder_of(PRIOR, POINTS, Y)
+    native, library = breeder.values.native, LIBRARY.native
     for X, y in ((POINTS[:, :3], Y[:3]), (POINTS[:1, :4], Y[:4]), (POINTS[:, :4], Y[:5])):
         with pytest.raises(ValueError, match="on the key rows"):
             _core.SemanticTarget(native, library, np.ascontiguousarray(X), y, 10, 10)
@@ -341,5 +341,5 @@ def test_what_is_solved_for_keeps_its_numbers_in_the_fit():
     trainer = optimizer(**SEMANTIC_RUN).trainer
     programs = ProgramBatch(np.zeros((2, 1), np.int16), np.ones(2, np.int32), np.ones((2, 1)))
     operations = np.array([SEMANTIC | SOLVED, SEMANTIC], np.uint8)
-    fitted = trainer.gp._to_be_fitted(programs, operations, 0)
+    fitted = trainer.sources["gp"].controller._to_be_fitted(programs, operations, 0)
     np.testing.assert_array_equal(np.isnan(fitted.constants[:, 0]), [False, True])

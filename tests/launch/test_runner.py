@@ -29,6 +29,7 @@ SMALL = {
     "task": {"task_type": "regression", "dataset": "Nguyen-5"},
     "training": {"n_samples": 300, "batch_size": 100, "verbose": False},
     "checkpoint": {"save_freq": 1, "units": "iterations"},
+    "postprocess": {"save_plots": False},
 }
 
 
@@ -212,7 +213,7 @@ def test_resume_without_a_config_takes_that_of_a_checkpoint(invoke, tmp_path):
 
     model = DeepSymbolicOptimizer(config(tmp_path, "e"))
     model.train_one_step()
-    model._close()
+    model.journal.close()
     (tmp_path / "e" / "config.json").unlink()
     assert invoke("--resume", "e").exit_code == 0
     assert len(rows(tmp_path / "e")) == 1

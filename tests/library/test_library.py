@@ -21,8 +21,8 @@ from dso.library import (
     create_tokens,
 )
 from dso.library.functions import BY_FUNCTION, NAMES, Interval, solve
-
-KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
+from dso.prior.poly import NOT_ABOVE_POLY
+from tests.support.function_sets import KOZA
 
 
 def double_plus(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -35,7 +35,7 @@ LOGISTIC_MAP = Token(lambda a: a * (1 - a), "logistic_map", 1, 5)
 def check_inverse(inverse: tuple) -> None:
     """Check that an inverse is made of operators with as many operands as they take."""
     name, *operands = inverse
-    assert len(operands) == OPERATORS[name].arity
+    assert callable(name) or len(operands) == OPERATORS[name].arity
     for operand in operands:
         if isinstance(operand, tuple):
             check_inverse(operand)
@@ -87,6 +87,39 @@ def test_domain_and_range_hold(name: str) -> None:
     assert all(row.range.covers(value, value) for value in values[inside])
 
 
+@pytest.mark.parametrize("name", OPERATORS)
+def test_parity_symmetry_and_period_hold(name: str) -> None:
+    """Where a row says nothing of a symmetry, it has none."""
+    row = OPERATORS[name]
+    a, b = np.random.default_rng(0).uniform(-3, 3, (2, 200))
+    a = np.concatenate([a, [0.0005, 2e6]])  # where protected ones take their other branch
+    b = np.concatenate([b, [0.5, 1.0]])
+    with np.errstate(all="ignore"):
+        if row.arity == 2:
+            values, swapped = row.numpy(a, b), row.numpy(b, a)
+            assert row.symmetry == symmetry_of(values, swapped)
+            return
+        values = row.numpy(a)
+        assert row.parity == symmetry_of(values, row.numpy(-a))
+        if row.period:
+            np.testing.assert_allclose(row.numpy(a[:200] + row.period), values[:200], rtol=1e-9)
+            assert not np.allclose(row.numpy(a + row.period / 2), values)
+
+
+def symmetry_of(values: np.ndarray, mirrored: np.ndarray) -> str:
+    """Return the name of a symmetry."""
+    for name, sign in (("even", 1), ("odd", -1)):
+        if np.allclose(sign * values, mirrored, rtol=1e-12, atol=0, equal_nan=True):
+            return name
+    return ""
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_a_poly_stands_below_what_a_row_allows(name: str) -> None:
+    row = OPERATORS[name]
+    assert (row.shown in NOT_ABOVE_POLY) == (not row.above_poly)
+
+
 def test_interval() -> None:
     assert Interval(0, 1).covers(0, 1)
     assert not Interval(0, 1).covers(-0.1, 0.5)
@@ -136,7 +169,7 @@ def test_bad_thresholds(thresholds: list, message: str) -> None:
         (["nan"], "not finite"),
         ([True], "neither a name nor a number"),
         (["dso.library:NoSuch"], "no attribute"),
-        (["tests.library.test_library:KOZA"], "neither a Token nor a function"),
+        (["tests.support.function_sets:KOZA"], "neither a Token nor a function"),
     ],
 )
 def test_bad_function_sets(function_set: list, message: str) -> None:

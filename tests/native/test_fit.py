@@ -9,8 +9,8 @@ from dso.library.functions import OPERATORS
 from dso.native import _core
 from dso.program import ProgramBatch, execute, mean_squared_error
 from tests.reference import random_programs
+from tests.support.function_sets import KOZA
 
-KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
 LIBRARY = Library(create_tokens(2, [*KOZA, "const"]))
 X = np.random.default_rng(0).uniform(0.1, 2, (2, 100))
 

@@ -6,6 +6,7 @@ import pytest
 
 from dso.library import OPERATORS, HardCodedConstant, Library, Token, create_tokens
 from dso.library.functions import EULER_GAMMA
+from dso.library.library import OPCODES
 from dso.native import _core
 from dso.program import ProgramBatch, execute
 from tests.reference import TRUTH, VALUE, error_in_ulp
@@ -136,12 +137,29 @@ def test_infinite_and_undefined_arguments(name: str) -> None:
 
 
 def test_python_table_equals_native_table() -> None:
-    native = {name: arity for name, _, arity in _core.operator_table()}
-    assert native == {name: row.arity for name, row in OPERATORS.items()}
-    opcodes = [opcode for _, opcode, _ in _core.operator_table()]
+    """Values and causes are compared below, slopes in test_partials, inverses in test_inversion."""
+    native = _core.operator_table()
+    assert [row["name"] for row in native] == list(OPERATORS)
+    for row, (name, ours) in zip(native, OPERATORS.items(), strict=True):
+        assert row["arity"] == ours.arity, name
+        assert row["period"] == ours.period, name
+        assert row["is_even"] == (ours.parity == "even"), name
+    opcodes = [row["opcode"] for row in native]
     assert len(set(opcodes)) == len(opcodes)
     tokens = [Token(row.numpy, row.name, row.arity, 1) for row in OPERATORS.values()]
     assert not Library([*tokens, HardCodedConstant(1)]).is_python.any()
+
+
+@pytest.mark.parametrize("name", sorted(set(OPERATORS)))
+def test_both_tables_have_the_same_poles(name: str) -> None:
+    row = OPERATORS[name]
+    grid = np.meshgrid([-2.5, -1.0, -0.0, 0.0, 0.5, 1e300], [-1.0, 0.0, 2.0])
+    columns = [np.ravel(column) for column in grid][: row.arity]
+    ours = np.zeros(18, dtype=bool) if row.pole is None else row.pole(*columns)
+    native = [
+        _core.is_pole(OPCODES[name], a, b) for a, b in zip(columns[0], columns[-1], strict=True)
+    ]
+    np.testing.assert_array_equal(native, ours)
 
 
 @pytest.mark.parametrize("name", sorted(set(OPERATORS)))

@@ -12,8 +12,8 @@ from dso.policy import RNNPolicy, StateManager
 from dso.prior import make_joint_prior
 from dso.streams import Stream
 from tests import reference_policy
+from tests.support.function_sets import KOZA
 
-KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
 PRIORS = {
     "length": {"on": True, "min_": 4, "max_": 20},
     "trig": {"on": True},

@@ -3,33 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from dso.errors import UserError
 from dso.library import Library, create_tokens
-from dso.policy import TorchPolicy
 from dso.policy_optimizer.pg import PolicyGradient
 from dso.prior import make_joint_prior
 from dso.streams import Stream
+from tests.support.plugins import BagOfSymbols
+from tests.support.scored import scored_batch
 
 LIBRARY = Library(create_tokens(1, ["add", "mul", "sin"]))
 PRIORS = {"length": {"on": True, "min_": 2, "max_": 9}}
-
-
-class BagOfSymbols(TorchPolicy):
-    """Logits from the sum of embedded parent and sibling; no memory."""
-
-    def __init__(self, library, prior, *, width=8, **options):
-        super().__init__(library, prior, **options)
-        torch.manual_seed(self.seed)
-        self.embedding = nn.Embedding(self.n_symbols, width)
-        self.head = nn.Linear(width, library.L)
-
-    def start(self, n):
-        return None
-
-    def step(self, state, features, open_slots):
-        return self.head(self.embedding(features).sum(dim=1)), state
 
 
 def make_policy() -> BagOfSymbols:
@@ -58,7 +42,7 @@ def test_it_learns():
     for iteration in range(12):
         batch = policy.sample(30, Stream(0, "policy", iteration))
         rewards = (batch.programs.tokens[:, 0] == first).astype(float)
-        optimizer.step(batch.with_rewards(rewards), rewards.mean())
+        optimizer.step(scored_batch(batch.programs, rewards), rewards.mean())
     assert rewards.mean() > 0.9
 
 
@@ -68,7 +52,7 @@ def test_config_names_it():
     optimizer = DeepSymbolicOptimizer(
         {
             "task": {"task_type": "regression", "dataset": "Nguyen-1"},
-            "policy": {"policy_type": "tests.policy.test_torch_policy:BagOfSymbols", "width": 4},
+            "policy": {"policy_type": "tests.support.plugins:BagOfSymbols", "width": 4},
             "training": {"n_samples": 200, "batch_size": 100, "verbose": False},
             "experiment": {"logdir": None},
         }

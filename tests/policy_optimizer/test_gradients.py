@@ -16,9 +16,8 @@ from dso.policy_optimizer.pg import PolicyGradient
 from dso.policy_optimizer.ppo import ProximalPolicyOptimization
 from dso.policy_optimizer.pqt import PriorityQueueTraining
 from dso.prior import make_joint_prior
-from dso.program.batch import Batch
-from dso.program.program_batch import ProgramBatch
 from tests.reference_memory import scored
+from tests.support.scored import scored_batch
 
 LIBRARY = Library(create_tokens(2, ["sin", "cos"]))
 SIN, COS, X1, X2 = (LIBRARY.names.index(name) for name in ("sin", "cos", "x1", "x2"))
@@ -42,7 +41,7 @@ def bias_of(policy):
 
 
 def batch_of(rows=ROWS, rewards=REWARDS):
-    return Batch(ProgramBatch.from_rows(rows), np.ones(len(rows), bool), np.array(rewards))
+    return scored_batch(rows, rewards)
 
 
 def softmax(values):

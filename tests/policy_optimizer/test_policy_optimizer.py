@@ -11,9 +11,8 @@ from dso.policy_optimizer.pg import PolicyGradient
 from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
 from dso.policy_optimizer.ppo import ProximalPolicyOptimization
 from dso.policy_optimizer.pqt import PriorityQueueTraining
-from dso.program.batch import Batch
-from dso.program.program_batch import ProgramBatch
 from tests.reference_memory import scored
+from tests.support.scored import scored_batch
 
 
 class TablePolicy:
@@ -39,11 +38,7 @@ class TablePolicy:
         return chosen * mask, entropy * mask
 
 
-BATCH = Batch(
-    ProgramBatch.from_rows([[0, 1, 2], [3], [1, 1]]),
-    np.ones(3, dtype=bool),
-    np.array([0.9, 0.5, 2e6]),
-)
+BATCH = scored_batch([[0, 1, 2], [3], [1, 1]], [0.9, 0.5, 2e6])
 
 
 def expected_loss(policy, weight, gamma, baseline):
@@ -77,7 +72,7 @@ def test_one_step_descends_on_the_written_objective(gamma):
 
 def test_better_than_the_baseline_becomes_more_likely():
     policy = TablePolicy()
-    batch = Batch(BATCH.programs, BATCH.on_policy, np.array([1.0, 0.0, 0.0]))
+    batch = scored_batch(BATCH.programs, [1.0, 0.0, 0.0])
     optimizer = PolicyGradient(policy, learning_rate=0.05, entropy_weight=0.0)
     before = policy.log_prob_and_entropy(batch.programs)[0].sum(dim=1)
     for _ in range(5):
@@ -191,7 +186,7 @@ def test_a_class_may_come_from_a_file(tmp_path):
     ("made", "own", "message"),
     [
         (StepOnly, {"strengh": 2}, "Did you mean 'strength'"),
-        (StepOnly, {}, "missing a required argument: 'strength'"),
+        (StepOnly, {}, r"needs the key\(s\) strength"),
         (LossWithKey, {"margins": 2}, "Did you mean 'margin'"),
     ],
 )

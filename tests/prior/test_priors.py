@@ -10,8 +10,8 @@ from dso.policy import RNNPolicy
 from dso.prior import PRIORS, JointPrior, make_joint_prior
 from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
+from tests.support.function_sets import KOZA
 
-KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
 ONE_INPUT = Library(create_tokens(1, KOZA))
 TWO_INPUTS = Library(create_tokens(2, KOZA))
 WITH_CONST = Library(create_tokens(1, [*KOZA, "const"]))

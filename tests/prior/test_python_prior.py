@@ -202,7 +202,7 @@ def test_a_config_names_it_by_module_or_file(tmp_path):
     )
     with pytest.raises(UserError, match=r"Loose is not derived from .* needs .* '__call__'"):
         make_joint_prior({f"{file}:Loose": {"on": True}}, LIBRARY, max_length=12)
-    with pytest.raises(UserError, match="unexpected keyword argument 'wrd'"):
+    with pytest.raises(UserError, match=r"unknown key 'wrd'.* Did you mean 'word'"):
         make_joint_prior(
             {"tests.prior.test_python_prior:NoDoubleSine": {"on": True, "wrd": 1}},
             LIBRARY,

@@ -1,5 +1,6 @@
 """Programs solved for one of their nodes, natively and in numpy."""
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from dso.program import ProgramBatch, execute, wanted_values
 from dso.program.execute import execute_columns
 from dso.program.inversion import _solved
 from dso.program.traversal import child_positions
-from tests.reference import random_programs
+from tests.reference import error_in_ulp, random_programs
 
 NAMES = [name for name, row in OPERATORS.items() if not row.display]
 LIBRARY = Library(create_tokens(2, [*NAMES, "const", 0.5], decision_tree_threshold_set=[0.4, 1.1]))
@@ -39,6 +40,23 @@ def test_both_tables_of_inverses_are_equal(name: str) -> None:
         np.testing.assert_allclose(native, expected, rtol=1e-13, atol=1e-300)
 
 
+def test_the_inverse_of_erf_has_all_its_digits() -> None:
+    """From 0 to the last number below 1, where a difference of erf would have none."""
+    generator = np.random.default_rng(0)
+    y = np.concatenate(
+        [
+            generator.uniform(-1, 1, 100),
+            1 - np.exp2(generator.uniform(-53, -1, 100)),
+            np.exp2(generator.uniform(-60, -1, 100)),
+            [np.nextafter(1, 0), np.nextafter(0.5, 0), 0.5],
+        ]
+    )
+    solved = _core.invert_operator(OPCODES["erf"], 0, y, y)
+    with mpmath.workprec(160):
+        for value, given in zip(solved, y, strict=True):
+            assert error_in_ulp(value, mpmath.erfinv(mpmath.mpf(given))) <= 4, given
+
+
 def test_what_is_wanted_makes_the_program_give_y() -> None:
     """Put the wanted values in the place of the node: x3 is a column of its own."""
     programs = random_programs(LIBRARY, 400, np.random.default_rng(1), max_length=15)
@@ -46,7 +64,7 @@ def test_what_is_wanted_makes_the_program_give_y() -> None:
     positions = generator.integers(0, programs.lengths)
     truth, cause, _ = execute(LIBRARY, programs, X)
     library = Library([*create_tokens(3, [])[2:], *LIBRARY.tokens])  # x3 first
-    n_solved = 0
+    shares = []
     for b in np.flatnonzero(cause == 0):
         row = programs[[b]]
         values, is_finite = wanted_values(LIBRARY, row, positions[[b]], X, truth[b])
@@ -75,9 +93,10 @@ def test_what_is_wanted_makes_the_program_give_y() -> None:
         )
         predicted = execute(library, whole, inputs, True).values[0]
         is_good = np.isclose(predicted, truth[b], rtol=1e-5, atol=1e-5)
-        assert is_good.mean() > 0.9, (whole, b)  # the rest is lost to rounding
-        n_solved += 1
-    assert n_solved > 100
+        assert is_good.mean() > 0.5, (whole, b)
+        shares.append(is_good.mean())
+    assert len(shares) > 100
+    assert np.mean(np.array(shares) > 0.9) > 0.98  # the rest is lost to rounding
 
 
 def test_numpy_solves_as_the_native_code_does() -> None:

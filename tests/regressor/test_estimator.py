@@ -28,9 +28,15 @@ from dso.program import ProgramBatch
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.search import Search
 
-RANDOM = np.random.default_rng(0)
-X = RANDOM.uniform(-2, 2, (60, 3))
-Y = 1.5 * X[:, 0] ** 2 + 0.3 * RANDOM.standard_normal(60)
+
+def inputs_and_targets() -> tuple[np.ndarray, np.ndarray]:
+    """Return X (60, 3), of which the first column makes y, and y with noise."""
+    random = np.random.default_rng(0)
+    X = random.uniform(-2, 2, (60, 3))
+    return X, 1.5 * X[:, 0] ** 2 + 0.3 * random.standard_normal(60)
+
+
+X, Y = inputs_and_targets()
 FRAME = pd.DataFrame(X, columns=["mass", "speed (km/h)", "θ"])
 
 
@@ -112,8 +118,9 @@ def test_protected_operators_are_exact_in_sympy_and_short_in_the_table() -> None
 
 
 def test_weights_are_repeated_rows() -> None:
-    weights = RANDOM.integers(0, 4, 60)
-    order = RANDOM.permutation(weights.sum())
+    random = np.random.default_rng(2)
+    weights = random.integers(0, 4, 60)
+    order = random.permutation(weights.sum())
     X_repeated, y_repeated = np.repeat(X, weights, axis=0)[order], np.repeat(Y, weights)[order]
     repeated = small().fit(X_repeated, y_repeated)
     for name in ("sample_weight", "weights"):
@@ -489,7 +496,7 @@ def test_warm_start_sees_that_gp_meld_is_turned_on(caplog: pytest.LogCaptureFixt
     with caplog.at_level("WARNING", "dso"):
         model.set_params(config={**config, "gp_meld": gp_meld}).fit(X, Y)
     assert "the search starts anew" in caplog.text
-    assert model._searches[0].optimizer.trainer.gp is not None
+    assert model._searches[0].optimizer.trainer.sources["gp"]
 
 
 def test_warm_start_takes_over_what_ends_it_and_names_what_it_cannot(

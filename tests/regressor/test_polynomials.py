@@ -12,8 +12,7 @@ import torch
 
 from dso import DeepSymbolicRegressor
 
-RANDOM = np.random.default_rng(0)
-X = RANDOM.uniform(-1, 1, (80, 2))
+X = np.random.default_rng(0).uniform(-1, 1, (80, 2))
 FRAME = pd.DataFrame(X, columns=["mass", "speed (km/h)"])
 Y = np.exp(X[:, 0] ** 2 + 2 * X[:, 0] * X[:, 1] - 0.5)
 CONFIG = {

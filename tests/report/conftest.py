@@ -1,6 +1,5 @@
 """Run folders to report on: one of a real batch, and copies of it to spoil."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -44,10 +43,3 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(finished: Path, tmp_path: Path) -> Path:
     """Return a copy of the folder that a test may spoil."""
     return Path(shutil.copytree(finished, tmp_path / "runs"))
-
-
-def change_config(folder: Path, section: str, **values: object) -> None:
-    path = folder / "config.json"
-    config = json.loads(path.read_text())
-    config[section].update(values)
-    path.write_text(json.dumps(config))

@@ -181,10 +181,9 @@ def test_folders_in_any_state(browser, folder, finished, tmp_path):
         assert "config.json is missing" in visit.text("#issues")
 
 
-def test_the_live_page_follows(browser, folder, monkeypatch):
-    monkeypatch.setattr("dso.report.serve.MIN_SECONDS", 0.1)
-    monkeypatch.setattr("dso.report.serve.MAX_SHARE", 1e9)
-    server = make_server(LiveReport(Collector([folder]), "live"))
+def test_the_live_page_follows(browser, folder):
+    report = LiveReport(Collector([folder]), "live", min_seconds=0.1, max_share=1e9)
+    server = make_server(report)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

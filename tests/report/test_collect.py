@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dso.report import Collector, build_page
-from tests.report.conftest import change_config
+from tests.support.runs import change_config
 
 
 def collected(*folders):

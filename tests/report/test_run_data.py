@@ -10,7 +10,7 @@ from dso.errors import UserError
 from dso.report.run_data import MAX_POINTS, arities, load_run_data
 from dso.runs.results import RunResults
 from dso.task.regression import RegressionTask
-from tests.report.conftest import change_config
+from tests.support.runs import change_config
 
 
 def loaded(folder: Path):

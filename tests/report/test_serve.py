@@ -11,10 +11,9 @@ from dso.report.serve import LiveReport, make_server
 
 
 @pytest.fixture
-def server(folder, monkeypatch):
-    monkeypatch.setattr("dso.report.serve.MIN_SECONDS", 0.0)
-    monkeypatch.setattr("dso.report.serve.MAX_SHARE", 1e9)
-    server = make_server(LiveReport(Collector([folder]), "live"))
+def server(folder):
+    report = LiveReport(Collector([folder]), "live", min_seconds=0.0, max_share=1e9)
+    server = make_server(report)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server

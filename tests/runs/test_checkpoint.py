@@ -20,11 +20,9 @@ from dso.errors import UserError
 from dso.policy import TorchPolicy
 from dso.runs.checkpoint import Checkpoints, read_checkpoint, write_checkpoint
 from dso.runs.disk import Guard
-from tests.runs.recorders.test_runs import EVERYTHING
-from tests.test_core import config
+from tests.support.runs import EVERY_2, EVERYTHING, files, long, stop_after
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERY_2 = {"save_freq": 2, "units": "iterations"}
 N_ITERATIONS = 7
 STOPPED_AFTER = 5  # the checkpoint is that of iteration 4
 
@@ -66,43 +64,6 @@ KINDS: dict[str, dict] = {
 }
 
 
-def long(tmp_path, name="run", **sections):
-    """Return a config of seven iterations with a checkpoint every second one."""
-    merged = config(
-        tmp_path,
-        checkpoint=EVERY_2,
-        experiment={"exp_name": name},
-        **{k: v for k, v in sections.items() if k != "training"},
-        training={
-            "n_samples": 10**6,
-            "batch_size": 60,
-            "early_stopping": False,
-            **sections.get("training", {}),
-        },
-    )
-    return merged
-
-
-def stop_after(n):
-    return lambda standing: standing.iteration >= n
-
-
-def files(folder):
-    """Return the content of every result file, without what depends on the time."""
-    contents = {}
-    for path in sorted(folder.glob("dso_*")):
-        if path.suffix == ".npy":
-            contents[path.name] = np.load(path).tobytes()
-        elif path.is_file():
-            lines = path.read_text().splitlines()
-            names = lines[0].split(",")
-            contents[path.name] = [
-                [x for x, name in zip(line.split(","), names, strict=False) if name != "time"]
-                for line in lines
-            ]
-    return contents
-
-
 def cut_off(model, n):
     """Do n iterations, and leave it as SIGKILL would."""
     for _ in range(n):
@@ -115,7 +76,8 @@ def test_a_run_that_goes_on_leaves_the_same_files(tmp_path, kind):
     expected = whole.train(stop_after(N_ITERATIONS))
     first = DeepSymbolicOptimizer(long(tmp_path, "cut", **KINDS[kind]))
     cut_off(first, STOPPED_AFTER)
-    first._close()  # its file handles; what it wrote after the checkpoint is to be taken back
+    # Its file handles; what it wrote after the checkpoint is to be taken back.
+    first.journal.close()
     second = DeepSymbolicOptimizer(long(tmp_path, "cut", **KINDS[kind]))
     assert second.resume()
     assert second.trainer.standing.iteration == 4
@@ -123,7 +85,7 @@ def test_a_run_that_goes_on_leaves_the_same_files(tmp_path, kind):
     del expected["program"], result["program"]
     assert result == expected
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
-    assert second.checkpoints.found() == []
+    assert second.journal.checkpoints.found() == []
 
 
 class OwnPolicy(TorchPolicy):
@@ -158,12 +120,12 @@ def test_a_checkpoint_of_elsewhere_begins_new_files(tmp_path):
     first = DeepSymbolicOptimizer(long(tmp_path, "one"))
     cut_off(first, 3)
     path = first.save(tmp_path / "state.zip")
-    first._close()
+    first.journal.close()
     section = {**EVERY_2, "load_path": path, "save_on_done": True}
     second = DeepSymbolicOptimizer(long(tmp_path, "two") | {"checkpoint": section})
     second.train(stop_after(5))
     assert len(files(tmp_path / "two")["dso_Nguyen-5_0.csv"]) == 1 + 2
-    (newest, *_) = second.checkpoints.found()
+    (newest, *_) = second.journal.checkpoints.found()
     assert newest.name == "dso_Nguyen-5_0_000000005.zip"
     third = DeepSymbolicOptimizer(long(tmp_path, "two"))
     assert third.resume()
@@ -202,11 +164,13 @@ def test_an_interrupted_run_can_go_on(tmp_path):
 def test_a_new_run_of_the_same_name_forgets_the_checkpoints_of_the_old(tmp_path):
     first = DeepSymbolicOptimizer(long(tmp_path))
     cut_off(first, 5)
-    first._close()
+    first.journal.close()
     second = DeepSymbolicOptimizer(long(tmp_path))
     cut_off(second, 3)
-    second._close()
-    assert [path.name for path in second.checkpoints.found()] == ["dso_Nguyen-5_0_000000002.zip"]
+    second.journal.close()
+    assert [path.name for path in second.journal.checkpoints.found()] == [
+        "dso_Nguyen-5_0_000000002.zip"
+    ]
 
 
 @pytest.fixture
@@ -214,8 +178,8 @@ def two(tmp_path):
     """Return a run that was cut off, and its two checkpoints, the newest first."""
     model = DeepSymbolicOptimizer(long(tmp_path))
     cut_off(model, 5)
-    model._close()
-    paths = model.checkpoints.found()
+    model.journal.close()
+    paths = model.journal.checkpoints.found()
     assert len(paths) == 2
     return DeepSymbolicOptimizer(long(tmp_path)), paths
 
@@ -266,13 +230,13 @@ def test_a_log_that_was_shortened_is_said_to_be(two, caplog):
     path = Path(model.config["experiment"]["logdir"], "run", "dso_Nguyen-5_0.csv")
     path.write_text(path.read_text()[:200])
     assert model.resume()
-    model._close()
+    model.journal.close()
     assert "some of its rows are lost" in caplog.text
 
 
 def test_there_is_nothing_to_save_before_setup_and_no_place_without_a_folder(tmp_path):
     model = DeepSymbolicOptimizer(long(None))
-    with pytest.raises(RuntimeError, match="no run to save"):
+    with pytest.raises(RuntimeError, match="no run yet"):
         model.save()
     model.setup()
     with pytest.raises(UserError, match="a path is needed"):

@@ -15,8 +15,7 @@ from dso import DeepSymbolicOptimizer
 from dso.runs.array_log import ArrayLog
 from dso.runs.disk import GrowingFile, Guard
 from dso.runs.folder import insert_row
-from tests.runs.recorders.test_runs import EVERYTHING
-from tests.runs.test_checkpoint import files, long, stop_after
+from tests.support.runs import EVERYTHING, files, long, stop_after
 
 
 class Disk:
@@ -93,8 +92,7 @@ def test_a_folder_that_is_deleted_comes_back_with_everything(tmp_path, when):
 
 
 def test_what_waits_is_bounded(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(GrowingFile, "MAX_WAITING", 1000)
-    file = GrowingFile(tmp_path / "gone" / "a", Guard())
+    file = GrowingFile(tmp_path / "gone" / "a", Guard(), max_waiting=1000)
     monkeypatch.setattr(Path, "mkdir", lambda *arguments, **options: None)
     for _ in range(30):
         file.append(b"x" * 100)

@@ -1,6 +1,5 @@
 """The search by values as a part of a run: what it finds counts, joins, is judged like the rest."""
 
-import time
 import tracemalloc
 from typing import Any
 
@@ -10,10 +9,10 @@ import pytest
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.semantic import SemanticSearch
-from tests.test_core import config, read
+from tests.support.function_sets import KOZA
+from tests.support.runs import config, read
 
 SEMANTIC = ("n_semantic_vectors", "n_semantic_lookups")
-KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
 SMALL = {"on": True, "max_entries": 3000, "max_lookups": 30_000}
 
 
@@ -53,9 +52,9 @@ def test_a_target_that_can_be_solved_for_ends_the_run_in_its_first_iteration(tmp
     assert n_semantic > 40_000
     assert row["n_offspring"] == "0"  # nothing is left to breed for
     assert float(row["r_max"]) == result["r"] > 1 - 1e-12
-    assert model.prior.allowed(model.trainer.best.programs).all()
+    assert model.prior.allowed(model.trainer.keeper.best.programs).all()
     # One program is reported, the best of those that are exact.
-    assert len(model.trainer.seeds.batch) == 1
+    assert len(model.last.proposals["semantic"].batch) == 1
 
 
 def test_without_anything_found_nothing_changes_but_the_columns(tmp_path) -> None:
@@ -84,9 +83,8 @@ def test_it_uses_no_more_than_its_share_of_the_budget(share: float) -> None:
             task={"function_set": names},
             training={"n_samples": 200_000},
         )
-        model.setup()
-        model.trainer.step()
-        assert model.trainer.seeds.n_evaluations < 1.1 * share * 200_000
+        model.train_one_step()
+        assert model.last.proposals["semantic"].n_evaluations < 1.1 * share * 200_000
 
 
 def test_what_comes_near_joins_the_first_batch_off_policy() -> None:
@@ -102,24 +100,24 @@ def test_what_comes_near_joins_the_first_batch_off_policy() -> None:
     model = on(X, y, semantic={"on": True, "max_entries": 3000, "max_programs": 20}, **sections)
     model.train_one_step()
     trainer = model.trainer
-    seeds = trainer.seeds
+    seeds = model.last.proposals["semantic"]
     assert len(seeds.batch) == 20
     assert not seeds.batch.on_policy.any()
     assert model.prior.allowed(seeds.batch.programs).all()
-    batch, kept = trainer.last.batch, trainer.last.kept
+    batch, kept = model.last.batch, model.last.lesson.kept
     assert (~batch.on_policy[100:120]).all()
     np.testing.assert_array_equal(batch.rewards[100:120], seeds.batch.rewards)
     assert kept[100:120].any()
     # Hall of fame, front, queue and population have the best of them.
     best = seeds.batch.rewards.max()
     assert best > 0.9 > batch.rewards[:100].max()
-    assert trainer.hall_of_fame.rows.rewards[0] >= best
-    assert trainer.pareto_front.rows.rewards.max() >= best
-    assert trainer.queue.rows.rewards.max() >= best
-    keys = set(trainer.gp.population.programs.keys().tolist())
+    assert trainer.keeper.hall_of_fame.rows.rewards[0] >= best
+    assert trainer.keeper.pareto_front.rows.rewards.max() >= best
+    assert trainer.learner.queue.rows.rewards.max() >= best
+    keys = set(trainer.sources["gp"].controller.population.programs.keys().tolist())
     assert keys & set(seeds.batch.programs.keys().tolist())
     assert model.train_one_step() is None
-    assert trainer.seeds is None
+    assert model.last.proposals["semantic"].batch is None
     n_bred = trainer.standing.n_offspring
     assert trainer.standing.n_samples == 2 * 100 + n_bred + seeds.n_evaluations
 
@@ -145,7 +143,7 @@ def test_many_rows_are_searched_by_some_and_judged_by_all() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batching", ["auto", False])
-def test_a_million_rows_take_seconds_and_little_memory(batching: object) -> None:
+def test_a_million_rows_cost_no_more_and_little_memory(batching: object) -> None:
     X = points(1_000_000)
     y = X[:, 0] ** 3 / X[:, 1] - np.log(X[:, 0])
     for target, is_solvable in (
@@ -155,13 +153,12 @@ def test_a_million_rows_take_seconds_and_little_memory(batching: object) -> None
         task = {"batching": batching, "function_set": [*KOZA, "const"]}
         model = on(X, target, task=task, training={"batch_size": 10})
         model.setup()
-        start = time.process_time()
         tracemalloc.start()
-        model.trainer.step()
+        row = model.trainer.step()
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert model.trainer.standing.success == is_solvable
-        assert time.process_time() - start < 60
+        assert 0 < sum(row[name] for name in SEMANTIC) < 4_100_000
         assert peak < 20 * X.nbytes
 
 
@@ -194,16 +191,15 @@ def test_weights_decide_what_is_near() -> None:
         task={"dataset": (X, y, weights), "function_set": [*KOZA, "const"]},
         training={"n_samples": 4_000_000},
     )
-    model.setup()
-    model.trainer.step()
-    assert model.trainer.seeds.batch.rewards.max() > 0.999
+    model.train_one_step()
+    assert model.last.proposals["semantic"].batch.rewards.max() > 0.999
 
 
 @pytest.mark.parametrize(
     "task",
     [
         {"function_set": ["add", "mul", "sin", "poly"]},
-        {"function_set": ["add", "mul", "sin", "tests.fitting.test_constants:half"]},
+        {"function_set": ["add", "mul", "sin", "tests.support.plugins:half"]},
         {"function_set": ["add", "mul", "sin"], "decision_tree_threshold_set": [1.0]},
     ],
     ids=["poly", "Python", "state checkers"],

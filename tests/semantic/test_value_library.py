@@ -11,8 +11,8 @@ from dso.program import ProgramBatch, execute
 from dso.semantic import ValueLibrary
 from dso.semantic.forms import make_forms
 from tests.reference_semantic import all_programs, distinct_values, rounded
+from tests.support.function_sets import KOZA
 
-KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
 FUNCTION_SETS = {
     "Koza": KOZA,
     "Keijzer": ["add", "mul", "inv", "neg", "sqrt", "const"],

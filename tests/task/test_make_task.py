@@ -8,7 +8,7 @@ from dso.errors import UserError
 from dso.program import from_str_tokens
 from dso.task import TASKS, HierarchicalTask, RegressionTask, SequentialTask, Task, make_task
 
-PLUGIN = str(Path(__file__).with_name("plugin.py"))
+PLUGIN = str(Path(__file__).parents[1] / "support" / "plugins.py")
 
 
 def test_regression():

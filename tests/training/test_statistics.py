@@ -1,35 +1,25 @@
 """The columns of the log against definitions written one row at a time."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
-from dso.program.batch import Batch
-from dso.program.program_batch import ProgramBatch
 from dso.training.statistics import TrainStats, position_entropies
+from tests.support.scored import scored_batch
 
 NAMES = ["add", "log", "x1"]
 
 
-@dataclass
-class Scores:
-    cause: np.ndarray
-    operators: np.ndarray
-    is_new: np.ndarray
-
-
 def example():
     rows = [[2], [0, 2, 2], [2], [1, 2], [1, 1, 2]]
-    batch = Batch(
-        ProgramBatch.from_rows(rows), np.ones(5, bool), np.array([0.5, 1.0, 0.5, 0.0, 0.0]), 7
+    batch = scored_batch(
+        rows,
+        [0.5, 1.0, 0.5, 0.0, 0.0],
+        cause=[0, 0, 0, 3, 1],
+        operators=[-1, -1, -1, 1, 1],
+        is_new=[True, True, False, True, False],
+        withdrawn=7,
     )
-    scores = Scores(
-        np.array([0, 0, 0, 3, 1], np.uint8),
-        np.array([-1, -1, -1, 1, 1], np.int16),
-        np.array([True, True, False, True, False]),
-    )
-    return batch, scores, np.array([True, True, True, False, False])
+    return batch, np.array([True, True, True, False, False])
 
 
 def entropy(symbols):
@@ -52,8 +42,8 @@ def test_columns_of_a_small_batch():
 
 
 def test_entropy_of_positions_counts_padding_as_a_symbol():
-    batch, scores, kept = example()
-    row = TrainStats(NAMES).row(batch, scores, kept)
+    batch, kept = example()
+    row = TrainStats(NAMES).row(batch, kept)
     full, sub = batch.programs.tokens, batch.programs.tokens[kept]
     assert row["a_ent_full"] == pytest.approx(np.mean([entropy(column) for column in full.T]))
     assert row["a_ent_sub"] == pytest.approx(np.mean([entropy(column) for column in sub.T]))
@@ -68,8 +58,8 @@ def test_entropies_stand_one_per_position_up_to_the_longest_program():
 
 
 def test_equal_rows_have_no_entropy():
-    batch, scores, _ = example()
-    row = TrainStats(NAMES).row(batch, scores, np.array([True, False, True, False, False]))
+    batch, _ = example()
+    row = TrainStats(NAMES).row(batch, np.array([True, False, True, False, False]))
     assert row["a_ent_sub"] == pytest.approx(0.0, abs=1e-15)
 
 
@@ -86,18 +76,18 @@ def test_invalid_samples_are_counted_by_operator_and_category_over_iterations():
 
 def test_samples_that_fail_alike_in_one_batch_all_count():
     stats = TrainStats(NAMES)
-    batch, scores, kept = example()
-    scores.cause[:] = 2
-    scores.operators[:] = 1
-    stats.row(batch, scores, kept)
+    batch, kept = example()
+    batch.cause[:] = 2
+    batch.operators[:] = 1
+    stats.row(batch, kept)
     assert stats.invalid_summary() == {"error_log": 5, "error_node_overflow": 5}
 
 
 def test_a_failure_without_a_token_counts_in_its_category_only():
     stats = TrainStats(NAMES)
-    batch, scores, kept = example()
-    scores.operators[:] = -1
-    stats.row(batch, scores, kept)
+    batch, kept = example()
+    batch.operators[:] = -1
+    stats.row(batch, kept)
     assert stats.invalid_summary() == {"error_node_divide": 1, "error_node_invalid": 1}
 
 

@@ -4,14 +4,21 @@ import signal
 import threading
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from dso.errors import UserError
+from dso.program.batch import Batch
+from dso.program.program_batch import ProgramBatch
 from dso.training.stopping import DeadEndWatch, Standing, Stopping
 
 STANDING = Standing(
     iteration=10, n_samples=1000, seconds=5.0, r_best=0.8, best_iteration=4, success=False
 )
+
+
+def finished(n_rows, withdrawn):
+    return Batch(ProgramBatch.from_rows([[0]] * n_rows), np.ones(n_rows, bool), withdrawn=withdrawn)
 
 
 def test_goes_on_while_no_rule_speaks():
@@ -66,14 +73,14 @@ def test_other_threads_run_without_a_signal_handler():
 
 
 def test_dead_ends_end_the_run_only_after_a_full_window():
-    watch = DeadEndWatch(window=3)
-    watch.update(11, 10, lambda: "table")
-    watch.update(11, 10, lambda: "table")
+    watch = DeadEndWatch(lambda programs: "table", window=3)
+    watch.update(finished(10, withdrawn=11))
+    watch.update(finished(10, withdrawn=11))
     with pytest.raises(UserError, match=r"52%.*\ntable"):
-        watch.update(11, 10, lambda: "table")
+        watch.update(finished(10, withdrawn=11))
 
 
 def test_half_of_the_draws_may_be_withdrawn():
-    watch = DeadEndWatch(window=2)
+    watch = DeadEndWatch(lambda programs: "table", window=2)
     for n_withdrawn in (30, 0, 20, 0, 20):
-        watch.update(n_withdrawn, 10 if n_withdrawn < 30 else 30, lambda: "table")
+        watch.update(finished(10 if n_withdrawn < 30 else 30, n_withdrawn))

@@ -1,32 +1,26 @@
 """The trainer, on a policy and an evaluator small enough to foresee."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from dso.errors import UserError
 from dso.library import Library, create_tokens
-from dso.memory import PriorityQueue, complexity_measure
-from dso.policy_optimizer import Baseline, RiskFilter
+from dso.memory import Keeper, PriorityQueue, complexity_measure
+from dso.policy_optimizer import Baseline, Learner, RiskFilter
 from dso.program.batch import Batch
 from dso.program.program_batch import ProgramBatch
-from dso.training.statistics import COLUMNS
+from dso.training.sources import PolicySource
+from dso.training.statistics import COLUMNS, TrainStats
+from dso.training.stopping import DeadEndWatch
 from dso.training.trainer import Trainer
 from tests.reference_memory import rows_of
+from tests.support.scored import scored_batch
 
 LIBRARY = Library(create_tokens(1, ["add", "exp", "log"]))
 ADD, EXP, LOG, X1 = (LIBRARY.names.index(name) for name in ("add", "exp", "log", "x1"))
 REWARDS = {(X1,): 0.1, (EXP, X1): 0.5, (ADD, X1, X1): 0.5, (LOG, X1): 0.9}
-
-
-@dataclass
-class Scores:
-    rewards: np.ndarray
-    cause: np.ndarray
-    operators: np.ndarray
-    is_new: np.ndarray
-    constants: np.ndarray
 
 
 class TableEvaluator:
@@ -38,17 +32,19 @@ class TableEvaluator:
     def novel_keys(self, programs):
         return {tuple(programs.row(i).tolist()) for i in range(len(programs))} - self.seen
 
-    def evaluate(self, programs, iteration, on_policy):
+    def evaluate(self, batch, iteration):
+        programs = batch.programs
         rows = [tuple(programs.row(i).tolist()) for i in range(len(programs))]
         self.seen.update(rows)
         is_log = np.array([row[0] == LOG for row in rows])
-        return Scores(
-            np.array([REWARDS[row] for row in rows]),
-            np.where(is_log, 3, 0).astype(np.uint8),
-            np.where(is_log, LOG, -1).astype(np.int16),
-            np.ones(len(rows), bool),
-            np.empty((len(rows), 0)),
+        scored = scored_batch(
+            programs,
+            [REWARDS[row] for row in rows],
+            cause=np.where(is_log, 3, 0),
+            operators=np.where(is_log, LOG, -1),
+            withdrawn=batch.withdrawn,
         )
+        return replace(scored, on_policy=batch.on_policy)
 
 
 @dataclass
@@ -89,24 +85,29 @@ def batch_of(rows, withdrawn=0):
     return Batch(programs, np.ones(len(rows), bool), withdrawn=withdrawn)
 
 
-def make_trainer(policy, **arguments):
+def make_trainer(policy, queue=None, memory=None, epsilon=0.5, report=str, **options):
+    drawing = {
+        name: options.pop(name) for name in ("max_attempts", "warm_start") if name in options
+    }
+    evaluator = TableEvaluator()
+    keeper = Keeper(complexity_measure("token", LIBRARY.complexities), **options)
+    learner = Learner(
+        policy, NoOptimizer(), RiskFilter(epsilon, memory), Baseline("R_e"), keeper, queue
+    )
+    source = PolicySource(policy, evaluator, keeper, batch_size=4, seed=3, memory=memory, **drawing)
     return Trainer(
-        policy=policy,
-        evaluator=TableEvaluator(),
-        policy_optimizer=NoOptimizer(),
-        risk_filter=RiskFilter(arguments.pop("epsilon", 0.5), arguments.pop("memory", None)),
-        baseline=Baseline("R_e"),
-        library=LIBRARY,
-        complexity=complexity_measure("token", LIBRARY.complexities),
-        batch_size=4,
-        seed=3,
-        **arguments,
+        [source],
+        evaluator,
+        learner,
+        keeper,
+        stats=TrainStats(LIBRARY.names),
+        dead_ends=DeadEndWatch(report),
     )
 
 
 def test_a_step_returns_the_columns_of_the_log_in_order():
     trainer = make_trainer(ListPolicy([[[X1], [EXP, X1], [X1], [LOG, X1]]]))
-    row = trainer.step()
+    row = trainer.step().row
     assert tuple(row) == COLUMNS
     assert row["r_best"] == 0.5  # log is invalid
     assert row["r_max"] == 0.9
@@ -119,7 +120,7 @@ def test_a_step_returns_the_columns_of_the_log_in_order():
 def test_the_kept_rows_and_the_quantile_reach_the_optimiser():
     trainer = make_trainer(ListPolicy([[[X1], [EXP, X1], [X1], [LOG, X1]]]))
     trainer.step()
-    batch, baseline, queue = trainer.policy_optimizer.calls[0]
+    batch, baseline, queue = trainer.learner.policy_optimizer.calls[0]
     assert batch.rewards.tolist() == [0.5, 0.9]
     assert batch.programs.row(0).tolist() == [EXP, X1]
     assert baseline == 0.5
@@ -128,22 +129,20 @@ def test_the_kept_rows_and_the_quantile_reach_the_optimiser():
 
 def test_the_last_iteration_is_there_to_be_written_down():
     trainer = make_trainer(ListPolicy([[[X1], [EXP, X1], [X1], [LOG, X1]]]))
-    assert trainer.last is None
     trainer.step()
-    trainer.step()
-    last = trainer.last
+    last = trainer.step()
     assert last.number == 2
-    assert last.batch.rewards.tolist() == last.scores.rewards.tolist() == [0.1, 0.5, 0.1, 0.9]
-    assert last.kept.tolist() == [False, True, False, True]
-    assert last.baseline == 0.5
-    assert last.statistics == {"n_steps": 2}
+    assert last.batch.rewards.tolist() == [0.1, 0.5, 0.1, 0.9]
+    assert last.lesson.kept.tolist() == [False, True, False, True]
+    assert last.lesson.baseline == 0.5
+    assert last.lesson.statistics == {"n_steps": 2}
 
 
 def test_every_iteration_draws_from_its_own_stream():
     trainer = make_trainer(ListPolicy([[[X1]]]))
     trainer.step()
     trainer.step()
-    keys = {stream.key for stream in trainer.policy.streams}
+    keys = {stream.key for stream in trainer.learner.policy.streams}
     assert len(keys) == 2
     assert trainer.standing.iteration == 2
 
@@ -152,7 +151,7 @@ def test_the_best_of_equal_programs_does_not_depend_on_their_order():
     for rows in ([[ADD, X1, X1], [EXP, X1]], [[EXP, X1], [ADD, X1, X1]]):
         trainer = make_trainer(ListPolicy([rows]))
         trainer.step()
-        assert trainer.best.programs.row(0).tolist() == [ADD, X1, X1]  # exp is more complex
+        assert trainer.keeper.best.programs.row(0).tolist() == [ADD, X1, X1]  # exp is more complex
 
 
 def test_the_task_is_asked_only_about_a_new_best():
@@ -174,32 +173,32 @@ def test_the_task_is_asked_only_about_a_new_best():
 
 def test_without_any_valid_program_there_is_no_best():
     trainer = make_trainer(ListPolicy([[[LOG, X1]]]))
-    row = trainer.step()
-    assert trainer.best is None
+    row = trainer.step().row
+    assert trainer.keeper.best is None
     assert row["r_best"] == -np.inf
-    assert len(trainer.hall_of_fame) == len(trainer.pareto_front) == 0
+    assert len(trainer.keeper.hall_of_fame) == len(trainer.keeper.pareto_front) == 0
     assert trainer.stats.invalid_summary() == {"error_log": 1, "error_node_invalid": 1}
 
 
 def test_hall_of_fame_and_front_hold_the_valid_programs():
     trainer = make_trainer(ListPolicy([[[X1], [EXP, X1], [ADD, X1, X1], [LOG, X1]]]))
     trainer.step()
-    assert trainer.hall_of_fame.rows.rewards.tolist() == [0.5, 0.5, 0.1]
-    assert trainer.pareto_front.rows.rewards.tolist() == [0.1, 0.5]
+    assert trainer.keeper.hall_of_fame.rows.rewards.tolist() == [0.5, 0.5, 0.1]
+    assert trainer.keeper.pareto_front.rows.rewards.tolist() == [0.1, 0.5]
 
 
 def test_hall_of_fame_and_front_can_be_left_out():
     trainer = make_trainer(ListPolicy([[[X1]]]), hof=0, save_pareto_front=False)
     trainer.step()
-    assert trainer.hall_of_fame is None
-    assert trainer.pareto_front is None
-    assert trainer.best is not None
+    assert trainer.keeper.hall_of_fame is None
+    assert trainer.keeper.pareto_front is None
+    assert trainer.keeper.best is not None
 
 
 def test_given_programs_take_the_place_of_a_draw():
     trainer = make_trainer(ListPolicy([[[X1]]]))
-    row = trainer.step(batch_of([[EXP, X1], [X1]]))
-    assert trainer.policy.streams == []
+    row = trainer.step(batch_of([[EXP, X1], [X1]])).row
+    assert trainer.learner.policy.streams == []
     assert row["nevals"] == 2
     assert trainer.standing.r_best == 0.5
 
@@ -208,12 +207,12 @@ def test_given_programs_that_the_policy_cannot_write_are_remembered_but_not_lear
     queue = PriorityQueue(3)
     trainer = make_trainer(ListPolicy([[[X1]]]), epsilon=1.0, queue=queue)
     trainer.step(batch_of([[ADD, X1, X1], [X1]]))
-    batch, _, _ = trainer.policy_optimizer.calls[0]
+    batch, _, _ = trainer.learner.policy_optimizer.calls[0]
     assert batch.programs.tokens[:, 0].tolist() == [X1]
     assert rows_of(queue.rows) == [[X1]]
-    assert rows_of(trainer.hall_of_fame.rows) == [[ADD, X1, X1], [X1]]
+    assert rows_of(trainer.keeper.hall_of_fame.rows) == [[ADD, X1, X1], [X1]]
     trainer.step(batch_of([[ADD, X1, X1]]))
-    assert len(trainer.policy_optimizer.calls) == 1
+    assert len(trainer.learner.policy_optimizer.calls) == 1
 
 
 def test_the_queue_receives_the_best_valid_program_of_each_iteration():
@@ -222,8 +221,8 @@ def test_the_queue_receives_the_best_valid_program_of_each_iteration():
     contents = []
     for _ in batches:
         trainer.step()
-        contents.append(rows_of(trainer.queue.rows))
-        assert trainer.policy_optimizer.calls[-1][2] is trainer.queue
+        contents.append(rows_of(trainer.learner.queue.rows))
+        assert trainer.learner.policy_optimizer.calls[-1][2] is trainer.learner.queue
     best = [[ADD, X1, X1], [EXP, X1]]
     assert contents == [[[EXP, X1]], best, best, [*best, [X1]]]
 
@@ -232,13 +231,13 @@ def test_sampling_goes_on_until_a_batch_of_new_programs_is_there():
     batches = [[[X1], [X1], [EXP, X1], [X1]], [[EXP, X1], [ADD, X1, X1]], [[LOG, X1]]]
     policy = ListPolicy(batches, withdrawn=1)
     trainer = make_trainer(policy, epsilon=1.0, max_attempts=5)
-    row = trainer.step()
+    row = trainer.step().row
     assert policy.asked == [4, 2, 1]
     assert len({stream.key for stream in policy.streams}) == 3
     assert row["nevals"] == 7
     assert row["n_novel_full"] == 7  # of this evaluator
     assert row["n_withdrawn"] == 3
-    batch, _, _ = trainer.policy_optimizer.calls[0]
+    batch, _, _ = trainer.learner.policy_optimizer.calls[0]
     learned = [batch.programs.row(i).tolist() for i in range(len(batch))]
     assert learned == [row for rows in batches for row in rows]
 
@@ -246,7 +245,7 @@ def test_sampling_goes_on_until_a_batch_of_new_programs_is_there():
 def test_the_search_for_new_programs_gives_up():
     policy = ListPolicy([[[X1], [EXP, X1]]])
     trainer = make_trainer(policy, max_attempts=3)
-    assert trainer.step()["nevals"] == 6
+    assert trainer.step().row["nevals"] == 6
     assert policy.asked == [4, 2, 2]
     policy.asked.clear()
     trainer.step()  # both are known by now
@@ -277,8 +276,8 @@ class ListMemory:
 def test_a_memory_is_filled_before_and_takes_what_was_learned_from():
     batches = [[[LOG, X1], [EXP, X1]], [[X1], [EXP, X1]], [[X1], [X1]]]
     trainer = make_trainer(ListPolicy(batches), memory=ListMemory(), warm_start=2)
-    first, second = trainer.step(), trainer.step()
-    filled, learned, learned_next = trainer.risk_filter.memory.pushes
+    first, second = trainer.step().row, trainer.step().row
+    filled, learned, learned_next = trainer.learner.risk_filter.memory.pushes
     assert filled == [([LOG, X1], 0.9), ([EXP, X1], 0.5)]
     assert (first["nevals"], second["nevals"]) == (4, 6)
     # The median of 0.1, 0.5, 0.5, 0.9 is the 0.5 of this batch.
@@ -286,27 +285,25 @@ def test_a_memory_is_filled_before_and_takes_what_was_learned_from():
     assert learned == [([EXP, X1], 0.5)]
     # All that is remembered is better than this batch, of which the best is kept.
     assert learned_next == [([X1], 0.1), ([X1], 0.1)]
-    assert len({stream.key for stream in trainer.policy.streams}) == 3
+    assert len({stream.key for stream in trainer.learner.policy.streams}) == 3
 
 
 def test_what_fills_the_memory_is_remembered_like_any_program():
     trainer = make_trainer(ListPolicy([[[EXP, X1]], [[X1]]]), memory=ListMemory())
-    row = trainer.step()
+    row = trainer.step().row
     assert row["r_best"] == 0.5
-    assert rows_of(trainer.hall_of_fame.rows) == [[EXP, X1], [X1]]
+    assert rows_of(trainer.keeper.hall_of_fame.rows) == [[EXP, X1], [X1]]
 
 
 def test_a_memory_may_start_empty():
     trainer = make_trainer(ListPolicy([[[X1]]]), memory=ListMemory(), warm_start=0)
-    assert trainer.step()["nevals"] == 1
-    assert len(trainer.policy.streams) == 1
+    assert trainer.step().row["nevals"] == 1
+    assert len(trainer.learner.policy.streams) == 1
 
 
 def test_too_many_dead_ends_end_the_run_with_the_table():
-    trainer = make_trainer(
-        ListPolicy([[[X1]]], withdrawn=2), masking_report=lambda programs: "the table"
-    )
+    trainer = make_trainer(ListPolicy([[[X1]]], withdrawn=2), report=lambda programs: "the table")
     for _ in range(9):
-        assert trainer.step()["n_withdrawn"] == 2
+        assert trainer.step().row["n_withdrawn"] == 2
     with pytest.raises(UserError, match="the table"):
         trainer.step()

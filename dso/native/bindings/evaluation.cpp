@@ -7,9 +7,9 @@
 #include "bindings/arrays.hpp"
 #include "machine/cache.hpp"
 #include "machine/metrics.hpp"
-#include "threads.hpp"
 #include "machine/vector_math.hpp"
 #include "machine/vm.hpp"
+#include "threads.hpp"
 
 namespace dso {
 
@@ -354,12 +354,30 @@ static py::array_t<uint64_t> sorted_keys(const KeySet& set) {
     return py::array_t<uint64_t>(keys.size(), keys.data());
 }
 
-static std::vector<std::tuple<std::string, int, int>> operator_table() {
-    return {
-#define X(name, arity) {#name, static_cast<int>(Op::op_##name), arity},
-        DSO_OPERATORS(X)
-#undef X
+// The columns of the operator table that Python can check its own against.
+static py::list operator_table() {
+    constexpr const char* names[] = {
+#define ROW(name, ...) #name,
+        DSO_OPERATORS(ROW, ROW)
+#undef ROW
     };
+    py::list rows;
+    for (int opcode = 0; opcode < static_cast<int>(Op::less); ++opcode) {
+        const Op op = static_cast<Op>(opcode);
+        const Branches branches = branches_of(op, std::numeric_limits<double>::quiet_NaN());
+        py::dict row;
+        row["name"] = names[opcode];
+        row["opcode"] = opcode;
+        row["arity"] = kArity[opcode];
+        row["period"] = branches.period;
+        row["is_even"] = branches.mirror == 0;
+        rows.append(row);
+    }
+    return rows;
+}
+
+static bool has_pole(int opcode, double a, double b) {
+    return is_pole(static_cast<Op>(opcode), a, b);
 }
 
 static void bind_execution(py::module_& m) {
@@ -368,7 +386,10 @@ static void bind_execution(py::module_& m) {
              py::arg("values"))
         .def_property_readonly("n_inputs", &Library::n_inputs)
         .def("__len__", [](const Library& library) { return library.arities.size(); });
-    m.def("operator_table", &operator_table, "List of (name, opcode, arity).");
+    m.def("operator_table", &operator_table,
+          "List of dicts: name, opcode, arity, period (0 for none), is_even.");
+    m.def("is_pole", &has_pole, py::arg("opcode"), py::arg("a"), py::arg("b"),
+          "Whether an infinite value at a, b is a division by zero.");
     m.attr("OP_PYTHON") = static_cast<int>(Op::python);
     m.attr("OP_LESS") = static_cast<int>(Op::less);
     m.attr("OP_INPUT") = static_cast<int>(Op::input);
@@ -379,14 +400,15 @@ static void bind_execution(py::module_& m) {
     m.def("execute", &execute, py::arg("library"), py::arg("tokens"), py::arg("lengths"),
           py::arg("constants"), py::arg("X"), py::arg("protected"), py::arg("n_threads") = 1,
           "(B, T), (B,), (B, K), (D, N) -> values (B, N), cause (B,), node (B,).");
-    m.def("mean_squared_error", &mean_squared_error, py::arg("library"), py::arg("tokens"),
-          py::arg("lengths"), py::arg("constants"), py::arg("X"), py::arg("y"),
-          py::arg("weights") = py::none(), py::arg("protected") = false, py::arg("n_threads") = 1,
-          "Mean over rows of (prediction - y)^2 -> (B,), NaN where invalid; cause (B,), node (B,).");
+    m.def(
+        "mean_squared_error", &mean_squared_error, py::arg("library"), py::arg("tokens"),
+        py::arg("lengths"), py::arg("constants"), py::arg("X"), py::arg("y"),
+        py::arg("weights") = py::none(), py::arg("protected") = false, py::arg("n_threads") = 1,
+        "Mean over rows of (prediction - y)^2 -> (B,), NaN where invalid; cause (B,), node (B,).");
     m.def("fraction_within", &fraction_within, py::arg("library"), py::arg("tokens"),
-          py::arg("lengths"), py::arg("constants"), py::arg("X"), py::arg("y"),
-          py::arg("relative"), py::arg("absolute"), py::arg("weights") = py::none(),
-          py::arg("protected") = false, py::arg("n_threads") = 1,
+          py::arg("lengths"), py::arg("constants"), py::arg("X"), py::arg("y"), py::arg("relative"),
+          py::arg("absolute"), py::arg("weights") = py::none(), py::arg("protected") = false,
+          py::arg("n_threads") = 1,
           "Share of rows with |prediction - y| < relative |y| + absolute; cause (B,), node (B,).");
 }
 
@@ -396,7 +418,8 @@ void bind_evaluation(py::module_& m) {
           "For each row the first row with the same key: (B,) uint64 -> (B,) int32.");
     py::class_<RewardCache>(m, "RewardCache", "Key -> reward, cause, node, counters; bounded.")
         .def(py::init<size_t>(), py::arg("max_bytes"))
-        .def("lookup", &cache_lookup, py::arg("keys"), "-> found, rewards, cause, node, each (B,), constants (B, K).")
+        .def("lookup", &cache_lookup, py::arg("keys"),
+             "-> found, rewards, cause, node, each (B,), constants (B, K).")
         .def("insert", &cache_insert, py::arg("keys"), py::arg("rewards"), py::arg("cause"),
              py::arg("node"), py::arg("iteration"), py::arg("constants") = py::none())
         .def("contains", &cache_contains, py::arg("keys"), "Expired ones too, (B,) bool.")

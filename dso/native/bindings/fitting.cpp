@@ -6,8 +6,8 @@
 #include "bindings/target.hpp"
 #include "fitting/constants.hpp"
 #include "machine/partials.hpp"
-#include "threads.hpp"
 #include "machine/vector_math.hpp"
+#include "threads.hpp"
 
 namespace dso {
 

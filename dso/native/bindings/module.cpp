@@ -1,7 +1,8 @@
 #include "bindings/arrays.hpp"
 
 PYBIND11_MODULE(_core, m) {
-    m.doc() = "Native core of dso: program arrays, evaluation, traversal state, policy and breeding.";
+    m.doc() =
+        "Native core of dso: program arrays, evaluation, traversal state, policy and breeding.";
     dso::bind_programs(m);
     dso::bind_evaluation(m);
     dso::bind_fitting(m);

@@ -1,7 +1,7 @@
 // Polynomials as Python sees them: values, fits, and programs solved for one of their nodes.
 #include "bindings/target.hpp"
-#include "machine/inversion.hpp"
 #include "fitting/polynomial.hpp"
+#include "machine/inversion.hpp"
 #include "threads.hpp"
 
 namespace dso {

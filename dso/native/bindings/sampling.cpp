@@ -251,10 +251,9 @@ struct BoundNetwork {
         {
             py::gil_scoped_release release;
             const auto draw = [&](size_t worker, size_t begin, size_t end) {
-                withdrawn[worker] += dso::sample(*network, rules, observation, key,
-                                                 first_row + begin, end - begin, n_positions,
-                                                 token_data + begin * n_positions,
-                                                 length_data + begin);
+                withdrawn[worker] +=
+                    dso::sample(*network, rules, observation, key, first_row + begin, end - begin,
+                                n_positions, token_data + begin * n_positions, length_data + begin);
             };
             const size_t share = std::max<size_t>(1, (n_rows + n_threads - 1) / n_threads);
             parallel_for(n_rows, n_threads, share, draw);
@@ -382,11 +381,12 @@ void bind_network(py::module_& m, const std::string& suffix) {
     py::class_<ForwardPass<T>>(m, ("ForwardPass" + suffix).c_str())
         .def("backward", &ForwardPass<T>::backward, py::arg("d_log_prob"), py::arg("d_entropy"),
              "Gradient of every parameter, in the network's order.");
-    py::class_<BoundNetwork<T>>(m, ("Network" + suffix).c_str(),
-                                "Policy network over parameters in the order input table, "
-                                "recurrent, bias (input, recurrent, bias of further layers), dense "
-                                "kernel, dense bias; a copy of the weights at construction. `floor` "
-                                "mixes that share of the uniform distribution into the output.")
+    py::class_<BoundNetwork<T>>(
+        m, ("Network" + suffix).c_str(),
+        "Policy network over parameters in the order input table, "
+        "recurrent, bias (input, recurrent, bias of further layers), dense "
+        "kernel, dense bias; a copy of the weights at construction. `floor` "
+        "mixes that share of the uniform distribution into the output.")
         .def(py::init<const std::string&, const std::vector<Array<T>>&, T>(), py::arg("cell"),
              py::arg("parameters"), py::arg("floor") = 0)
         .def("sample", &BoundNetwork<T>::sample, py::arg("rules"), py::arg("observation"),

@@ -64,72 +64,27 @@ void ScalarProgram::compile(const Library& library, const int16_t* tokens, int32
     }
 }
 
-#define UNARY(op, expression)    \
-    case Op::op: {               \
-        const double x = top[0]; \
-        top[0] = (expression);   \
+#define UNARY(name, value, ...)  \
+    case Op::op_##name: {        \
+        const double a = top[0]; \
+        top[0] = value;          \
         break;                   \
     }
-#define BINARY(op, expression)                \
-    case Op::op: {                            \
-        const double x = top[-1], y = top[0]; \
-        *--top = (expression);                \
+#define BINARY(name, value, ...)              \
+    case Op::op_##name: {                     \
+        const double a = top[-1], b = top[0]; \
+        *--top = value;                       \
         break;                                \
     }
 
-static double sigmoid(double x) {
-    const double e = std::exp(-std::fabs(x));
-    return (x >= 0 ? 1 : e) / (1 + e);
-}
-
 double ScalarProgram::operator()(const double* observation) {
+    using namespace elementary;
     double* top = stack_.data() - 1;
     const auto n_steps = static_cast<int32_t>(code_.size());
     for (int32_t i = 0; i < n_steps; ++i) {
         const Step& step = code_[i];
         switch (step.op) {
-            BINARY(op_add, x + y)
-            BINARY(op_sub, x - y)
-            BINARY(op_mul, x * y)
-            BINARY(op_div, x / y)
-            BINARY(op_max, x > y || x != x ? x : y)
-            BINARY(op_min, x < y || x != x ? x : y)
-            BINARY(op_pow, std::pow(x, y))
-            BINARY(op_protected_div, std::fabs(y) > 0.001 ? x / y : 1)
-            UNARY(op_sin, std::sin(x))
-            UNARY(op_cos, std::cos(x))
-            UNARY(op_tan, std::tan(x))
-            UNARY(op_exp, std::exp(x))
-            UNARY(op_log, std::log(x))
-            UNARY(op_sqrt, std::sqrt(x))
-            UNARY(op_n2, x * x)
-            UNARY(op_n3, x * x * x)
-            UNARY(op_n4, (x * x) * (x * x))
-            UNARY(op_neg, -x)
-            UNARY(op_abs, std::fabs(x))
-            UNARY(op_tanh, std::tanh(x))
-            UNARY(op_inv, 1 / x)
-            UNARY(op_logabs, std::log(std::fabs(x)))
-            UNARY(op_expneg, std::exp(-x))
-            UNARY(op_sigmoid, sigmoid(x))
-            UNARY(op_harmonic, v_harmonic(splat(x))[0])
-            UNARY(op_arcsin, std::asin(x))
-            UNARY(op_arccos, std::acos(x))
-            UNARY(op_arctan, std::atan(x))
-            UNARY(op_sinh, std::sinh(x))
-            UNARY(op_cosh, std::cosh(x))
-            UNARY(op_cbrt, std::cbrt(x))
-            UNARY(op_sign, x > 0 ? 1 : x < 0 ? -1 : x)
-            UNARY(op_protected_log, std::fabs(x) > 0.001 ? std::log(std::fabs(x)) : 0)
-            UNARY(op_protected_exp, x < 100 ? std::exp(x) : 0)
-            UNARY(op_protected_sqrt, std::sqrt(std::fabs(x)))
-            UNARY(op_protected_n2, std::fabs(x) < 1e6 ? x * x : 0)
-            UNARY(op_protected_n3, std::fabs(x) < 1e6 ? x * x * x : 0)
-            UNARY(op_protected_n4, std::fabs(x) < 1e6 ? (x * x) * (x * x) : 0)
-            UNARY(op_protected_inv, std::fabs(x) > 0.001 ? 1 / x : 0)
-            UNARY(op_protected_logabs, std::fabs(x) > 0.001 ? std::log(std::fabs(x)) : 0)
-            UNARY(op_protected_expneg, x > -100 ? std::exp(-x) : 0)
-            UNARY(op_protected_sigmoid, x > -100 ? sigmoid(x) : 1)
+            DSO_OPERATORS(UNARY, BINARY)
             case Op::input:
                 *++top = observation[step.operand];
                 break;

@@ -8,8 +8,8 @@
 
 #include "machine/metrics.hpp"
 #include "machine/partials.hpp"
-#include "rng.hpp"
 #include "machine/vector_math.hpp"
+#include "rng.hpp"
 
 namespace dso {
 

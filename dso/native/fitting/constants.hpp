@@ -30,7 +30,7 @@ struct NormalEquations {
 // Only nodes above a constant or a polynomial take part; where the data fit into one tile, the
 // values of the others are computed once.
 class DifferentiableProgram : protected Machine {
-   public:
+public:
     DifferentiableProgram(const Library& library, const Columns& data, const Target& target,
                           bool is_protected);
 
@@ -42,7 +42,7 @@ class DifferentiableProgram : protected Machine {
     // `bound`. Where it does not, `equations` (may be null) are filled.
     double squared_error(const double* constants, double bound, NormalEquations* equations);
 
-   protected:
+protected:
     bool is_above_constant(int32_t source) const {
         return source < 0 && is_above_constant_[~source];
     }
@@ -52,10 +52,10 @@ class DifferentiableProgram : protected Machine {
     const Target& target_;
     const bool is_one_tile_;
     size_t n_constants_ = 0;
-    std::vector<char> is_above_constant_;   // by register
-    std::vector<Instruction> above_;        // the nodes above (and at) constants
-    std::vector<const double*> upstream_;   // by register
-    std::vector<const double*> jacobian_;   // by constant
+    std::vector<char> is_above_constant_;  // by register
+    std::vector<Instruction> above_;       // the nodes above (and at) constants
+    std::vector<const double*> upstream_;  // by register
+    std::vector<const double*> jacobian_;  // by constant
     const double* slope_of_polynomial_ = nullptr;
     Buffer upstream_storage_, scaled_storage_, ones_;
 };

@@ -1,8 +1,8 @@
 // Fits the polynomial of programs with a token `poly`, and their constants with it.
 #pragma once
 #include "fitting/constants.hpp"
-#include "machine/inversion.hpp"
 #include "fitting/monomials.hpp"
+#include "machine/inversion.hpp"
 
 namespace dso {
 

@@ -4,89 +4,74 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+#include <type_traits>
 
 #include "machine/vector_math.hpp"
 
 namespace dso {
 
 template <class F>
+constexpr bool kIsGiven =
+    !std::is_same_v<std::invoke_result_t<F, const Lanes&, const Lanes&>, NoInverse>;
+
+template <class F>
 static DSO_INLINE void map(double* out, const double* y, const double* other, size_t n, F f) {
-    for (size_t i = 0; i < n; i += kLanes) store(out + i, f(load(y + i), load(other + i)));
+    for (size_t i = 0; i < n; i += kLanes) {
+        if constexpr (kIsGiven<F>)
+            store(out + i, f(load(y + i), load(other + i)));
+        else
+            store(out + i, splat(std::numeric_limits<double>::quiet_NaN()));
+    }
 }
 
-#define LAMBDA(expression)                                                       \
-    [](const Lanes& y, const Lanes& b) __attribute__((always_inline)) -> Lanes { \
-        (void)b;                                                                 \
-        return expression;                                                       \
+template <class F>
+static constexpr bool is_given(F) {
+    return kIsGiven<F>;
+}
+
+// A column of inverses as a function of y and of the other argument, under the name it has there.
+#define INVERSE(expression, other)                                          \
+    [](const Lanes& y, const Lanes& other) __attribute__((always_inline)) { \
+        (void)y, (void)other;                                               \
+        return expression;                                                  \
     }
-// The inverse in y and the other argument b, for the first and for the second argument.
-#define UNARY(op, inverse)                      \
-    case Op::op:                                \
-        map(out, y, other, n, LAMBDA(inverse)); \
+
+#define UNARY(name, value, slope, inverse, ...)     \
+    case Op::op_##name:                             \
+        map(out, y, other, n, INVERSE(inverse, b)); \
         break;
-#define BINARY(op, inverse_a, inverse_b)              \
-    case Op::op:                                      \
-        if (argument == 0)                            \
-            map(out, y, other, n, LAMBDA(inverse_a)); \
-        else                                          \
-            map(out, y, other, n, LAMBDA(inverse_b)); \
+#define BINARY(name, value, slope_a, slope_b, inverse_a, inverse_b, ...) \
+    case Op::op_##name:                                                  \
+        if (argument == 0)                                               \
+            map(out, y, other, n, INVERSE(inverse_a, b));                \
+        else                                                             \
+            map(out, y, other, n, INVERSE(inverse_b, a));                \
         break;
 
 DSO_CLONES
 void invert(Op op, int argument, const double* y, const double* other, double* out, size_t n) {
+    using namespace elementary;
     switch (op) {
-        BINARY(op_add, y - b, y - b)
-        BINARY(op_sub, y + b, b - y)
-        BINARY(op_mul, y / b, y / b)
-        BINARY(op_div, y * b, b / y)
-        BINARY(op_protected_div, y * b, b / y)
-        BINARY(op_pow, v_pow(y, 1 / b), v_log(y) / v_log(b))
-        UNARY(op_sin, v_asin(y))
-        UNARY(op_cos, v_acos(y))
-        UNARY(op_tan, v_atan(y))
-        UNARY(op_exp, v_log(y))
-        UNARY(op_log, v_exp(y))
-        UNARY(op_sqrt, y * y)
-        UNARY(op_n2, v_sqrt(y))
-        UNARY(op_n3, v_cbrt(y))
-        UNARY(op_n4, v_sqrt(v_sqrt(y)))
-        UNARY(op_neg, -y)
-        UNARY(op_abs, v_abs(y))
-        UNARY(op_tanh, 0.5 * v_log((1 + y) / (1 - y)))
-        UNARY(op_inv, 1 / y)
-        UNARY(op_logabs, v_exp(y))
-        UNARY(op_expneg, -v_log(y))
-        UNARY(op_sigmoid, v_log(y / (1 - y)))
-        UNARY(op_arcsin, v_sin(y))
-        UNARY(op_arccos, v_cos(y))
-        UNARY(op_arctan, v_tan(y))
-        UNARY(op_sinh, v_sign(y) * v_log(v_abs(y) + v_sqrt(y * y + 1)))
-        UNARY(op_cosh, v_log(y + v_sqrt(y * y - 1)))
-        UNARY(op_cbrt, y * y * y)
-        UNARY(op_protected_log, v_exp(y))
-        UNARY(op_protected_exp, v_log(y))
-        UNARY(op_protected_sqrt, y * y)
-        UNARY(op_protected_n2, v_sqrt(y))
-        UNARY(op_protected_n3, v_cbrt(y))
-        UNARY(op_protected_n4, v_sqrt(v_sqrt(y)))
-        UNARY(op_protected_inv, 1 / y)
-        UNARY(op_protected_logabs, v_exp(y))
-        UNARY(op_protected_expneg, -v_log(y))
-        UNARY(op_protected_sigmoid, v_log(y / (1 - y)))
+        DSO_OPERATORS(UNARY, BINARY)
         default:
             std::fill(out, out + n, std::numeric_limits<double>::quiet_NaN());
     }
 }
 
+#undef UNARY
+#undef BINARY
+#define UNARY(name, value, slope, inverse, ...) \
+    case Op::op_##name: return argument == 0 && is_given(INVERSE(inverse, b));
+#define BINARY(name, value, slope_a, slope_b, inverse_a, inverse_b, ...)   \
+    case Op::op_##name:                                                    \
+        return argument == 0 ? is_given(INVERSE(inverse_a, b))             \
+                             : argument == 1 && is_given(INVERSE(inverse_b, a));
+
 bool has_inverse(Op op, int argument) {
+    using namespace elementary;
     switch (op) {
-        case Op::op_max:
-        case Op::op_min:
-        case Op::op_harmonic:
-        case Op::op_sign:
-            return false;
-        default:
-            return op > Op::python && op < Op::less && argument < kArity[static_cast<int32_t>(op)];
+        DSO_OPERATORS(UNARY, BINARY)
+        default: return false;
     }
 }
 

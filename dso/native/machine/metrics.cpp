@@ -20,8 +20,8 @@ double sum_within(const double* prediction, const double* y, const double* toler
                   const double* weights, size_t n) {
     Lanes total = {};
     for (size_t i = 0; i < n; i += kLanes) {
-        const Lanes error = v_abs(load(prediction + i) - load(y + i));
-        total += select(error < load(tolerance + i), load(weights + i), splat(0));
+        const Lanes error = elementary::abs(load(prediction + i) - load(y + i));
+        total += select(error < load(tolerance + i), load(weights + i), 0.0);
     }
     return sum(total);
 }
@@ -37,7 +37,7 @@ DSO_CLONES
 void scaled_slopes(double* out, const double* slope, const double* roots, size_t n) {
     for (size_t i = 0; i < n; i += kLanes) {
         const Lanes value = load(slope + i);
-        store(out + i, select(v_abs(value) < 1e140, value * load(roots + i), splat(0)));
+        store(out + i, select(elementary::abs(value) < 1e140, value * load(roots + i), 0.0));
     }
 }
 

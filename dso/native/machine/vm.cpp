@@ -4,7 +4,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "machine/kernels.hpp"
 #include "machine/vector_math.hpp"
 
 namespace dso {
@@ -208,22 +207,22 @@ static DSO_INLINE bool map2(double* __restrict out, const double* __restrict a,
     return any_sign(seen);
 }
 
-#define UNARY(op, expression)                                                                  \
-    case Op::op:                                                                               \
-        bad = map1(out, a, n, [](const Lanes& x) __attribute__((always_inline)) -> Lanes {     \
-            return expression;                                                                 \
-        });                                                                                    \
+#define UNARY(name, value, ...)                                                             \
+    case Op::op_##name:                                                                     \
+        bad = map1(out, a, n,                                                               \
+                   [](const Lanes& a) __attribute__((always_inline)) { return value; });    \
         break;
-#define BINARY(op, expression)                                                                 \
-    case Op::op:                                                                               \
-        bad = map2(out, a, b, n,                                                               \
-                   [](const Lanes& x, const Lanes& y) __attribute__((always_inline)) -> Lanes { \
-                       return expression;                                                      \
-                   });                                                                         \
+#define BINARY(name, value, ...)                                                            \
+    case Op::op_##name:                                                                     \
+        bad = map2(out, a, b, n,                                                            \
+                   [](const Lanes& a, const Lanes& b) __attribute__((always_inline)) {      \
+                       return value;                                                        \
+                   });                                                                      \
         break;
 
 DSO_CLONES
 void Machine::run_tile(size_t row, size_t n, bool all_rows) {
+    using namespace elementary;
     const size_t n_steps = code_.size();
     const size_t stop = all_rows ? n_steps : std::min<size_t>(n_steps, first_failure_ + 1);
     for (size_t index = 0; index < stop; ++index) {
@@ -233,8 +232,7 @@ void Machine::run_tile(size_t row, size_t n, bool all_rows) {
         double* out = register_at(step.target);
         bool bad = false;
         switch (step.op) {
-            DSO_BINARY_KERNELS(BINARY)
-            DSO_UNARY_KERNELS(UNARY)
+            DSO_OPERATORS(UNARY, BINARY)
             case Op::less: {
                 const double* checked = data_.column(step.column) + row;
                 LaneBits seen = {};

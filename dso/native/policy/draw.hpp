@@ -4,8 +4,8 @@
 #include <limits>
 #include <vector>
 
-#include "policy/network.hpp"
 #include "machine/program.hpp"
+#include "policy/network.hpp"
 #include "rng.hpp"
 #include "rules/state.hpp"
 

@@ -109,7 +109,8 @@ struct BackwardPass {
     void differentiate_table(const Matrix<T>& d_gates, Matrix<T>& d_input) const;
 };
 
-// From the gradient by log(p') to that by the logits behind p, where p' = (1 - floor) p + floor / L.
+// From the gradient by log(p') to that by the logits behind p, where p' is the mixture
+// (1 - floor) p + floor / L.
 template <class T>
 void differentiate_floor(const T* p, size_t n_tokens, T floor, T* d) {
     T total = 0;

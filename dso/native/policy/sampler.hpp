@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "policy/network.hpp"
 #include "machine/program.hpp"
+#include "policy/network.hpp"
 #include "rules/rule_set.hpp"
 #include "rules/state.hpp"
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "policy/draw.hpp"
-#include "rules/rule_set.hpp"
 #include "policy/sampler.hpp"
+#include "rules/rule_set.hpp"
 #include "rules/state.hpp"
 
 namespace dso {

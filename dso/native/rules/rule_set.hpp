@@ -315,8 +315,7 @@ private:
                 const int gain = (terminal_members ? arities[token] - 1 : 0) +
                                  group.has(static_cast<int>(token));
                 if (gain == 0) continue;
-                const int64_t price =
-                    int64_t{prices[token]} + cheapest[std::max(gained - gain, 0)];
+                const int64_t price = int64_t{prices[token]} + cheapest[std::max(gained - gain, 0)];
                 cheapest[gained] = static_cast<int>(std::min<int64_t>(cheapest[gained], price));
             }
         return cheapest;

@@ -144,8 +144,7 @@ inline void TraversalState::forbid_by_size(uint64_t* words) const {
     const RuleSet& rules = *rules_;
     const int room = room_of_next(top());
     for (size_t token = 0; token < rules.n_tokens(); ++token)
-        if (rules.least_sizes[token] > room)
-            words[token >> 6] |= 1ull << (token & 63);
+        if (rules.least_sizes[token] > room) words[token >> 6] |= 1ull << (token & 63);
 }
 
 inline int TraversalState::room_of_next(const Frame& frame) const {
@@ -174,8 +173,7 @@ inline void TraversalState::forbid_unfulfillable(const TokenSet* members, int mi
 }
 
 inline void TraversalState::forbid_too_large(const TokenSet* members, int missing,
-                                             const Completion& completion,
-                                             uint64_t* words) const {
+                                             const Completion& completion, uint64_t* words) const {
     if (missing <= 0) return;
     const RuleSet& rules = *rules_;
     const int n_tokens = static_cast<int>(rules.n_tokens());
@@ -195,8 +193,8 @@ inline void TraversalState::forbid_too_large(const TokenSet* members, int missin
         if (levels < 1) return;
         int64_t elsewhere = 0;  // what the other open slots can hold
         for (int depth = 0; depth < static_cast<int>(frames_.size()); ++depth)
-            elsewhere += int64_t{frames_[depth].slots_left - 1} *
-                         completion.most[rules.max_depth - depth];
+            elsewhere +=
+                int64_t{frames_[depth].slots_left - 1} * completion.most[rules.max_depth - depth];
         for (int token = 0; token < n_tokens; ++token)
             if (still_missing(token) >
                 elsewhere + int64_t{rules.arities[token]} * completion.most[levels - 1])

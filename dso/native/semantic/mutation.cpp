@@ -11,7 +11,6 @@ namespace dso {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kPi = 3.141592653589793;
 constexpr size_t kMostJoins = 4, kMostNear = 4;  // that are tried in one place
 constexpr int kMostPlaces = 3;                   // that one offspring is tried in
 
@@ -26,31 +25,12 @@ double nearer(double a, double b, double now) {
 
 // Of the solutions x of op(x, other) = y, given the principal one, that nearest to `now`.
 double nearest_branch(Op op, int argument, double principal, double other, double now) {
-    switch (op) {
-        case Op::op_sin:
-            return nearer(shifted(principal, 2 * kPi, now), shifted(kPi - principal, 2 * kPi, now),
-                          now);
-        case Op::op_cos:
-            return nearer(shifted(principal, 2 * kPi, now), shifted(-principal, 2 * kPi, now), now);
-        case Op::op_tan:
-            return shifted(principal, kPi, now);
-        case Op::op_n2:
-        case Op::op_n4:
-        case Op::op_abs:
-        case Op::op_cosh:
-        case Op::op_logabs:
-        case Op::op_protected_n2:
-        case Op::op_protected_n4:
-        case Op::op_protected_log:
-        case Op::op_protected_logabs:
-        case Op::op_protected_sqrt:
-            return std::copysign(principal, now);
-        case Op::op_pow:
-            return argument == 0 && std::fmod(other, 2) == 0 ? std::copysign(principal, now)
-                                                             : principal;
-        default:
-            return principal;
-    }
+    const Branches branches = argument == 0 ? branches_of(op, other) : kSingle;
+    if (!branches.has_period())
+        return branches.has_mirror() ? std::copysign(principal, now) : principal;
+    const double nearest = shifted(principal, branches.period, now);
+    if (!branches.has_mirror()) return nearest;
+    return nearer(nearest, shifted(branches.mirror - principal, branches.period, now), now);
 }
 
 bool is_finite(const KeyVector& values) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "machine/kernels.hpp"
+#include "machine/vector_math.hpp"
 
 namespace dso {
 
@@ -26,38 +26,28 @@ int log2_at_least(size_t n, int least) {
 
 }  // namespace
 
-bool can_apply(Op op) {
-    switch (op) {
-#define CASE(name, value) case Op::name:
-        DSO_BINARY_KERNELS(CASE)
-        DSO_UNARY_KERNELS(CASE)
-#undef CASE
-        return true;
-        default:
-            return false;
-    }
-}
+bool can_apply(Op op) { return is_operator(op); }
 
-#define UNARY(name, value)                       \
-    case Op::name:                               \
+#define UNARY(name, value, ...)                  \
+    case Op::op_##name:                          \
         for (size_t i = 0; i < n; i += kLanes) { \
-            const Lanes x = load(a + i);         \
+            const Lanes a = load(first + i);     \
             store(out + i, value);               \
         }                                        \
         break;
-#define BINARY(name, value)                               \
-    case Op::name:                                        \
-        for (size_t i = 0; i < n; i += kLanes) {          \
-            const Lanes x = load(a + i), y = load(b + i); \
-            store(out + i, value);                        \
-        }                                                 \
+#define BINARY(name, value, ...)                                   \
+    case Op::op_##name:                                            \
+        for (size_t i = 0; i < n; i += kLanes) {                   \
+            const Lanes a = load(first + i), b = load(second + i); \
+            store(out + i, value);                                 \
+        }                                                          \
         break;
 
 DSO_CLONES
-void apply(Op op, const double* a, const double* b, double* out, size_t n) {
+void apply(Op op, const double* first, const double* second, double* out, size_t n) {
+    using namespace elementary;
     switch (op) {
-        DSO_BINARY_KERNELS(BINARY)
-        DSO_UNARY_KERNELS(UNARY)
+        DSO_OPERATORS(UNARY, BINARY)
         default:
             break;  // can_apply has refused the rest
     }
@@ -65,9 +55,10 @@ void apply(Op op, const double* a, const double* b, double* out, size_t n) {
 
 DSO_CLONES
 void flush_cancelled(const double* a, double* out, size_t n) {
+    using elementary::abs;
     for (size_t i = 0; i < n; i += kLanes) {
         const Lanes result = load(out + i);
-        const LaneBits is_rounding = v_abs(result) < kCancelled * v_abs(load(a + i));
+        const LaneBits is_rounding = abs(result) < kCancelled * abs(load(a + i));
         store(out + i, select(is_rounding, splat(0), result));
     }
 }
@@ -75,6 +66,7 @@ void flush_cancelled(const double* a, double* out, size_t n) {
 DSO_CLONES
 void hash_values(const double* const rows[kKeyRows], size_t n, Resolution resolution,
                  Constants constants, uint64_t* keys) {
+    using elementary::abs;
     const int shift = resolution.shift();
     const int64_t half = int64_t{1} << (shift - 1);
     const bool refuse = constants == Constants::refused;
@@ -87,10 +79,10 @@ void hash_values(const double* const rows[kKeyRows], size_t n, Resolution resolu
         const LaneBits is_negative = leading < 0;
         LaneBits key = {}, is_usable = ~LaneBits{}, is_tiny = ~LaneBits{}, is_same = ~LaneBits{};
         for (size_t r = 0; r < kKeyRows; ++r) {
-            const Lanes size = v_abs(v[r]);
+            const Lanes size = abs(v[r]);
             is_usable &= size < kHuge;  // not for NaN either
             is_tiny &= size < kTiny;
-            is_same &= v_abs(v[r] - v[0]) <= kSameOnAllRows * size;
+            is_same &= abs(v[r] - v[0]) <= kSameOnAllRows * size;
             const Lanes positive = select(is_negative, -v[r], v[r]) + 0.0;  // no negative zero
             key += ((bits_of(positive) + half) >> shift) * kMultipliers[r];
         }

@@ -1,9 +1,10 @@
-"""What a run writes down beside its log, one class per file; nothing here when nothing is asked."""
+"""What a run writes down, one class per file."""
 
 from dso.runs.recorders.cache_dump import CacheDump
 from dso.runs.recorders.constraint_counts import ConstraintCounts
 from dso.runs.recorders.parameter_report import ParameterReport, parameter_table
 from dso.runs.recorders.recorder import Recorder
+from dso.runs.recorders.run_log import RunLog
 from dso.runs.recorders.samples import AllSamples, PositionalEntropy, TokenCount, TopSamples
 from dso.runs.recorders.tensorboard import TensorBoard
 
@@ -14,6 +15,7 @@ __all__ = [
     "ParameterReport",
     "PositionalEntropy",
     "Recorder",
+    "RunLog",
     "TensorBoard",
     "TokenCount",
     "TopSamples",

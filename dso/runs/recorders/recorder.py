@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dso.training.stopping import Standing
     from dso.training.trainer import Iteration
 
 
@@ -22,6 +23,9 @@ class Recorder(ABC):
     @abstractmethod
     def update(self, iteration: Iteration) -> None:
         """Take in one iteration."""
+
+    def finish(self, standing: Standing) -> None:  # noqa: B027
+        """Write what belongs at the end of a run, which stands there; it may yet go on."""
 
     def close(self) -> None:  # noqa: B027
         """Leave everything written; a second call does nothing."""

@@ -45,9 +45,9 @@ class AllSamples(Recorder):
 
     def update(self, iteration: Iteration) -> None:
         """See `Recorder.update`."""
-        rewards = iteration.scores.rewards
+        rewards = iteration.batch.rewards
         lengths = iteration.batch.programs.lengths
-        invalid = (iteration.scores.cause != 0).astype(int)
+        invalid = (iteration.batch.cause != 0).astype(int)
         numbers = [iteration.number] * len(rewards)
         columns = (numbers, rewards.tolist(), lengths.tolist(), invalid.tolist())
         self._table.extend(self.COLUMNS, zip(*columns, strict=True))
@@ -96,7 +96,7 @@ class TopSamples(Recorder):
 
     def update(self, iteration: Iteration) -> None:
         """See `Recorder.update`."""
-        rewards = iteration.scores.rewards
+        rewards = iteration.batch.rewards
         n_top = max(1, round(self.share * len(rewards)))
         top = np.argsort(-rewards, kind="stable")[:n_top]
         texts = traversal_texts(self.library, iteration.batch.programs[top])

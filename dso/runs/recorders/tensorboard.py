@@ -86,11 +86,11 @@ class TensorBoard(Recorder):
     def _update(self, iteration: Iteration) -> None:
         if self._writer is None:
             self._writer = self._open()
-        kept, number = iteration.kept, iteration.number
+        kept, number = iteration.lesson.kept, iteration.number
         self._n_done = number
-        rewards = iteration.scores.rewards[kept]
-        scalars = {"reward": rewards.mean(), "baseline": iteration.baseline}
-        for name, value in iteration.statistics.items():
+        rewards = iteration.batch.rewards[kept]
+        scalars = {"reward": rewards.mean(), "baseline": iteration.lesson.baseline}
+        for name, value in iteration.lesson.statistics.items():
             scalars[SCALARS.get(name, name)] = value
         arrays = {"rewards": rewards, "lengths": iteration.batch.programs.lengths[kept]}
         if self._parameters:

@@ -12,7 +12,7 @@ import numpy as np
 from dso.library import Library, MultiDiscreteAction, Stop
 from dso.native import _core
 from dso.program import Program, ProgramBatch, has_python_token
-from dso.program.program_batch import Rows
+from dso.program.columns import Columns
 from dso.task.control.environment import Environment
 
 LEARNED, ANCHOR = int(_core.LEARNED), int(_core.ANCHOR)
@@ -118,30 +118,24 @@ def _action_tokens(library: Library) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 @dataclass(frozen=True)
-class Policies:
+class Policies(Columns):
     """P policies of an environment.
 
     Attributes
     ----------
-    composition : Composition
     programs : ProgramBatch
         Of the composition's library.
+    composition : Composition
     """
 
-    composition: Composition
     programs: ProgramBatch
-
-    def __len__(self) -> int:
-        return len(self.programs)
-
-    def __getitem__(self, rows: Rows) -> Policies:
-        return Policies(self.composition, self.programs[rows])
+    composition: Composition
 
     def of_library(self, library: Library) -> Policies:
         """Return the same rows as programs of another library."""
         if library is self.library:
             return self
-        return Policies(replace(self.composition, library=library), self.programs)
+        return replace(self, composition=replace(self.composition, library=library))
 
     @property
     def library(self) -> Library:

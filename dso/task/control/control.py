@@ -97,14 +97,14 @@ class ControlTask(HierarchicalTask):
         action_spec: ActionSpec = None,
         algorithm: str | None = None,
         anchor: object = None,
-        n_episodes_train: int = 5,
+        n_episodes_train: int = 10,
         n_episodes_test: int = 1000,
         n_episodes_validation: int = 100,
         n_validated: int = 20,
         success_score: float | None = None,
         function_set: Sequence[str | float] | None = None,
         protected: bool = False,
-        fix_seeds: bool = False,
+        fix_seeds: bool = True,
         episode_seed_shift: int = 0,
         reward_scale: bool | Sequence[float] | None = True,
         decision_tree_threshold_set: Sequence[Any] | None = None,
@@ -142,7 +142,7 @@ class ControlTask(HierarchicalTask):
 
     def policies(self, programs: ProgramBatch) -> Policies:
         """Return programs of `library` as policies of the environment."""
-        return Policies(self.composition, programs)
+        return Policies(programs, self.composition)
 
     def policy(self, program: Program) -> SymbolicPolicy:
         """Return a program as a policy to act with, to save and to show."""

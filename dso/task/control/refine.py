@@ -43,7 +43,7 @@ def refined(
 
     def returns(candidates: np.ndarray) -> np.ndarray:
         variants, library = _variants(program, places, candidates)
-        return play(Policies(policies.of_library(library).composition, variants)).mean(axis=1)
+        return play(Policies(variants, policies.of_library(library).composition)).mean(axis=1)
 
     (best,) = returns(numbers[None])
     start = best

@@ -248,7 +248,7 @@ def _from_dict(data: dict[str, Any]) -> SymbolicPolicy:
         fixed=ProgramBatch.concatenate(programs[1:] or [ProgramBatch.from_rows([])]),
         anchor=None if anchor is None else NetworkAnchor.from_arrays(anchor),
     )
-    return SymbolicPolicy(Policies(composition, programs[0]), space, str(data["env"]))
+    return SymbolicPolicy(Policies(programs[0], composition), space, str(data["env"]))
 
 
 def _plain_tokens(program: Program) -> list[Any]:

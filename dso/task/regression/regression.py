@@ -18,8 +18,8 @@ from dso.fitting.polynomial_fitter import PolynomialOptions
 from dso.fitting.weights import weighted_variance
 from dso.library import FittedPolynomial, Library, create_tokens
 from dso.program import FitData, Program, ProgramBatch, has_poly
+from dso.program.columns import Rows
 from dso.program.execute import VALID
-from dso.program.program_batch import Rows
 from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
@@ -27,7 +27,7 @@ from dso.task.regression.metrics import make_metric
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
 from dso.task.regression.rows import draw_rows, n_search_rows
 from dso.task.regression.scorer import Scorer
-from dso.task.task import HierarchicalTask, Rewards
+from dso.task.task import HierarchicalTask, Rewards, has_own_reward
 
 logger = logging.getLogger("dso")
 
@@ -139,7 +139,7 @@ class RegressionTask(HierarchicalTask):
         self._fit_to(Scorer(train, options))
         if options is not None:
             warn_of_degrees(data.n_input_var, self.n_search_rows, options.degree)
-        self.is_least_squares = self.metric.is_of_mse
+        self.is_least_squares = self.metric.is_of_mse and not has_own_reward(self)
         self.invalid_reward = self.metric.invalid_reward
         self.n_train_rows = len(data.y_train)
         self._validation = None
@@ -339,7 +339,7 @@ class RegressionTask(HierarchicalTask):
         else:
             return scored
         best = np.where(self._interpolates(programs), nearly, np.inf)
-        return replace(scored, values=np.minimum(scored.values, best))
+        return scored._replace(values=np.minimum(scored.values, best))
 
     def _noisy_rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward a batch with noise on the rewards or on the predictions; never on invalid ones."""
@@ -363,7 +363,7 @@ class RegressionTask(HierarchicalTask):
             candidates = candidates & (scored.values >= self.max_reward - 1e-5)
             reward_of_success = RECOVERED
         has_succeeded = self._has_succeeded(programs, candidates)
-        return replace(scored, values=np.where(has_succeeded, reward_of_success, values))
+        return scored._replace(values=np.where(has_succeeded, reward_of_success, values))
 
     def _has_succeeded(self, programs: ProgramBatch, candidates: np.ndarray) -> np.ndarray:
         """Tell which of the candidates (B,) bool succeed on the test rows."""

@@ -17,13 +17,10 @@ from dso.program import (
     has_poly,
     mean_squared_error,
 )
+from dso.program.columns import Rows
 from dso.program.execute import Execution, Polynomials
-from dso.program.program_batch import Rows
 from dso.task.regression.metrics import Metric
 from dso.task.task import Rewards
-
-PREDICTIONS_AT_ONCE = 4_000_000
-"""Numbers held at once where the predictions themselves are needed: 32 MB."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +32,13 @@ class Scorer:
     data : FitData
     options : PolynomialOptions, optional
         With them the polynomials of programs are fitted to these rows wherever none are given.
+    predictions_at_once : int
+        Numbers held at once where the predictions themselves are needed: 32 MB.
     """
 
     data: FitData
     options: PolynomialOptions | None = None
+    predictions_at_once: int = 4_000_000
 
     @cached_property
     def fitter(self) -> PolynomialFitter | None:
@@ -76,7 +76,7 @@ class Scorer:
         if metric.name == "fraction" and change is None:
             fraction, cause, node = self._fraction(metric.params, programs, n_threads, polynomials)
             return Rewards(metric.from_fraction(fraction), cause, node)
-        size = max(1, PREDICTIONS_AT_ONCE // self.data.n_rows)
+        size = max(1, self.predictions_at_once // self.data.n_rows)
         parts = [
             self._of_predictions(
                 metric,

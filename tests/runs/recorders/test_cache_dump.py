@@ -4,9 +4,10 @@ import numpy as np
 
 from dso.evaluation import Evaluator, ProgramArchive
 from dso.program import ProgramBatch
+from dso.program.batch import Batch
 from dso.runs.recorders import CacheDump
 from dso.task import Task
-from tests.runs.recorders.reference_recorders import (
+from tests.support.iterations import (
     ADD,
     LIBRARY,
     LOG,
@@ -38,7 +39,7 @@ def run(path, r_min):
         ([[X1], [X2], [LOG, X1], [X1]], [True] * 4),
         ([[ADD, X1, X2], [X1], [LOG, X1]], [False, True, False]),
     ):
-        evaluator.evaluate(ProgramBatch.from_rows(rows), 0, np.array(on_policy))
+        evaluator.evaluate(Batch(ProgramBatch.from_rows(rows), np.array(on_policy)), 0)
         dump.update(iteration(1, rows, [0.0] * len(rows)))
     return dump
 

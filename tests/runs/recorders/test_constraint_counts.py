@@ -20,7 +20,7 @@ def test_the_table_counts_every_sample(tmp_path, caplog):
     )
     batches: list[ProgramBatch] = []
     with caplog.at_level(logging.INFO, logger="dso"):
-        optimizer.train(lambda standing: batches.append(optimizer.trainer.last.batch.programs))
+        optimizer.train(lambda standing: batches.append(optimizer.last.batch.programs))
     assert len(batches) == 3
     everything = ProgramBatch.concatenate(batches)
     expected = optimizer.prior.mask_counts(everything)

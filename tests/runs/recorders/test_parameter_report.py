@@ -3,7 +3,7 @@
 import torch
 
 from dso.runs.recorders import ParameterReport, parameter_table
-from tests.runs.recorders.reference_recorders import X1, iteration
+from tests.support.iterations import X1, iteration
 
 
 class TwoWeights:

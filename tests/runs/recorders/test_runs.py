@@ -6,20 +6,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
-from tests.test_core import config, read
+from dso.runs.display import Progress
+from dso.runs.recorders import CacheDump
+from tests.support.runs import EVERYTHING, config, read
 
-EVERYTHING = {
-    "logging": {
-        "save_all_iterations": True,
-        "save_summary": True,
-        "save_positional_entropy": True,
-        "save_cache": True,
-        "save_cache_r_min": None,
-        "save_token_count": True,
-        "save_top_samples_per_batch": 0.05,
-    },
-    "policy_optimizer": {"summary": True},
-}
 RECORDED = [
     "_all_info.csv",
     "_all_r.npy",
@@ -128,7 +118,7 @@ def test_a_run_that_cannot_do_one_iteration_records_nothing(tmp_path, monkeypatc
 def test_without_a_folder_nothing_is_recorded_and_nothing_kept():
     model = DeepSymbolicOptimizer(config(**EVERYTHING))
     model.setup()
-    assert model.recorders == []
+    assert [type(one) for one in model.journal.recorders] == [Progress]
     assert model.evaluator.archive is None
 
 
@@ -137,7 +127,7 @@ def test_rewards_with_noise_are_no_cache_to_save(tmp_path, caplog):
     model = DeepSymbolicOptimizer(noisy)
     model.setup()
     assert "save_cache" in caplog.text
-    assert model.recorders == []
+    assert CacheDump not in map(type, model.journal.recorders)
 
 
 def test_debug_levels_print_parameters(capsys):

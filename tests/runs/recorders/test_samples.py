@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dso.runs.recorders import AllSamples, PositionalEntropy, TokenCount, TopSamples
-from tests.runs.recorders.reference_recorders import (
+from tests.support.iterations import (
     ADD,
     LIBRARY,
     LOG,

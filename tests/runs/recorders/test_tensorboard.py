@@ -8,7 +8,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from dso.errors import UserError
 from dso.runs.recorders import TensorBoard
-from tests.runs.recorders.reference_recorders import ADD, X1, X2, folder, iteration
+from tests.support.iterations import ADD, X1, X2, folder, iteration
 
 STATISTICS = {"loss": 3.0, "method_loss": 5.0, "entropy_loss": -2.0, "entropy": 4.0}
 

@@ -11,26 +11,7 @@ from dso.program import from_str_tokens
 from dso.task.control import ControlTask
 from dso.task.control.anchor import NetworkAnchor, extract, load_sb3, make_anchor, shipped_anchor
 from dso.task.control.environment import Environment
-
-random = np.random.default_rng(0)
-
-
-def network(n_in: int = 8, n_out: int = 2, **changes: Any) -> NetworkAnchor:
-    sizes = [n_in, 20, 13, n_out]
-    pairs = list(zip(sizes[1:], sizes, strict=False))
-    given: dict[str, Any] = {
-        "weights": tuple(random.normal(size=pair).astype(np.float32) for pair in pairs),
-        "biases": tuple(random.normal(size=n).astype(np.float32) for n, _ in pairs),
-        "activation": "tanh",
-        "is_squashed": False,
-        "low": np.full(n_out, -1.0),
-        "high": np.full(n_out, 1.0),
-        "mean": np.empty(0),
-        "deviation": np.empty(0),
-        "limit": 0.0,
-        **changes,
-    }
-    return NetworkAnchor(**given)
+from tests.support.anchors import network
 
 
 def plain(net: NetworkAnchor, observations: np.ndarray) -> np.ndarray:
@@ -56,7 +37,7 @@ def plain(net: NetworkAnchor, observations: np.ndarray) -> np.ndarray:
 )
 def test_the_native_network_is_that_of_numpy(changes: dict, tmp_path: Path) -> None:
     net = network(**changes)
-    observations = random.normal(size=(50, 8)) * 3
+    observations = np.random.default_rng(1).normal(size=(50, 8)) * 3
     np.testing.assert_allclose(net(observations), plain(net, observations), rtol=1e-5, atol=2e-5)
     net.save(tmp_path / "net.npz")
     np.testing.assert_array_equal(NetworkAnchor.load(tmp_path / "net.npz")(observations),
@@ -90,7 +71,7 @@ def test_an_anchor_acts_where_it_is_told_to(tmp_path: Path) -> None:
     )
     program = from_str_tokens("add,x1,x2", task.library)
     act = task.policies_of(program).actor(0)
-    for x in random.normal(size=(10, 8)):
+    for x in np.random.default_rng(1).normal(size=(10, 8)):
         expected = np.clip([x[0] + x[1], net(x[None])[0, 1]], -1, 1)
         np.testing.assert_allclose(act(x), expected, atol=1e-6)
     in_python = ControlTask(
@@ -144,7 +125,7 @@ def test_models_of_stable_baselines3(
     envs.save(str(tmp_path / "vecnormalize.pkl"))
     loaded = load_sb3(tmp_path / f"{name.lower()}.zip")
     assert ["executes code" in record.message for record in caplog.records] == [True]
-    observations = random.normal(size=(40, 8)).astype(np.float32)
+    observations = np.random.default_rng(1).normal(size=(40, 8)).astype(np.float32)
     normal = envs.normalize_obs(observations)
     expected, _ = model.predict(normal, deterministic=True)
     np.testing.assert_allclose(np.clip(loaded(observations), -1, 1), expected, atol=1e-5)

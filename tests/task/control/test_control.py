@@ -11,6 +11,7 @@ from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.evaluation import Evaluator
 from dso.program import ProgramBatch, from_str_tokens
+from dso.program.batch import Batch
 from dso.task import make_task
 from dso.task.control import ControlTask, SymbolicPolicy
 from dso.task.control.composition import ANCHOR, LEARNED
@@ -82,8 +83,8 @@ def test_fixed_episodes_are_the_same_each_time_and_fresh_ones_are_not() -> None:
     again.load_state_dict(state)
     assert again.rewards(batch).values == third
     evaluator = Evaluator(fresh, fresh.library)
-    scores = evaluator.evaluate(batch, 0, np.ones(1, bool))
-    assert scores.rewards != evaluator.evaluate(batch, 1, np.ones(1, bool)).rewards
+    scores = evaluator.evaluate(Batch(batch, np.ones(1, bool)), 0)
+    assert scores.rewards != evaluator.evaluate(Batch(batch, np.ones(1, bool)), 1).rewards
     assert evaluator.n_cached == 0
 
 
@@ -129,7 +130,7 @@ def test_the_best_are_ranked_again_by_other_episodes() -> None:
         }
     )  # fmt: skip
     result = model.train()
-    rows = model.trainer.candidates.rows
+    rows = model.trainer.keeper.candidates.rows
     assert len(rows) == 15
     seeds = range(4_000_000_000, 4_000_000_050)
     means = model.task.returns(rows.programs, seeds).mean(axis=1)

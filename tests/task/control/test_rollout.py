@@ -59,7 +59,7 @@ def make(env_id: str, n: int = 20, **kwargs: object) -> Policies:
         max_length=20,
     )
     sampler = RNNPolicy(library, prior, state_manager=StateManager(), seed=0)
-    return Policies(composition, sampler.sample(n, Stream(0, env_id)).programs)
+    return Policies(sampler.sample(n, Stream(0, env_id)).programs, composition)
 
 
 def names(policies: Policies, p: int) -> list[list[str]]:
@@ -191,7 +191,7 @@ def test_published_policies_do_what_was_measured(
     environment = Environment(env_id)
     library = Library(create_tokens(environment.n_observations, [*FUNCTION_SET, "const"]))
     composition = make_composition(environment, library, [None], None)
-    policies = Policies(composition, from_str_tokens(text, library).batch)
+    policies = Policies(from_str_tokens(text, library).batch, composition)
     returns = Rollouts(environment)(policies, range(n_episodes))[0]
     assert returns.mean() == pytest.approx(mean, abs=0.05)
     assert returns.std() == pytest.approx(deviation, abs=0.05)
@@ -212,7 +212,7 @@ def test_the_published_lander_lands() -> None:
     environment = Environment("LunarLanderContinuous-v3")
     library = make_library(environment, [*FUNCTION_SET, "const"], False, [], None)
     composition = make_composition(environment, library, [LANDER[0], None], None)
-    policies = Policies(composition, from_str_tokens(LANDER[1], library).batch)
+    policies = Policies(from_str_tokens(LANDER[1], library).batch, composition)
     returns = Rollouts(environment)(policies, range(200))[0]
     assert returns.mean() == pytest.approx(253.0, abs=0.05)
     assert returns.std() == pytest.approx(109, abs=0.5)

@@ -7,10 +7,16 @@ from scipy import stats
 from dso.errors import UserError
 from dso.task.regression.metrics import METRICS, make_metric
 
-random = np.random.default_rng(0)
-Y = random.normal(2.0, 3.0, 40)
+
+def targets_and_predictions() -> tuple[np.ndarray, np.ndarray]:
+    """Return y (40,), and predictions (4, 40) from exact to far off."""
+    random = np.random.default_rng(0)
+    y = random.normal(2.0, 3.0, 40)
+    return y, y + np.outer([0.0, 0.1, 1.0, 30.0], random.normal(size=40))
+
+
+Y, PREDICTIONS = targets_and_predictions()
 VAR = float(np.var(Y))
-PREDICTIONS = Y + np.outer([0.0, 0.1, 1.0, 30.0], random.normal(size=40))
 MSE = ((PREDICTIONS - Y) ** 2).mean(axis=1)
 
 EXPECTED = {
@@ -53,7 +59,7 @@ def test_formula(name):
 def test_weights_repeat_rows(name):
     """A whole-number weight is the same as repeating the row."""
     metric = make_metric(name, EXPECTED[name][0], VAR)
-    weights = random.integers(1, 4, len(Y))
+    weights = np.random.default_rng(2).integers(1, 4, len(Y))
     weighted = metric.from_predictions(Y, PREDICTIONS, weights)
     if name == "spearman":  # ranks among repeated rows are other ranks
         assert np.abs(weighted - metric.from_predictions(Y, PREDICTIONS)).max() < 0.1

@@ -15,6 +15,7 @@ from dso.task.regression import regression
 from dso.task.regression.dataset import Dataset, load_dataset
 from dso.task.regression.metrics import METRICS
 from dso.task.regression.reward_noise import RECOVERED
+from dso.task.regression.scorer import Scorer
 
 PARAMS = {"inv_mse": [1.0], "inv_nmse": [1.0], "inv_nrmse": [1.0], "fraction": [0.3, 0.1]}
 TEXTS = ["add,x1,x1", "sin,mul,x1,x1", "log,sub,x1,x1", "exp,exp,exp,exp,exp,add,x1,x1", "x1"]
@@ -100,15 +101,15 @@ def test_rewards_of_nothing():
 
 
 @pytest.mark.parametrize("metric", ["inv_nrmse", "fraction", "spearman"])
-def test_threads_and_splits_do_not_matter(metric, monkeypatch):
+def test_threads_and_splits_do_not_matter(metric):
     task = RegressionTask(dataset="Nguyen-5", metric=metric, metric_params=PARAMS.get(metric, []))
     programs = batch(task, TEXTS * 20)
     whole = task.rewards(programs)
     task.n_threads = 2
     np.testing.assert_array_equal(task.rewards(programs).values, whole.values)
     np.testing.assert_array_equal(task.rewards(programs[30:40]).values, whole.values[30:40])
-    monkeypatch.setattr("dso.task.regression.scorer.PREDICTIONS_AT_ONCE", 70)
-    np.testing.assert_array_equal(task.rewards(programs).values, whole.values)
+    in_parts = Scorer(task.fit_data, predictions_at_once=70)
+    np.testing.assert_array_equal(in_parts.rewards(task.metric, programs).values, whole.values)
 
 
 def test_users_tokens_are_rewarded_in_the_same_call():

@@ -1,0 +1,75 @@
+"""Journal: all that watches a run is told of it here, in one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dso.runs.checkpoint import Checkpoints
+from dso.runs.folder import RunFolder
+from dso.runs.recorders import Recorder, RunLog
+
+if TYPE_CHECKING:
+    from dso.training.stopping import Standing
+    from dso.training.trainer import Iteration
+
+
+class Journal:
+    """Hands each iteration to the recorders.
+
+    Parameters
+    ----------
+    recorders : sequence of Recorder
+        In the order in which they are told.
+    folder : RunFolder, optional
+        Made after the first iteration: a config that cannot do one leaves nothing behind.
+    checkpoints : Checkpoints, optional
+        Those of an earlier run of the same name are removed then.
+    """
+
+    def __init__(
+        self,
+        recorders: Sequence[Recorder],
+        folder: RunFolder | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        self.recorders = list(recorders)
+        self.folder = folder
+        self.checkpoints = checkpoints
+
+    def start(self, number: int) -> None:
+        """Say that iteration `number` (1 for the first) begins."""
+        for recorder in self.recorders:
+            recorder.start(number)
+
+    def update(self, iteration: Iteration) -> None:
+        """Write down what an iteration made."""
+        if iteration.number == 1:
+            if self.folder is not None:
+                self.folder.create()
+            if self.checkpoints is not None:
+                self.checkpoints.clear()
+        for recorder in self.recorders:
+            recorder.update(iteration)
+
+    def finish(self, standing: Standing) -> None:
+        """Write what belongs at the end of a run; it may yet go on."""
+        for recorder in self.recorders:
+            recorder.finish(standing)
+
+    def close(self) -> None:
+        """Give back terminal and files; a second call does nothing."""
+        for recorder in self.recorders:
+            recorder.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how far the files have come."""
+        states = {type(one).__name__: one.state_dict() for one in self.recorders}
+        return {"log": states.pop(RunLog.__name__, None), "recorders": states}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Cut the files back to where `state_dict` was taken."""
+        states = {**state["recorders"], RunLog.__name__: state["log"]}
+        for recorder in self.recorders:
+            if (known := states.get(type(recorder).__name__)) is not None:
+                recorder.load_state_dict(known)

@@ -1,0 +1,143 @@
+"""Going on: whose a checkpoint is, and how a run takes one over."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+
+from dso.errors import UserError
+from dso.runs.checkpoint import Checkpoints, peek, read_checkpoint, write_checkpoint
+from dso.runs.disk import Guard
+
+if TYPE_CHECKING:
+    from dso.program import FitData
+    from dso.runs.journal import Journal
+    from dso.training.trainer import Trainer
+
+logger = logging.getLogger("dso")
+
+
+def fingerprint(data: FitData | None) -> int | None:
+    """Return a number that tells training data apart, None where there are none."""
+    if data is None:
+        return None
+    return crc32(data.y.tobytes(), crc32(np.ascontiguousarray(data.columns.T).tobytes()))
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whose a checkpoint is.
+
+    Attributes
+    ----------
+    task : str
+        Its name.
+    seed : int
+    tokens : list of str
+        Names of the library's tokens.
+    data : int or None
+        See `fingerprint`.
+    config : str
+        The config as JSON.
+    timestamp : str or None
+        Of the command that began the run.
+    """
+
+    task: str
+    seed: int
+    tokens: list[str]
+    data: int | None
+    config: str
+    timestamp: str | None
+
+    def check(self, path: Path, about: dict[str, Any]) -> None:
+        """Refuse what a checkpoint of another run says about itself."""
+        for name in ("task", "seed", "tokens", "data"):
+            if about.get(name) != (ours := getattr(self, name)):
+                raise UserError(
+                    f"checkpoint '{path}': its {name} is {about.get(name)!r}, that of this run "
+                    f"{ours!r}."
+                )
+
+
+class SavedState:
+    """Writes the state of a run, and takes it over again.
+
+    Parameters
+    ----------
+    identity : Identity
+    trainer : Trainer
+    journal : Journal
+    prefix : str
+        Of the run's files.
+    """
+
+    def __init__(self, identity: Identity, trainer: Trainer, journal: Journal, prefix: str) -> None:
+        self.identity = identity
+        self.trainer = trainer
+        self.journal = journal
+        self.prefix = prefix
+
+    def save(self, path: Path | None = None) -> Path:
+        """Write a checkpoint; see `DeepSymbolicOptimizer.save`."""
+        state = {"trainer": self.trainer.state_dict(), **self.journal.state_dict()}
+        about = {**asdict(self.identity), "iteration": self.trainer.standing.iteration}
+        if path is not None:
+            write_checkpoint(path, about, state)
+            return path
+        if self.journal.checkpoints is None:
+            raise UserError("save: experiment.logdir is null, so a path is needed.")
+        return self.journal.checkpoints.save(about.pop("iteration"), about, state)
+
+    def load(self, path: Path) -> None:
+        """Take over a checkpoint, or the newest of a folder; see `DeepSymbolicOptimizer.load`."""
+        if not path.is_dir():
+            self._restore(path, *read_checkpoint(path))
+        elif not self._restore_newest(Checkpoints(path, self.prefix, Guard())):
+            raise UserError(f"checkpoint.load_path: {str(path)!r} has no checkpoint of this run.")
+
+    def load_newest(self) -> bool:
+        """Take over the newest checkpoint of the run's own that fits; return whether one did."""
+        checkpoints = self.journal.checkpoints
+        return checkpoints is not None and self._restore_newest(checkpoints)
+
+    def has_checkpoint(self, timestamp: str | None) -> bool:
+        """Tell whether there is one, of the command that began at `timestamp` if that is given."""
+        checkpoints = self.journal.checkpoints
+        found = [] if checkpoints is None else checkpoints.found()
+        if not found or timestamp is None:
+            return bool(found)
+        try:
+            return peek(found[0]).get("timestamp") == timestamp
+        except UserError:
+            return False
+
+    def _restore_newest(self, checkpoints: Checkpoints) -> bool:
+        for path, about, state in checkpoints.readable():
+            try:
+                self._restore(path, about, state)
+            except UserError as error:
+                logger.warning("%s The one before it is taken, if there is one.", error)
+            else:
+                return True
+        return False
+
+    def _restore(self, path: Path, about: dict[str, Any], state: dict[str, Any]) -> None:
+        self.identity.check(path, about)
+        folder = self.journal.folder
+        try:
+            self.trainer.load_state_dict(state["trainer"])
+            # The logs in the run's own folder are continued; elsewhere they begin again.
+            if folder is not None and folder.path.resolve() in path.resolve().parents:
+                self.journal.load_state_dict(state)
+        except (UserError, TypeError, LookupError, AttributeError, ValueError) as error:
+            raise UserError(f"checkpoint '{path}' does not fit this run: {error}") from None
+        iteration, seed = self.trainer.standing.iteration, self.identity.seed
+        logger.info("Seed %d goes on after iteration %d from '%s'.", seed, iteration, path)
+        if self.journal.checkpoints is not None:
+            self.journal.checkpoints.start(iteration)

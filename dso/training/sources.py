@@ -1,0 +1,252 @@
+"""Where programs come from: a source proposes scored programs in each iteration.
+
+A *proposal* is what a source adds to an iteration: programs with their scores, what they cost in
+evaluations, and its columns of the log. Sources are asked one after the other, in a fixed order,
+and each sees what those before it have proposed. A new way to search is a new source.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dso.program.batch import Batch, ScoredBatch
+from dso.streams import Stream
+from dso.training.statistics import GP_COLUMNS, LOOKUP_COLUMN, SEMANTIC_COLUMNS
+
+if TYPE_CHECKING:
+    from dso.evaluation import Evaluator
+    from dso.gp import GPController
+    from dso.memory import Keeper, ProgramMemory
+    from dso.policy import Policy
+    from dso.semantic import Seeder
+    from dso.training.stopping import Stopping
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What one source, or all up to one, proposed in an iteration.
+
+    Attributes
+    ----------
+    batch : ScoredBatch or None
+    n_evaluations : int
+        That it cost.
+    columns : dict
+        Of the log.
+    """
+
+    batch: ScoredBatch | None = None
+    n_evaluations: int = 0
+    columns: dict[str, float] = field(default_factory=dict)
+
+    def joined(self, other: Proposal, *, first: bool = False) -> Proposal:
+        """Return both as one; the rows of `other` stand last, or first."""
+        parts = [other.batch, self.batch] if first else [self.batch, other.batch]
+        batches = [part for part in parts if part is not None and len(part)]
+        return Proposal(
+            ScoredBatch.concatenate(batches) if batches else other.batch or self.batch,
+            self.n_evaluations + other.n_evaluations,
+            {**self.columns, **other.columns},
+        )
+
+
+class Source(ABC):
+    """Base of all sources.
+
+    Attributes
+    ----------
+    name : str
+        By which it is found, and by which its state is stored.
+    draws : bool
+        Whether its rows stand before all others, and give way to programs that a caller hands to
+        the iteration: so it is with the policy.
+    """
+
+    name: str
+    draws = False
+
+    def start(self, iteration: int) -> int:
+        """Do what has to be done before any source is asked; return its evaluations."""
+        return 0
+
+    @abstractmethod
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Return what this source has for an iteration.
+
+        Parameters
+        ----------
+        iteration : int
+            From 0.
+        so_far : Proposal
+            All that the sources before it proposed; its `n_evaluations` are those of the whole run.
+        """
+
+    def rescore(self) -> None:  # noqa: B027, most remember nothing
+        """Reward again what is remembered: the search sees other rows of data."""
+
+    def parts(self) -> dict[str, Any]:
+        """Return what has a state, by name."""
+        return {}
+
+
+class PolicySource(Source):
+    """Draws from the policy.
+
+    Parameters
+    ----------
+    policy : Policy
+    evaluator : Evaluator
+    keeper : Keeper
+    batch_size : int
+    seed : int
+        Of the run's random streams.
+    max_attempts : int, optional
+        Sample up to this many times in an iteration, until `batch_size` programs are there that
+        were never evaluated before (the evaluator must remember keys); the others that came up on
+        the way are learned from and counted too. None samples once, whatever comes.
+    memory : ProgramMemory, optional
+        Of the risk filter; filled before the first iteration.
+    warm_start : int, optional
+        Programs that fill it, which are evaluated and counted; None is `batch_size`.
+    """
+
+    name = "policy"
+    draws = True
+
+    def __init__(
+        self,
+        policy: Policy,
+        evaluator: Evaluator,
+        keeper: Keeper,
+        *,
+        batch_size: int,
+        seed: int,
+        max_attempts: int | None = None,
+        memory: ProgramMemory | None = None,
+        warm_start: int | None = None,
+    ) -> None:
+        self.policy = policy
+        self.evaluator = evaluator
+        self.keeper = keeper
+        self.batch_size = batch_size
+        self.seed = seed
+        self.max_attempts = max_attempts
+        self.memory = memory
+        self.warm_start = batch_size if warm_start is None else warm_start
+
+    def start(self, iteration: int) -> int:
+        """Before the first iteration, give a memory something to start from."""
+        if self.memory is None or iteration > 0 or self.warm_start == 0:
+            return 0
+        batch = self.policy.sample(self.warm_start, Stream(self.seed, "warm start"))
+        scored = self.evaluator.evaluate(batch, iteration)
+        self.memory.push(scored.programs, scored.rewards)
+        self.keeper.take_in(scored, iteration)
+        return self.warm_start
+
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Draw and evaluate a batch."""
+        batch = self.sample(iteration)
+        return Proposal(self.evaluator.evaluate(batch, iteration), len(batch))
+
+    def sample(self, iteration: int) -> Batch:
+        """Draw the batch of an iteration."""
+        if self.max_attempts is None:
+            return self._draw(self.batch_size, iteration, 0)
+        parts: list[Batch] = []
+        novel: set[int] = set()
+        while len(novel) < self.batch_size and len(parts) < self.max_attempts:
+            parts.append(self._draw(self.batch_size - len(novel), iteration, len(parts)))
+            novel |= self.evaluator.novel_keys(parts[-1].programs)
+        return Batch.concatenate(parts)
+
+    def _draw(self, n: int, iteration: int, attempt: int) -> Batch:
+        name = f"sample again {attempt}" if attempt else "sample"
+        return self.policy.sample(n, Stream(self.seed, name, iteration))
+
+    def rescore(self) -> None:
+        """See `Source.rescore`."""
+        if self.memory is not None:
+            self.memory.rescore(self.evaluator.rewards)
+
+
+class ValueSearch(Source):
+    """Searches the data before the first iteration, whose batch what it finds joins.
+
+    Parameters
+    ----------
+    seeder : Seeder
+    keeper : Keeper
+    """
+
+    name = "semantic"
+
+    def __init__(self, seeder: Seeder, keeper: Keeper) -> None:
+        self.seeder = seeder
+        self.keeper = keeper
+
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Search by values in the first iteration; afterwards there is nothing more to find."""
+        if iteration > 0:
+            return Proposal(columns=dict.fromkeys(SEMANTIC_COLUMNS, 0))
+        seeds = self.seeder.seeds(iteration)
+        if len(seeds.batch):
+            self.keeper.take_in(seeds.batch, iteration)
+        counts = (seeds.n_vectors, seeds.n_lookups)
+        columns: dict[str, float] = dict(zip(SEMANTIC_COLUMNS, counts, strict=True))
+        return Proposal(seeds.batch, seeds.n_evaluations, columns)
+
+
+class GPMeld(Source):
+    """Breeds from all that was proposed before; the best offspring join it, all of them count.
+
+    Parameters
+    ----------
+    controller : GPController
+    keeper : Keeper
+    stopping : Stopping
+        Tells before each generation whether the budget is used up.
+    """
+
+    name = "gp"
+
+    def __init__(self, controller: GPController, keeper: Keeper, stopping: Stopping) -> None:
+        self.controller = controller
+        self.keeper = keeper
+        self.stopping = stopping
+
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Breed for some generations; not where the task was solved before the first iteration."""
+        if so_far.batch is None or (iteration == 0 and self.keeper.success):
+            return Proposal(columns=self._columns(0, 0, 0, 0))
+        self.keeper.take_in(so_far.batch, iteration)
+
+        def remember(offspring: ScoredBatch) -> bool:
+            self.keeper.take_in(offspring, iteration)
+            return self.keeper.success
+
+        def is_spent(n_evaluations: int) -> bool:
+            return self.stopping.is_spent(so_far.n_evaluations + n_evaluations)
+
+        harvest = self.controller.step(so_far.batch, iteration, remember, is_spent)
+        columns = self._columns(
+            harvest.n_offspring, harvest.n_novel, harvest.n_refused, harvest.n_lookups
+        )
+        return Proposal(harvest.batch, harvest.n_evaluations, columns)
+
+    def _columns(self, *counts: int) -> dict[str, float]:
+        *of_offspring, n_lookups = counts
+        columns: dict[str, float] = dict(zip(GP_COLUMNS, of_offspring, strict=True))
+        if self.controller.breeder.looks_up:
+            columns[LOOKUP_COLUMN] = n_lookups
+        return columns
+
+    def rescore(self) -> None:
+        """See `Source.rescore`."""
+        self.controller.rescore()
+
+    def parts(self) -> dict[str, Any]:
+        """See `Source.parts`."""
+        return {self.name: self.controller}
