@@ -28,7 +28,7 @@ from dso.pretraining.distribution import load_distribution
 from dso.pretraining.examples import ExampleMaker
 from dso.pretraining.model import PretrainedModel
 from dso.pretraining.network import Architecture
-from dso.pretraining.pool import CHUNK, Pool, PoolBuilder, build_pool
+from dso.pretraining.pool import Pool, PoolBuilder, build_pool
 from dso.pretraining.recovery import SIZES, RecoverySet
 from dso.pretraining.training import Pretrainer, Recipe, validation_loss
 from dso.pretraining.vocabulary import Vocabulary
@@ -65,7 +65,7 @@ def make_pool(arguments: argparse.Namespace) -> None:
         if builder.n_chunks % CHUNKS_PER_SAVE == 0:
             replace_file(arguments.out, builder.pool().write)
             rate = (len(builder) - n_before) / (time.process_time() - start)
-            n_trees = builder.n_chunks * CHUNK
+            n_trees = builder.n_chunks * builder.chunk
             print(f"{len(builder)} skeletons of {n_trees} trees, {rate:.0f}/s", flush=True)
 
     pool = build_pool(builder, arguments.n, report)
@@ -148,8 +148,12 @@ class Training:
         with np.load(file, allow_pickle=False) as data:
             arrays = dict(data)
         about = json.loads(arrays.pop("about").tobytes())
-        for name in ("architecture", "recipe", "distribution"):
-            if about[name] != self._about[name]:
+        n_steps_done = int(arrays["n_steps_done"])
+        for name in ("architecture", "distribution", "recipe"):
+            same = about[name] == self._about[name]
+            if name == "recipe":
+                same = self.recipe.continues(Recipe(**about[name]), n_steps_done)
+            if not same:
                 raise UserError(f"{file} was trained with another {name}: {about[name]}.")
         self.rows, self.cpu_before = about["rows"], about["cpu_seconds"]
         self.trainer.load_state_dict(arrays)

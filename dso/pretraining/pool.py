@@ -119,6 +119,8 @@ class PoolBuilder:
     seed : int
     stream : str
         Name of the random stream; another one gives other trees.
+    chunk : int
+        Trees of a chunk.
     excluded : (m,) uint64
         Sorted keys of what must not be generated, beside what always is.
     """
@@ -130,18 +132,19 @@ class PoolBuilder:
         *,
         seed: int = 0,
         stream: str = "pool",
+        chunk: int = CHUNK,
         excluded: np.ndarray | None = None,
     ) -> None:
         self.distribution = distribution
         self.vocabulary = vocabulary
-        self.seed, self.stream = seed, stream
+        self.seed, self.stream, self.chunk = seed, stream, chunk
         self._sampler = TreeSampler(distribution, vocabulary)
         self._speller = Speller(vocabulary, [n for n in vocabulary.names if n != "poly"])
         self._constant = vocabulary.index["const"]
         self._identifier = Identifier(vocabulary)
         always = excluded_keys(self._identifier, distribution.excluded)
         more = np.empty(0, np.uint64) if excluded is None else excluded
-        self._excluded = np.union1d(always, more)
+        self.excluded = np.union1d(always, more)
         self.n_chunks = 0
         self._rows: list[bytes] = []
         self._counts: list[int] = []
@@ -161,7 +164,7 @@ class PoolBuilder:
             "seed": self.seed,
             "stream": self.stream,
             "n_chunks": self.n_chunks,
-            "n_trees": self.n_chunks * CHUNK,
+            "n_trees": self.n_chunks * self.chunk,
         }
 
     def build_chunk(self) -> None:
@@ -169,7 +172,7 @@ class PoolBuilder:
         stream = Stream(self.seed, f"pretraining {self.stream}", self.n_chunks)
         uniforms = Uniforms(stream.generator())
         waiting: dict[bytes, int] = {}  # spelling -> times drawn
-        for _ in range(CHUNK):
+        for _ in range(self.chunk):
             form = self._form(self._sampler(uniforms))
             if form is None:
                 continue
@@ -211,7 +214,7 @@ class PoolBuilder:
         if not forms:
             return
         keys = self._identifier.keys(ProgramBatch.from_rows([list(form) for form in forms]))
-        refused = is_excluded(keys, self._excluded)
+        refused = is_excluded(keys, self.excluded)
         both = zip(keys.positive.tolist(), keys.whole.tolist(), strict=True)
         for (form, n), key, is_refused in zip(forms.items(), both, refused.tolist(), strict=True):
             if key[1] == NO_KEY or is_refused:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,11 @@ class Recipe:
     Attributes
     ----------
     n_steps : int
-        Until the learning rate has fallen to its least.
+    n_decay : int
+        The last of these, in which the learning rate falls as a cosine to `least_share` of itself.
     batch_size : int
     learning_rate : float
-        The greatest, after `n_warmup` steps; then it falls as a cosine to `least_share` of it.
+        Between the `n_warmup` first steps, in which it rises, and the `n_decay` last ones.
     n_warmup : int
     least_share : float
     weight_decay, clip : float
@@ -48,6 +49,7 @@ class Recipe:
     """
 
     n_steps: int = 100_000
+    n_decay: int = 20_000
     batch_size: int = 128
     learning_rate: float = 1e-3
     n_warmup: int = 1000
@@ -59,13 +61,30 @@ class Recipe:
     bf16: bool = False
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.n_decay <= self.n_steps:
+            raise UserError(f"recipe.n_decay is {self.n_decay}, not from 0 to {self.n_steps}.")
+
     def rate_at(self, step: int) -> float:
         """Return the learning rate of a step."""
-        if step < self.n_warmup:
-            return self.learning_rate * (step + 1) / self.n_warmup
-        share = min(1.0, (step - self.n_warmup) / max(1, self.n_steps - self.n_warmup))
+        risen = min(1.0, (step + 1) / max(1, self.n_warmup))
+        fallen = max(0.0, 1 - (self.n_steps - step) / max(1, self.n_decay))
         least = self.least_share
-        return self.learning_rate * (least + (1 - least) * (1 + math.cos(math.pi * share)) / 2)
+        return (
+            self.learning_rate
+            * risen
+            * (least + (1 - least) * (1 + math.cos(math.pi * fallen)) / 2)
+        )
+
+    def continues(self, other: Recipe, step: int) -> bool:
+        """Whether the first steps of both are the same, so that this one may take over at `step`.
+
+        A run whose learning rate has not begun to fall can be made longer or shorter.
+        """
+        if replace(self, n_steps=0, n_decay=0) != replace(other, n_steps=0, n_decay=0):
+            return False
+        constant = min(recipe.n_steps - recipe.n_decay for recipe in (self, other))
+        return self == other or step <= constant
 
 
 class Learner:
@@ -119,7 +138,7 @@ class Learner:
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return weights, averages and moments by name."""
         moments = self.optimizer.state
-        arrays = {}
+        arrays: dict[str, Tensor] = {}
         for name, parameter in self.parameters.items():
             state = moments.get(parameter, {})
             arrays[f"weight {name}"] = parameter
@@ -304,8 +323,3 @@ def validation_loss(network: Network, batches: Iterator[dict[str, Tensor]]) -> f
         total += float(cross_entropy(network, batch, reduction="none").sum())
         n += int((batch["tokens"] >= 0).sum())
     return total / n
-
-
-def recipe_hash_parts(recipe: Recipe, sizes: Architecture) -> dict[str, Any]:
-    """Return what a saved state must have in common with the run that goes on from it."""
-    return {"recipe": asdict(recipe), "architecture": sizes.as_dict()}
