@@ -516,3 +516,8 @@ def inputs(node: Node) -> set[int]:
     if kind == SUM:
         return set().union(*(inputs(term) for term, _ in node[2]))
     return set()
+
+
+def is_plain(value: float) -> bool:
+    """Tell whether a number is a small integer, or half, a third or a quarter of one."""
+    return any(abs(value) * k == round(abs(value) * k) <= 12 for k in (1, 2, 3, 4))

@@ -22,6 +22,7 @@ from dso.pretraining.canonical import (
     OPERATIONS,
     Node,
     UndefinedError,
+    is_plain,
     number,
     up_to_affine,
 )
@@ -33,7 +34,7 @@ from dso.task.regression.benchmarks import benchmark_names, find_benchmark
 
 PHYSICS = Path(__file__).with_name("evaluated.json")
 MOST_SUBSETS = 6
-"""Of so many numbers each subset may be free; of more, none or all."""
+"""Of so many plain numbers each subset may be free; of more, none, all, or all but exponents."""
 
 
 def evaluated_formulas() -> dict[str, Expression]:
@@ -69,9 +70,9 @@ def spellings(formula: Expression, vocabulary: Vocabulary) -> Iterator[list[int]
     """Yield programs for a formula with some, none or all of its numbers to be fitted."""
     if formula.n_inputs > vocabulary.n_inputs:
         return
-    speller = Speller(vocabulary, [name for name in vocabulary.names if name != "poly"])
+    speller = Speller.whole(vocabulary)
     constant = vocabulary.index["const"]
-    for free in _subsets(list(_numbers(formula))):
+    for free in _free(formula):
         try:
             tree = up_to_affine(_tree(formula, free))
             row = [token for token, _ in speller.spell(tree)]
@@ -81,19 +82,24 @@ def spellings(formula: Expression, vocabulary: Vocabulary) -> Iterator[list[int]
             yield row
 
 
-def _numbers(formula: Expression) -> Iterator[int]:
-    """Yield the places of the numbers."""
-    for place, node in enumerate(formula.nodes):
-        if isinstance(node, float):
-            yield place
-
-
-def _subsets(places: list[int]) -> Iterator[frozenset[int]]:
-    if len(places) > MOST_SUBSETS:
-        yield from (frozenset(), frozenset(places))
+def _free(formula: Expression) -> Iterator[frozenset[int]]:
+    """Yield sets of places of numbers that are to be fitted; one that is not plain always is."""
+    nodes = formula.nodes
+    places = [place for place, node in enumerate(nodes) if isinstance(node, float)]
+    always = frozenset(place for place in places if not is_plain(float(nodes[place])))
+    others = [place for place in places if place not in always]
+    if len(others) > MOST_SUBSETS:
+        exponents = {place for place in others if _is_exponent(formula, place)}
+        yield from (always, frozenset(places) - exponents, frozenset(places))
         return
-    for size in range(len(places) + 1):
-        yield from map(frozenset, combinations(places, size))
+    for size in range(len(others) + 1):
+        for chosen in combinations(others, size):
+            yield always.union(chosen)
+
+
+def _is_exponent(formula: Expression, place: int) -> bool:
+    """Tell whether a number is the second argument of a power of an input."""
+    return place > 1 and formula.nodes[place - 2] == "pow"
 
 
 def _tree(formula: Expression, free: frozenset[int]) -> Node:

@@ -130,7 +130,7 @@ class ExampleMaker:
         self._sums = {True: np.cumsum(weights), False: np.cumsum(weights * is_plain)}
         self._allowed = AllowedSets(vocabulary)
         self._rows = RowMaker(distribution, vocabulary.n_inputs)
-        self._full = Speller(vocabulary, [n for n in vocabulary.names if n != "poly"])
+        self._full = Speller.whole(vocabulary)
 
     def __call__(
         self, n: int, generator: np.random.Generator, n_points: int | None = None

@@ -25,6 +25,7 @@ from dso.pretraining.canonical import (
     UndefinedError,
     exponents,
     inputs,
+    is_plain,
     numbers,
     up_to_affine,
 )
@@ -139,7 +140,7 @@ class PoolBuilder:
         self.vocabulary = vocabulary
         self.seed, self.stream, self.chunk = seed, stream, chunk
         self._sampler = TreeSampler(distribution, vocabulary)
-        self._speller = Speller(vocabulary, [n for n in vocabulary.names if n != "poly"])
+        self._speller = Speller.whole(vocabulary)
         self._constant = vocabulary.index["const"]
         self._identifier = Identifier(vocabulary)
         always = excluded_keys(self._identifier, distribution.excluded)
@@ -273,11 +274,6 @@ def build_pool(
         if after_chunk is not None:
             after_chunk(builder)
     return builder.pool()
-
-
-def is_plain(value: float) -> bool:
-    """Tell whether a number is a small integer, or half, a third or a quarter of one."""
-    return any(abs(value) * k == round(abs(value) * k) <= 12 for k in (1, 2, 3, 4))
 
 
 def _is_plain_exponent(value: float) -> bool:

@@ -87,6 +87,11 @@ class Speller:
         self._index = vocabulary.index
         self._literals = {v: i for v, i in vocabulary.literals.items() if str(v) in self.allowed}
 
+    @staticmethod
+    def whole(vocabulary: Vocabulary) -> Speller:
+        """Return one that uses all tokens but `poly`, as the skeletons of a pool are spelled."""
+        return Speller(vocabulary, [name for name in vocabulary.names if name != "poly"])
+
     def spell(self, tree: Node) -> Spelled:
         """Return the prefix row of a tree.
 
