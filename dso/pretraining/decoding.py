@@ -121,7 +121,6 @@ class Decoder:
         self._arities = np.asarray(prior.library.arities)
         self._observation = whole_observation(prior.library.L)
 
-    @torch.no_grad()
     def run(self, n: int, generator: np.random.Generator | None = None) -> Decoded:
         """Return up to `n` different programs.
 
@@ -144,6 +143,7 @@ class Decoder:
                 break
         return finished.decoded()
 
+    @torch.no_grad()
     def log_probs(self, prefixes: np.ndarray, t: int, cache: Cache) -> tuple:
         """Return log-probabilities (W, L) of the token at place `t`, open slots (W,) and the cache.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,9 +165,10 @@ class PretrainedModel:
         if n < 1:
             raise UserError(f"pretrained.n_candidates is {n}; at least 1 is needed.")
         prior = prior or JointPrior(data.library, [], max_length=MAX_LENGTH)
-        question = self.ask(data, prior, seed)
         generator = Stream(seed, "pretrained").generator() if method == "sample" else None
-        decoded = question.decoder.run(n, generator)
+        with one_thread():
+            question = self.ask(data, prior, seed)
+            decoded = question.decoder.run(n, generator)
         completer = Completer(
             self.vocabulary, question.map, prior, data, question.table,
             seed=seed, n_threads=n_threads,
@@ -231,6 +234,17 @@ class Question:
     map: TokenMap
     table: Normalised
     notes: tuple[str, ...]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work on one thread, since with more its sums may differ in the last bit."""
+    n_before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_before)
 
 
 def _checked(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -98,7 +98,7 @@ class Pool:
             If the file is none, or of another version.
         """
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as data:
                 about = json.loads(data["about"].tobytes())
                 arrays = {name: data[name] for name in ("tokens", "lengths", "counts", "keys")}
         except OSError as error:

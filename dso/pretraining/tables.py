@@ -42,7 +42,7 @@ def centre_and_spread(y: np.ndarray) -> tuple[float, float]:
     """Return median and spread of targets (N,), neither of which a few outliers can move."""
     low, centre, high = np.quantile(y, (LOW_SHARE, 0.5, HIGH_SHARE))
     spread, deviation = (high - low) / 2, float(np.std(y))
-    if not spread > 0.02 * deviation:  # most targets are equal
+    if not spread > 1e-9 * deviation:  # most targets are equal
         spread = deviation
     return float(centre), float(spread) if spread > 0 else 1.0
 

@@ -68,7 +68,7 @@ class Recipe:
     def rate_at(self, step: int) -> float:
         """Return the learning rate of a step."""
         risen = min(1.0, (step + 1) / max(1, self.n_warmup))
-        fallen = max(0.0, 1 - (self.n_steps - step) / max(1, self.n_decay))
+        fallen = min(1.0, max(0.0, 1 - (self.n_steps - step) / max(1, self.n_decay)))
         least = self.least_share
         return (
             self.learning_rate

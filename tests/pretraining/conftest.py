@@ -5,13 +5,10 @@ import torch
 
 from dso.pretraining.distribution import Distribution, load_distribution
 from dso.pretraining.model import PretrainedModel
-from dso.pretraining.network import Architecture, Network
+from dso.pretraining.network import Network
 from dso.pretraining.pool import Pool, PoolBuilder
 from dso.pretraining.vocabulary import Vocabulary
-
-TINY = Architecture(
-    width=16, n_heads=2, n_latents=3, n_encoder_layers=2, n_decoder_layers=2, widening=2
-)
+from tests.support.pretraining import TINY
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from dso.pretraining.spelling import Speller, UnspellableError, tree_of
 from dso.pretraining.trees import TreeSampler, Uniforms
 from dso.pretraining.vocabulary import Vocabulary
 from dso.program import ProgramBatch, execute
-from tests.support.skeletons import tree
+from tests.support.pretraining import tree
 
 
 @pytest.mark.parametrize(

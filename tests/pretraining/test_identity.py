@@ -11,7 +11,7 @@ from dso.pretraining.pool import Pool, PoolBuilder
 from dso.pretraining.spelling import Speller
 from dso.pretraining.vocabulary import Vocabulary
 from dso.program import ProgramBatch
-from tests.support.skeletons import tree
+from tests.support.pretraining import tree
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from dso.library import Library, Token, create_tokens
 from dso.pretraining.canonical import INPUT, up_to_affine
 from dso.pretraining.spelling import Speller, UnspellableError, tree_of
 from dso.pretraining.vocabulary import Vocabulary
-from tests.support.skeletons import tree
+from tests.support.pretraining import tree
 
 KOZA = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log"]
 

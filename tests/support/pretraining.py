@@ -1,8 +1,13 @@
-"""Canonical trees of formulas, in which one number stands for those to be fitted."""
+"""A tiny network, and canonical trees of formulas."""
 
 from dso.library import OPERATORS
 from dso.library.expression import parse
 from dso.pretraining.canonical import FREE, INPUT, OPERATIONS, Node, number
+from dso.pretraining.network import Architecture
+
+TINY = Architecture(
+    width=16, n_heads=2, n_latents=3, n_encoder_layers=2, n_decoder_layers=2, widening=2
+)
 
 C = 77.0  # in a formula: a number to be fitted
 
