@@ -23,7 +23,7 @@ from dso.prior.joint_prior import JointPrior
 from dso.program import FitData, ProgramBatch
 from dso.streams import Stream
 
-SHIPPED = Path(__file__).with_name("weights") / "pretrained"
+SHIPPED = Path(__file__).with_name("shipped")
 METHODS = ("sample", "beam")
 USUAL_FUNCTIONS = (
     "add", "sub", "mul", "div", "sin", "cos", "exp", "log", "sqrt", "n2", "const",

@@ -148,6 +148,14 @@ COMMON = {
         "max_programs": 50,
         "max_seconds": None,
     },
+    "pretrained": {
+        "on": False,
+        "weights": None,
+        "n_candidates": 128,
+        "method": "sample",
+        "imitation_steps": 0,
+        "imitation_rate": 0.01,
+    },
     "prior": {
         "count_constraints": False,
         "relational": {"on": False, "targets": [], "effectors": [], "relationship": None},
