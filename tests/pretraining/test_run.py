@@ -10,7 +10,6 @@ import torch
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.policy_optimizer.imitation import Imitation
-from dso.pretraining.model import PretrainedModel
 from dso.pretraining.network import Network
 from dso.pretraining.vocabulary import Vocabulary
 from dso.pretraining.weights import as_files
@@ -175,10 +174,3 @@ def test_imitation_is_done_before_the_first_draw(weights: str) -> None:
         made.train_one_step()
         drawn.append(made.last.proposals["policy"].batch.programs.keys())
     assert not np.array_equal(np.sort(drawn[0]), np.sort(drawn[1]))
-
-
-def test_the_shipped_weights_are_read() -> None:
-    shipped = PretrainedModel.load()
-    assert shipped.vocabulary.n_inputs == 3
-    found = shipped.candidates(X, 2 * X[:, 0] + 1, 20)
-    assert found.nmse[0] < 1e-12
