@@ -2,7 +2,8 @@
 
 `pool` generates the skeletons of a distribution, and goes on where it was stopped. `train` trains a
 network on them, and goes on where it was stopped or killed, to the same weights bit by bit; the
-folder gets `state.npz`, `curve.csv` and, at each save, the weights as `weights.npz` and `.json`.
+folder gets `state.npz`, `curve.csv` and, at each save, the weights as `weights.npz` and `.json`;
+those after 1000, 2000, 4000, ... steps stay.
 
     python scripts/pretrain.py pool --out pool.npz --n 3000000
     python scripts/pretrain.py train --pool pool.npz --folder run --set n_steps=100000
@@ -168,13 +169,16 @@ class Training:
             self.folder / "state.npz", lambda f: np.savez(f, about=packed, **arrays), sync=True
         )
         self._write_curve()
+        self._write_weights("weights")
+
+    def _write_weights(self, name: str) -> None:
         averages = self.trainer.learners["network"].averages
         content, described = as_files(
             {name: array.cpu().numpy() for name, array in averages.items()},
             {**self._about, "log": self.rows},
         )
-        write_bytes(self.folder / "weights.npz", content)
-        write_bytes(self.folder / "weights.json", described)
+        write_bytes(self.folder / f"{name}.npz", content)
+        write_bytes(self.folder / f"{name}.json", described)
 
     def _write_curve(self) -> None:
         text = io.StringIO()
@@ -202,6 +206,8 @@ class Training:
             if trainer.n_steps_done % arguments.validate_every == 0 or is_last:
                 self._add_row(losses)
                 losses = {}
+            if _is_milestone(trainer.n_steps_done):
+                self._write_weights(f"weights-{trainer.n_steps_done}")
             if time.monotonic() - saved > arguments.save_every or is_last:
                 self.save()
                 saved = time.monotonic()
@@ -244,6 +250,12 @@ class Training:
         with SummaryWriter(str(self.folder / "tensorboard")) as writer:
             for name, value in row.items():
                 writer.add_scalar(name, value, int(str(row["examples"])))
+
+
+def _is_milestone(n_steps: int) -> bool:
+    """Tell whether the weights are kept, for a curve: after 1000, 2000, 4000, ... steps."""
+    n, rest = divmod(n_steps, 1000)
+    return rest == 0 and n.bit_count() == 1
 
 
 def settings(pairs: list[str]) -> tuple[Architecture, Recipe]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dso import DeepSymbolicOptimizer
+from dso import DeepSymbolicOptimizer, DeepSymbolicRegressor
 from dso.errors import UserError
 from dso.policy_optimizer.imitation import Imitation
 from dso.pretraining.network import Network
@@ -174,3 +174,30 @@ def test_imitation_is_done_before_the_first_draw(weights: str) -> None:
         made.train_one_step()
         drawn.append(made.last.proposals["policy"].batch.programs.keys())
     assert not np.array_equal(np.sort(drawn[0]), np.sort(drawn[1]))
+
+
+def test_the_estimator_takes_it(weights: str) -> None:
+    fitted = DeepSymbolicRegressor(
+        pretrained=weights, n_samples=0, random_state=0, verbosity=0, progress=False
+    ).fit(X, Y)
+    assert fitted.stop_reason_ == "n_samples = 0 are spent"
+    assert fitted.n_evaluations_ > 128
+    assert len(fitted.equations_) > 2
+    again = DeepSymbolicRegressor(
+        pretrained=weights, n_samples=0, random_state=0, verbosity=0, progress=False, n_jobs=2
+    ).fit(X, Y)
+    assert list(again.equations_["equation"]) == list(fitted.equations_["equation"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pretrained": 3}, "pretrained: 3; expected true, false or the path"),
+        ({"pretrained": "no/such"}, r"no/such\.json: No such file"),
+        ({"n_samples": 0}, "n_samples: 0; expected a whole number >= 1"),
+        ({"pretrained": True, "max_evals": 0}, "max_evals: 0; expected a whole number >= 1"),
+    ],
+)
+def test_the_estimator_says_what_cannot_be(arguments: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        DeepSymbolicRegressor(verbosity=0, **arguments).fit(X, Y)
