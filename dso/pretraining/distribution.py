@@ -38,9 +38,9 @@ class Distribution:
         Number of constants to be fitted -> weight.
     constant_kinds : dict
         ``factor``, ``summand`` or ``exponent`` -> weight.
-    most_tokens : int
+    max_tokens : int
         Longest program, spelled with all tokens.
-    most_inner_trigonometry : int
+    max_nested_trigonometry : int
         How deep sines, cosines and tangents may be nested.
     excluded : tuple of str
         Formulas that must not be generated, beside those that are excluded anyway.
@@ -55,7 +55,7 @@ class Distribution:
     n_points : tuple of int
         Fewest and most rows, log-uniform.
     noise : dict
-        The ``share`` of noisy targets, and the ``most`` of noise in standard deviations of y.
+        The ``share`` of noisy targets, and the ``max`` of noise in standard deviations of y.
     """
 
     operators: Weights
@@ -64,8 +64,8 @@ class Distribution:
     one: float = 0.0
     n_constants: Weights = field(default_factory=lambda: {"0": 1.0})
     constant_kinds: Weights = field(default_factory=lambda: {"factor": 1.0})
-    most_tokens: int = 24
-    most_inner_trigonometry: int = 1
+    max_tokens: int = 24
+    max_nested_trigonometry: int = 1
     excluded: tuple[str, ...] = ()
     constant_values: Weights = field(
         default_factory=lambda: {"low": 0.1, "high": 10.0, "negative": 0.3, "heavy": 0.1}
@@ -75,7 +75,7 @@ class Distribution:
     )
     widest: float = 10.0
     n_points: tuple[int, int] = (16, 160)
-    noise: Weights = field(default_factory=lambda: {"share": 0.3, "most": 0.03})
+    noise: Weights = field(default_factory=lambda: {"share": 0.3, "max": 0.03})
 
     def __post_init__(self) -> None:
         for name in self.operators:
@@ -86,8 +86,8 @@ class Distribution:
             raise UserError("distribution.operators: at least one unary and one binary is needed.")
         if not 0 <= self.one < 1:
             raise UserError(f"distribution.one is {self.one}; a share below 1 is needed.")
-        if self.most_tokens < 3:
-            raise UserError(f"distribution.most_tokens is {self.most_tokens}; at least 3.")
+        if self.max_tokens < 3:
+            raise UserError(f"distribution.max_tokens is {self.max_tokens}; at least 3.")
         low, high = self.n_points
         if not 4 <= low <= high:
             raise UserError(f"distribution.n_points is {[low, high]}; 4 <= fewest <= most.")
@@ -109,7 +109,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "constant_kinds": CONSTANT_KINDS,
     "supports": SUPPORT_KINDS,
     "constant_values": ("low", "high", "negative", "heavy"),
-    "noise": ("share", "most"),
+    "noise": ("share", "max"),
 }
 _COUNTS = {"n_operators": 1, "n_inputs": 1, "n_constants": 0}
 

@@ -33,7 +33,7 @@ from dso.program import ProgramBatch
 from dso.task.regression.benchmarks import benchmark_names, find_benchmark
 
 PHYSICS = Path(__file__).with_name("evaluated.json")
-MOST_SUBSETS = 6
+MAX_SUBSETS = 6
 """Of so many plain numbers each subset may be free; of more, none, all, or all but exponents."""
 
 
@@ -88,7 +88,7 @@ def _free(formula: Expression) -> Iterator[frozenset[int]]:
     places = [place for place, node in enumerate(nodes) if isinstance(node, float)]
     always = frozenset(place for place in places if not is_plain(float(nodes[place])))
     others = [place for place in places if place not in always]
-    if len(others) > MOST_SUBSETS:
+    if len(others) > MAX_SUBSETS:
         exponents = {place for place in others if _is_exponent(formula, place)}
         yield from (always, frozenset(places) - exponents, frozenset(places))
         return

@@ -44,13 +44,13 @@ FAMILIES = (KOZA, (*KOZA, "sqrt"), BASIC, RICH)
 WITH_CONSTANTS = 0.7
 """Share of examples in which `const` is allowed."""
 FROM_FAMILY, WITH_POLY, EXTRA_INPUT, MIRRORED = 0.5, 0.08, 0.2, 0.25
-MOST_TOKENS = 30
-MOST_RANGES = 4
+MAX_TOKENS = 30
+MAX_RANGES = 4
 LARGEST_Y = 1e6
-LEAST_SPREAD = 1e-4
+MIN_SPREAD = 1e-4
 COUNT_POWER = 0.5
 """A skeleton that was drawn n times counts as n to this power."""
-MOST_DEGREE = 3
+MAX_DEGREE = 3
 TAG = 1000.5
 """Numbers to be fitted are written as this and what follows, until they have values."""
 
@@ -190,7 +190,7 @@ class ExampleMaker:
             formula = target if target_tree is tree else self._full.spell(tree)
         except UnspellableError:
             return None
-        if len(target) > MOST_TOKENS:
+        if len(target) > MAX_TOKENS:
             return None
         mask = np.zeros(len(self.vocabulary), dtype=bool)
         mask[:n_inputs] = True
@@ -325,7 +325,7 @@ def _is_monomial(term: Node) -> bool:
         return False
     return (
         all(base[0] == INPUT and e > 0 and e == int(e) for base, e in term[1])
-        and sum(e for _, e in term[1]) <= MOST_DEGREE
+        and sum(e for _, e in term[1]) <= MAX_DEGREE
     )
 
 
@@ -390,7 +390,7 @@ class RowMaker:
         constants = np.array(
             [[v for (_, tag), v in zip(spelling.formula, values, strict=True) if tag]]
         )
-        for attempt in range(MOST_RANGES):
+        for attempt in range(MAX_RANGES):
             x = self._inputs(spelling.n_inputs, 2 * n_points, attempt, generator, uniforms)
             y = _core.execute(native, tokens, lengths, constants, x, True)[0][0]
             is_fine = np.abs(y) < LARGEST_Y
@@ -398,7 +398,7 @@ class RowMaker:
                 continue
             rows = np.flatnonzero(is_fine)[:n_points]
             x, y = x[:, rows], y[rows]
-            if np.ptp(y) > LEAST_SPREAD * np.abs(y).max():
+            if np.ptp(y) > MIN_SPREAD * np.abs(y).max():
                 return x.T, self._noisy(y, spelling, generator, uniforms)
         return None
 
@@ -439,7 +439,7 @@ class RowMaker:
     ) -> np.ndarray:
         noise = self.distribution.noise
         if uniforms() < noise["share"]:
-            size = noise["most"] * uniforms() * y.std()
+            size = noise["max"] * uniforms() * y.std()
             y = y + size * generator.standard_normal(len(y))
         return -y if spelling.is_fitted and uniforms() < MIRRORED else y
 

@@ -20,7 +20,7 @@ CONSTANTS = (1.8137, 0.6921, 2.4379, 1.1653)
 """What the constants of a program stand at: odd values, in every order."""
 
 N_POINTS = 24
-LEAST_FINITE = 8
+MIN_FINITE = 8
 NO_KEY = np.uint64(0)
 """Where too few points have a finite value."""
 
@@ -99,7 +99,7 @@ class Identifier:
             largest = np.take_along_axis(apart, np.abs(apart).argmax(axis=-1)[..., None], axis=-1)
             shape = np.where(is_finite, apart / largest, 7.0)
         varies = np.abs(largest) > 1e-9 * np.abs(mean) + 1e-300
-        is_fine = (varies & (n_finite >= LEAST_FINITE))[..., 0]
+        is_fine = (varies & (n_finite >= MIN_FINITE))[..., 0]
         # A value near 0 has few digits left; 2 ** -20 of the largest counts.
         digits = np.rint(np.nan_to_num(shape) * 2.0**20 + math.pi / 10).astype(np.int64)
         hashed = (digits.view(np.uint64) * self._factors).sum(axis=-1, dtype=np.uint64)

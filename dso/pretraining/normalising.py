@@ -17,7 +17,7 @@ from dso.pretraining.tables import Tables, centre_and_spread, level_of, standard
 from dso.program import FitData
 from dso.streams import Stream
 
-MOST_ROWS = 160
+MAX_ROWS = 160
 """Rows that the network reads; it has not been trained with more."""
 USUAL_SIZE = (0.3, 20.0)
 """Of the largest number of an input; others are scaled."""
@@ -69,9 +69,9 @@ class Normalised:
         """
         n_rows = len(self.y)
         rows = np.arange(n_rows)
-        if n_rows > MOST_ROWS:
+        if n_rows > MAX_ROWS:
             generator = Stream(seed, "pretrained rows").generator()
-            rows = np.sort(generator.choice(n_rows, MOST_ROWS, replace=False))
+            rows = np.sort(generator.choice(n_rows, MAX_ROWS, replace=False))
         x = np.zeros((1, len(rows), n_inputs), dtype=np.float32)
         x[0, :, : len(self.columns)] = np.clip(self.x[:, rows].T, -LARGEST, LARGEST)
         y, level = self.y[rows], (0.0, 0.0)

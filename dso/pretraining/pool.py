@@ -41,7 +41,7 @@ from dso.streams import Stream
 VERSION = 1
 CHUNK = 20_000
 """Trees drawn between two points at which a pool may be saved."""
-MOST_FREE = 3
+MAX_FREE = 3
 PLAIN_EXPONENTS = frozenset({1 / 3, 2 / 3})
 TRIGONOMETRIC = frozenset({"sin", "cos", "tan"})
 
@@ -196,7 +196,7 @@ class PoolBuilder:
         except (UndefinedError, UnspellableError, OverflowError):
             return None
         form = bytes(token for token, _ in spelled)
-        if len(form) > self.distribution.most_tokens:
+        if len(form) > self.distribution.max_tokens:
             return None
         # A base that has to be written twice would have its constants twice.
         return form if form.count(self._constant) == values.count(FREE) else None
@@ -204,10 +204,10 @@ class PoolBuilder:
     def _is_wanted(self, tree: Node, values: list[float]) -> bool:
         return (
             bool(inputs(tree))
-            and values.count(FREE) <= MOST_FREE
+            and values.count(FREE) <= MAX_FREE
             and all(value == FREE or is_plain(value) for value in values)
             and all(_is_plain_exponent(value) for value in exponents(tree))
-            and trigonometric_depth(tree) <= self.distribution.most_inner_trigonometry
+            and trigonometric_depth(tree) <= self.distribution.max_nested_trigonometry
         )
 
     def _add(self, forms: dict[bytes, int]) -> None:
@@ -235,7 +235,7 @@ class PoolBuilder:
     def pool(self) -> Pool:
         """Return what has been generated so far."""
         lengths = np.array([len(row) for row in self._rows], dtype=np.uint8)
-        tokens = np.full((len(self), self.distribution.most_tokens), PAD, dtype=np.int8)
+        tokens = np.full((len(self), self.distribution.max_tokens), PAD, dtype=np.int8)
         is_written = np.arange(tokens.shape[1]) < lengths[:, None]
         tokens[is_written] = np.frombuffer(b"".join(self._rows), np.int8)
         keys = np.array(self._keys, dtype=np.uint64).reshape(-1, 2)

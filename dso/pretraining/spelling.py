@@ -23,7 +23,7 @@ from dso.pretraining.vocabulary import Vocabulary
 Spelled = list[tuple[int, float]]
 """Tokens with, where one is `const`, its number: FREE or what the tree has there."""
 
-MOST_ONES = 4
+MAX_ONES = 4
 """Largest integer that is written as a sum of ones, where there is no other way."""
 
 
@@ -140,9 +140,9 @@ class Speller:
             return [(self._index["const"], value)]
         if value == FREE:
             raise UnspellableError("const")
-        fraction = Fraction(value).limit_denominator(MOST_ONES)
+        fraction = Fraction(value).limit_denominator(MAX_ONES)
         top, bottom = fraction.numerator, fraction.denominator
-        if float(fraction) != value or not 0 < top <= MOST_ONES:
+        if float(fraction) != value or not 0 < top <= MAX_ONES:
             raise UnspellableError(None)
         if bottom > 1:
             return self._apply("div", self._number(float(top)), self._number(float(bottom)))

@@ -32,12 +32,12 @@ class Recipe:
     ----------
     n_steps : int
     n_decay : int
-        The last of these, in which the learning rate falls as a cosine to `least_share` of itself.
+        The last of these, in which the learning rate falls as a cosine to `final_share` of itself.
     batch_size : int
     learning_rate : float
         Between the `n_warmup` first steps, in which it rises, and the `n_decay` last ones.
     n_warmup : int
-    least_share : float
+    final_share : float
     weight_decay, clip : float
     averaging : float
         Of the exponential moving average of the weights, which is what is used afterwards.
@@ -53,7 +53,7 @@ class Recipe:
     batch_size: int = 128
     learning_rate: float = 1e-3
     n_warmup: int = 1000
-    least_share: float = 0.02
+    final_share: float = 0.02
     weight_decay: float = 0.01
     clip: float = 1.0
     averaging: float = 0.999
@@ -69,7 +69,7 @@ class Recipe:
         """Return the learning rate of a step."""
         risen = min(1.0, (step + 1) / max(1, self.n_warmup))
         fallen = min(1.0, max(0.0, 1 - (self.n_steps - step) / max(1, self.n_decay)))
-        least = self.least_share
+        least = self.final_share
         return (
             self.learning_rate
             * risen

@@ -34,7 +34,7 @@ SETTINGS = {"operators": {"add": 1, "sin": 1}, "n_operators": {"2": 1}, "n_input
         ({"supports": {"negative": 1}}, "'negative'"),
         ({"one": 1.0}, r"distribution\.one is 1\.0"),
         ({"n_points": [100, 20]}, r"n_points is \[100, 20\]"),
-        ({"most_tokens": 2}, "most_tokens is 2"),
+        ({"max_tokens": 2}, "max_tokens is 2"),
     ],
 )
 def test_what_cannot_be_is_refused(change: dict, message: str) -> None:
@@ -64,7 +64,7 @@ def test_files_are_read(tmp_path: Path) -> None:
 def test_numbers_and_rows_do_not_change_the_pool() -> None:
     settings = json.loads(DEFAULT.read_text())
     usual = make_distribution(settings)
-    noisier = make_distribution({**settings, "noise": {"share": 1.0, "most": 0.1}})
+    noisier = make_distribution({**settings, "noise": {"share": 1.0, "max": 0.1}})
     other = make_distribution({**settings, "one": 0.1})
     assert noisier.hash != usual.hash
     assert noisier.pool_hash == usual.pool_hash

@@ -69,9 +69,9 @@ def test_skeletons_are_canonical_and_of_what_was_asked_for(
         form = tree_of(row, vocabulary)
         assert up_to_affine(form) == form
         assert inputs(form)
-        assert len(row) <= distribution.most_tokens
+        assert len(row) <= distribution.max_tokens
         assert list(numbers(form)).count(FREE) == row.count(vocabulary.const) <= 3
-        assert trigonometric_depth(form) <= distribution.most_inner_trigonometry
+        assert trigonometric_depth(form) <= distribution.max_nested_trigonometry
     assert pool.counts.sum() > len(pool)
     assert len({tuple(pool.row(i)) for i in range(len(pool))}) == len(pool)
 

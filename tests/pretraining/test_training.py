@@ -55,7 +55,7 @@ def test_the_loss_falls_and_the_average_is_what_is_kept(maker: ExampleMaker) -> 
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:
-    recipe = Recipe(n_steps=100, n_decay=20, n_warmup=10, learning_rate=1.0, least_share=0.1)
+    recipe = Recipe(n_steps=100, n_decay=20, n_warmup=10, learning_rate=1.0, final_share=0.1)
     rates = np.array([recipe.rate_at(step) for step in range(120)])
     np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10)
     np.testing.assert_array_equal(rates[10:81], 1.0)
