@@ -39,6 +39,7 @@ MODELS = {
     "policy_optimizer": "PolicyOptimizer",
     "gp_meld": "GPMeld",
     "semantic": "Semantic",
+    "pretrained": "Pretrained",
     "postprocess": "Postprocess",
     "checkpoint": "Checkpoint",
 }
