@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import adler32
@@ -52,6 +53,7 @@ from dso.runs.tables import Reports, ResultFiles
 from dso.semantic import Seeder, SemanticLimits
 from dso.task import Task
 from dso.task import make_task as make_task_of
+from dso.task.regression.benchmarks import benchmark_names, find_benchmark
 from dso.training.sources import GPMeld, PolicySource, Pretrained, Source, ValueSearch
 from dso.training.statistics import TrainStats
 from dso.training.stopping import DeadEndWatch, Standing, Stopping
@@ -270,6 +272,7 @@ def make_prior(config: Config, task: Task) -> JointPrior:
         config.prior.to_dict(),
         task.library,
         max_length=config.policy.max_length,
+        corpus=partial(corpus_of, task),
         **data_ranges(task),
     )
     usual = TASK_DEFAULTS.get(config.task.task_type or "", {}).get("prior", {})
@@ -283,6 +286,15 @@ def make_prior(config: Config, task: Task) -> JointPrior:
     for line in prior.descriptions:
         logger.info("prior.%s", line)
     return prior
+
+
+def corpus_of(task: Task, path: str | None) -> list[list[int]]:
+    """Return formulas in the task's tokens, without the one that a benchmark asks for."""
+    from dso.pretraining.corpus import corpus_rows
+
+    is_known = path is None and task.name in benchmark_names()
+    without = find_benchmark(task.name).formula if is_known else None
+    return corpus_rows(task.library, path, without)
 
 
 def make_policy(config: Config, task: Task, prior: JointPrior, seed: int) -> Policy:

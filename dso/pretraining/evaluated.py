@@ -55,6 +55,11 @@ def excluded_keys(identifier: Identifier, more: Iterable[str] = ()) -> np.ndarra
         Further formulas.
     """
     formulas = [*evaluated_formulas().values(), *(parse(text, "excluded") for text in more)]
+    return keys_of(identifier, formulas)
+
+
+def keys_of(identifier: Identifier, formulas: Iterable[Expression]) -> np.ndarray:
+    """Return the sorted keys of formulas, with some, none or all of their numbers to be fitted."""
     rows = [row for formula in formulas for row in spellings(formula, identifier.vocabulary)]
     keys = identifier.keys(ProgramBatch.from_rows(rows))
     found = np.unique(np.concatenate([keys.positive, keys.whole]))
@@ -74,7 +79,7 @@ def spellings(formula: Expression, vocabulary: Vocabulary) -> Iterator[list[int]
     constant = vocabulary.index["const"]
     for free in _free(formula):
         try:
-            tree = up_to_affine(_tree(formula, free))
+            tree = up_to_affine(tree_of_formula(formula, free))
             row = [token for token, _ in speller.spell(tree)]
         except (UndefinedError, UnspellableError, KeyError):
             continue  # nothing that the generator could write
@@ -102,7 +107,16 @@ def _is_exponent(formula: Expression, place: int) -> bool:
     return place > 1 and formula.nodes[place - 2] == "pow"
 
 
-def _tree(formula: Expression, free: frozenset[int]) -> Node:
+def tree_of_formula(formula: Expression, free: frozenset[int] = frozenset()) -> Node:
+    """Return the canonical tree of a formula; the numbers at some places are to be fitted.
+
+    Raises
+    ------
+    UndefinedError
+        If it is nowhere defined.
+    KeyError
+        For an operator without canonical form.
+    """
     stack: list[Node] = []
     for place, node in reversed(list(enumerate(formula.nodes))):
         if isinstance(node, str):

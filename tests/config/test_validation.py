@@ -171,7 +171,7 @@ def test_what_cannot_be_used_is_named(config: dict, message: str) -> None:
         {"policy_optimizer": {"entropy_gamma": None}},
         {"prior": {"relational": [{"on": True, "targets": "x1", "effectors": ["sin", "1.0", 2]}]}},
         {"prior": {"length": {"on": False, "min_": 70}}},
-        {"prior": {"language_model": {"on": True, "weight": 0.5, "prob_sharing": True}}},
+        {"prior": {"language_model": {"on": True, "weight": None, "formulas": "own.txt"}}},
         {"prior": {"argument_size": {"on": True, "limits": {"pow": [-1, 1], "exp": 5}}}},
         {"prior": {"nesting": {"on": True, "limits": {"sin": {"sin": 0}}}}},
         {"prior": {"all_inputs": {"on": True}, "max_size": {"on": True, "max_": 30}}},
@@ -190,7 +190,7 @@ def test_what_is_allowed_is_kept(config: dict) -> None:
     typed = check(config).to_dict()
     for section, values in config.items():
         for key, value in values.items():
-            if key not in ("const_params", "language_model"):
+            if key != "const_params":
                 kept = typed[section][key]
                 one = isinstance(value, dict) and key != "dataset"
                 assert (kept | value if one else kept) == kept if one else matches(kept, value)

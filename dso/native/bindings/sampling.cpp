@@ -138,6 +138,21 @@ void bind_rules(py::module_& m) {
                  r.add_logits(logits);
              })
         .def("add_soft_length", &RuleSet::add_soft_length, py::arg("location"), py::arg("scale"))
+        .def(
+            "add_context_logits",
+            [](RuleSet& r, std::vector<int> parents, std::vector<int> siblings,
+               const Array<double>& table) {
+                if (table.ndim() != 3) throw std::invalid_argument("the table has 3 axes");
+                const auto size = [&](int axis) { return static_cast<int>(table.shape(axis)); };
+                r.add_context_logits({std::move(parents),
+                                      std::move(siblings),
+                                      size(0),
+                                      size(1),
+                                      {table.data(), table.data() + table.size()}});
+            },
+            py::arg("parent_class"), py::arg("sibling_class"), py::arg("table"),
+            "Add table (parents, siblings, L) to the logits, by the class (L + 1,) of the open "
+            "node's parent and of the sibling before; the last class is that of none.")
         .def("merge", &RuleSet::merge)
         .def(
             "first_allowed",
