@@ -38,6 +38,7 @@ MODELS = {
     "gp_meld": "GPMeld",
     "semantic": "Semantic",
     "pretrained": "Pretrained",
+    "islands": "Islands",
     "postprocess": "Postprocess",
     "checkpoint": "Checkpoint",
 }

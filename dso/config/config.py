@@ -12,6 +12,7 @@ from dso.config.sections import (
     Checkpoint,
     Experiment,
     GPMeld,
+    Islands,
     Logging,
     Policy,
     PolicyOptimizer,
@@ -49,6 +50,7 @@ class Config(Section):
     pretrained: Pretrained = key(
         Pretrained(), "A pre-trained network, asked before the first iteration."
     )
+    islands: Islands = key(Islands(), "One search as several that exchange their best programs.")
     prior: Priors = key(Priors(), "What may be written: one instance of each, or a list of them.")
     postprocess: Postprocess = key(Postprocess(), "The report at the end.")
     checkpoint: Checkpoint = key(Checkpoint(), "Saving the state of a run, and going on from it.")

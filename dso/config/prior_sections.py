@@ -10,10 +10,10 @@ from dso.config.base import (
     CountOrZero,
     Names,
     NonNegative,
+    PathText,
     Positive,
     Section,
     Size,
-    Text,
     key,
 )
 from dso.errors import unknown
@@ -77,7 +77,7 @@ class LanguageModelPrior(Prior):
 
     weight: NonNegative | None = key(1.0, "Weight of its logits; null = 1.")
     temperature: Positive = key(1.0, "Above 1, rare tokens are less rare.")
-    formulas: Text | None = key(
+    formulas: PathText | None = key(
         None, "File with one formula a line; null = the formulas that ship with dso."
     )
 

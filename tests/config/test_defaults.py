@@ -156,6 +156,13 @@ COMMON = {
         "imitation_steps": 0,
         "imitation_rate": 0.01,
     },
+    "islands": {
+        "n": 1,
+        "interval": 10,
+        "n_migrants": 5,
+        "topology": "ring",
+        "portfolio": [],
+    },
     "prior": {
         "count_constraints": False,
         "relational": {"on": False, "targets": [], "effectors": [], "relationship": None},
