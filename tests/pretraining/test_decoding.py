@@ -1,5 +1,6 @@
 """Decoding: allowed, different, and as likely as the network says; compared with all programs."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from dso.library import Library, create_tokens
 from dso.pretraining.decoding import Decoder
 from dso.pretraining.model import PretrainedModel
+from dso.pretraining.network import Network
+from dso.pretraining.vocabulary import Vocabulary
 from dso.prior import make_joint_prior
 from dso.prior.joint_prior import JointPrior
 from dso.program import FitData, ProgramBatch
@@ -67,9 +70,13 @@ def test_a_beam_keeps_the_best_prefixes(small: Decoder) -> None:
     assert len(found.programs) == 8
 
 
-def test_draws_are_without_replacement_and_by_chance(model: PretrainedModel) -> None:
+def test_draws_are_without_replacement_and_by_chance(
+    network: Network, vocabulary: Vocabulary
+) -> None:
+    sure = copy.deepcopy(network)
+    sure.head.weight.data *= 4  # else all programs would be about as likely
     library = Library(create_tokens(2, ["add", "sin"]))
-    small = decoder(model, JointPrior(library, [], max_length=3))
+    small = decoder(PretrainedModel(sure, vocabulary), JointPrior(library, [], max_length=3))
     wanted = all_programs(small)
     rows, log_probs = list(wanted), np.array(list(wanted.values()))
     index = {row: i for i, row in enumerate(rows)}
