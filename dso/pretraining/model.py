@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from dso.pretraining.tables import Tables
 from dso.pretraining.vocabulary import Vocabulary
 from dso.pretraining.weights import Weights, load_weights
 from dso.prior.joint_prior import JointPrior
-from dso.program import FitData, ProgramBatch
+from dso.program import FitData, Program, ProgramBatch
 from dso.streams import Stream
 
 SHIPPED = Path(__file__).with_name("shipped")
@@ -39,8 +39,10 @@ class Candidates:
 
     Attributes
     ----------
+    library : Library
+        Of the programs.
     programs : ProgramBatch
-        Of the library, all allowed by the priors; `constants` are fitted.
+        All allowed by the priors; `constants` are fitted.
     nmse : (B,) float64
         Mean squared error over the variance of the target; inf where invalid.
     log_probs : (B,) float64
@@ -51,6 +53,7 @@ class Candidates:
         What a user should know, one line each.
     """
 
+    library: Library
     programs: ProgramBatch
     nmse: np.ndarray
     log_probs: np.ndarray
@@ -59,6 +62,12 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.programs)
+
+    def program(self, i: int = 0) -> Program:
+        """Return candidate `i`, by default the best."""
+        constants = self.programs.constants[i]
+        kept = constants[: int((self.programs.row(i) == self.library.const_token).sum())]
+        return Program(self.library, self.programs.row(i), kept)
 
 
 class PretrainedModel:
@@ -176,6 +185,7 @@ class PretrainedModel:
         found = completer.complete(decoded.programs)
         return _ranked(
             Candidates(
+                data.library,
                 found.programs,
                 found.nmse,
                 decoded.log_probs[found.skeletons],
@@ -272,10 +282,9 @@ def _ranked(candidates: Candidates) -> Candidates:
     order = np.lexsort((-candidates.log_probs, penalised))
     _, first = np.unique(programs.keys()[order], return_index=True)
     kept = order[np.sort(first)]
-    return Candidates(
-        programs[kept],
-        candidates.nmse[kept],
-        candidates.log_probs[kept],
-        candidates.n_evaluations,
-        candidates.notes,
+    return replace(
+        candidates,
+        programs=programs[kept],
+        nmse=candidates.nmse[kept],
+        log_probs=candidates.log_probs[kept],
     )

@@ -109,6 +109,16 @@ def test_candidates_are_allowed_different_and_ranked(model: PretrainedModel, met
     assert found.n_evaluations >= len(found)
 
 
+def test_a_candidate_is_a_program(model: PretrainedModel) -> None:
+    X = rows()
+    found = model.candidates(X, X[:, 0] * X[:, 1], 30)
+    for i in (0, len(found) - 1):
+        program = found.program(i)
+        values = execute(found.library, found.programs[i : i + 1], X.T).values[0]
+        np.testing.assert_allclose(program.execute(X), values)
+    assert "x" in found.program().expression
+
+
 def test_candidates_depend_on_the_seed_alone(model: PretrainedModel) -> None:
     X = rows(n=300)
     y = np.exp(X[:, 0]) - X[:, 1]
