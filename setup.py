@@ -70,6 +70,7 @@ if __name__ == "__main__":
             "dso.shipped_config": ["*.json", "examples/*/*"],
             "dso.task.control": ["anchors/*.npz"],
             "dso.task.regression": ["*.json"],
+            "dso.pretraining": ["*.json", "shipped.npz"],
             "dso.report": ["assets/*"],
         },
         ext_modules=[native_core()],

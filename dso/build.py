@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import adler32
@@ -29,6 +30,7 @@ from dso.memory import Judge, Keeper, PriorityQueue, ProgramMemory, complexity_m
 from dso.plugins import construct, look_up
 from dso.policy_optimizer import Baseline, Learner, RiskFilter
 from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
+from dso.pretraining.weights import load_weights
 from dso.prior import JointPrior, make_joint_prior
 from dso.runs.checkpoint import Checkpoints
 from dso.runs.display import Display, Progress, make_display
@@ -53,13 +55,15 @@ from dso.runs.tables import Reports, ResultFiles
 from dso.semantic import Seeder, SemanticLimits
 from dso.task import Task
 from dso.task import make_task as make_task_of
-from dso.training.sources import Given, GPMeld, PolicySource, Source, ValueSearch
+from dso.task.regression.benchmarks import benchmark_names, find_benchmark
+from dso.training.sources import Given, GPMeld, PolicySource, Pretrained, Source, ValueSearch
 from dso.training.statistics import TrainStats
 from dso.training.stopping import DeadEndWatch, Standing, Stopping
 from dso.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from dso.policy import Policy
+    from dso.pretraining.proposer import Proposer
     from dso.program import FitData, ProgramBatch
     from dso.task.regression import Dataset
 
@@ -303,6 +307,7 @@ def make_prior(config: Config, task: Task) -> JointPrior:
         config.prior.to_dict(),
         task.library,
         max_length=config.policy.max_length,
+        corpus=partial(corpus_of, task),
         **data_ranges(task),
     )
     usual = TASK_DEFAULTS.get(config.task.task_type or "", {}).get("prior", {})
@@ -316,6 +321,15 @@ def make_prior(config: Config, task: Task) -> JointPrior:
     for line in prior.descriptions:
         logger.info("prior.%s", line)
     return prior
+
+
+def corpus_of(task: Task, path: str | None) -> list[list[int]]:
+    """Return formulas in the task's tokens, without the one that a benchmark asks for."""
+    from dso.pretraining.corpus import corpus_rows
+
+    is_known = path is None and task.name in benchmark_names()
+    without = find_benchmark(task.name).formula if is_known else None
+    return corpus_rows(task.library, path, without)
 
 
 def make_policy(config: Config, task: Task, prior: JointPrior, seed: int) -> Policy:
@@ -430,6 +444,8 @@ def make_sources(
     policy, sources = learner.policy, list[Source]([Given(evaluator)])
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(ValueSearch(seeder, keeper))
+    if config.pretrained.on:
+        sources.append(make_pretrained(config, task, policy, evaluator, keeper, seed))
     sources.append(
         PolicySource(
             policy,
@@ -440,6 +456,7 @@ def make_sources(
             max_attempts=max_attempts(config),
             memory=learner.risk_filter.memory,
             warm_start=config.training.warm_start,
+            is_fallback=config.training.n_samples == 0,
         )
     )
     if (controller := make_gp(config, task, policy.prior, evaluator, seed)) is not None:
@@ -547,6 +564,45 @@ def make_seeder(
         max_programs=section.max_programs,
     )
     return Seeder(prior, evaluator, limits, seed)
+
+
+def make_pretrained(
+    config: Config,
+    task: Task,
+    policy: Policy,
+    evaluator: Evaluator,
+    keeper: Keeper,
+    seed: int,
+) -> Pretrained:
+    """Build what asks a pre-trained network; it is loaded when it is asked.
+
+    Raises
+    ------
+    UserError
+        If the task has no data, or the weights of a user's own cannot be read.
+    """
+    from dso.policy_optimizer.imitation import Imitation  # needs torch
+
+    section = config.pretrained
+    data_of(task, "pretrained.on: true", "false")  # which the network reads
+    if section.weights is not None:
+        load_weights(section.weights)
+
+    def make_proposer() -> Proposer:
+        from dso.pretraining.proposer import PretrainedModel, Proposer
+
+        return Proposer(
+            PretrainedModel.load(section.weights),
+            policy.prior,
+            evaluator,
+            n_candidates=section.n_candidates,
+            method=section.method,
+            seed=seed,
+            n_threads=n_cores(config),
+        )
+
+    imitation = Imitation(policy, section.imitation_steps, section.imitation_rate)
+    return Pretrained(make_proposer, keeper, imitation)
 
 
 def make_stopping(config: Config, callback: Callable[[Standing], object] | None) -> Stopping:

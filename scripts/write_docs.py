@@ -18,12 +18,10 @@ from dso.config.config import TASK_DEFAULTS, Config
 from dso.config.prior_sections import Priors
 from dso.errors import UserError
 from dso.library.functions import OPERATORS, Interval, Operator
-from dso.prior.make import NOT_YET
 from dso.task.regression.benchmarks import benchmark_names, function_sets
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 REGION = re.compile(r"(<!-- table: (?P<name>[\w. ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-MISSING = "*Not in this version.*"
 
 SCHEMA = Config.model_json_schema()
 MODELS = {
@@ -39,6 +37,7 @@ MODELS = {
     "policy_optimizer": "PolicyOptimizer",
     "gp_meld": "GPMeld",
     "semantic": "Semantic",
+    "pretrained": "Pretrained",
     "islands": "Islands",
     "postprocess": "Postprocess",
     "checkpoint": "Checkpoint",
@@ -171,7 +170,7 @@ def prior_table() -> str:
                     if key != "on"
                 ),
                 ", ".join(_tasks_with(name)),
-                (field.description or "") + (f" {MISSING}" if name in NOT_YET else ""),
+                field.description or "",
             )
         )
     return _table(("Prior", "Parameters and defaults", "On by default in", "Meaning"), rows)

@@ -3,6 +3,8 @@
 Defaults stand here and in the sections alone; the files in ``config/`` are written from them.
 """
 
+from pydantic import model_validator
+
 from dso.config.base import Section, key
 from dso.config.plain import plain
 from dso.config.prior_sections import Priors
@@ -17,6 +19,7 @@ from dso.config.sections import (
     PolicyOptimizerUnion,
     PolicyUnion,
     Postprocess,
+    Pretrained,
     Semantic,
     StateManager,
     Training,
@@ -44,10 +47,19 @@ class Config(Section):
     policy_optimizer: PolicyOptimizerUnion = key(PolicyOptimizer(), "How it learns from rewards.")
     gp_meld: GPMeld = key(GPMeld(), "Genetic programming seeded by the policy's samples.")
     semantic: Semantic = key(Semantic(), "Search by values, before the first iteration.")
+    pretrained: Pretrained = key(
+        Pretrained(), "A pre-trained network, asked before the first iteration."
+    )
     islands: Islands = key(Islands(), "One search as several that exchange their best programs.")
     prior: Priors = key(Priors(), "What may be written: one instance of each, or a list of them.")
     postprocess: Postprocess = key(Postprocess(), "The report at the end.")
     checkpoint: Checkpoint = key(Checkpoint(), "Saving the state of a run, and going on from it.")
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> "Config":
+        if self.training.n_samples == 0 and not self.pretrained.on:
+            raise ValueError("training.n_samples is 0, for which pretrained.on must be true")
+        return self
 
 
 _ON = {"on": True}

@@ -10,6 +10,7 @@ from dso.config.base import (
     CountOrZero,
     Names,
     NonNegative,
+    PathText,
     Positive,
     Section,
     Size,
@@ -72,10 +73,13 @@ class SoftLengthPrior(Prior):
 
 
 class LanguageModelPrior(Prior):
-    """Likely tokens by a language model; further keys are the model's."""
+    """A preference for what known formulas are like."""
 
-    model_config = ConfigDict(extra="allow")
-    weight: NonNegative | None = key(None, "Weight of its logits.")
+    weight: NonNegative | None = key(1.0, "Weight of its logits; null = 1.")
+    temperature: Positive = key(1.0, "Above 1, rare tokens are less rare.")
+    formulas: PathText | None = key(
+        None, "File with one formula a line; null = the formulas that ship with dso."
+    )
 
 
 class MultiDiscretePrior(Prior):
@@ -165,7 +169,7 @@ class Priors(Section):
         Prior(), "Only functions whose domain and range fit the data."
     )
     language_model: OneOrSeveral[LanguageModelPrior] = key(
-        LanguageModelPrior(), "Likely tokens by a language model."
+        LanguageModelPrior(), "A preference for what known formulas are like."
     )
     multi_discrete: OneOrSeveral[MultiDiscretePrior] = key(
         MultiDiscretePrior(), "Order of actions in environments with several discrete ones."

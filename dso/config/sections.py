@@ -89,7 +89,10 @@ class ConstantFit(Section):
 class Training(Section):
     """Budget, risk filter, baseline and the fit of constants."""
 
-    n_samples: Count = key(2_000_000, "Budget of evaluations; the run ends when it is used up.")
+    n_samples: CountOrZero = key(
+        2_000_000,
+        "Budget of evaluations; the run ends when it is used up. 0 = what `pretrained` proposes.",
+    )
     batch_size: Annotated[int, Field(ge=1, le=10_000_000), WHOLE] = key(
         1000, "Expressions sampled per iteration."
     )
@@ -420,6 +423,25 @@ class Semantic(Section):
     max_seconds: Positive | None = key(
         None, "Wall time of the search; a run that it has cut off cannot be repeated exactly."
     )
+
+
+class Pretrained(Section):
+    """A network that has seen many equations and proposes some, before the first iteration."""
+
+    on: bool = key(False, "Whether to ask it, unless the search by values has solved the task.")
+    weights: PathText | None = key(
+        None, "File of weights that scripts/pretrain.py wrote; null = those that ship with dso."
+    )
+    n_candidates: Annotated[int, Field(ge=1, le=100_000), WHOLE] = key(
+        128, "Skeletons that it writes, whose numbers are then fitted."
+    )
+    method: Literal["sample", "beam"] = key(
+        "sample", "'sample' draws them without replacement, 'beam' takes the most likely ones."
+    )
+    imitation_steps: CountOrZero = key(
+        0, "Gradient steps in which the policy imitates the candidates before it first draws."
+    )
+    imitation_rate: Positive = key(0.01, "Learning rate of these steps.")
 
 
 class Islands(Section):

@@ -74,12 +74,13 @@ def _message(where: str, problems: list[Any]) -> str:
         said = str(first["ctx"]["error"])
     else:
         said = " or ".join(dict.fromkeys(_plain_words(problem["msg"]) for problem in problems))
+    start = f"{where}: " if where else ""  # what is wrong between sections names them itself
     if said.endswith("."):
-        return f"{where}: {said}"
+        return f"{start}{said}"
     # A whole section is not shown: what is wrong with it has been said.
     is_section = first["type"] == "value_error" and isinstance(first["input"], dict)
     value = "" if is_section else f", got {reprlib.repr(first['input'])}"
-    return f"{where}: {said}{value}."
+    return f"{start}{said}{value}."
 
 
 def _plain_words(message: str) -> str:

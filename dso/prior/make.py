@@ -14,6 +14,7 @@ from dso.prior.const import ConstConstraint
 from dso.prior.domain_range import DomainRangeConstraint
 from dso.prior.inverse import InverseUnaryConstraint
 from dso.prior.joint_prior import JointPrior
+from dso.prior.language_model import LanguageModelPrior
 from dso.prior.length import LengthConstraint
 from dso.prior.max_depth import MaxDepthConstraint
 from dso.prior.max_size import MaxSizeConstraint
@@ -41,6 +42,7 @@ PRIORS: dict[str, type[Prior]] = {
     "uniform_arity": UniformArityPrior,
     "soft_length": SoftLengthPrior,
     "domain_range": DomainRangeConstraint,
+    "language_model": LanguageModelPrior,
     "multi_discrete": MultiDiscreteConstraint,
     "max_size": MaxSizeConstraint,
     "max_depth": MaxDepthConstraint,
@@ -50,9 +52,6 @@ PRIORS: dict[str, type[Prior]] = {
     "all_inputs": AllInputsConstraint,
     "mutually_exclusive": MutuallyExclusiveConstraint,
 }
-
-NOT_YET = {"language_model"}
-"""Names that a config may hold but that nothing stands behind yet."""
 
 
 def make_joint_prior(
@@ -103,8 +102,6 @@ def _make_prior(
     facts: Mapping[str, object],
 ) -> Prior | str:
     """Return the prior, or why it is skipped."""
-    if name in NOT_YET:
-        raise UserError(f"prior.{name} is not available in this version; set 'on' to false.")
     made = look_up(name, PRIORS, "prior", f"prior.{name}" if is_reference(name) else "prior")
     if not callable(made):
         raise UserError(f"prior.{name}: {made!r} is not a class that makes a prior.")

@@ -58,6 +58,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Batches of expressions, each with what genetic programming makes of it.
     n_samples, max_evals : int, optional
         Expressions looked at; the budget is the least of these three, 600 000 without `config`.
+        With `n_samples` 0 there is no search: `pretrained` alone proposes equations.
+    pretrained : bool or path, optional
+        Whether a pre-trained network proposes equations before the first iteration, unless the
+        search by values has found one that is exact; a path names its weights.
     timeout_in_seconds : float, optional
         Limit of the wall time for each target. A run that it ends is not reproducible.
     early_stop_condition : float or callable, optional
@@ -134,6 +138,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         niterations: int | None = None,
         n_samples: int | None = None,
         max_evals: int | None = None,
+        pretrained: bool | str | os.PathLike[str] | None = None,
         timeout_in_seconds: float | None = None,
         early_stop_condition: float | Callable[[float, float], object] | None = None,
         callback: Callable[[Any], object] | None = None,
@@ -156,6 +161,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.niterations = niterations
         self.n_samples = n_samples
         self.max_evals = max_evals
+        self.pretrained = pretrained
         self.timeout_in_seconds = timeout_in_seconds
         self.early_stop_condition = early_stop_condition
         self.callback = callback

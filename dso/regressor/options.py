@@ -77,6 +77,8 @@ def search_config(estimator: Any) -> dict[str, Any]:
         task["function_set"] = functions
     if estimator.maxsize is not None:
         _set_maxsize(config, estimator.maxsize)
+    if estimator.pretrained is not None:
+        config["pretrained"].update(pretrained(estimator.pretrained))
     training["n_samples"] = n_samples(estimator, config)
     if estimator.timeout_in_seconds is not None:
         training["max_seconds"] = estimator.timeout_in_seconds
@@ -145,6 +147,15 @@ def _set_maxsize(config: dict[str, Any], maxsize: Any) -> None:
         preference["loc"] = min(preference["loc"], maxsize / 2)
 
 
+def pretrained(value: Any) -> dict[str, Any]:
+    """Return the keys of the section that an argument stands for."""
+    if isinstance(value, bool):
+        return {"on": value}
+    if not isinstance(value, (str, os.PathLike)):
+        raise UserError(f"pretrained: {value!r}; expected true, false or the path of weights.")
+    return {"on": True, "weights": os.fspath(value)}
+
+
 def n_samples(estimator: Any, config: Mapping[str, Any]) -> int:
     """Return the budget: the least of those given, or what the config says."""
     budgets = []
@@ -152,15 +163,15 @@ def n_samples(estimator: Any, config: Mapping[str, Any]) -> int:
         value = getattr(estimator, name)
         if value is None:
             continue
-        value = whole(name, value)
+        value = whole(name, value, int(name != "n_samples" or not config["pretrained"]["on"]))
         budgets.append(value if name != "niterations" else _room_for(value, config))
     return min(budgets, default=config["training"]["n_samples"])
 
 
-def whole(name: str, value: Any) -> int:
-    """Return a whole number of at least 1, of Python or of numpy."""
-    if not is_whole(value) or value < 1:
-        raise UserError(f"{name}: {value!r}; expected a whole number >= 1.")
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """Return a whole number, of Python or of numpy."""
+    if not is_whole(value) or value < least:
+        raise UserError(f"{name}: {value!r}; expected a whole number >= {least}.")
     return int(value)
 
 

@@ -38,6 +38,7 @@ SETTINGS = (
     ("policy_optimizer", "entropy_weight", "entropy_gamma"),
     ("gp_meld", "run_gp_meld"),
     ("semantic", "on"),
+    ("pretrained", "on"),
 )
 """Section and keys of the config that the page names; it has the whole config as text too."""
 

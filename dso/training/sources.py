@@ -7,22 +7,34 @@ and each sees what those before it have proposed. A new way to search is a new s
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dso.program.batch import Batch, ScoredBatch
 from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
-from dso.training.statistics import GP_COLUMNS, LOOKUP_COLUMN, SEMANTIC_COLUMNS
+from dso.training.statistics import (
+    GP_COLUMNS,
+    LOOKUP_COLUMN,
+    PRETRAINED_COLUMNS,
+    SEMANTIC_COLUMNS,
+)
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
     from dso.gp import GPController
     from dso.memory import Keeper, ProgramMemory
     from dso.policy import Policy
+    from dso.policy_optimizer.imitation import Imitation
+    from dso.pretraining.proposer import Proposer
     from dso.semantic import Seeder
     from dso.training.stopping import Stopping
+
+
+logger = logging.getLogger("dso")
 
 
 @dataclass(frozen=True)
@@ -141,6 +153,8 @@ class PolicySource(Source):
         Of the risk filter; filled before the first iteration.
     warm_start : int, optional
         Programs that fill it, which are evaluated and counted; None is `batch_size`.
+    is_fallback : bool
+        Draw only where no source before this one has proposed anything.
     """
 
     name = "policy"
@@ -157,6 +171,7 @@ class PolicySource(Source):
         max_attempts: int | None = None,
         memory: ProgramMemory | None = None,
         warm_start: int | None = None,
+        is_fallback: bool = False,
     ) -> None:
         self.policy = policy
         self.evaluator = evaluator
@@ -166,6 +181,7 @@ class PolicySource(Source):
         self.max_attempts = max_attempts
         self.memory = memory
         self.warm_start = batch_size if warm_start is None else warm_start
+        self.is_fallback = is_fallback
 
     def start(self, iteration: int) -> int:
         """Before the first iteration, give a memory something to start from."""
@@ -179,6 +195,8 @@ class PolicySource(Source):
 
     def propose(self, iteration: int, so_far: Proposal) -> Proposal:
         """Draw and evaluate a batch."""
+        if self.is_fallback and so_far.batch is not None and len(so_far.batch):
+            return Proposal()
         batch = self.sample(iteration)
         return Proposal(self.evaluator.evaluate(batch, iteration), len(batch))
 
@@ -228,6 +246,43 @@ class ValueSearch(Source):
         counts = (seeds.n_vectors, seeds.n_lookups)
         columns: dict[str, float] = dict(zip(SEMANTIC_COLUMNS, counts, strict=True))
         return Proposal(seeds.batch, seeds.n_evaluations, columns)
+
+
+class Pretrained(Source):
+    """Asks a pre-trained network before the first iteration, whose batch its programs join.
+
+    Where the task is solved by then, the network is not even loaded.
+
+    Parameters
+    ----------
+    make_proposer : callable
+        Loads the network.
+    keeper : Keeper
+    imitation : Imitation
+        Teaches the policy what was proposed, before it first draws.
+    """
+
+    name = "pretrained"
+
+    def __init__(
+        self, make_proposer: Callable[[], Proposer], keeper: Keeper, imitation: Imitation
+    ) -> None:
+        self.make_proposer = make_proposer
+        self.keeper = keeper
+        self.imitation = imitation
+
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Ask in the first iteration, unless the task is solved; afterwards nothing is new."""
+        if iteration > 0 or self.keeper.success:
+            return Proposal(columns=dict.fromkeys(PRETRAINED_COLUMNS, 0))
+        found = self.make_proposer().suggestions(iteration)
+        for note in found.notes:
+            logger.info("%s", note)
+        if len(found.batch):
+            self.keeper.take_in(found.batch, iteration)
+            self.imitation.learn(found.batch)
+        columns: dict[str, float] = dict.fromkeys(PRETRAINED_COLUMNS, len(found.batch))
+        return Proposal(found.batch, found.n_evaluations, columns)
 
 
 class GPMeld(Source):

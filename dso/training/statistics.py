@@ -46,7 +46,18 @@ SEMANTIC_COLUMNS = ("n_semantic_vectors", "n_semantic_lookups")
 """Further columns with the search by values: candidates computed and looked up in this iteration
 (`nevals` counts them too)."""
 
-ALL_COLUMNS = (*COLUMNS, "n_rows", *GP_COLUMNS, LOOKUP_COLUMN, *SEMANTIC_COLUMNS)
+PRETRAINED_COLUMNS = ("n_candidates",)
+"""A further column with the pre-trained network: programs that it proposed in this iteration
+(`nevals` counts them with the skeletons that were fitted for them)."""
+
+ALL_COLUMNS = (
+    *COLUMNS,
+    "n_rows",
+    *GP_COLUMNS,
+    LOOKUP_COLUMN,
+    *SEMANTIC_COLUMNS,
+    *PRETRAINED_COLUMNS,
+)
 """In the order in which they stand; `n_rows` are those of data that the search sees, where it does
 not see all."""
 

@@ -148,6 +148,14 @@ COMMON = {
         "max_programs": 50,
         "max_seconds": None,
     },
+    "pretrained": {
+        "on": False,
+        "weights": None,
+        "n_candidates": 128,
+        "method": "sample",
+        "imitation_steps": 0,
+        "imitation_rate": 0.01,
+    },
     "islands": {
         "n": 1,
         "interval": 10,
@@ -167,7 +175,7 @@ COMMON = {
         "uniform_arity": {"on": False},
         "soft_length": {"on": False, "loc": 10, "scale": 5},
         "domain_range": {"on": False},
-        "language_model": {"on": False, "weight": None},
+        "language_model": {"on": False, "weight": 1.0, "temperature": 1.0, "formulas": None},
         "multi_discrete": {"on": False, "dense": False, "ordered": False},
         "max_size": {"on": False, "max_": None},
         "max_depth": {"on": False, "max_": None},

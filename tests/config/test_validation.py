@@ -93,7 +93,7 @@ def control(**values: Any) -> dict:
         (control(action_spec=[None, 3]), r"task.action_spec.1"),
         # Numbers out of bounds.
         ({"training": {"batch_size": 0}}, r"training.batch_size: .*equal to 1, got 0"),
-        ({"training": {"n_samples": 0}}, r"training.n_samples"),
+        ({"training": {"n_samples": -1}}, r"training.n_samples"),
         ({"training": {"n_samples": 10**30}}, r"training.n_samples"),
         ({"training": {"epsilon": 0}}, r"training.epsilon: .*greater than 0, got 0"),
         ({"training": {"epsilon": 2}}, r"training.epsilon: .*less than or equal to 1, got 2"),
@@ -124,6 +124,7 @@ def control(**values: Any) -> dict:
         (task(reward_noise=-0.1), r"task.reward_noise"),
         (control(n_episodes_train=0), r"task.n_episodes_train"),
         # Values that do not go together.
+        ({"training": {"n_samples": 0}}, r"^training.n_samples is 0, for which pretrained.on must"),
         ({"gp_meld": {"population_size": 10, "train_n": 20}}, r"gp_meld: train_n \(20\) is gr"),
         ({"gp_meld": {"population_size": 60, "n_islands": 61}}, r"gp_meld: n_islands \(61\) is gr"),
         ({"prior": {"length": {"min_": 70}}}, r"prior.length: min_ \(70\) is greater than max_"),
@@ -170,7 +171,7 @@ def test_what_cannot_be_used_is_named(config: dict, message: str) -> None:
         {"policy_optimizer": {"entropy_gamma": None}},
         {"prior": {"relational": [{"on": True, "targets": "x1", "effectors": ["sin", "1.0", 2]}]}},
         {"prior": {"length": {"on": False, "min_": 70}}},
-        {"prior": {"language_model": {"on": True, "weight": 0.5, "prob_sharing": True}}},
+        {"prior": {"language_model": {"on": True, "weight": None, "formulas": "own.txt"}}},
         {"prior": {"argument_size": {"on": True, "limits": {"pow": [-1, 1], "exp": 5}}}},
         {"prior": {"nesting": {"on": True, "limits": {"sin": {"sin": 0}}}}},
         {"prior": {"all_inputs": {"on": True}, "max_size": {"on": True, "max_": 30}}},
@@ -189,7 +190,7 @@ def test_what_is_allowed_is_kept(config: dict) -> None:
     typed = check(config).to_dict()
     for section, values in config.items():
         for key, value in values.items():
-            if key not in ("const_params", "language_model"):
+            if key != "const_params":
                 kept = typed[section][key]
                 one = isinstance(value, dict) and key != "dataset"
                 assert (kept | value if one else kept) == kept if one else matches(kept, value)

@@ -196,6 +196,10 @@ CALLS = {
     "limit_length": (lambda *a: rules().limit_length(*a), (1, 5)),
     "look_ahead_to": (lambda *a: rules().look_ahead_to(*a), (5,)),
     "add_logits": (lambda *a: rules().add_logits(*a), ([0.0] * L,)),
+    "add_context_logits": (
+        lambda *a: rules().add_context_logits(*a),
+        ([0] * (L + 1), [0] * (L + 1), np.zeros((1, 1, L))),
+    ),
     "add_soft_length": (lambda *a: rules().add_soft_length(*a), (3.0, 1.0)),
     "mask_counts": (of_programs(PRIOR.rules.mask_counts), (TOKENS, LENGTHS)),
     "violations": (of_programs(PRIOR.rules.violations), (TOKENS, LENGTHS)),

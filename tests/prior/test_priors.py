@@ -444,9 +444,15 @@ def test_every_registered_prior_is_built_and_described():
         "argument_type": on(tokens="log"),
         "all_inputs": on(),
         "mutually_exclusive": on(tokens="exp,log"),
+        "language_model": on(),
     }
     assert set(section) == set(PRIORS) - {"multi_discrete"}  # whose tokens are others
-    facts = {"input_ranges": np.array([[-1.0, 1.0]]), "output_range": np.array([-2.0, 2.0])}
+    rows = [WITH_POLY.actionize("add,x1,sin,x1").tolist()]
+    facts = {
+        "input_ranges": np.array([[-1.0, 1.0]]),
+        "output_range": np.array([-2.0, 2.0]),
+        "corpus": lambda formulas: rows,
+    }
     prior = joint(WITH_POLY, section, **facts)
     assert len(prior.descriptions) == len(section) + 2  # two relations, and poly by itself
     sampled = RNNPolicy(WITH_POLY, prior).sample(500, Stream(0, "policy")).programs
@@ -540,7 +546,7 @@ def test_priors_that_do_nothing_are_skipped_with_the_reason():
     ("section", "message"),
     [
         ({"lenght": on()}, "length"),
-        ({"language_model": on(weight=1.0)}, "not available"),
+        ({"language_model": on(temperature=0)}, "positive"),
         ({"length": on()}, "min_"),
         ({"length": on(min_=9, max_=3)}, "max_ = 3"),
         ({"repeat": on(tokens="sin")}, "min_"),

@@ -30,6 +30,7 @@ PRIOR_CASES: dict[str, tuple[Library, dict, str | None]] = {
     "const": (WITH_CONST, {}, "add,x1,sin,const"),
     "no_inputs": (WITH_CONST, {}, "mul,const,const"),
     "uniform_arity": (KOZA_LIBRARY, {}, NOTHING_FORBIDDEN),
+    "language_model": (KOZA_LIBRARY, {"weight": 0.5}, NOTHING_FORBIDDEN),
     "soft_length": (KOZA_LIBRARY, {"loc": 6.0, "scale": 2.0}, NOTHING_FORBIDDEN),
     "domain_range": (KOZA_LIBRARY, {}, "add,x2,log,x1"),
     "multi_discrete": (ACTIONS, {"dense": True}, "x1 < 0.0,a1_1,STOP,STOP"),

@@ -37,6 +37,17 @@ NewArray<int32_t> violations(const RuleSet& rules, const Programs& programs) {
     return first;
 }
 
+void add_context_logits(RuleSet& rules, std::vector<int> parents, std::vector<int> siblings,
+                        const Array<double>& table) {
+    if (table.ndim() != 3) throw std::invalid_argument("the table has 3 axes");
+    const auto size = [&](int axis) { return static_cast<int>(table.shape(axis)); };
+    rules.add_context_logits({std::move(parents),
+                              std::move(siblings),
+                              size(0),
+                              size(1),
+                              {table.data(), table.data() + table.size()}});
+}
+
 }  // namespace
 
 void bind_rules(py::module_& m) {
@@ -145,6 +156,10 @@ void bind_rules(py::module_& m) {
             },
             py::arg("logits"))
         .def("add_soft_length", &RuleSet::add_soft_length, py::arg("location"), py::arg("scale"))
+        .def("add_context_logits", &add_context_logits, py::arg("parent_class"),
+             py::arg("sibling_class"), py::arg("table"),
+             "Add table (parents, siblings, L) to the logits, by the class (L + 1,) of the open "
+             "node's parent and of the sibling before; the last class is that of none.")
         .def("merge", &RuleSet::merge, py::arg("other"))
         .def("first_allowed", &first_tokens, "Tokens that may come first, (L,) bool.")
         .def("mask_counts", &mask_counts, py::arg("programs"),

@@ -101,6 +101,21 @@ struct AncestorRequirement {
     uint64_t groups;
 };
 
+// What is added to the logits depends on classes of the parent and of the sibling before. The last
+// entry of the classes stands for none.
+struct ContextLogits {
+    std::vector<int> parent_class, sibling_class;  // (L + 1,)
+    int n_parents, n_siblings;
+    std::vector<double> table;  // (n_parents, n_siblings, L)
+
+    const double* row(int parent, int sibling) const {
+        const size_t n_tokens = parent_class.size() - 1;
+        const int p = parent_class[parent == kEmpty ? n_tokens : parent];
+        const int s = sibling_class[sibling == kEmpty ? n_tokens : sibling];
+        return table.data() + n_tokens * (p * n_siblings + s);
+    }
+};
+
 class RuleSet {
 public:
     explicit RuleSet(std::vector<int> arities_)
@@ -240,6 +255,19 @@ public:
         soft_lengths.push_back({location, scale});
     }
 
+    void add_context_logits(ContextLogits context) {
+        const auto check = [&](const std::vector<int>& classes, int n) {
+            bool is_fine = classes.size() == n_tokens() + 1;
+            for (int c : classes) is_fine = is_fine && 0 <= c && c < n;
+            if (!is_fine) throw std::invalid_argument("context classes are (L + 1,), from 0");
+        };
+        check(context.parent_class, context.n_parents);
+        check(context.sibling_class, context.n_siblings);
+        if (context.table.size() != n_tokens() * context.n_parents * context.n_siblings)
+            throw std::invalid_argument("context logits are (parents, siblings, L)");
+        contexts.push_back(std::move(context));
+    }
+
     void merge(const RuleSet& other);
 
     std::vector<int> arities;
@@ -264,6 +292,7 @@ public:
         double location, scale;
     };
     std::vector<SoftLength> soft_lengths;
+    std::vector<ContextLogits> contexts;
 
     template <class Visit>
     static void for_each(const TokenSet& set, Visit visit) {
@@ -375,6 +404,7 @@ inline void RuleSet::merge(const RuleSet& other) {
     update_completions();
     add_logits(other.logits);
     soft_lengths.insert(soft_lengths.end(), other.soft_lengths.begin(), other.soft_lengths.end());
+    contexts.insert(contexts.end(), other.contexts.begin(), other.contexts.end());
 }
 
 }  // namespace dso::rules

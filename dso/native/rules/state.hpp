@@ -207,6 +207,15 @@ void TraversalState::add_soft_logits(T* logits) const {
     const RuleSet& rules = *rules_;
     for (size_t token = 0; token < rules.n_tokens(); ++token)
         logits[token] += static_cast<T>(rules.logits[token]);
+    if (!rules.contexts.empty() && !frames_.empty()) {
+        const Frame& frame = frames_.back();
+        const int sibling = frame.slot > 0 ? frame.sibling : kEmpty;
+        for (const ContextLogits& context : rules.contexts) {
+            const double* added = context.row(frame.parent, sibling);
+            for (size_t token = 0; token < rules.n_tokens(); ++token)
+                logits[token] += static_cast<T>(added[token]);
+        }
+    }
     if (n_chosen_ == 0) return;  // a length preference says nothing about the first token
     for (const RuleSet::SoftLength& soft : rules.soft_lengths) {
         const double distance = n_chosen_ - soft.location;

@@ -1,0 +1,1 @@
+"""Pre-training: a network that has seen many equations proposes some for a table."""

@@ -1,0 +1,263 @@
+"""From skeletons to programs: numbers are fitted, and put in the user's units.
+
+Where constants can be fitted, a skeleton f stands for a f + b. All its numbers are fitted at once,
+in the numbers that the network sees. Then the tree is written in those of the user, with numbers
+near plain ones made plain where the error allows that, spelled with the tokens of the library and
+fitted once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dso.native import _core
+from dso.pretraining.canonical import (
+    Node,
+    UndefinedError,
+    add,
+    map_numbers,
+    multiply,
+    number,
+    numbers,
+)
+from dso.pretraining.decoding import TokenMap
+from dso.pretraining.normalising import Normalised
+from dso.pretraining.spelling import Speller, UnspellableError, tree_of
+from dso.pretraining.vocabulary import Vocabulary
+from dso.prior.joint_prior import JointPrior
+from dso.program import FitData, ProgramBatch, mean_squared_error
+from dso.streams import Stream
+
+N_STARTS = 3
+FIT_ROWS = 1000
+"""Rows that numbers are fitted to; errors are on all of them."""
+NEAR = 1e-5
+"""A number this near to a plain one, for its size, may become it."""
+WORSE = 1e-3
+"""Share by which that may raise the squared error."""
+EXACT = 1e-20
+
+
+@dataclass(frozen=True)
+class Completed:
+    """Allowed programs with their numbers.
+
+    Attributes
+    ----------
+    programs : ProgramBatch
+        Of the library; in `constants` all numbers that were fitted.
+    nmse : (B,) float64
+        Mean squared error over the variance of the target; inf where invalid.
+    skeletons : (B,) int
+        Which skeleton each comes from.
+    """
+
+    programs: ProgramBatch
+    nmse: np.ndarray
+    skeletons: np.ndarray
+
+
+class Completer:
+    """Fits and writes programs for one table.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    token_map : TokenMap
+    prior : JointPrior
+        What the programs obey.
+    data : FitData
+    table : Normalised
+        The same rows.
+    seed : int
+    n_threads : int
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        token_map: TokenMap,
+        prior: JointPrior,
+        data: FitData,
+        table: Normalised,
+        *,
+        seed: int = 0,
+        n_threads: int = 1,
+    ) -> None:
+        self.vocabulary, self.map, self.prior = vocabulary, token_map, prior
+        self.data, self.table, self.n_threads = data, table, n_threads
+        self._key = Stream(seed, "pretrained constants").key
+        self._variance = max(float(np.var(data.y)), 1e-300)
+        self._rows = _spread_rows(data.n_rows)
+        names = [vocabulary.names[t] for t in token_map.ours]
+        self._speller = Speller(vocabulary, [name for name in names if name != "poly"])
+        self._theirs = np.full(len(vocabulary), -1)
+        self._theirs[token_map.ours] = token_map.theirs
+
+    def complete(self, skeletons: ProgramBatch) -> Completed:
+        """Return a program for each skeleton that has an allowed one.
+
+        Parameters
+        ----------
+        skeletons : ProgramBatch
+            Of the library, as the decoder wrote them.
+        """
+        if not self.table.is_fitted:
+            return self._judged(skeletons, np.arange(len(skeletons)))
+        ours = self._in_vocabulary(skeletons)
+        fitted = self._fitted(ours)
+        exact: list[tuple[int, Node]] = []
+        plain: list[tuple[int, Node | None]] = []
+        for i, (row, values) in enumerate(zip(ours, fitted, strict=True)):
+            tree = self._tree(row, values)
+            if tree is not None:
+                exact.append((i, tree))
+                plain.append((i, map_numbers_safely(tree)))
+        return _better(self._written(plain), self._written(exact))
+
+    def _in_vocabulary(self, skeletons: ProgramBatch) -> list[list[int]]:
+        of_library = self.map.of_library
+        return [of_library[skeletons.row(b)].tolist() for b in range(len(skeletons))]
+
+    def _fitted(self, rows: list[list[int]]) -> np.ndarray:
+        """Return the numbers of b + a f, in prefix order, (B, K)."""
+        index = self.vocabulary.index
+        start = [index["add"], index["const"], index["mul"], index["const"]]
+        programs = ProgramBatch.from_rows([[*start, *row] for row in rows])
+        x = np.zeros((self.vocabulary.n_inputs, len(self._rows)))
+        x[: len(self.table.columns)] = self.table.x[:, self._rows]
+        return self._fit(
+            self.vocabulary.library.native, programs, _ones(programs, self.vocabulary.const),
+            x, self.table.y[self._rows], N_STARTS, protected=False,
+        )  # fmt: skip
+
+    def _fit(
+        self,
+        native: _core.Library,
+        programs: ProgramBatch,
+        first: np.ndarray,
+        x: np.ndarray,
+        y: np.ndarray,
+        n_starts: int,
+        protected: bool,
+    ) -> np.ndarray:
+        weights = self.data.weights
+        constants, _ = _core.fit_constants(
+            native,
+            replace(programs, constants=first).native,
+            _core.Data(x, y, None if weights is None else weights[self._rows], protected),
+            n_starts=n_starts,
+            key=self._key,
+            n_threads=self.n_threads,
+        )
+        return constants
+
+    def _tree(self, row: list[int], values: np.ndarray) -> Node | None:
+        """Return b + a f in the user's numbers."""
+        try:
+            tree = tree_of(row, self.vocabulary, values[2:].tolist())
+            whole = add(multiply(number(float(values[1])), tree), number(float(values[0])))
+            return self.table.way_back(whole)
+        except (UndefinedError, OverflowError):
+            return None
+
+    def _written(self, trees: Sequence[tuple[int, Node | None]]) -> Completed:
+        """Spell trees, fit their numbers from where they are, and judge them."""
+        rows, values, of = [], [], []
+        for i, tree in trees:
+            spelled = self._spelled(tree)
+            if spelled is not None:
+                rows.append([int(self._theirs[token]) for token, _ in spelled])
+                values.append([v for t, v in spelled if t == self.vocabulary.const])
+                of.append(i)
+        programs = ProgramBatch.from_rows(rows)
+        constants = np.full((len(rows), max(map(len, values), default=0)), np.nan)
+        for b, found in enumerate(values):
+            constants[b, : len(found)] = found
+        programs = replace(programs, constants=constants)
+        is_allowed = self.prior.allowed(programs) if rows else np.zeros(0, dtype=bool)
+        return self._judged(self._polished(programs[is_allowed]), np.array(of, int)[is_allowed])
+
+    def _spelled(self, tree: Node | None) -> list[tuple[int, float]] | None:
+        if tree is None or not all(np.isfinite(value) for value in numbers(tree)):
+            return None
+        try:
+            spelled = self._speller.spell(tree)
+        except (UnspellableError, UndefinedError, OverflowError):
+            return None
+        return spelled if len(spelled) <= self.prior.max_length else None
+
+    def _polished(self, programs: ProgramBatch) -> ProgramBatch:
+        if not len(programs) or not programs.constants.shape[1]:
+            return programs
+        data = self.data
+        constants = self._fit(
+            data.library.native,
+            programs,
+            np.where(np.isnan(programs.constants), 1.0, programs.constants),
+            data.columns[:, self._rows],
+            data.y[self._rows],
+            1,
+            data.protected,
+        )
+        return replace(
+            programs, constants=np.where(np.isnan(programs.constants), np.nan, constants)
+        )
+
+    def _judged(self, programs: ProgramBatch, skeletons: np.ndarray) -> Completed:
+        if not len(programs):
+            return Completed(programs, np.empty(0), skeletons)
+        data = self.data
+        errors = mean_squared_error(
+            data.library, programs, data.columns, data.y, data.weights, data.protected,
+            self.n_threads,
+        ).values  # fmt: skip
+        nmse = np.where(np.isfinite(errors), errors / self._variance, np.inf)
+        return Completed(programs, nmse, skeletons)
+
+
+def _spread_rows(n_rows: int) -> np.ndarray:
+    """Return which rows numbers are fitted to."""
+    if n_rows <= FIT_ROWS:
+        return np.arange(n_rows)
+    return np.sort(Stream(0, "pretrained fit").generator().choice(n_rows, FIT_ROWS, replace=False))
+
+
+def _ones(programs: ProgramBatch, const: int) -> np.ndarray:
+    n_constants = int((programs.tokens == const).sum(axis=1).max(initial=0))
+    return np.ones((len(programs), n_constants))
+
+
+def map_numbers_safely(tree: Node) -> Node | None:
+    """Return a tree with its numbers made plain that are nearly so, None where none is."""
+    if all(plain_number(value) == value for value in numbers(tree)):
+        return None
+    try:
+        return map_numbers(tree, plain_number)
+    except (UndefinedError, OverflowError):
+        return None
+
+
+def plain_number(value: float) -> float:
+    """Return the integer, or half of one, that a number is nearly; else the number."""
+    nearest = round(2 * value) / 2
+    return nearest if abs(value - nearest) <= NEAR * max(abs(nearest), 1.0) else value
+
+
+def _better(plain: Completed, exact: Completed) -> Completed:
+    """Return for each skeleton the plain program where its error allows that."""
+    best = dict(zip(exact.skeletons.tolist(), range(len(exact.skeletons)), strict=True))
+    takes_plain = np.ones(len(plain.skeletons), dtype=bool)
+    for b, skeleton in enumerate(plain.skeletons.tolist()):
+        other = best.get(skeleton)
+        if other is not None:
+            limit = max(exact.nmse[other] * (1 + WORSE), EXACT)
+            takes_plain[b] = plain.nmse[b] <= limit
+    taken = np.isin(exact.skeletons, plain.skeletons[takes_plain], invert=True)
+    programs = ProgramBatch.concatenate([plain.programs[takes_plain], exact.programs[taken]])
+    nmse = np.concatenate([plain.nmse[takes_plain], exact.nmse[taken]])
+    skeletons = np.concatenate([plain.skeletons[takes_plain], exact.skeletons[taken]])
+    return Completed(programs, nmse, skeletons)

@@ -1,0 +1,325 @@
+"""Training: the cross-entropy of the tokens that a table comes from, step by step.
+
+A step depends on the state before it and its number alone: its examples are drawn from a stream of
+their own. So a run that goes on from a saved state is the run that was never stopped, bit by bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dso.errors import UserError
+from dso.pretraining.examples import ExampleMaker, Examples
+from dso.pretraining.network import Architecture, Network
+from dso.pretraining.sequences import Sequences
+from dso.pretraining.vocabulary import Vocabulary
+from dso.streams import Stream
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    n_steps : int
+    n_decay : int
+        The last of these, in which the learning rate falls as a cosine to `final_share` of itself.
+    batch_size : int
+    learning_rate : float
+        Between the `n_warmup` first steps, in which it rises, and the `n_decay` last ones.
+    n_warmup : int
+    final_share : float
+    weight_decay, clip : float
+    averaging : float
+        Of the exponential moving average of the weights, which is what is used afterwards.
+    language_model_every : int
+        A network of the same size that does not see the data takes part in each such step; 0: none.
+    bf16 : bool
+        Products in bfloat16. Much faster where the processor has them, much slower elsewhere.
+    seed : int
+    """
+
+    n_steps: int = 100_000
+    n_decay: int = 20_000
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    n_warmup: int = 1000
+    final_share: float = 0.02
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    averaging: float = 0.999
+    language_model_every: int = 0
+    bf16: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.n_decay <= self.n_steps:
+            raise UserError(f"recipe.n_decay is {self.n_decay}, not from 0 to {self.n_steps}.")
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        risen = min(1.0, (step + 1) / max(1, self.n_warmup))
+        fallen = min(1.0, max(0.0, 1 - (self.n_steps - step) / max(1, self.n_decay)))
+        least = self.final_share
+        return (
+            self.learning_rate
+            * risen
+            * (least + (1 - least) * (1 + math.cos(math.pi * fallen)) / 2)
+        )
+
+    def continues(self, other: Recipe, step: int) -> bool:
+        """Whether the first steps of both are the same, so that this one may take over at `step`.
+
+        A run whose learning rate has not begun to fall can be made longer or shorter.
+        """
+        if replace(self, n_steps=0, n_decay=0) != replace(other, n_steps=0, n_decay=0):
+            return False
+        constant = min(recipe.n_steps - recipe.n_decay for recipe in (self, other))
+        return self == other or step <= constant
+
+
+class Learner:
+    """One network with its optimiser and the moving average of its weights.
+
+    Parameters
+    ----------
+    network : Network
+    recipe : Recipe
+    """
+
+    def __init__(self, network: Network, recipe: Recipe) -> None:
+        self.network, self.recipe = network, recipe
+        self.parameters = dict(network.named_parameters())
+        self.averages = {name: p.detach().clone() for name, p in self.parameters.items()}
+        decayed = [p for p in self.parameters.values() if p.ndim > 1]
+        others = [p for p in self.parameters.values() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": recipe.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=recipe.learning_rate,
+            betas=(0.9, 0.95),
+            fused=True,
+        )
+
+    def step(self, batch: dict[str, Tensor], rate: float, average: float) -> float:
+        """Take one step, return the cross-entropy per token before it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = cross_entropy(self.network, batch, self.recipe.bf16)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.clip)
+        self.optimizer.step()
+        with torch.no_grad():
+            kept, now = list(self.averages.values()), list(self.parameters.values())
+            torch._foreach_lerp_(kept, [p.detach() for p in now], 1 - average)
+        return float(loss.detach())
+
+    def averaged(self) -> Network:
+        """Return a network with the averaged weights."""
+        network = self.network
+        copy = Network(
+            network.sizes, network.n_inputs, network.n_tokens, sees_data=network.sees_data
+        )
+        copy.load_state_dict(self.averages)
+        return copy.to(next(network.parameters()).device).eval()
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return weights, averages and moments by name."""
+        moments = self.optimizer.state
+        arrays: dict[str, Tensor] = {}
+        for name, parameter in self.parameters.items():
+            state = moments.get(parameter, {})
+            arrays[f"weight {name}"] = parameter
+            arrays[f"average {name}"] = self.averages[name]
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                if key in state:
+                    arrays[f"{key} {name}"] = state[key]
+        return {name: array.detach().cpu().numpy().copy() for name, array in arrays.items()}
+
+    def load_state_dict(self, arrays: dict[str, np.ndarray]) -> None:
+        """Restore what `state_dict` returned.
+
+        Raises
+        ------
+        UserError
+            If it is that of another network.
+        """
+        moments: Any = self.optimizer.state
+        for name, parameter in self.parameters.items():
+            found = arrays.get(f"weight {name}")
+            if found is None or found.shape != tuple(parameter.shape):
+                raise UserError(f"the state is that of another network: {name}.")
+            state = {}
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                if f"{key} {name}" in arrays:
+                    state[key] = torch.tensor(arrays[f"{key} {name}"])
+                    if key != "step":
+                        state[key] = state[key].to(parameter.device)
+            with torch.no_grad():
+                parameter.copy_(torch.tensor(found))
+                self.averages[name].copy_(torch.tensor(arrays[f"average {name}"]))
+            if state:
+                moments[parameter] = state
+
+
+class Pretrainer:
+    """Trains a network on examples.
+
+    Parameters
+    ----------
+    maker : ExampleMaker
+    vocabulary : Vocabulary
+    sizes : Architecture
+    recipe : Recipe
+    device : str
+    """
+
+    def __init__(
+        self,
+        maker: ExampleMaker,
+        vocabulary: Vocabulary,
+        sizes: Architecture,
+        recipe: Recipe,
+        device: str = "cpu",
+    ) -> None:
+        self.maker, self.vocabulary, self.recipe, self.device = maker, vocabulary, recipe, device
+        self.batches = Batches(vocabulary, device)
+        self.n_steps_done = 0
+        self.learners = {"network": self._learner(sizes, sees_data=True)}
+        if recipe.language_model_every:
+            self.learners["language model"] = self._learner(sizes, sees_data=False)
+
+    def _learner(self, sizes: Architecture, *, sees_data: bool) -> Learner:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.recipe.seed)
+            network = Network(
+                sizes, self.vocabulary.n_inputs, len(self.vocabulary), sees_data=sees_data
+            )
+        return Learner(network.to(self.device), self.recipe)
+
+    @property
+    def n_examples(self) -> int:
+        """Examples seen so far."""
+        return self.n_steps_done * self.recipe.batch_size
+
+    def step(self) -> dict[str, float]:
+        """Take one step; return the cross-entropy of each network that took part."""
+        step, recipe = self.n_steps_done, self.recipe
+        generator = Stream(recipe.seed, "pretraining examples", step).generator()
+        batch = self.batches(self.maker(recipe.batch_size, generator))
+        # The average must forget where it started from.
+        average = min(recipe.averaging, (1 + step) / (10 + step))
+        losses = {}
+        for name, learner in self.learners.items():
+            every = 1 if name == "network" else recipe.language_model_every
+            if step % every == 0:
+                losses[name] = learner.step(batch, recipe.rate_at(step), average)
+        self.n_steps_done += 1
+        return losses
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the next step depends on, as arrays by name."""
+        arrays = {
+            f"{who}: {name}": array
+            for who, learner in self.learners.items()
+            for name, array in learner.state_dict().items()
+        }
+        return {"n_steps_done": np.array(self.n_steps_done), **arrays}
+
+    def load_state_dict(self, arrays: dict[str, np.ndarray]) -> None:
+        """Restore what `state_dict` returned."""
+        self.n_steps_done = int(arrays["n_steps_done"])
+        for who, learner in self.learners.items():
+            start = f"{who}: "
+            own = {n[len(start) :]: a for n, a in arrays.items() if n.startswith(start)}
+            learner.load_state_dict(own)
+
+    def start_from(self, arrays: dict[str, np.ndarray]) -> None:
+        """Begin with the weights of another training instead of random ones.
+
+        Raises
+        ------
+        UserError
+            If they do not fit the network.
+        """
+        learner = self.learners["network"]
+        learner.load_state_dict(
+            {f"{kind} {n}": a for n, a in arrays.items() for kind in ("weight", "average")}
+        )
+
+
+class Batches:
+    """Turns examples into tensors.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    device : str
+    """
+
+    def __init__(self, vocabulary: Vocabulary, device: str = "cpu") -> None:
+        self._sequences = Sequences(vocabulary.arities)
+        self._device = device
+
+    def __call__(self, examples: Examples) -> dict[str, Tensor]:
+        """Return inputs and targets by name."""
+        tables = examples.tables
+        before, parent, sibling = self._sequences(examples.tokens, examples.lengths)
+        arrays = {
+            "x": tables.x,
+            "y": tables.y,
+            "level": tables.level,
+            "allowed": tables.allowed,
+            "before": before,
+            "parent": parent,
+            "sibling": sibling,
+            "tokens": examples.tokens.astype(np.int64),
+        }
+        return {name: torch.from_numpy(array).to(self._device) for name, array in arrays.items()}
+
+
+def cross_entropy(
+    network: Network, batch: dict[str, Tensor], bf16: bool = False, reduction: str = "mean"
+) -> Tensor:
+    """Return the cross-entropy of the written tokens in nats, over the allowed ones.
+
+    Parameters
+    ----------
+    network : Network
+    batch : dict
+        What `Batches` returned.
+    bf16 : bool
+    reduction : {"mean", "none"}
+        Over tokens, or (B T,) with zeros on padding.
+    """
+    tokens = batch["tokens"]
+    kind = tokens.device.type
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=bf16):
+        allowed = batch["allowed"]
+        memory = network.read(batch["x"], batch["y"], batch["level"], allowed.float())
+        logits = network.logits(memory, batch["before"], batch["parent"], batch["sibling"])
+    logits = logits.float().masked_fill(~allowed[:, None], -torch.inf)
+    targets = torch.where(tokens < 0, -100, tokens).flatten()
+    return F.cross_entropy(logits.flatten(0, 1), targets, reduction=reduction)
+
+
+@torch.no_grad()
+def validation_loss(network: Network, batches: Iterator[dict[str, Tensor]]) -> float:
+    """Return the mean cross-entropy per token over batches."""
+    total, n = 0.0, 0
+    for batch in batches:
+        total += float(cross_entropy(network, batch, reduction="none").sum())
+        n += int((batch["tokens"] >= 0).sum())
+    return total / n

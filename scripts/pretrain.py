@@ -1,0 +1,311 @@
+"""Pre-training: skeletons once, then a network that learns to read equations off data.
+
+`pool` generates the skeletons of a distribution, and goes on where it was stopped. `train` trains a
+network on them, and goes on where it was stopped or killed, to the same weights bit by bit; the
+folder gets `state.npz`, `curve.csv` and, at each save, the weights as `weights.npz` and `.json`;
+those after 1000, 2000, 4000, ... steps stay.
+
+    python scripts/pretrain.py pool --out pool.npz --n 3000000
+    python scripts/pretrain.py train --pool pool.npz --folder run --set n_steps=100000
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dso.errors import UserError
+from dso.pretraining.distribution import load_distribution
+from dso.pretraining.examples import ExampleMaker
+from dso.pretraining.model import PretrainedModel
+from dso.pretraining.network import Architecture
+from dso.pretraining.pool import Pool, PoolBuilder, build_pool
+from dso.pretraining.recovery import SIZES, RecoverySet
+from dso.pretraining.training import Pretrainer, Recipe, validation_loss
+from dso.pretraining.vocabulary import Vocabulary
+from dso.pretraining.weights import as_files, load_weights
+from dso.runs.disk import replace_file, write_bytes, write_text
+from dso.streams import Stream
+
+CHUNKS_PER_SAVE = 40
+N_HELD_OUT = 3000
+
+
+def held_out_pool(arguments: argparse.Namespace) -> Pool:
+    """Return the skeletons that are kept for validation; they take seconds to generate."""
+    distribution = load_distribution(arguments.distribution)
+    builder = PoolBuilder(distribution, Vocabulary(), seed=arguments.seed, stream="held-out")
+    return build_pool(builder, N_HELD_OUT)
+
+
+def make_pool(arguments: argparse.Namespace) -> None:
+    """Generate a pool that shares no skeleton with the held-out ones."""
+    held_out = held_out_pool(arguments)
+    builder = PoolBuilder(
+        load_distribution(arguments.distribution),
+        Vocabulary(),
+        seed=arguments.seed,
+        excluded=np.unique(held_out.keys),
+    )
+    if arguments.out.exists():
+        builder.resume(Pool.load(arguments.out))
+        print(f"going on with {len(builder)} skeletons", flush=True)
+    start, n_before = time.process_time(), len(builder)
+
+    def report(builder: PoolBuilder) -> None:
+        if builder.n_chunks % CHUNKS_PER_SAVE == 0:
+            replace_file(arguments.out, builder.pool().write)
+            rate = (len(builder) - n_before) / (time.process_time() - start)
+            n_trees = builder.n_chunks * builder.chunk
+            print(f"{len(builder)} skeletons of {n_trees} trees, {rate:.0f}/s", flush=True)
+
+    pool = build_pool(builder, arguments.n, report)
+    replace_file(arguments.out, pool.write)
+    print(f"{arguments.out}: {len(pool)} skeletons")
+
+
+GROUPS = ("inputs_1", "inputs_2", "inputs_3", *(f"tokens_{most}" for most in SIZES))
+COLUMNS = (
+    "step", "examples", "cpu_seconds", "rate", "train", "train_language_model", "validation",
+    "validation_language_model", "recovery_1", "recovery_128",
+    *(f"recovery_128_{group}" for group in GROUPS),
+)  # fmt: skip
+VALIDATION_SEED, N_VALIDATION, VALIDATION_POINTS = 1, 128, (20, 32, 48, 64, 64, 100, 100, 150)
+
+
+class Training:
+    """A folder with a training that can be stopped at any time.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Of `train`.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        torch.set_num_threads(arguments.threads)
+        self.arguments, self.folder = arguments, arguments.folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.distribution = load_distribution(arguments.distribution)
+        self.vocabulary = Vocabulary()
+        self.sizes, self.recipe = settings(arguments.set)
+        self.pool = Pool.load(arguments.pool)
+        self._check_pool()
+        maker = ExampleMaker(self.pool, self.distribution, self.vocabulary)
+        self.trainer = Pretrainer(maker, self.vocabulary, self.sizes, self.recipe, arguments.device)
+        self.held_out = held_out_pool(arguments)
+        self.rows: list[dict[str, object]] = []
+        self.cpu_before = 0.0
+        if arguments.start_from:
+            self.trainer.start_from(load_weights(arguments.start_from).arrays)
+        self.resume()
+        self.validation = list(self._validation())
+        self.recovery = RecoverySet(self.held_out, self.distribution, self.vocabulary)
+
+    def _check_pool(self) -> None:
+        wanted = {
+            "vocabulary": list(self.vocabulary.names),
+            "distribution": self.distribution.pool_hash,
+        }
+        for name, value in wanted.items():
+            if self.pool.about[name] != value:
+                raise UserError(f"the pool was built with another {name}.")
+
+    def _validation(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield the batches of the frozen validation set, of skeletons that no pool has."""
+        maker = ExampleMaker(self.held_out, self.distribution, self.vocabulary, weighted=False)
+        for i, n_points in enumerate(VALIDATION_POINTS):
+            generator = Stream(VALIDATION_SEED, "pretraining validation", i).generator()
+            yield self.trainer.batches(maker(N_VALIDATION, generator, n_points))
+
+    @property
+    def _about(self) -> dict[str, object]:
+        return {
+            "inputs": self.vocabulary.n_inputs,
+            "functions": list(self.vocabulary.functions),
+            "architecture": self.sizes.as_dict(),
+            "recipe": {f.name: getattr(self.recipe, f.name) for f in fields(Recipe)},
+            "pool": {**self.pool.about, "n_skeletons": len(self.pool)},
+            "distribution": self.distribution.hash,
+        }
+
+    # ---- files ----
+
+    def resume(self) -> None:
+        """Go on from the saved state, if there is one."""
+        file = self.folder / "state.npz"
+        if not file.exists():
+            return
+        with np.load(file, allow_pickle=False) as data:
+            arrays = dict(data)
+        about = json.loads(arrays.pop("about").tobytes())
+        n_steps_done = int(arrays["n_steps_done"])
+        for name in ("architecture", "distribution", "recipe"):
+            same = about[name] == self._about[name]
+            if name == "recipe":
+                same = self.recipe.continues(Recipe(**about[name]), n_steps_done)
+            if not same:
+                raise UserError(f"{file} was trained with another {name}: {about[name]}.")
+        self.rows, self.cpu_before = about["rows"], about["cpu_seconds"]
+        self.trainer.load_state_dict(arrays)
+        print(f"going on after step {self.trainer.n_steps_done}", flush=True)
+
+    def save(self) -> None:
+        """Write state, curve and weights."""
+        about = {**self._about, "rows": self.rows, "cpu_seconds": self.cpu_seconds}
+        packed = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        arrays = self.trainer.state_dict()
+        replace_file(
+            self.folder / "state.npz", lambda f: np.savez(f, about=packed, **arrays), sync=True
+        )
+        self._write_curve()
+        self._write_weights("weights")
+
+    def _write_weights(self, name: str) -> None:
+        averages = self.trainer.learners["network"].averages
+        content, described = as_files(
+            {name: array.cpu().numpy() for name, array in averages.items()},
+            {**self._about, "log": self.rows},
+        )
+        write_bytes(self.folder / f"{name}.npz", content)
+        write_bytes(self.folder / f"{name}.json", described)
+
+    def _write_curve(self) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.folder / "curve.csv", text.getvalue())
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all processes that have worked on this training."""
+        return round(self.cpu_before + time.process_time(), 1)
+
+    # ---- the loop ----
+
+    def run(self) -> None:
+        """Train to the end, saving now and then."""
+        trainer, arguments = self.trainer, self.arguments
+        losses: dict[str, list[float]] = {}
+        saved = time.monotonic()
+        while trainer.n_steps_done < self.recipe.n_steps:
+            for name, loss in trainer.step().items():
+                losses.setdefault(name, []).append(loss)
+            is_last = trainer.n_steps_done == self.recipe.n_steps
+            if trainer.n_steps_done % arguments.validate_every == 0 or is_last:
+                self._add_row(losses)
+                losses = {}
+            if _is_milestone(trainer.n_steps_done):
+                self._write_weights(f"weights-{trainer.n_steps_done}")
+            if time.monotonic() - saved > arguments.save_every or is_last:
+                self.save()
+                saved = time.monotonic()
+
+    def _add_row(self, losses: dict[str, list[float]]) -> None:
+        trainer = self.trainer
+        row: dict[str, object] = {
+            "step": trainer.n_steps_done,
+            "examples": trainer.n_examples,
+            "cpu_seconds": self.cpu_seconds,
+            "rate": round(trainer.n_examples / self.cpu_seconds, 1),
+        }
+        for name, learner in trainer.learners.items():
+            end = "_language_model" if name == "language model" else ""
+            row[f"train{end}"] = round(float(np.mean(losses.get(name, [np.nan]))), 4)
+            row[f"validation{end}"] = round(
+                validation_loss(learner.averaged(), iter(self.validation)), 4
+            )
+        is_last = trainer.n_steps_done == self.recipe.n_steps
+        if (len(self.rows) + 1) % self.arguments.recover_every == 0 or is_last:
+            row |= self._recovery()
+        self.rows.append(row)
+        self._show(row)
+        print(" ".join(f"{name}={value}" for name, value in row.items()), flush=True)
+
+    def _recovery(self) -> dict[str, float]:
+        """Return the shares of held-out skeletons that are found."""
+        model = PretrainedModel(self.trainer.learners["network"].averaged().cpu(), self.vocabulary)
+        row = {"recovery_1": self.recovery.table(self.recovery.found(model, 1))["all"]}
+        shares = self.recovery.table(self.recovery.found(model, 128))
+        row["recovery_128"] = shares.pop("all")
+        return row | {f"recovery_128_{group}": share for group, share in shares.items()}
+
+    def _show(self, row: dict[str, object]) -> None:
+        """Hand a row to TensorBoard."""
+        if not self.arguments.tensorboard:
+            return
+        from torch.utils.tensorboard import SummaryWriter  # an extra
+
+        with SummaryWriter(str(self.folder / "tensorboard")) as writer:
+            for name, value in row.items():
+                writer.add_scalar(name, value, int(str(row["examples"])))
+
+
+def _is_milestone(n_steps: int) -> bool:
+    """Tell whether the weights are kept, for a curve: after 1000, 2000, 4000, ... steps."""
+    n, rest = divmod(n_steps, 1000)
+    return rest == 0 and n.bit_count() == 1
+
+
+def settings(pairs: list[str]) -> tuple[Architecture, Recipe]:
+    """Return architecture and recipe with some settings changed, each given as name=value."""
+    architecture = {f.name for f in fields(Architecture)}
+    recipe = {f.name for f in fields(Recipe)}
+    chosen: dict[str, dict] = {"architecture": {}, "recipe": {}}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        if name not in architecture | recipe:
+            raise UserError(f"--set: unknown name {name!r}. Allowed: "
+                            f"{', '.join(sorted(architecture | recipe))}.")  # fmt: skip
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        chosen["architecture" if name in architecture else "recipe"][name] = value
+    return Architecture(**chosen["architecture"]), Recipe(**chosen["recipe"])
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train a network."""
+    Training(arguments).run()
+
+
+def main() -> None:
+    """Do one of the steps."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    steps = parser.add_subparsers(dest="step", required=True)
+    pool = steps.add_parser("pool", help="generate skeletons")
+    pool.add_argument("--out", type=Path, required=True)
+    pool.add_argument("--n", type=int, default=3_000_000)
+    training = steps.add_parser("train", help="train a network on a pool")
+    training.add_argument("--pool", type=Path, required=True)
+    training.add_argument("--folder", type=Path, required=True)
+    training.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
+    training.add_argument("--start-from", type=Path, help="weights to begin with")
+    training.add_argument("--device", default="cpu")
+    training.add_argument("--threads", type=int, default=1)
+    training.add_argument("--validate-every", type=int, default=1000, metavar="STEPS")
+    training.add_argument("--recover-every", type=int, default=10, metavar="VALIDATIONS")
+    training.add_argument("--tensorboard", action="store_true")
+    training.add_argument("--save-every", type=float, default=240.0, metavar="SECONDS")
+    for step in (pool, training):
+        step.add_argument("--distribution", type=Path, help="JSON; default: the one of dso")
+        step.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    logging.getLogger("dso").setLevel(logging.WARNING)
+    {"pool": make_pool, "train": train}[arguments.step](arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Training: it learns, and a run that was stopped is the run that was not, bit by bit."""
+
+import numpy as np
+import pytest
+import torch
+
+from dso.errors import UserError
+from dso.pretraining.distribution import Distribution
+from dso.pretraining.examples import ExampleMaker
+from dso.pretraining.pool import Pool
+from dso.pretraining.training import Pretrainer, Recipe, validation_loss
+from dso.pretraining.vocabulary import Vocabulary
+from tests.support.pretraining import TINY
+
+SHORT = Recipe(
+    n_steps=40, n_decay=10, batch_size=6, n_warmup=5, learning_rate=3e-3, language_model_every=2
+)
+
+
+@pytest.fixture
+def maker(pool: Pool, distribution: Distribution, vocabulary: Vocabulary) -> ExampleMaker:
+    return ExampleMaker(pool, distribution, vocabulary)
+
+
+def pretrainer(maker: ExampleMaker, recipe: Recipe = SHORT) -> Pretrainer:
+    return Pretrainer(maker, maker.vocabulary, TINY, recipe)
+
+
+def test_a_run_that_was_stopped_is_the_same(maker: ExampleMaker) -> None:
+    whole = pretrainer(maker)
+    for _ in range(3):
+        whole.step()
+    later = pretrainer(maker)
+    later.load_state_dict(whole.state_dict())
+    losses = [[trainer.step() for _ in range(2)] for trainer in (whole, later)]
+    assert losses[0] == losses[1]
+    one, other = whole.state_dict(), later.state_dict()
+    assert set(one) == set(other)
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name], err_msg=name)
+
+
+def test_the_loss_falls_and_the_average_is_what_is_kept(maker: ExampleMaker) -> None:
+    trainer = pretrainer(maker, Recipe(n_steps=30, n_decay=10, batch_size=16, n_warmup=3))
+    validation = [trainer.batches(maker(32, np.random.default_rng(9), n_points=20))]
+    learner = trainer.learners["network"]
+    before = validation_loss(learner.averaged(), iter(validation))
+    for _ in range(25):
+        trainer.step()
+    after = validation_loss(learner.averaged(), iter(validation))
+    assert after < before - 0.2
+    assert trainer.n_examples == 25 * 16
+    name = "head.weight"
+    assert not torch.equal(learner.averages[name], learner.parameters[name])
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    recipe = Recipe(n_steps=100, n_decay=20, n_warmup=10, learning_rate=1.0, final_share=0.1)
+    rates = np.array([recipe.rate_at(step) for step in range(120)])
+    np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10)
+    np.testing.assert_array_equal(rates[10:81], 1.0)
+    assert (np.diff(rates[80:101]) < 0).all()
+    assert rates[90] == pytest.approx(0.55)
+    np.testing.assert_allclose(rates[100:], 0.1)
+
+
+def test_a_run_may_become_longer_before_its_rate_falls() -> None:
+    usual = Recipe(n_steps=100, n_decay=20)
+    longer, decay = Recipe(n_steps=200, n_decay=50), Recipe(n_steps=90, n_decay=10)
+    assert longer.continues(usual, 80)
+    assert not longer.continues(usual, 81)
+    assert decay.continues(usual, 80)
+    assert usual.continues(usual, 95)
+    assert not Recipe(n_steps=100, n_decay=20, batch_size=4).continues(usual, 5)
+
+
+def test_a_decay_beyond_the_run_is_refused() -> None:
+    with pytest.raises(UserError, match=r"recipe\.n_decay is 20, not from 0 to 10"):
+        Recipe(n_steps=10, n_decay=20)
+
+
+def test_training_can_start_from_weights(maker: ExampleMaker) -> None:
+    first = pretrainer(maker)
+    first.step()
+    arrays = {n: p.detach().numpy() for n, p in first.learners["network"].parameters.items()}
+    second = pretrainer(maker)
+    second.start_from(arrays)
+    for name, parameter in second.learners["network"].parameters.items():
+        np.testing.assert_array_equal(parameter.detach().numpy(), arrays[name])
+    assert second.n_steps_done == 0
+    with pytest.raises(UserError, match=r"another network: head\.weight"):
+        second.start_from({**arrays, "head.weight": arrays["head.weight"][:5]})
