@@ -243,6 +243,15 @@ class RuleSet:
     def __init__(
         self, arities: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]
     ) -> None: ...
+    def add_context_logits(
+        self,
+        parent_class: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        sibling_class: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        table: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    ) -> None:
+        """
+        Add table (parents, siblings, L) to the logits, by the class (L + 1,) of the open node's parent and of the sibling before; the last class is that of none.
+        """
     def add_logits(
         self, logits: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]
     ) -> None: ...
