@@ -202,12 +202,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return self
 
     def _check_arguments(self) -> None:
-        from dso.regressor.equations import SELECTIONS
+        from dso.selection import check_rule
 
-        if self.model_selection not in SELECTIONS:
-            from dso.errors import unknown
-
-            raise unknown("model_selection", self.model_selection, SELECTIONS)
+        check_rule(self.model_selection)
         for name in ("early_stop_condition", "timeout_in_seconds"):
             value = getattr(self, name)
             if value is None or (callable(value) and name == "early_stop_condition"):
@@ -457,7 +454,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     @property
     def equations_(self) -> pd.DataFrame | list[pd.DataFrame]:
         """The front, or one for each target."""
-        frames = [equations.frame() for equations in self._fitted()]
+        frames = [equations.frame(self.model_selection) for equations in self._fitted()]
         return frames[0] if self.nout_ == 1 else frames
 
     @property
@@ -468,7 +465,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def get_best(self, index: int | Sequence[int] | None = None) -> Any:
         """Return the selected row of `equations_`, or the one given."""
-        return self._for_each(lambda equations, i: equations.frame().iloc[i], index)
+        return self._for_each(
+            lambda equations, i: equations.frame(self.model_selection).iloc[i], index
+        )
 
     def sympy(self, index: int | Sequence[int] | None = None) -> Any:
         """Return an equation as a sympy expression."""

@@ -66,6 +66,7 @@ def search_config(estimator: Any) -> dict[str, Any]:
             "so it must be 'regression'."
         )
     task, training = config["task"], config["training"]
+    task["model_selection"] = estimator.model_selection
     functions = function_set(estimator)
     if functions is not None:
         task["function_set"] = functions
@@ -92,7 +93,7 @@ def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
     The number of threads is none of them: it stays as it was, and changes no result.
     """
-    renewed = {f"training.{key}" for key in (*ENDS, "n_cores_batch")}
+    renewed = {f"training.{key}" for key in (*ENDS, "n_cores_batch")} | {"task.model_selection"}
     changed = []
     for section in now:
         if section in _WITHOUT_EFFECT:

@@ -136,7 +136,14 @@ def _equations(plain: dict[str, Any], state: dict[str, Any]) -> Equations:
         _found(plain["front"]),
         _found(plain["hall_of_fame"]),
         None if errors is None else [_errors(one) for one in errors],
+        _criteria(plain),
     )
+
+
+def _criteria(plain: dict[str, Any]) -> dict[str, np.ndarray] | None:
+    """Return what was stored of the rules of selection; nothing in files of old."""
+    stored = plain.get("criteria")
+    return None if stored is None else {name: np.array(row) for name, row in stored.items()}
 
 
 def _plain_equations(equations: Equations) -> dict[str, Any]:
@@ -145,6 +152,7 @@ def _plain_equations(equations: Equations) -> dict[str, Any]:
         "front": _plain_found(equations.front),
         "hall_of_fame": _plain_found(equations.hall_of_fame),
         "errors": None if errors is None else [_plain_errors(one) for one in errors],
+        "criteria": {name: values.tolist() for name, values in equations.criteria.items()},
     }
 
 

@@ -22,6 +22,7 @@ from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.shorter import shorter_forms
+from dso.selection import criteria
 from dso.task.regression import RegressionTask
 from dso.training.stopping import Standing
 
@@ -105,7 +106,8 @@ class Search:
                 f"none of {self.standing.n_samples} expressions is defined on all rows; give more "
                 "samples, or other operators."
             )
-        return found.with_errors(self._errors(found))
+        found.errors = self._errors(found)
+        return found
 
     def _offer_simple_ones(self) -> None:
         """Have c, x, c x and c x + c judged for each input x, where they may be written.
@@ -171,13 +173,6 @@ class Search:
         assert trainer.keeper.pareto_front is not None
         return trainer.keeper.pareto_front.rows
 
-    def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
-        """Return the losses (B,): mean squared errors, or what the reward lacks of the best one."""
-        task = self.task
-        if not task.is_least_squares:
-            return task.max_reward - rewards
-        return task.mean_squared_errors(programs)
-
     def equations(self) -> Equations:
         """Return what has been found so far, constants rounded where that changes nothing."""
         optimizer = self.optimizer
@@ -185,19 +180,30 @@ class Search:
         trainer = optimizer.trainer
         assert trainer.keeper.hall_of_fame is not None
         exact = EXACT * task.metric.variance if task.is_least_squares else 0.0
+        front = falling(self._found(self.front()), exact)
+        evidence = None
+        if len(front):
+            evidence = task.evidence(
+                front.programs,
+                front.losses,
+                front.complexities,
+                front.polynomials.tolist(),
+                self.rows.n_observations,
+            )
         return Equations(
             optimizer.library,
             self.names,
             self.original_names,
             task.protected,
-            falling(self._found(self.front()), exact),
+            front,
             self._found(trainer.keeper.hall_of_fame.rows),
+            criteria=criteria(front.losses, front.complexities, evidence),
         )
 
     def _found(self, scored: ScoredPrograms) -> Found:
         task = self.task
         programs = rounded_constants(scored.programs, task.fit_data)
-        losses = self.losses(programs, scored.rewards)
+        losses = task.losses(programs, scored.rewards)
         polynomials = np.full(len(programs), None)
         if task.polynomials is not None:
             polynomials[:] = task.polynomials.polynomials(programs, task.n_threads)
@@ -247,7 +253,7 @@ class _Watch:
         if front is self._judged:
             return False  # nothing new, and it was not before
         self._judged = front
-        losses = self.search.losses(front.programs, front.rewards)
+        losses = self.search.task.losses(front.programs, front.rewards)
         stop = self.early_stop
         if callable(stop):
             pairs = zip(losses.tolist(), front.complexities.tolist(), strict=True)
