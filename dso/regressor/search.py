@@ -22,6 +22,7 @@ from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.shorter import shorter_forms
+from dso.runs.tables import ResultFiles
 from dso.selection import criteria
 from dso.task.regression import RegressionTask
 from dso.training.stopping import Standing
@@ -107,7 +108,28 @@ class Search:
                 "samples, or other operators."
             )
         found.errors = self._errors(found)
+        self._write_results(found)
         return found
+
+    def _write_results(self, found: Equations) -> None:
+        """Have the tables of the run folder, and so the report, say what the estimator does."""
+        optimizer = self.optimizer
+        run, folder = optimizer.run, optimizer.folder
+        if folder is None:
+            return
+        ResultFiles(folder, run.reports, run.trainer.keeper).write()
+        i = found.select(self.task.model_selection)
+        program, standing = found.program(i), self.standing
+        row = {
+            "seed": run.seed,
+            "r": float(self.task.rewards(found.front.programs[[i]]).values[0]),
+            **self.task.final_evaluation(program),
+            "expression": found.texts[i],
+            "traversal": repr(program),
+            "n_samples": standing.n_samples,
+            "t": standing.seconds,
+        }
+        folder.append_summary(row, replace=True)
 
     def _offer_simple_ones(self) -> None:
         """Have c, x, c x and c x + c judged for each input x, where they may be written.

@@ -116,7 +116,7 @@ class _Folder:
             log = self.results.log(run)
             hof, pf = self.results.best(run, "_hof"), self.results.best(run, "_pf")
             ended = _result(summary, run.seed)
-            result = ended or _result_so_far(log, hof)
+            result = ended or _result_so_far(log, hof, pf)
             entries.append(
                 {
                     "task": run.task,
@@ -247,17 +247,23 @@ def _state(result: dict[str, Any]) -> str:
     return "failed" if result.get("error") else "done"
 
 
-def _result_so_far(log: pd.DataFrame, hof: pd.DataFrame) -> dict[str, Any]:
+def _result_so_far(log: pd.DataFrame, hof: pd.DataFrame, pf: pd.DataFrame) -> dict[str, Any]:
     """Return what can be said of a run that has not ended."""
     result: dict[str, Any] = {}
     if len(log):
         result = {"r": numbers(log, "r_best")[-1], "n_samples": numbers(log, "nevals")[-1]}
         result["t"] = float(np.nansum(numbers(log, "time")))
-    best = _rows(hof.head(1))
+    best = _rows(_chosen(pf)) or _rows(hof.head(1))
     if best:
         result |= {name: best[0][name] for name in ("r", "expression", "traversal", "success")}
         result |= best[0]["more"]
     return result
+
+
+def _chosen(pf: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of a front that the rule of selection chooses; none where the reward does."""
+    criterion = numbers(pf, "criterion")
+    return pf.iloc[[int(np.nanargmin(criterion))]] if np.isfinite(criterion).any() else pf.iloc[:0]
 
 
 def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
