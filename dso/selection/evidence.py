@@ -19,6 +19,7 @@ from dso.selection.hull import between_rows, is_tame
 DEPENDENT = 1e-10
 """Singular values of the scaled Jacobian below this share of the greatest count as none."""
 MAX_WHOLE = 1e6
+POLE_FALL = 0.1
 MAX_ROWS = 20_000
 
 
@@ -73,14 +74,16 @@ class Evidence(Columns):
 
     @property
     def is_eligible(self) -> np.ndarray:
-        """Tell which rows (B,) may be chosen: as many of what follows as any row has.
+        """Tell which rows (B,) may be chosen.
 
-        No worse than the mean of y; defined between the rows of data, without a pole.
+        They are no worse than the mean of y, where there is such a row, and tame; a pole has to
+        bring the loss below `POLE_FALL` of that of every tame row which is not more complex.
         """
         is_fair = self.losses <= self.variance * (1 + EXACT)
         is_fair = is_fair if is_fair.any() else np.isfinite(self.losses)
-        is_sound = is_fair & self.is_tame
-        return is_sound if is_sound.any() else is_fair
+        tame = np.where(self.is_tame, self.losses, np.inf)
+        is_sound = self.is_tame | (self.losses < POLE_FALL * np.minimum.accumulate(tame))
+        return is_fair & is_sound if (is_fair & is_sound).any() else is_fair
 
 
 def gather(

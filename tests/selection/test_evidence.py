@@ -13,7 +13,23 @@ from dso.selection import Evidence, gather
 from dso.selection.evidence import leverages_of, number_lengths
 from dso.selection.hull import between_rows
 
-LIBRARY = Library(create_tokens(1, ["add", "mul", "div", "log", "const"]))
+OPERATORS = [
+    "add",
+    "mul",
+    "div",
+    "n2",
+    "inv",
+    "log",
+    "abs",
+    "sin",
+    "exp",
+    "tan",
+    "pow",
+    "const",
+    1.0,
+]
+LIBRARY = Library(create_tokens(1, OPERATORS))
+WIDE = Library(create_tokens(2, OPERATORS))
 LINE = "add,const,mul,const,x1"
 
 
@@ -78,12 +94,40 @@ def test_numbers_take_the_digits_that_the_data_determine() -> None:
     assert unknown == 0
 
 
-def test_poles_and_gaps_between_the_rows() -> None:
+@pytest.mark.parametrize(
+    ("text", "numbers", "tame"),
+    [
+        ("add,const,mul,const,x1", [5.0, -2.0], True),
+        ("div,1.0,add,const,x1", [0.5], True),
+        ("div,1.0,add,const,x1", [-2.02], False),
+        ("div,1.0,n2,add,const,x1", [-2.02], False),
+        ("div,1.0,add,const,n2,add,const,x1", [0.1, -2.02], True),
+        ("div,1.0,mul,x1,sin,add,const,x1", [-2.02], False),
+        ("inv,add,const,x1", [-2.02], False),
+        ("log,abs,add,const,x1", [-2.02], False),
+        ("log,add,const,x1", [-2.0], False),
+        ("log,x1", [], True),
+        ("tan,x1", [], False),
+        ("tan,mul,const,x1", [0.4], True),
+        ("pow,add,const,x1,const", [-2.02, -2.0], False),
+        ("pow,add,const,x1,const", [-2.02, 2.0], True),
+        ("div,x1,exp,x1", [], True),
+    ],
+)
+def test_poles_between_the_rows(text: str, numbers: list[float], tame: bool) -> None:
     X = np.linspace(1.0, 3.0, 20)[:, None]
-    data = FitData.of_rows(LIBRARY, X, X[:, 0])
-    texts = [LINE, "div,const,add,const,x1", "div,const,add,const,x1", "log,add,const,mul,x1,x1"]
-    found = evidence(data, texts, [[0.0, 1.0], [1.0, 0.5], [0.02, -2.02], [1.0]])
-    assert found.is_tame.tolist() == [True, True, False, True]
+    assert bool(evidence(FitData.of_rows(LIBRARY, X, X[:, 0]), [text], [numbers]).is_tame) == tame
+
+
+def test_decades_of_inputs_are_no_poles() -> None:
+    X = np.exp(np.random.default_rng(0).uniform(-20, 20, (30, 2)))
+    data = FitData.of_rows(WIDE, X, X[:, 0])
+    programs = ProgramBatch.from_rows([WIDE.actionize("div,x1,mul,x2,x2").tolist()])
+    found = gather(programs, np.ones(1), np.ones(1), data, 30, [None])
+    assert found.is_tame[0]
+
+
+def test_gaps_between_the_rows() -> None:
     gap = FitData.of_rows(LIBRARY, np.array([[-2.0], [-1.5], [1.5], [2.0]]), np.arange(4.0))
     assert not evidence(gap, ["log,add,const,mul,x1,x1"], [[-1.0]]).is_tame[0]
 
