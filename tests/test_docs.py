@@ -1,12 +1,10 @@
 """The documentation: examples run, links lead somewhere, tables are those of the code."""
 
 import csv
-import importlib.util
 import re
 import shlex
 import tomllib
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from click.testing import CliRunner
@@ -19,12 +17,12 @@ from dso.library.functions import OPERATORS
 from dso.prior.make import NOT_YET
 from dso.task.regression.benchmarks import benchmark_names
 from dso.task.regression.metrics import METRICS
+from tests.support.scripts import ROOT, script
 
-ROOT = Path(__file__).resolve().parent.parent
-GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [
     *GUIDES,
-    *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CONTRIBUTING", "THIRD_PARTY")),
+    *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CHANGELOG", "CONTRIBUTING", "THIRD_PARTY")),
 ]
 N_SAMPLES = 1000
 COMMANDS = {
@@ -153,15 +151,6 @@ def test_every_column_is_documented(reader: Reader) -> None:
                 general = re.sub(r"^error_node_.*", "error_node_<category>", column)
                 general = re.sub(r"^error_(?!node_).*", "error_<operator>", general)
                 assert f"`{general}`" in text, column
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def counts(output: str) -> dict[str, int]:

@@ -25,6 +25,7 @@ from dso.regressor.shorter import shorter_forms
 from dso.runs.tables import ResultFiles
 from dso.selection import criteria
 from dso.task.regression import RegressionTask
+from dso.task.regression.dataset import from_arrays
 from dso.training.stopping import Standing
 
 SECONDS_BETWEEN_FILES = 2.0
@@ -55,9 +56,8 @@ class Search:
         self.names = names
         self.original_names = original_names
         self.config = config
-        data = (rows.X, rows.y) if rows.weights is None else (rows.X, rows.y, rows.weights)
-        task = {**config["task"], "dataset": data}
-        self.optimizer = DeepSymbolicOptimizer({**config, "task": task})
+        data = from_arrays(rows.X, rows.y, input_names=tuple(names), weights=rows.weights)
+        self.optimizer = DeepSymbolicOptimizer(config, data)
 
     def run(
         self,
@@ -73,7 +73,7 @@ class Search:
         Parameters
         ----------
         n_iterations : int, optional
-            End after so many more.
+            End after this many more.
         early_stop : float or callable, optional
             End once a loss on the front is below this, or once it says so of a loss and its
             complexity.
@@ -95,7 +95,6 @@ class Search:
             optimizer.extend(training["n_samples"], training["max_seconds"], watch)
         else:
             optimizer.setup(watch)
-            optimizer.library.input_names = list(self.names)
             self._offer_simple_ones()
         with optimizer.stopping.on_interrupt():
             while optimizer.train_one_step() is None:
@@ -153,7 +152,7 @@ class Search:
     def _offer_shorter_ones(self) -> None:
         """Have the equations of the front judged in the shorter forms that sympy knows."""
         optimizer, library = self.optimizer, self.optimizer.library
-        front = self._found(self.front())
+        front = self._found(optimizer.front)
         programs = [
             Program(library, front.programs.row(i), front.programs.constants[i])
             for i in range(len(front))
@@ -189,20 +188,12 @@ class Search:
         assert isinstance(task, RegressionTask)
         return task
 
-    def front(self) -> ScoredPrograms:
-        """Return the Pareto front of the optimiser."""
-        trainer = self.optimizer.trainer
-        assert trainer.keeper.pareto_front is not None
-        return trainer.keeper.pareto_front.rows
-
     def equations(self) -> Equations:
         """Return what has been found so far, constants rounded where that changes nothing."""
         optimizer = self.optimizer
         task = self.task
-        trainer = optimizer.trainer
-        assert trainer.keeper.hall_of_fame is not None
         exact = EXACT * task.metric.variance if task.is_least_squares else 0.0
-        front = falling(self._found(self.front()), exact)
+        front = falling(self._found(optimizer.front), exact)
         evidence = None
         if len(front):
             evidence = task.evidence(
@@ -218,7 +209,7 @@ class Search:
             self.original_names,
             task.protected,
             front,
-            self._found(trainer.keeper.hall_of_fame.rows),
+            self._found(optimizer.hall_of_fame),
             criteria=criteria(front.losses, front.complexities, evidence),
         )
 
@@ -271,7 +262,7 @@ class _Watch:
         return self.callback is not None and bool(self.callback(standing))
 
     def _is_good_enough(self) -> bool:
-        front = self.search.front()
+        front = self.search.optimizer.front
         if front is self._judged:
             return False  # nothing new, and it was not before
         self._judged = front
@@ -283,7 +274,7 @@ class _Watch:
         return bool((losses < stop).any())
 
     def _write_if_due(self, write: Callable[[Equations], None]) -> None:
-        front = self.search.front()
+        front = self.search.optimizer.front
         if front is self._written or time.monotonic() < self._next_write:
             return
         start = time.monotonic()
