@@ -93,6 +93,8 @@ class Equations:
         One for each row of the front; None where they are not known.
     criteria : dict of (B,) float64, optional
         What each rule of selection compares. Default: what losses and complexities say.
+    plan : dict, optional
+        From what the library was made, where it is not that of the search.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Equations:
         hall_of_fame: Found,
         errors: list[ConstantErrors] | None = None,
         criteria: dict[str, np.ndarray] | None = None,
+        plan: dict[str, Any] | None = None,
     ) -> None:
         self.library = library
         self.names = list(names)
@@ -113,6 +116,7 @@ class Equations:
         self.front = front
         self.hall_of_fame = hall_of_fame
         self.errors = errors
+        self.plan = plan
         self._criteria = criteria
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from dso.errors import UserError
+from dso.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dso.regressor.search import Search
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
+
+LOSSES = ("auto", "squared", "relative")
 
 
 class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -39,10 +41,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     config : path or dict, optional
         A config of dso, with sections; without it the defaults suit runs of seconds. The arguments
         below that are given win over it.
-    model_selection : {"best", "accuracy", "score"}
-        Which equation predicts: the one with the least loss; the one with the greatest score, which
-        is the fall of log(loss) per step of complexity; or, "best", the greatest score among those
-        whose loss is at most 1.5 times the least. Can be changed after the fit.
+    model_selection : {"mdl", "one_se", "validated", "bic", "best", "score", "accuracy"}
+        Which equation predicts; see `dso.selection.rules`. "mdl" weighs the fit against the tokens
+        and the digits that it takes; "best", "score" and "accuracy" are PySR's. Can be changed
+        after the fit.
+    loss : {"auto", "squared", "relative"}
+        Whether errors of y are of one size, or in proportion to y: rows then have the weights
+        1 / y^2. "auto": where y has one sign and spans more than two decades, the residuals of a
+        first front decide between errors of one size and a search for log(y).
+    target_transform : {None, "log"}
+        "log": search for log(y), and show the equations of y.
     function_set : list, optional
         Operators, numbers, ``"const"`` (a number to be fitted), ``"module:name"``.
     operators : list, or dict from arity to list, optional
@@ -82,8 +90,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     program_ : Program
         The selected equation; a list for several targets.
     equations_ : DataFrame
-        The front: complexity, loss, equation, score, sympy_format, lambda_format. A list for
-        several targets.
+        The front: complexity, loss, equation, score, sympy_format, lambda_format, and criterion,
+        of which the rule of selection chooses the least. A list for several targets.
     hall_of_fame_ : DataFrame
         The equations with the least losses, whatever their complexity.
     nout_ : int
@@ -114,7 +122,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self,
         config: str | os.PathLike[str] | dict | None = None,
         *,
-        model_selection: str = "best",
+        model_selection: str = "mdl",
+        loss: str = "auto",
+        target_transform: str | None = None,
         function_set: Sequence[Any] | None = None,
         operators: Sequence[Any] | Mapping[int, Sequence[Any]] | None = None,
         binary_operators: Sequence[Any] | None = None,
@@ -136,6 +146,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> None:
         self.config = config
         self.model_selection = model_selection
+        self.loss = loss
+        self.target_transform = target_transform
         self.function_set = function_set
         self.operators = operators
         self.binary_operators = binary_operators
@@ -201,10 +213,23 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self._fit_targets(X, targets, sample_weight)
         return self
 
+    @property
+    def _errors_of_y(self) -> str:
+        """What `loss` and `target_transform` say together."""
+        return self.loss if self.target_transform is None else self.target_transform
+
     def _check_arguments(self) -> None:
         from dso.selection import check_rule
 
         check_rule(self.model_selection)
+        for name, allowed in (("loss", LOSSES), ("target_transform", (None, "log"))):
+            if getattr(self, name) not in allowed:
+                raise unknown(name, getattr(self, name), [a for a in allowed if a])
+        if self.target_transform is not None and self.loss == "relative":
+            raise UserError(
+                "loss: 'relative' and target_transform: 'log' both make errors relative; give one "
+                "of them."
+            )
         for name in ("early_stop_condition", "timeout_in_seconds"):
             value = getattr(self, name)
             if value is None or (callable(value) and name == "early_stop_condition"):
@@ -286,7 +311,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         search: Search | None,
         writer: Callable[[list[Equations]], None] | None,
     ) -> None:
-        from dso.regressor.search import Search, constant_equation
+        from dso.regressor.noise import Searched, Searches, search_for
+        from dso.regressor.search import constant_equation
         from dso.training.stopping import INTERRUPT
 
         if k == 0:
@@ -297,24 +323,28 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self._searches.append(None)
             self._stop_reasons.append("y is constant")
         else:
-            is_continued = search is not None
+            done = list(self._targets)
+            searches = Searches(
+                rows,
+                names,
+                self._original_names,
+                self.niterations,
+                self.early_stop_condition,
+                self.callback,
+                None if writer is None else lambda found: writer([*done, found]),
+            )
             if search is None:
-                search = Search(self._with_folder(config, k), rows, names, self._original_names)
+                result = search_for(searches, self._with_folder(config, k), self._errors_of_y)
             else:
                 search.config["training"] = config["training"]
-            done = list(self._targets)
-            found = search.run(
-                n_iterations=self.niterations,
-                early_stop=self.early_stop_condition,
-                callback=self.callback,
-                write=None if writer is None else lambda found: writer([*done, found]),
-                is_continued=is_continued,
-            )
-            self._targets.append(found)
-            self._searches.append(search)
-            self._stop_reasons.append(str(search.optimizer.stop_reason))
-            self.n_evaluations_ += search.standing.n_samples
-            self.interrupted_ |= search.optimizer.stop_reason == INTERRUPT
+                found = searches.run(search, is_continued=True)
+                result = Searched(search, found, search.standing.n_samples)
+            reason = result.search.optimizer.stop_reason
+            self._targets.append(result.found)
+            self._searches.append(result.search)
+            self._stop_reasons.append(str(reason))
+            self.n_evaluations_ += result.n_evaluations
+            self.interrupted_ |= reason == INTERRUPT
         self.stop_reason_ = "; ".join(dict.fromkeys(self._stop_reasons))
 
     def _searches_to_continue(
@@ -330,8 +360,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if search is None:
                 continue
             others = changed_keys(search.config, config)
-            if not search.rows.same_as(part):
+            if not search.given_rows.same_as(part):
                 others.insert(0, "the data")
+            if self._errors_of_y not in ("auto", search.errors):
+                others.append("loss or target_transform")
             if others:
                 logging.getLogger("dso").warning(
                     "warm_start: other than in the last fit: %s; the search starts again.",
@@ -380,14 +412,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         }
         files = RunFiles(Path(self.output_directory_, self.run_id_), header, self.nout_)
         plan = library_plan(config["task"], self.n_features_in_)
-        constant = {**plan, "function_set": ["const"], "protected": False, "thresholds": []}
 
         def write(targets: list[Equations]) -> None:
-            plans = [
-                constant if equations.library.names[self.n_features_in_ :] == ["const"] else plan
-                for equations in targets
-            ]
-            files.write(targets, plans)
+            files.write(targets, [equations.plan or plan for equations in targets])
 
         return write
 
@@ -588,7 +615,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         def draw(equations: Equations, i: int) -> Any:
             search = next(fits)
-            rows = None if search is None else (search.rows.X, search.rows.y)
+            rows = None if search is None else (search.given_rows.X, search.given_rows.y)
             return plot(equations, i, rows if X is None else (X, next(columns)))
 
         return self._for_each(draw, index)

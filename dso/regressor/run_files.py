@@ -93,6 +93,12 @@ def library_plan(task_section: dict[str, Any], n_inputs: int) -> dict[str, Any]:
     }
 
 
+def plan_library(plan: dict[str, Any], names: Sequence[str]) -> Library:
+    """Return the library that `library_plan` describes, with names for its inputs."""
+    functions, thresholds = plan["function_set"], plan["thresholds"]
+    return Library(create_tokens(plan["n_inputs"], functions, plan["protected"], thresholds), names)
+
+
 def read_estimator(folder: Path) -> dict[str, Any]:
     """Return what `RunFiles` wrote last.
 
@@ -126,10 +132,8 @@ def read_equations(state: dict[str, Any]) -> list[Equations]:
 
 def _equations(plain: dict[str, Any], state: dict[str, Any]) -> Equations:
     plan, errors = plain["library"], plain["errors"]
-    functions, thresholds = plan["function_set"], plan["thresholds"]
-    tokens = create_tokens(plan["n_inputs"], functions, plan["protected"], thresholds)
     return Equations(
-        Library(tokens, state["display_feature_names_in"]),
+        plan_library(plan, state["display_feature_names_in"]),
         state["display_feature_names_in"],
         state["original_names"],
         plan["protected"],
@@ -137,6 +141,7 @@ def _equations(plain: dict[str, Any], state: dict[str, Any]) -> Equations:
         _found(plain["hall_of_fame"]),
         None if errors is None else [_errors(one) for one in errors],
         _criteria(plain),
+        plan,
     )
 
 

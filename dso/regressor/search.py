@@ -22,6 +22,7 @@ from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.shorter import shorter_forms
+from dso.regressor.simple_laws import simple_laws
 from dso.runs.tables import ResultFiles
 from dso.selection import criteria
 from dso.task.regression import RegressionTask
@@ -43,7 +44,16 @@ class Search:
     rows : CanonicalRows
     names, original_names : sequence of str
         See `Equations`.
+
+    Attributes
+    ----------
+    given_rows : CanonicalRows
+        Those that were given, where `rows` are made of them.
+    errors : str
+        What errors it takes y to have; see `dso.regressor.noise.KINDS`.
     """
+
+    errors = "squared"
 
     def __init__(
         self,
@@ -52,7 +62,7 @@ class Search:
         names: Sequence[str],
         original_names: Sequence[str],
     ) -> None:
-        self.rows = rows
+        self.rows = self.given_rows = rows
         self.names = names
         self.original_names = original_names
         self.config = config
@@ -121,8 +131,8 @@ class Search:
         program, standing = found.program(i), self.standing
         row = {
             "seed": run.seed,
-            "r": float(self.task.rewards(found.front.programs[[i]]).values[0]),
-            **self.task.final_evaluation(program),
+            "r": self.reward_of(found.front.losses[i]),
+            **self.evaluate(program),
             "expression": found.texts[i],
             "traversal": repr(program),
             "n_samples": standing.n_samples,
@@ -130,24 +140,31 @@ class Search:
         }
         folder.append_summary(row, replace=True)
 
-    def _offer_simple_ones(self) -> None:
-        """Have c, x, c x and c x + c judged for each input x, where they may be written.
+    def reward_of(self, loss: float) -> float:
+        """Return the reward that belongs to a loss."""
+        task = self.task
+        if not task.is_least_squares:
+            return task.max_reward - loss
+        return float(task.metric.from_mse(np.array([loss]))[0])
 
-        They are what everything else is compared with, and too short to be drawn soon.
-        """
+    def evaluate(self, program: Program) -> dict[str, Any]:
+        """Return what the task says of an equation."""
+        return self.task.final_evaluation(program)
+
+    def _offer_simple_ones(self) -> None:
+        """Have simple laws judged, where they may be written."""
         optimizer, library = self.optimizer, self.optimizer.library
-        forms = ["const", "{x}", "mul,const,{x}", "add,const,mul,const,{x}"]
-        inputs = [library.names[token] for token in library.input_tokens]
-        texts = dict.fromkeys(form.format(x=x) for form in forms for x in inputs)
-        known = [text for text in texts if set(text.split(",")) <= set(library.names)]
-        programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in known])
+        texts, starts = zip(*simple_laws(self.task.fit_data), strict=True)
+        programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in texts])
+        first = np.full((len(texts), max(map(len, starts))), np.nan)
+        for row, start in zip(first, starts, strict=True):
+            row[: len(start)] = start
         is_allowed = optimizer.prior.allowed(programs)
         if self._least_length() == 1:
             # The sampler never writes them, as the first token has to be an operator.
             is_allowed |= programs.lengths == 1
-        programs = programs[is_allowed]
-        if len(programs):
-            optimizer.trainer.offer(programs)
+        if is_allowed.any():
+            optimizer.trainer.offer(programs[is_allowed], first[is_allowed])
 
     def _offer_shorter_ones(self) -> None:
         """Have the equations of the front judged in the shorter forms that sympy knows."""
@@ -289,6 +306,7 @@ def constant_equation(
     rows: CanonicalRows, names: Sequence[str], original_names: Sequence[str]
 ) -> Equations:
     """Return the one equation of a target that has the same value in every row."""
+    plan = {"n_inputs": len(names), "function_set": ["const"], "protected": False, "thresholds": []}
     library = Library(create_tokens(len(names), ["const"]), names)
     assert library.const_token is not None
     programs = ProgramBatch.from_rows([[library.const_token]])
@@ -297,4 +315,4 @@ def constant_equation(
     n_rows = rows.n_observations
     scatter = np.zeros((1, 1)) if n_rows > 1 else np.full((1, 1), np.nan)
     errors = ConstantErrors(rows.y[:1], scatter, np.ones(1, dtype=bool), n_rows - 1)
-    return Equations(library, names, original_names, False, found, found, [errors])
+    return Equations(library, names, original_names, False, found, found, [errors], plan=plan)

@@ -20,6 +20,8 @@ DEPENDENT = 1e-10
 """Singular values of the scaled Jacobian below this share of the greatest count as none."""
 MAX_WHOLE = 1e6
 POLE_FALL = 0.1
+TOKEN = 1.0
+"""Description length of a token in nats; measured, see docs/results.md."""
 MAX_ROWS = 20_000
 
 
@@ -128,7 +130,7 @@ def gather(
         left_out,
         n_numbers,
         number_lengths,
-        programs.lengths * np.log(len(data.library.tokens)),
+        TOKEN * programs.lengths,
         is_tame(programs, data, between_rows(data.columns), polynomials),
         n_rows,
         variance,
