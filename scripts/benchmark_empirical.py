@@ -2,7 +2,7 @@
 
 The laws, sizes and noise are those of M. Cranmer, "Interpretable Machine Learning for Science with
 PySR and SymbolicRegression.jl", arXiv:2305.01582 (2023). Recorded are, in `empirical.csv`, Hubble's
-velocities (km/s) by distance (Mpc), read off his figure (PNAS 15, 168, 1929); absolute magnitudes of
+velocities (km/s) by distance (Mpc), read off his figure (PNAS 15, 168, 1929); magnitudes of
 galaxies by the width of their 21 cm line (km/s), of Tully and Fisher (A&A 54, 661, 1977); and
 magnitudes of variable stars by the logarithm of their period, of Leavitt and Pickering (Harvard
 Circular 173, 1912). Below are Kepler's periods (days) by semi-major axis (AU), and the distances of

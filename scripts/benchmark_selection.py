@@ -30,7 +30,7 @@ from dso import DeepSymbolicRegressor
 from dso.program import FitData, Program
 from dso.program.derivatives import derivatives_in_constants
 from dso.regressor.rows import CanonicalRows
-from dso.selection import SELECTIONS, Evidence, criteria, gather
+from dso.selection import SELECTIONS, TOKEN, Evidence, criteria, gather
 
 EXACT = 1e-10
 SAME = 1e-8
@@ -150,24 +150,29 @@ def is_truth(program: Program, problem: Problem) -> bool:
     return bool(np.mean((design @ factors - values) ** 2) <= SAME * np.mean(values**2))
 
 
-def per_token(nats: float) -> Callable[[Evidence], np.ndarray]:
-    """Return `mdl` with another description length of a token."""
+def priced(name: str, nats: float) -> Callable[[Evidence], np.ndarray]:
+    """Return a rule with another price of a token."""
 
     def choose(evidence: Evidence) -> np.ndarray:
-        lengths = nats * evidence.complexities
+        lengths = nats / TOKEN * evidence.form_lengths
         other = replace(evidence, form_lengths=lengths)
-        return criteria(other.losses, other.complexities, other)["mdl"]
+        return criteria(other.losses, other.complexities, other)[name]
 
     return choose
 
 
-RULES: dict[str, Callable[[Evidence], np.ndarray]] = {
-    name: lambda evidence, name=name: criteria(evidence.losses, evidence.complexities, evidence)[
-        name
-    ]
-    for name in SELECTIONS
+def plain(name: str) -> Callable[[Evidence], np.ndarray]:
+    """Return a rule as it is."""
+    return lambda evidence: criteria(evidence.losses, evidence.complexities, evidence)[name]
+
+
+PRICES = (1.0, 2.0, 2.5, 3.0)
+RULES: dict[str, Callable[[Evidence], np.ndarray]] = {name: plain(name) for name in SELECTIONS}
+RULES |= {
+    f"{name}, {nats:g} nats a token": priced(name, nats)
+    for name in ("parsimony", "mdl")
+    for nats in PRICES
 }
-RULES |= {f"mdl, {nats:g} nats a token": per_token(nats) for nats in (1.0, 1.5, 2.0, 2.5, 3.0)}
 
 
 def scores(fronts: list[Front], rule: Callable[[Evidence], np.ndarray]) -> tuple[int, int, float]:

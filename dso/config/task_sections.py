@@ -43,7 +43,7 @@ METRIC_PARAMETERS = {
 }
 """Names of the metrics and how many parameters each takes."""
 
-SELECTIONS = ("mdl", "one_se", "validated", "bic", "best", "score", "accuracy")
+SELECTIONS = ("parsimony", "mdl", "one_se", "validated", "bic", "best", "score", "accuracy")
 """Rules that choose a program of the Pareto front, the default for rows of data first."""
 
 REGRESSOR_DEFAULTS: dict[str, dict] = {

@@ -41,9 +41,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     config : path or dict, optional
         A config of dso, with sections; without it the defaults suit runs of seconds. The arguments
         below that are given win over it.
-    model_selection : {"mdl", "one_se", "validated", "bic", "best", "score", "accuracy"}
-        Which equation predicts; see `dso.selection.rules`. "mdl" weighs the fit against the tokens
-        and the digits that it takes; "best", "score" and "accuracy" are PySR's. Can be changed
+    model_selection : str
+        The rule that picks the equation which predicts: "parsimony", "mdl", "one_se", "validated",
+        "bic", or PySR's "best", "score" and "accuracy"; see `dso.selection.rules`. Can be changed
         after the fit.
     loss : {"auto", "squared", "relative"}
         Whether errors of y are of one size, or in proportion to y: rows then have the weights
@@ -122,7 +122,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self,
         config: str | os.PathLike[str] | dict | None = None,
         *,
-        model_selection: str = "mdl",
+        model_selection: str = "parsimony",
         loss: str = "auto",
         target_transform: str | None = None,
         function_set: Sequence[Any] | None = None,

@@ -24,7 +24,7 @@ from dso.regressor.rows import CanonicalRows
 from dso.regressor.run_files import library_plan, plan_library
 from dso.regressor.search import EarlyStop, Search
 from dso.regressor.shorter import shorter_forms
-from dso.selection import TOKEN, Evidence, criteria, gather
+from dso.selection import DEFAULT, TOKEN, Evidence, criteria, gather
 from dso.training.stopping import INTERRUPT, Standing
 
 logger = logging.getLogger("dso")
@@ -195,7 +195,7 @@ def explains(found: Equations, search: Search) -> float:
     """
     y = np.abs(search.given_rows.y)
     n_rows, weights = search.rows.n_observations, search.given_rows.weights
-    length = float(found.criterion("mdl").min())
+    length = float(found.criterion(DEFAULT).min())
     if not isinstance(search, RelativeSearch | LogSearch):
         return length
     if isinstance(search, RelativeSearch):

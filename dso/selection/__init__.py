@@ -6,6 +6,7 @@ from dso.selection.rules import DEFAULT, SELECTIONS, check_rule, criteria, score
 __all__ = [
     "DEFAULT",
     "SELECTIONS",
+    "TOKEN",
     "Evidence",
     "check_rule",
     "criteria",

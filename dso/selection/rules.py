@@ -37,6 +37,18 @@ def best(losses: np.ndarray, complexities: np.ndarray) -> np.ndarray:
     return np.where(is_near, -scores(losses, complexities), np.inf)
 
 
+def parsimony(evidence: Evidence) -> np.ndarray:
+    """Akaike's criterion for few rows, and a price of tokens, in nats.
+
+    n log(loss) / 2 + n p / (n - p - 1) + 1.5 T, for T tokens with K numbers fitted to n rows; p is
+    K + 1, as the size of the errors is fitted too. It is infinite where rows do not suffice.
+    """
+    n, p = evidence.n_rows, evidence.n_numbers + 1
+    with np.errstate(divide="ignore"):
+        price = np.where(n > p + 1, n * p / (n - p - 1.0), np.inf)
+    return n / 2 * evidence.log_losses + price + evidence.form_lengths
+
+
 def bic(evidence: Evidence) -> np.ndarray:
     """Bayes's information criterion: n log(loss) + (K + 1) log(n), for K fitted numbers."""
     n = evidence.n_rows
@@ -69,6 +81,7 @@ OF_LOSSES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 """PySR's rules, exactly."""
 OF_EVIDENCE: dict[str, Callable[[Evidence], np.ndarray]] = {
+    "parsimony": parsimony,
     "mdl": mdl,
     "one_se": one_se,
     "validated": validated,
@@ -98,8 +111,11 @@ def criteria(
         return found | dict.fromkeys(OF_EVIDENCE, found["best"])
     rows = np.flatnonzero(evidence.is_eligible)
     for name, rule in OF_EVIDENCE.items():
+        values = rule(evidence[rows])
         found[name] = np.full(len(losses), np.inf)
-        found[name][rows] = rule(evidence[rows])
+        # Where a rule admits none of them, the simplest is chosen.
+        is_admitted = np.isfinite(values).any()
+        found[name][rows] = values if is_admitted else complexities[rows]
     return found
 
 

@@ -75,7 +75,7 @@ def test_without_evidence_other_rules_are_as_best() -> None:
 
 def test_a_gain_within_the_noise_is_not_worth_its_tokens() -> None:
     rows = chosen(evidence([1.0, 0.01, 0.0099, 0.0098]))
-    assert rows["mdl"] == rows["bic"] == rows["one_se"] == 1
+    assert rows["parsimony"] == rows["mdl"] == rows["bic"] == rows["one_se"] == 1
     assert rows["accuracy"] == rows["validated"] == 3
     assert chosen(evidence([1.0, 0.01, 0.0001]))["mdl"] == 2
 
@@ -94,6 +94,15 @@ def test_a_pole_between_the_rows_is_avoided_unless_it_explains_much(name: str) -
     assert chosen(replace(evidence([0.9, 0.5, 1e-6]), is_tame=~np.ones(3, dtype=bool)))[name] == 2
 
 
+def test_numbers_that_use_up_the_rows_are_not_worth_their_fit() -> None:
+    found = evidence([1.0, 0.03, 0.01, 1e-12], n_rows=6)
+    found = replace(found, n_numbers=np.array([1, 2, 4, 5]))
+    assert chosen(found)["parsimony"] == 1
+    table = criteria(found.losses, found.complexities, found)["parsimony"]
+    assert np.isinf(table[2:]).all()
+    assert table[1] == pytest.approx(3 * np.log(0.03) + 6 * 3 / 2 + 6)
+
+
 def test_exact_rows_are_equal_but_for_their_size() -> None:
     assert chosen(evidence([1.0, 1e-24, 1e-28]))["mdl"] == 1
 
@@ -106,5 +115,7 @@ def test_a_row_that_interpolates_is_not_validated() -> None:
 
 def test_names() -> None:
     assert CONFIG_SELECTIONS == SELECTIONS
-    with pytest.raises(UserError, match=r"unknown model_selection 'mld'.*Did you mean 'mdl'"):
-        check_rule("mld")
+    with pytest.raises(
+        UserError, match=r"unknown model_selection 'parsimny'.*Did you mean 'parsimony'"
+    ):
+        check_rule("parsimny")
