@@ -20,6 +20,7 @@ import numpy as np
 
 from dso.config import Config
 from dso.config.config import TASK_DEFAULTS
+from dso.config.results import deciding_keys
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, RowBatches
 from dso.fitting import make_fitter
@@ -51,7 +52,7 @@ from dso.runs.tables import Reports, ResultFiles
 from dso.semantic import Seeder, SemanticLimits
 from dso.task import Task
 from dso.task import make_task as make_task_of
-from dso.training.sources import GPMeld, PolicySource, Source, ValueSearch
+from dso.training.sources import Given, GPMeld, PolicySource, Source, ValueSearch
 from dso.training.statistics import TrainStats
 from dso.training.stopping import DeadEndWatch, Standing, Stopping
 from dso.training.trainer import Trainer
@@ -62,6 +63,10 @@ if TYPE_CHECKING:
     from dso.task.regression import Dataset
 
 logger = logging.getLogger("dso")
+
+
+MAX_TOKENS = 10**9
+MAX_WEIGHTS = 10**8
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,7 @@ def build(
     UserError
         If any part cannot be built as the config asks.
     """
+    check_sizes(config)
     task = make_task(config, data)
     # Runs with the same seed on different tasks have nothing in common.
     stream_seed = seed + adler32(task.name.encode())
@@ -148,6 +154,7 @@ def build(
         seed,
         list(task.library.names),
         fingerprint(task.fit_data),
+        json.loads(_as_json(deciding_keys(config.to_dict()))),
         config_text(config, task.name, seed, data),
         config.experiment.timestamp,
     )
@@ -171,6 +178,31 @@ def build(
         SavedState(identity, trainer, journal, prefix),
         config.checkpoint.save_on_done,
     )
+
+
+def check_sizes(config: Config) -> None:
+    """Refuse what would take more memory than machines have, each key being allowed by itself."""
+    training, policy = config.training, config.policy
+    batches = {
+        "training.batch_size": training.batch_size,
+        "training.warm_start": training.warm_start if training.use_memory else None,
+        "gp_meld.population_size": config.gp_meld.population_size,
+    }
+    for name, given in batches.items():
+        size = given or 0
+        if size * policy.max_length > MAX_TOKENS:
+            raise UserError(
+                f"{name}: {size}; with policy.max_length = {policy.max_length} that is "
+                f"{size * policy.max_length:.3g} tokens at once; allowed: {MAX_TOKENS:.3g}."
+            )
+    units = policy.num_units if isinstance(policy.num_units, list) else None
+    units = units or [policy.num_units] * policy.num_layers  # type: ignore[list-item]
+    n_weights = sum(4 * n * (n + below) for below, n in zip([0, *units], units, strict=False))
+    if n_weights > MAX_WEIGHTS:
+        raise UserError(
+            f"policy.num_units: {policy.num_units!r} in {len(units)} layer(s) are {n_weights:.3g} "
+            f"weights; allowed: {MAX_WEIGHTS:.3g}."
+        )
 
 
 def n_cores(config: Config) -> int:
@@ -392,7 +424,7 @@ def make_sources(
     seed: int,
 ) -> list[Source]:
     """Build all that proposes programs, in the order in which it is asked."""
-    policy, sources = learner.policy, list[Source]()
+    policy, sources = learner.policy, list[Source]([Given(evaluator)])
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(ValueSearch(seeder, keeper))
     sources.append(
@@ -548,11 +580,14 @@ def config_text(config: Config, task_name: str, seed: int, data: Dataset | None 
     experiment["task_name"] = task_name
     # With its timestamp a second run would write into the folder of the first.
     experiment.pop("timestamp", None)
+    return _as_json(plain, indent=3) + "\n"
 
+
+def _as_json(values: dict[str, Any], indent: int | None = None) -> str:
     def describe(value: Any) -> str:
         return f"{type(value).__name__} {np.shape(value)}"
 
-    return json.dumps(plain, indent=3, default=describe) + "\n"
+    return json.dumps(values, indent=indent, default=describe)
 
 
 def make_journal(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dso.build import Run, build, make_stopping
 from dso.config import Config, load_config, validate
 from dso.program.batch import Batch
-from dso.training.stopping import INTERRUPT, Standing
+from dso.training.stopping import SIGNALLED, Standing
 from dso.training.trainer import Iteration
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class DeepSymbolicOptimizer:
     config_policy = _section("policy")
     config_policy_optimizer = _section("policy_optimizer")
     config_gp_meld = _section("gp_meld")
+    config_islands = _section("islands")
     config_checkpoint = _section("checkpoint")
 
     seed = _part("seed")
@@ -165,6 +166,11 @@ class DeepSymbolicOptimizer:
         return None if self.folder is None else str(self.folder.path)
 
     @property
+    def unwritten(self) -> list[str]:
+        """What could not be written or shown, and why; empty where nothing is missing."""
+        return [] if self._run is None else self._run.journal.guard.missing
+
+    @property
     def output_file(self) -> str | None:
         """The log of iterations in it."""
         return None if self.folder is None else str(self.folder.file(".csv"))
@@ -221,8 +227,9 @@ class DeepSymbolicOptimizer:
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
         """Set up, search until a rule of `Stopping` ends it, and return the result.
 
-        Ctrl-C finishes the iteration under way and returns the result so far. After `load` or
-        `resume` nothing is built again: the search goes on.
+        Ctrl-C finishes the iteration under way and returns the result so far. So do SIGTERM and
+        SIGHUP, which then take their course. After `load` or `resume` nothing is built again: the
+        search goes on.
 
         Parameters
         ----------
@@ -239,9 +246,9 @@ class DeepSymbolicOptimizer:
         elif callback is not None:
             self.stopping.callback = callback
         self._is_loaded = False
-        if self.stop_reason is not None:  # it had come to its end when it was saved
-            return self.finish()
-        with self.stopping.on_interrupt():
+        with self.stopping.on_signals():
+            if self.stop_reason is not None:  # it had come to its end when it was saved
+                return self.finish()
             while (result := self.train_one_step()) is None:
                 pass
         return result
@@ -293,7 +300,7 @@ class DeepSymbolicOptimizer:
         str
             Where it is.
         """
-        return str(self.run.saved.save(None if path is None else Path(path)))
+        return str(self.run.saved.save(None if path is None else Path(path).expanduser()))
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from a checkpoint; `train` and `train_one_step` then do the iterations after it.
@@ -312,7 +319,7 @@ class DeepSymbolicOptimizer:
         """
         if self._run is None:
             self.setup()
-        self.run.saved.load(Path(path))
+        self.run.saved.load(Path(path).expanduser())
         self._take_over()
 
     def resume(self, timestamp: str | None = None) -> bool:
@@ -327,15 +334,19 @@ class DeepSymbolicOptimizer:
         -------
         bool
             Whether there was one; without it `train` starts at the beginning.
+
+        Raises
+        ------
+        Refused
+            If another process writes the run, or if there are checkpoints and none can be taken.
         """
         self.setup()
-        if self.run.saved.has_checkpoint(timestamp):
-            if self.run.saved.load_newest():
-                self._take_over()
-                return True
-            self.setup()  # what could be read did not fit, and may have changed some parts
+        is_there = self.run.saved.has_checkpoint(timestamp)
+        if is_there:
+            self.run.saved.load_newest()
+            self._take_over()
         self._is_loaded = True
-        return False
+        return is_there
 
     def _take_over(self) -> None:
         self._is_loaded = True
@@ -354,8 +365,32 @@ class DeepSymbolicOptimizer:
             traversal and program are None.
         """
         run = self.run
-        self._close(run)
-        program, rewards = self._final_program(run)
+        try:
+            may_go_on = self._write_end(run)
+            result = self._result(run)
+        finally:
+            run.journal.close()
+        if run.journal.checkpoints is not None and self.stop_reason is not None and not may_go_on:
+            run.journal.checkpoints.clear()
+        return result
+
+    def _write_end(self, run: Run) -> bool:
+        """Write what belongs at the end, and return whether the run may yet go on.
+
+        Then a checkpoint is kept. There is one too while the final choice is made, which may take
+        longer than all iterations, so that a run that is killed there need only repeat that.
+        """
+        run.journal.finish(run.trainer.standing)
+        may_go_on = run.saves_on_done or self.stop_reason in SIGNALLED
+        checkpoints, keeper = run.journal.checkpoints, run.trainer.keeper
+        is_chosen_later = keeper.candidates is not None and self.stop_reason is not None
+        if checkpoints is not None and (may_go_on or (is_chosen_later and checkpoints.are_wanted)):
+            self.save()
+        return may_go_on
+
+    @staticmethod
+    def _result(run: Run) -> dict[str, Any]:
+        program, rewards = DeepSymbolicOptimizer._final_program(run)
         folder = run.journal.folder
         if folder is not None and program is not None:
             with folder.guard(folder.path):
@@ -371,17 +406,6 @@ class DeepSymbolicOptimizer:
             "n_samples": run.trainer.standing.n_samples,
             "n_cached": run.evaluator.n_cached,
         }
-
-    def _close(self, run: Run) -> None:
-        """Write what belongs at the end, and keep a checkpoint where the run may yet go on."""
-        run.journal.finish(run.trainer.standing)
-        checkpoints = run.journal.checkpoints
-        may_go_on = run.saves_on_done or self.stop_reason == INTERRUPT
-        if checkpoints is not None and may_go_on:
-            self.save()  # before the files are closed, whose lengths belong to it
-        run.journal.close()
-        if checkpoints is not None and self.stop_reason is not None and not may_go_on:
-            checkpoints.clear()
 
     @staticmethod
     def _final_program(run: Run) -> tuple[Program | None, dict[str, float]]:

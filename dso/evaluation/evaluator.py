@@ -9,9 +9,11 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.evaluation.archive import ProgramArchive
-from dso.fitting.constants import ConstantFitter, constant_counts, widened, with_ones
+from dso.fitting.constants import ConstantFitter
+from dso.fitting.slots import constant_counts, widened, with_ones
 from dso.library import Library
 from dso.native import _core
+from dso.processes import serve_parent
 from dso.program import Program, ProgramBatch
 from dso.program.batch import Batch, ScoredBatch
 from dso.program.execute import INVALID, VALID, Execution
@@ -258,7 +260,7 @@ class Evaluator:
             # One part per process, so that the task travels once.
             parts = [rows[i :: self.n_workers] for i in range(min(self.n_workers, len(rows)))]
             answers = Parallel(n_jobs=self.n_workers)(
-                delayed(_reward_rows)(self.task, part) for part in parts
+                delayed(_reward_rows_for_parent)(self.task, part) for part in parts
             )
             table = np.empty((len(rows), 3))
             for i, answer in enumerate(answers):
@@ -289,6 +291,12 @@ def _joined(found: np.ndarray, known: np.ndarray, fresh: np.ndarray) -> np.ndarr
     """Take the constants (B, K) of rows that were found from `known`, of others from `fresh`."""
     width = max(known.shape[1], fresh.shape[1])
     return np.where(found[:, None], widened(known, width), widened(fresh, width))
+
+
+def _reward_rows_for_parent(task: Task, programs: list[Program]) -> np.ndarray:
+    """Do the same in a worker process."""
+    serve_parent()
+    return _reward_rows(task, programs)
 
 
 def _reward_rows(task: Task, programs: list[Program]) -> np.ndarray:

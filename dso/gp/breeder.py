@@ -1,4 +1,22 @@
-"""Breeder: crossover and mutation of token sequences, under all priors."""
+"""Breeder: crossover and mutation of token sequences, under all priors.
+
+A parent is the best of k draws with replacement. With ranks 1 to n, best first, rank r is chosen
+with probability ((n - r + 1) / n)^k - ((n - r) / n)^k: the pressure depends on ranks alone, and so
+not on the scale of the rewards (Goldberg & Deb, 1991).
+
+Offspring are made by the operators of Koza (Genetic programming, 1992), as rows of tokens:
+
+CROSSED    a subtree of a second parent takes the place of one of the first; roots take no part
+SUBTREE    a random subtree takes the place of one: the largest step
+REPLACED   a token becomes another one of the same arity: the smallest
+INSERTED   an operator is put above a node; so a program grows by one that works
+SHRUNK     an operator becomes one of its arguments, which undoes that
+PERTURBED  a fitted number is multiplied by one near 1 and not fitted again
+
+A prefix row makes a subtree a range of tokens, so each operator is one splice. What breaks a prior,
+or was bred before, is tried again from the choice of parents on, which costs less than scoring it.
+The work is done in native code: `native/gp/variation.hpp`.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +32,11 @@ from dso.program import ProgramBatch
 from dso.streams import Stream
 
 COPIED = 0
+"""The operation of a row for which every try has failed."""
 CROSSED, SUBTREE, REPLACED, INSERTED, SHRUNK, PERTURBED, SEMANTIC, SOLVED = (
     1 << bit for bit in range(8)
 )
+"""What was done to a row, as bits: a crossed one may be mutated too."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +50,7 @@ class Offspring:
     islands : (n,) int32
     operations : (n,) uint8
         Sum of what was done, `CROSSED` to `SEMANTIC`; `COPIED` where every try failed. `SOLVED`
-        beside `SEMANTIC`: the new subtree has the values that were wanted.
+        together with `SEMANTIC`: the new subtree has the values that were wanted.
     n_refused : int
         Tries that broke a prior or grew too long.
     n_known : int

@@ -1,4 +1,16 @@
-"""SemanticBreeder: some of the offspring are solved for, the others bred blindly."""
+"""SemanticBreeder: some of the offspring are solved for, the others bred blindly.
+
+A parent f is seen as a function f(s) of one of its subtrees. What that ought to be is h = f^-1(y),
+from the root down, operator by operator (semantic backpropagation: Pawlak, Wieloch & Krawiec, IEEE
+Transactions on Evolutionary Computation, 2015). In its place comes, from a library of values,
+
+    an entry s = h;    else a pair s + t, s - t, s t or s / t = h;    else the s of least
+    sum w^2 (h - s)^2,    w = df/ds
+
+on four key rows. w is what an error there makes of y, to first order. A step that crossover meets
+once in many thousand tries is made at once where it exists. The joins are those of
+`semantic.strategies.joins`.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +25,12 @@ from dso.gp.population import Population
 from dso.native import _core
 from dso.program import FitData, ProgramBatch
 from dso.semantic.key_rows import choose_key_rows
-from dso.semantic.ranking import key_bits, sample_rows, significant_digits
+from dso.semantic.target import key_bits, sample_rows, significant_digits
 from dso.semantic.value_library import ValueLibrary
 from dso.streams import Stream
 
-VECTORS_PER_ENTRY = 20
+MAX_VECTORS_PER_ENTRY = 20
+"""Candidates computed for each entry of the library: far more than it takes, as a rule."""
 FIRST_ATTEMPT = 1 << 24
 """Semantic mutation numbers its tries from here on, so that its draws are its own."""
 
@@ -79,7 +92,7 @@ class SemanticBreeder:
                 self._rows,
                 bits=key_bits(significant_digits(data.y[sample_rows(data.n_rows, self.seed)])),
                 max_entries=self.max_entries,
-                max_vectors=VECTORS_PER_ENTRY * self.max_entries,
+                max_vectors=MAX_VECTORS_PER_ENTRY * self.max_entries,
                 max_seconds=np.inf,  # or a second run would differ
                 protected=data.protected,
             )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
 
 from dso.config import load_config, read_source, validate
+from dso.config.code import code_in
 from dso.errors import UserError
 from dso.launch.jobs import (
     BATCH_FILE,
@@ -26,16 +30,21 @@ from dso.launch.jobs import (
     unfinished,
     with_values,
 )
-from dso.launch.runner import FAILED, Outcome, do_jobs
+from dso.launch.output import safe_output
+from dso.launch.runner import Outcome, do_jobs
 from dso.launch.table import BatchTable
+from dso.plugins import refuse_code
+from dso.processes import handlers
 from dso.report.text import report_lines
 from dso.runs.disk import Guard, write_text
 from dso.runs.folder import RunFolder, write_rows
-from dso.training.stopping import INTERRUPT
+from dso.runs.lock import wait_for_writers
 
 logger = logging.getLogger("dso")
 
-INTERRUPT_STATUS = 130  # the exit status that shells give a command ended by Ctrl-C
+FAILURE = 1
+SIGNAL_BASE = 128
+"""Added to the number of the signal that ended a command, as shells do."""
 
 
 class LineHandler(logging.Handler):
@@ -64,9 +73,9 @@ def _messages_as_lines() -> Iterator[None]:
 @click.option(
     "--runs",
     "--r",
-    default=1,
+    default=None,
     type=click.IntRange(min=1),
-    help="Independent runs; run i uses seed + i.",
+    help="Independent runs, 1 by default; run i uses seed + i.",
 )
 @click.option(
     "--n_cores_task",
@@ -89,7 +98,19 @@ def _messages_as_lines() -> Iterator[None]:
     "--sweep", default=None, metavar="FILE", help="Run every combination of keys that FILE names."
 )
 @click.option(
+    "--n_islands",
+    default=None,
+    type=click.IntRange(min=1),
+    help="Overrides islands.n: searches that exchange their best, in --n_cores_task processes.",
+)
+@click.option(
     "--resume", default=None, metavar="RUN_DIR", help="Do what is not done yet in a run folder."
+)
+@click.option(
+    "--allow-code",
+    multiple=True,
+    metavar="MODULE",
+    help="With --resume: a module of your own that RUN_DIR names and that may be run.",
 )
 @click.option(
     "--backend",
@@ -100,13 +121,15 @@ def _messages_as_lines() -> Iterator[None]:
 @click.option("--scheduler", default=None, metavar="ADDRESS", help="Of the Dask cluster.")
 def main(
     config_template: str,
-    runs: int,
+    runs: int | None,
     n_cores_task: int,
     seed: int | None,
     benchmark: tuple[str, ...],
     exp_name: str | None,
     sweep: str | None,
+    n_islands: int | None,
     resume: str | None,
+    allow_code: tuple[str, ...],
     backend: str,
     scheduler: str | None,
 ) -> None:
@@ -114,28 +137,58 @@ def main(
 
     Without CONFIG: regression with the default settings.
     """
-    with _messages_as_lines():
+    guard = Guard()
+    with safe_output(guard), _messages_as_lines(), _leaving_in_order():
         try:
             if (backend == "dask") != (scheduler is not None):
                 raise UserError("--backend dask and --scheduler ADDRESS belong together.")
             if resume is not None:
-                if config_template or benchmark or exp_name or sweep or seed is not None:
-                    raise UserError("--resume RUN_DIR goes on as RUN_DIR says; give no config.")
-                jobs, root = _resumed(Path(resume))
+                others = (config_template, benchmark, exp_name, sweep, seed, runs, n_islands)
+                if any(other not in (None, "", ()) for other in others):
+                    raise UserError(
+                        "--resume RUN_DIR goes on as RUN_DIR says; give no config, and of the "
+                        "options only --n_cores_task, --backend, --scheduler and --allow-code."
+                    )
+                jobs, root = _resumed(Path(resume), allow_code)
             else:
-                jobs, root = _planned(config_template, benchmark, sweep, exp_name, seed, runs)
-            n_processes = _n_processes(n_cores_task, len(jobs)) if backend == "loky" else 1
-            reasons = run_all(jobs, n_processes, scheduler, root)
+                jobs, root = _planned(
+                    config_template, benchmark, sweep, exp_name, seed, runs or 1, n_islands, guard
+                )
+            n_processes = _n_processes(n_cores_task, jobs) if backend == "loky" else 1
+            outcomes = run_all(jobs, n_processes, scheduler, root, guard)
+            status = _exit_status(outcomes, guard)
         except (UserError, OSError) as error:
             click.echo(f"Error: {error}", err=True)
-            sys.exit(1)
+            status = FAILURE
         except KeyboardInterrupt:  # while starting, or for the second time
             click.echo("Interrupted.", err=True)
-            sys.exit(INTERRUPT_STATUS)
-    if INTERRUPT in reasons:
-        sys.exit(INTERRUPT_STATUS)
-    if FAILED in reasons:
-        sys.exit(1)
+            status = SIGNAL_BASE + signal.SIGINT
+    sys.exit(status)
+
+
+def _exit_status(outcomes: list[Outcome], guard: Guard) -> int:
+    """Return the exit status of the command; say what could not be written."""
+    missing = list(dict.fromkeys([*guard.missing, *chain(*(one.unwritten for one in outcomes))]))
+    for what in missing:
+        click.echo(f"Not written: {what}", err=True)
+    signals = [one.signal for one in outcomes if one.signal is not None]
+    if signals:
+        return SIGNAL_BASE + signals[0]
+    return FAILURE if missing or any(one.error is not None for one in outcomes) else 0
+
+
+@contextmanager
+def _leaving_in_order() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP, where no run has to be ended first, end the command as an error does.
+
+    What is ignored, as SIGHUP under nohup, still is.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(SIGNAL_BASE + number)
+
+    with handlers(dict.fromkeys((signal.SIGTERM, signal.SIGHUP), leave)):
+        yield
 
 
 def _planned(
@@ -145,6 +198,8 @@ def _planned(
     exp_name: str | None,
     seed: int | None,
     runs: int,
+    n_islands: int | None,
+    guard: Guard,
 ) -> tuple[list[Job], Path | None]:
     """Return the runs that the options ask for, and the folder of a batch of several configs."""
     combinations = read_sweep(sweep) if sweep is not None else [{}]
@@ -152,12 +207,15 @@ def _planned(
     for name in benchmarks or (None,):
         for values in combinations:
             config = _load(template, values)
-            validate(config)
+            if n_islands is not None:
+                config["islands"]["n"] = n_islands
+            _check(config)
             varied = dict(values)
             if name is not None:
                 place = _set_benchmark(config, name)
                 varied = {place: name, **varied} if len(benchmarks) > 1 else varied
             _apply_options(config, exp_name=exp_name, seed=seed, runs=runs)
+            _check(config)
             configs.append((config, varied))
     root = None
     if len(configs) > 1:
@@ -170,10 +228,15 @@ def _planned(
             config["experiment"]["exp_name"] = f"{folder}/{_folder_name(i, varied, sweep)}"
         if first["logdir"] is not None:
             root = Path(first["logdir"], folder)
-            with Guard()(root):
+            with guard(root):
                 root.mkdir(parents=True, exist_ok=True)
                 write_text(root / BATCH_FILE, batch_text(configs, runs))
     return jobs_of(configs, runs), root
+
+
+def _check(config: dict[str, Any]) -> None:
+    """Check every value, and put those that count in place of those given: 2 for 2.0."""
+    config.update(validate(config).to_dict())
 
 
 def _load(template: str, values: dict[str, Any]) -> dict:
@@ -188,11 +251,15 @@ def _folder_name(number: int, varied: dict[str, Any], sweep: str | None) -> str:
     return re.sub(r"[^\w.-]+", "_", str(next(iter(varied.values()))))
 
 
-def _resumed(folder: Path) -> tuple[list[Job], Path | None]:
+def _resumed(folder: Path, allow_code: tuple[str, ...]) -> tuple[list[Job], Path | None]:
     """Return the runs of a folder that are not done, and the folder itself if it is of a batch."""
     jobs, n_done = unfinished(folder, load_config)
+    named = chain.from_iterable(code_in(job.config) for job in jobs)
+    refuse_code(named, allow_code, f"--resume {str(folder)!r}", "--allow-code MODULE")
     for job in jobs:
-        validate(job.config)
+        _check(job.config)
+        experiment = job.config["experiment"]
+        wait_for_writers(Path(experiment["logdir"], experiment["exp_name"]), job.seed)
         job.config["experiment"]["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
     click.echo(f"{n_done} run(s) are done, {len(jobs)} to do.")
     return jobs, folder if (folder / BATCH_FILE).exists() else None
@@ -228,7 +295,11 @@ def _apply_options(config: dict, *, exp_name: str | None, seed: int | None, runs
     experiment["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
 
 
-def _n_processes(n_cores_task: int, runs: int) -> int:
+def _n_processes(n_cores_task: int, jobs: list[Job]) -> int:
+    """Return the processes to use: as many as there are runs, or islands of a single one."""
+    runs, things = len(jobs), "run(s)"
+    if runs == 1 and (n_islands := jobs[0].config["islands"]["n"]) > 1:
+        runs, things = n_islands, "islands"
     if n_cores_task == -1:
         from joblib import cpu_count  # those that this process may use
 
@@ -236,15 +307,19 @@ def _n_processes(n_cores_task: int, runs: int) -> int:
     n_processes = max(n_cores_task, 1)
     if n_processes > runs:
         logger.info(
-            "--n_cores_task %d is more than the %d run(s): %d used.", n_processes, runs, runs
+            "--n_cores_task %d is more than the %d %s: %d used.", n_processes, runs, things, runs
         )
     return max(1, min(n_processes, runs))
 
 
 def run_all(
-    jobs: list[Job], n_processes: int, scheduler: str | None = None, root: Path | None = None
-) -> set[str]:
-    """Do all runs, print each result, and return why they ended.
+    jobs: list[Job],
+    n_processes: int,
+    scheduler: str | None = None,
+    root: Path | None = None,
+    guard: Guard | None = None,
+) -> list[Outcome]:
+    """Do all runs, print each result, and return what became of them.
 
     Parameters
     ----------
@@ -254,9 +329,12 @@ def run_all(
         See `dso.launch.runner.do_jobs`.
     root : Path, optional
         Where a batch of several configs has its table of all runs.
+    guard : Guard, optional
+        Takes down what could not be written or shown.
     """
     if not jobs:
-        return set()
+        return []
+    guard = guard or Guard()
     table = BatchTable(jobs, sys.stdout)
     outcomes: list[Outcome] = []
     try:
@@ -272,31 +350,31 @@ def run_all(
                 click.echo(f"Completed run {done} in {seconds:.1f} s: {expression}")
     finally:
         table.close()
+        if root is not None:
+            with guard(root / "summary.csv"):
+                write_rows(root / "summary.csv", overview(root))
     if root is None:
-        _write_homeless_errors(outcomes)
-    else:
-        with Guard()(root):
-            write_rows(root / "summary.csv", overview(root))
-    _postprocess(jobs, outcomes)
+        _write_homeless_errors(outcomes, guard)
+    _postprocess(jobs, outcomes, guard)
     errors = sum(outcome.error is not None for outcome in outcomes)
     if errors:
         click.echo(f"{errors} of {len(jobs)} run(s) failed.", err=True)
-    return {outcome.stop_reason for outcome in outcomes}
+    return outcomes
 
 
-def _postprocess(jobs: list[Job], outcomes: list[Outcome]) -> None:
+def _postprocess(jobs: list[Job], outcomes: list[Outcome], guard: Guard) -> None:
     """Say of each run folder what its runs found, as its section postprocess asks."""
     sections = {job.number: job.config["postprocess"] for job in jobs}
     wanted = {one.save_path: sections[one.number] for one in outcomes if one.save_path is not None}
     for folder, section in wanted.items():
-        try:
+        if not Path(folder).is_dir():  # which has been said
+            continue
+        with guard(f"the report on {folder}"):
             for line in report_lines(folder, section["show_count"], section["save_plots"]):
                 click.echo(line)
-        except (UserError, OSError) as error:  # the results are there; only their report is not
-            logger.warning("postprocess: %s", error)
 
 
-def _write_homeless_errors(outcomes: list[Outcome]) -> None:
+def _write_homeless_errors(outcomes: list[Outcome], guard: Guard) -> None:
     """Write down errors of runs that did not get far enough to know their folder.
 
     Where no name is given, all runs of a config share the folder that those know which began.
@@ -306,7 +384,8 @@ def _write_homeless_errors(outcomes: list[Outcome]) -> None:
         return
     for outcome in outcomes:
         if outcome.save_path is None and outcome.error is not None:
-            RunFolder(Path(*folders), "", outcome.seed).append_summary(outcome.result)
+            folder = RunFolder(Path(*folders), "", outcome.seed, guard=guard)
+            folder.append_summary(outcome.result)
 
 
 def _print_outcome(outcome: Outcome) -> None:
@@ -321,5 +400,5 @@ def _print_outcome(outcome: Outcome) -> None:
             click.echo(f"  {name}: {result[name]}")
     n_invalid = sum(count for name, count in result.items() if name.startswith("error_node_"))
     click.echo(f"  invalid samples: {n_invalid} of {result['n_samples']}")
-    if outcome.save_path is not None:
+    if outcome.save_path is not None and Path(outcome.save_path).is_dir():
         click.echo(f"  results in {outcome.save_path}")

@@ -1,5 +1,17 @@
 """Adam, RMSProp and SGD as short in-place updates, equal to torch.optim with its defaults.
 
+For weights w, their gradient g and the learning rate a, after t steps:
+
+    SGD      w <- w - a g
+    RMSProp  v <- 0.99 v + 0.01 g^2
+             w <- w - a g / (sqrt v + 1e-8)
+    Adam     m <- 0.9 m + 0.1 g,        v <- 0.999 v + 0.001 g^2
+             M = m / (1 - 0.9^t),       V = v / (1 - 0.999^t)
+             w <- w - a M / (sqrt V + 1e-8)
+
+A step is divided by the recent size of its own gradient, so that all weights move alike however
+large rewards are. M and V make up for moments that start at zero.
+
 torch.optim itself is not imported: constructing one of its classes loads the compiler stack, which
 costs more than a short run.
 """
@@ -55,6 +67,7 @@ RULES: dict[str, Callable[[torch.Tensor, torch.Tensor, State, float], None]] = {
     "rmsprop": rmsprop_,
     "sgd": sgd_,
 }
+"""Names of `policy_optimizer.optimizer`."""
 
 
 class GradientDescent:

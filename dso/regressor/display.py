@@ -22,6 +22,13 @@ def short_text(expression: Any) -> str:
     return equation_text(expression.xreplace({n: sympy.Float(n, PRECISION) for n in numbers}))
 
 
+def _shown(equations: Equations, i: int) -> str:
+    try:
+        return short_text(equations.short_sympy(i))
+    except Exception:  # nested too deeply for sympy
+        return equations.texts[i]
+
+
 def cells(equations: Equations, strategy: str) -> list[tuple[str, ...]]:
     """Return the rows of the table, in the columns of `HEADS`."""
     chosen = equations.select(strategy) if len(equations) else -1
@@ -29,7 +36,7 @@ def cells(equations: Equations, strategy: str) -> list[tuple[str, ...]]:
         (
             MARK if i == chosen else "",
             f"{max(score, 0.0):.{PRECISION}g}",
-            short_text(equations.short_sympy(i)),
+            _shown(equations, i),
             f"{loss:.{PRECISION}g}",
             f"{complexity:g}",
         )

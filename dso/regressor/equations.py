@@ -192,11 +192,18 @@ class Equations:
 
     def sympy(self, i: int) -> Any:
         """Return row `i` as a sympy expression, its whole numbers as such: x1, not 1.0*x1."""
-        return with_integers(to_sympy(self.program(i).traversal, self.names))
+        return _with_integers_if_possible(to_sympy(self.program(i).traversal, self.names))
 
     def short_sympy(self, i: int) -> Any:
         """Return the same with protected operators as the functions that they guard."""
-        return with_integers(to_short_sympy(self.program(i).traversal, self.names))
+        return _with_integers_if_possible(to_short_sympy(self.program(i).traversal, self.names))
+
+    def sympy_or_none(self, i: int) -> Any:
+        """Return `sympy`, None where the equation is too much for it."""
+        try:
+            return self.sympy(i)
+        except UserError:
+            return None
 
     def template(self, i: int) -> str:
         """Return row `i` as text with c1, c2, ... for its constants."""
@@ -219,7 +226,7 @@ class Equations:
                 "loss": self.front.losses,
                 "equation": self.texts,
                 "score": self.scores,
-                "sympy_format": [self.sympy(i) for i in rows],
+                "sympy_format": [self.sympy_or_none(i) for i in rows],
                 "lambda_format": [self.formula(i) for i in rows],
                 "criterion": self.criterion(strategy),
             }
@@ -279,6 +286,13 @@ def with_integers(expression: Any) -> Any:
         if abs(value) <= MAX_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
             whole[number] = sympy.Integer(round(value))
     return exchanged(expression, whole)
+
+
+def _with_integers_if_possible(expression: Any) -> Any:
+    try:
+        return with_integers(expression)
+    except Exception:  # nested too deeply, or with what sympy cannot compare
+        return expression
 
 
 def falling(found: Found, least: float) -> Found:

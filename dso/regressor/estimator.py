@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dso.regressor.equations import Equations
     from dso.regressor.rows import CanonicalRows
     from dso.regressor.search import Search
+    from dso.runs.disk import Guard
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
 
@@ -81,7 +83,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     verbosity : int
         0 shows nothing, warnings included.
     output_directory : path, optional
-        Where a folder for each fit is made. Without it nothing is written.
+        Where a folder for each fit is made. Without it nothing is written. Where files cannot be
+        written later on, as on a full disk, the fit goes on, and says so at its end.
     run_id : str, optional
         Name of that folder; default: date, time and a random part.
 
@@ -107,6 +110,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     n_evaluations_ : int
         Expressions looked at.
     run_id_, output_directory_ : str or None
+    unwritten_ : list of str
+        What could not be written or shown, and why; empty where nothing is missing.
 
     Examples
     --------
@@ -184,6 +189,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> DeepSymbolicRegressor:
         """Search for equations; Ctrl-C, or ``q`` and Enter, end the search and keep its results.
 
+        SIGTERM and SIGHUP do so too, and then take their course, once the files are written.
+
         Parameters
         ----------
         X : (N, D) array, data frame or lists
@@ -200,6 +207,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         -------
         self
         """
+        _refuse_masked(X=X, y=y, sample_weight=sample_weight, weights=weights)
         X, y = validate_data(
             self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True
         )
@@ -271,37 +279,57 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     @contextmanager
     def _messages(self) -> Iterator[None]:
-        """Keep the messages of a quiet fit to itself."""
-        logger = logging.getLogger("dso")
-        level = logger.level
+        """Keep the messages of a quiet fit to itself; other threads may say what they like."""
+        logger, thread = logging.getLogger("dso"), threading.get_ident()
+
+        def is_heard(record: logging.LogRecord) -> bool:
+            return record.thread != thread or record.levelno >= logging.ERROR
+
         if not self.verbosity:
-            logger.setLevel(logging.ERROR)
+            logger.addFilter(is_heard)
         try:
             yield
         finally:
-            logger.setLevel(level)
+            logger.removeFilter(is_heard)
 
     def _fit_targets(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+        from sympy.core.cache import clear_cache
+
+        from dso.processes import deferred
         from dso.regressor.options import search_config
         from dso.regressor.rows import CanonicalRows
+        from dso.runs.disk import Guard
 
         config = search_config(self)
         rows = [CanonicalRows.of(X, y, weights) for y in targets.T]
         before = self._searches_to_continue(config, rows)
         config["experiment"]["seed"] = self._seed(config, before)
+        self._last_random_state = self.random_state
         self._name_run(before)
-        writer = self._writer(config)
+        guard = Guard()
+        writer = self._writer(config, guard)
         self._targets: list[Equations] = []
         self._searches: list[Search | None] = []
         self._stop_reasons: list[str] = []
-        for k, part in enumerate(rows):
-            search = before[k] if before else None
-            self._fit_one(config, k, part, search, writer)
-            if self.interrupted_:
-                # The targets that are left get the few equations of one iteration.
-                config["training"]["n_samples"] = 1
-        if writer is not None:
-            writer(self._targets)
+        self._signals: list[int] = []
+        with deferred(self._signals.append):
+            for k, part in enumerate(rows):
+                search = before[k] if before else None
+                self._fit_one(config, k, part, search, writer)
+                if self.interrupted_:
+                    # The targets that are left get the few equations of one iteration.
+                    config["training"]["n_samples"] = 1
+            if writer is not None:
+                writer(self._targets)
+            self._say_what_is_missing(guard)
+        clear_cache()  # sympy remembers every expression that it has met
+
+    def _say_what_is_missing(self, guard: Guard) -> None:
+        searches = [search for search in self._searches if search is not None]
+        of_runs = (what for search in searches for what in search.optimizer.unwritten)
+        self.unwritten_ = list(dict.fromkeys([*guard.missing, *of_runs]))
+        for what in self.unwritten_:
+            logging.getLogger("dso").error("Not written: %s", what)
 
     def _fit_one(
         self,
@@ -313,7 +341,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> None:
         from dso.regressor.noise import Searched, Searches, search_for
         from dso.regressor.search import constant_equation
-        from dso.training.stopping import INTERRUPT
+        from dso.training.stopping import SIGNALLED
 
         if k == 0:
             self.interrupted_, self.n_evaluations_ = False, 0
@@ -330,7 +358,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 self._original_names,
                 self.niterations,
                 self.early_stop_condition,
-                self.callback,
+                self._callback,
                 None if writer is None else lambda found: writer([*done, found]),
             )
             if search is None:
@@ -344,8 +372,18 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self._searches.append(result.search)
             self._stop_reasons.append(str(reason))
             self.n_evaluations_ += result.n_evaluations
-            self.interrupted_ |= reason == INTERRUPT
+            self.interrupted_ |= reason in SIGNALLED or bool(self._signals)
         self.stop_reason_ = "; ".join(dict.fromkeys(self._stop_reasons))
+
+    def _callback(self, search: Search) -> Callable[[Any], object]:
+        """Return what is asked after each iteration; signals that came before it end the search."""
+
+        def callback(standing: Any) -> object:
+            for number in self._signals:
+                search.optimizer.stopping.heed(number)
+            return self.callback is not None and self.callback(standing)
+
+        return callback
 
     def _searches_to_continue(
         self, config: dict[str, Any], rows: list[CanonicalRows]
@@ -360,6 +398,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if search is None:
                 continue
             others = changed_keys(search.config, config)
+            if self.random_state != getattr(self, "_last_random_state", None):
+                others.insert(0, "random_state")
             if not search.given_rows.same_as(part):
                 others.insert(0, "the data")
             if self._errors_of_y not in ("auto", search.errors):
@@ -381,10 +421,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _name_run(self, before: list[Search | None]) -> None:
+        from dso.config.base import relative_name
         from dso.regressor.run_files import new_run_id
 
         directory = self.output_directory
-        self.output_directory_ = None if directory is None else str(directory)
+        self.output_directory_ = None if directory is None else os.path.expanduser(directory)
+        if self.run_id is not None:
+            try:
+                relative_name(str(self.run_id))
+            except ValueError as error:
+                raise UserError(f"run_id: {self.run_id!r}; {error}.") from None
         if not (before and getattr(self, "run_id_", None)):
             self.run_id_ = self.run_id or new_run_id()
 
@@ -394,7 +440,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         folder = {"logdir": self.output_directory_, "exp_name": name}
         return {**config, "experiment": {**config["experiment"], **folder}}
 
-    def _writer(self, config: dict[str, Any]) -> Callable[[list[Equations]], None] | None:
+    def _writer(
+        self, config: dict[str, Any], guard: Guard
+    ) -> Callable[[list[Equations]], None] | None:
         """Return what writes the files of the fit, None where none are wanted."""
         if self.output_directory_ is None:
             return None
@@ -411,10 +459,12 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             "run_id": self.run_id_,
         }
         files = RunFiles(Path(self.output_directory_, self.run_id_), header, self.nout_)
+        files.make_folder()
         plan = library_plan(config["task"], self.n_features_in_)
 
         def write(targets: list[Equations]) -> None:
-            files.write(targets, [equations.plan or plan for equations in targets])
+            with guard(files.folder):
+                files.write(targets, [equations.plan or plan for equations in targets])
 
         return write
 
@@ -455,6 +505,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             NaN or infinite where the equation is not defined; there is a warning then.
         """
         self._fitted()
+        _refuse_masked(X=X)
         X = validate_data(self, X, dtype=np.float64, order="C", reset=False)
 
         def values(equations: Equations, i: int) -> np.ndarray:
@@ -647,7 +698,11 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     @classmethod
     def from_file(
-        cls, run_directory: str | os.PathLike[str], **parameters: Any
+        cls,
+        run_directory: str | os.PathLike[str],
+        *,
+        allow_code: Collection[str] = (),
+        **parameters: Any,
     ) -> DeepSymbolicRegressor:
         """Return the model of a run folder as it stands, also while its search goes on.
 
@@ -655,30 +710,55 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ----------
         run_directory : path
             ``output_directory/run_id`` of a fit.
+        allow_code : sequence of str
+            Modules with functions of your own that the model uses: only these are imported. What
+            `parameters` name is allowed too.
         **parameters
             Replace those of the fit, e.g. `model_selection`.
+
+        Raises
+        ------
+        UserError
+            If there is no model that can be read, or it names code that is not allowed.
         """
+        from dso.plugins import references
         from dso.regressor.run_files import read_equations, read_estimator
 
-        state = read_estimator(Path(run_directory))
-        model = cls(**{**state["parameters"], **parameters})
-        model.n_features_in_ = state["n_features_in"]
-        if state["feature_names_in"] is not None:
-            model.feature_names_in_ = np.array(state["feature_names_in"], dtype=object)
-        model._original_names = state["original_names"]
-        model.display_feature_names_in_ = np.array(state["display_feature_names_in"], dtype=object)
-        model._targets = read_equations(state)
-        if len(model._targets) < state["nout"]:
+        saved = read_estimator(Path(run_directory), [*allow_code, *references(parameters)])
+        given = {**saved.parameters, **parameters}
+        known = cls._get_param_names()
+        if wrong := [name for name in given if name not in known]:
+            from dso.errors import unknown
+
+            raise unknown("parameter", wrong[0], known, f"from_file({str(run_directory)!r})")
+        model = cls(**given)
+        model.n_features_in_ = saved.n_features_in
+        if saved.feature_names_in is not None:
+            model.feature_names_in_ = np.array(saved.feature_names_in, dtype=object)
+        model._original_names = saved.original_names
+        model.display_feature_names_in_ = np.array(saved.display_feature_names_in, dtype=object)
+        model._targets = read_equations(saved)
+        if len(model._targets) < saved.nout:
             logging.getLogger("dso").warning(
                 "%s: %d of %d targets have been begun so far.",
                 run_directory,
                 len(model._targets),
-                state["nout"],
+                saved.nout,
             )
         model.nout_ = len(model._targets)
-        model.run_id_ = state["run_id"]
+        model.run_id_ = saved.run_id
         model.output_directory_ = str(Path(run_directory).parent)
         return model
+
+
+def _refuse_masked(**arrays: Any) -> None:
+    """Refuse masked values, as missing ones are refused: scikit-learn takes them for numbers."""
+    for name, array in arrays.items():
+        if isinstance(array, np.ma.MaskedArray) and (n := np.ma.count_masked(array)):
+            raise UserError(
+                f"{name}: {n} of {array.size} values are masked; leave these rows out, or fill in "
+                "values (numpy.ma.filled)."
+            )
 
 
 def _plain_parameters(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from dso.regressor.run_files import library_plan, plan_library
 from dso.regressor.search import EarlyStop, Search
 from dso.regressor.shorter import shorter_forms
 from dso.selection import DEFAULT, TOKEN, Evidence, criteria, gather
-from dso.training.stopping import INTERRUPT, Standing
+from dso.training.stopping import SIGNALLED, Standing
 
 logger = logging.getLogger("dso")
 
@@ -228,8 +228,10 @@ class Searches:
     ----------
     rows : CanonicalRows
     names, original_names : sequence of str
-    n_iterations, early_stop, callback, write
+    n_iterations, early_stop, write
         See `Search.run`.
+    callback : callable
+        Given a search, returns its callback.
     """
 
     rows: CanonicalRows
@@ -237,7 +239,7 @@ class Searches:
     original_names: Sequence[str]
     n_iterations: int | None
     early_stop: EarlyStop
-    callback: Callable[[Standing], object] | None
+    callback: Callable[[Search], Callable[[Standing], object]]
     write: Callable[[Equations], None] | None
 
     def make(self, kind: type[Search], config: dict[str, Any]) -> Search:
@@ -253,9 +255,10 @@ class Searches:
     ) -> Equations:
         """Run a search until it ends, or `pause` says so."""
 
+        asked = self.callback(search)
+
         def callback(standing: Standing) -> bool:
-            asked = self.callback is not None and bool(self.callback(standing))
-            return pause(standing) or asked
+            return bool(asked(standing)) or pause(standing)
 
         return search.run(
             n_iterations=self.n_iterations,
@@ -311,8 +314,8 @@ def search_by_errors(searches: Searches, config: dict[str, Any]) -> Searched:
         theirs = replace(searches, write=None).run(probe)
         gain = explains(found, squared) - explains(theirs, probe)
         spent += probe.standing.n_samples
-        if probe.optimizer.stop_reason == INTERRUPT:
-            squared.optimizer.stop_reason = INTERRUPT
+        if probe.optimizer.stop_reason in SIGNALLED:
+            squared.optimizer.stop_reason = probe.optimizer.stop_reason
             return Searched(squared, found, spent)
     left = max(1, training["n_samples"] - spent)
     rest = _with_budget(config, left, 1 - FIRST_SHARE - PROBE_SHARE)

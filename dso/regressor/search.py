@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from dso.config.results import ENDS
 from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
-from dso.fitting.constants import EXACT
+from dso.fitting.constants import MAX_EXACT
 from dso.fitting.rounding import rounded_constants
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
 from dso.program import Program, ProgramBatch
 from dso.regressor.equations import Equations, Found, falling
-from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.shorter import shorter_forms
@@ -106,7 +106,7 @@ class Search:
         else:
             optimizer.setup(watch)
             self._offer_simple_ones()
-        with optimizer.stopping.on_interrupt():
+        with optimizer.stopping.on_signals():
             while optimizer.train_one_step() is None:
                 pass
         self._offer_shorter_ones()
@@ -209,7 +209,7 @@ class Search:
         """Return what has been found so far, constants rounded where that changes nothing."""
         optimizer = self.optimizer
         task = self.task
-        exact = EXACT * task.metric.variance if task.is_least_squares else 0.0
+        exact = MAX_EXACT * task.metric.variance if task.is_least_squares else 0.0
         front = falling(self._found(optimizer.front), exact)
         evidence = None
         if len(front):

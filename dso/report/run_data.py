@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from dso.config import load_config, validate
 from dso.errors import UserError
 from dso.library.functions import NAMES, OPERATORS
-from dso.plugins import is_reference
+from dso.plugins import references
 from dso.program import from_str_tokens
 from dso.task import make_task
 
@@ -74,7 +74,7 @@ def load_run_data(config: dict[str, Any]) -> RunData:
     section = validate(load_config(config)).task.to_dict()
     if section["task_type"] != "regression":
         raise UserError(f"a task of type {section['task_type']!r} has no table of data.")
-    if named := next(_references({**section, "dataset": None}), None):
+    if named := next(references({**section, "dataset": None}), None):
         raise UserError(f"the run used code of its own ({named}), which a report does not run.")
     if isinstance(section["dataset"], dict):
         section["dataset"] = {**section["dataset"], "backup": False}
@@ -102,17 +102,6 @@ def _some_rows(task: Any) -> RunData:
 def _spread(n_rows: int) -> np.ndarray:
     """Return at most `MAX_POINTS` of the rows, evenly spread."""
     return np.unique(np.linspace(0, n_rows - 1, min(n_rows, MAX_POINTS)).astype(int))
-
-
-def _references(value: Any) -> Iterator[str]:
-    """Yield every text in a value that names code."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _references(item)
-    elif is_reference(value):
-        yield value
 
 
 def arities(traversals: Iterable[str], library: Library | None) -> dict[str, int]:

@@ -162,6 +162,8 @@ class Progress(Recorder):
         Returns the best program as text.
     """
 
+    writes = "the progress of the run"
+
     def __init__(self, make: Callable[[], Display], expression: Callable[[], str]) -> None:
         self._make = make
         self._expression = expression
@@ -200,10 +202,14 @@ def format_seconds(seconds: float) -> str:
 
 
 def make_display(
-    stream: TextIO, n_samples: int, max_seconds: float | None = None, *, verbose: bool = True
+    stream: TextIO | None,
+    n_samples: int,
+    max_seconds: float | None = None,
+    *,
+    verbose: bool = True,
 ) -> Display:
-    """Choose the display that fits the stream."""
-    if not verbose:
+    """Choose the display that fits the stream; a closed one (None) shows nothing."""
+    if not verbose or stream is None:
         return Display()
     if stream.isatty():
         return LiveDisplay(stream, n_samples, max_seconds)

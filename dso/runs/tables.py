@@ -145,6 +145,8 @@ class ResultFiles(Recorder):
     min_seconds, max_share : float
     """
 
+    writes = "hall of fame and Pareto front"
+
     def __init__(
         self,
         folder: RunFolder,

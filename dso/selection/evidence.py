@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dso.fitting.constants import EXACT
+from dso.fitting.constants import MAX_EXACT
 from dso.fitting.weights import weighted_variance
 from dso.library import FittedPolynomial
 from dso.program import FitData, ProgramBatch, execute
@@ -58,8 +58,8 @@ class Evidence(Columns):
 
     @property
     def log_losses(self) -> np.ndarray:
-        """Logarithms of the losses (B,); below `EXACT` variances all that differs is rounding."""
-        least = EXACT * self.variance or np.finfo(float).tiny
+        """Logarithms of the losses (B,), of those below `MAX_EXACT` variances all the same."""
+        least = MAX_EXACT * self.variance or np.finfo(float).tiny
         return np.log(np.maximum(self.losses, least))
 
     @property
@@ -81,7 +81,7 @@ class Evidence(Columns):
         They are no worse than the mean of y, where there is such a row, and tame; a pole has to
         bring the loss below `POLE_FALL` of that of every tame row which is not more complex.
         """
-        is_fair = self.losses <= self.variance * (1 + EXACT)
+        is_fair = self.losses <= self.variance * (1 + MAX_EXACT)
         is_fair = is_fair if is_fair.any() else np.isfinite(self.losses)
         tame = np.where(self.is_tame, self.losses, np.inf)
         is_sound = self.is_tame | (self.losses < POLE_FALL * np.minimum.accumulate(tame))
@@ -176,7 +176,7 @@ def _of_one(
         leverages = np.full(data.n_rows, min(1.0, n_numbers / data.n_rows))
         return left_out_errors(residuals, leverages), n_numbers, n_numbers * np.log(n_rows) / 2
     left_out = left_out_errors(residuals, leverages_of(slopes))
-    noise = max(np.mean(residuals**2), EXACT * variance)
+    noise = max(np.mean(residuals**2), MAX_EXACT * variance)
     information = np.sum(slopes**2, axis=0) * (n_rows / data.n_rows) / noise
     return left_out, n_numbers, float(np.sum(number_lengths(constants, information)))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dso.program.batch import Batch, ScoredBatch
+from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
 from dso.training.statistics import GP_COLUMNS, LOOKUP_COLUMN, SEMANTIC_COLUMNS
 
@@ -89,6 +90,36 @@ class Source(ABC):
     def parts(self) -> dict[str, Any]:
         """Return what has a state, by name."""
         return {}
+
+
+class Given(Source):
+    """Hands over programs that came from elsewhere: guesses of a user, finds of another search.
+
+    They join the next iteration, off policy, with the constants that they have; those without are
+    fitted.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    """
+
+    name = "given"
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self._waiting: list[ProgramBatch] = []
+
+    def add(self, programs: ProgramBatch) -> None:
+        """Let programs wait for the next iteration."""
+        self._waiting.append(programs)
+
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Evaluate what waits; once."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return Proposal()
+        batch = Batch.off_policy(ProgramBatch.concatenate(waiting))
+        return Proposal(self.evaluator.evaluate(batch, iteration), len(batch))
 
 
 class PolicySource(Source):

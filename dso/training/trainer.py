@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dso.errors import UserError
 from dso.memory import Keeper, ScoredPrograms
+from dso.policy_optimizer.learner import Lesson
 from dso.program.batch import Batch, ScoredBatch
-from dso.training.sources import Proposal, Source
-from dso.training.statistics import ALL_COLUMNS, TrainStats
+from dso.training.sources import Given, Proposal, Source
+from dso.training.statistics import ALL_COLUMNS, COLUMNS, TrainStats
 from dso.training.stopping import DeadEndWatch, Standing
 
 if TYPE_CHECKING:
     import numpy as np
 
     from dso.evaluation import Evaluator, RowBatches
-    from dso.policy_optimizer.learner import Learner, Lesson
+    from dso.policy_optimizer.learner import Learner
     from dso.program.program_batch import ProgramBatch
 
 
@@ -147,6 +150,32 @@ class Trainer:
         scored = self.evaluator.evaluate(batch, iteration, first_constants)
         self.keeper.take_in(scored, iteration)
         self.standing = self._with_best(self.standing)
+
+    def suggest(self, programs: ProgramBatch) -> None:
+        """Let programs take part in the next iteration; they count as evaluations."""
+        given = self.sources[Given.name]
+        assert isinstance(given, Given)
+        given.add(programs)
+
+    def gather(self, programs: ProgramBatch, standing: Standing) -> Iteration:
+        """Keep what others found in an iteration of theirs; the policy learns nothing.
+
+        Parameters
+        ----------
+        programs : ProgramBatch
+        standing : Standing
+            What they have spent, and how far they have come.
+        """
+        start = time.perf_counter()
+        batch = self.evaluator.evaluate(Batch.off_policy(programs), self.standing.iteration)
+        self.keeper.take_in(batch, self.standing.iteration)
+        self.standing = self._with_best(standing)
+        lesson = Lesson(np.ones(len(batch), dtype=bool), 0.0, {})
+        columns = dict.fromkeys(COLUMNS, np.nan)
+        if len(batch):
+            columns = self.stats.row(batch, lesson.kept)
+        row = self._log_row(columns, lesson.baseline, time.perf_counter() - start)
+        return Iteration(self.standing, batch, lesson, {}, row)
 
     def pause(self) -> None:
         """Do not count the time from here to the next step."""

@@ -457,8 +457,12 @@ def test_a_token_of_ones_own_comes_back_from_its_reference(tmp_path: Path) -> No
         function_set=[f"{__name__}:twice"], maxsize=3, output_directory=tmp_path, run_id="run"
     )
     model.fit(X, 2 * X[:, 0])
-    loaded = DeepSymbolicRegressor.from_file(tmp_path / "run")
+    with pytest.raises(UserError, match=f"names code that would be run: '{__name__}:twice'"):
+        DeepSymbolicRegressor.from_file(tmp_path / "run")
+    loaded = DeepSymbolicRegressor.from_file(tmp_path / "run", allow_code=[__name__])
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    named = {"function_set": [f"{__name__}:twice"]}
+    DeepSymbolicRegressor.from_file(tmp_path / "run", **named)
     assert str(model.sympy()) == "twice(x1)"
 
 

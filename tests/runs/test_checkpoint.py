@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dso import DeepSymbolicOptimizer
-from dso.errors import UserError
+from dso.errors import Refused, UserError
 from dso.policy import TorchPolicy
 from dso.runs.checkpoint import Checkpoints, read_checkpoint, write_checkpoint
 from dso.runs.disk import Guard
@@ -220,9 +220,39 @@ def test_what_cannot_be_used_is_named_and_the_one_before_it_is_taken(two, caplog
     assert message in warning
     with pytest.raises(UserError, match=message.split()[0]):
         DeepSymbolicOptimizer(model.config).load(newest)
+    model.journal.close()
     before.unlink()
-    assert not model.resume()
-    assert model.trainer.standing.iteration == 0
+    with pytest.raises(Refused, match="nothing there is touched"):
+        model.resume()
+    assert newest.exists()
+
+
+CHANGES = {
+    "metric": {"task": {"metric": "neg_mse", "metric_params": []}},
+    "protected": {"task": {"protected": True}},
+    "noise": {"task": {"reward_noise": 0.1}},
+    "complexity": {"training": {"complexity": "length"}},
+    "a prior": {"prior": {"length": {"min_": 5, "max_": 20, "on": True}}},
+    "the size of the batch": {"training": {"batch_size": 50}},
+    "the hall of fame": {"logging": {"hof": 3}},
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_run_with_other_settings_does_not_go_on(two, tmp_path, caplog, kind):
+    before = files(tmp_path / "run")
+    ((section, values),) = CHANGES[kind].items()
+    with pytest.raises(Refused, match="nothing there is touched"):
+        DeepSymbolicOptimizer(long(tmp_path, **CHANGES[kind])).resume()
+    assert f"{section}.{next(iter(values))} is " in caplog.text
+    assert files(tmp_path / "run") == before
+
+
+def test_a_run_may_go_on_for_longer_and_say_less(two, tmp_path):
+    longer = {"training": {"n_samples": 2 * 10**6, "patience": 5, "n_cores_batch": 2}}
+    model = DeepSymbolicOptimizer(long(tmp_path, **longer))
+    assert model.resume()
+    model.journal.close()
 
 
 def test_a_log_that_was_shortened_is_said_to_be(two, caplog):

@@ -51,6 +51,8 @@ class TensorBoard(Recorder):
         If TensorBoard is not installed.
     """
 
+    writes = "the events of TensorBoard"
+
     def __init__(
         self,
         folder: RunFolder,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dso.errors import UserError
+from dso.processes import serve_parent
 from dso.task.control.backend import Backend, Episodes
 from dso.task.control.composition import Policies
 from dso.task.control.environment import Environment
@@ -110,6 +111,7 @@ _WORKER: dict[str, Environment] = {}
 
 
 def _start_worker(environment: Environment) -> None:
+    serve_parent()
     _WORKER["environment"] = environment
 
 

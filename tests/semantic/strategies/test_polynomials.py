@@ -11,7 +11,7 @@ from dso.fitting.polynomial_basis import exponents_up_to
 from dso.prior import make_joint_prior
 from dso.program import FitData, execute
 from dso.semantic import SemanticLimits, SemanticResult, SemanticSearch
-from dso.semantic.polynomials import vectors_outside
+from dso.semantic.strategies.polynomials import vectors_outside
 from dso.task.regression import RegressionTask
 
 SET = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", "sqrt", "poly"]

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dso.semantic.nearest import N_KEPT, _nearest
+from dso.semantic.strategies.nearest import N_NEAREST, nearest
 
 
 @settings(max_examples=30, deadline=None)
@@ -23,9 +23,9 @@ def test_pairs_are_those_of_a_loop(seed: int, n_wanted: int, n_columns: int) -> 
                 errors.append((error * by_row[i] * by_column[j], i, j, sign < 0))
         best = sorted(errors)[: 2 * n_columns]
         nearer = [pair for pair in best if pair[0] == min(e for e, _, j, _ in best if j == pair[2])]
-        expected += nearer[:N_KEPT]
+        expected += nearer[:N_NEAREST]
     expected = sorted(expected)[:300]
-    found = _nearest(wanted, weights, columns, by_row, by_column)
+    found = nearest(wanted, weights, columns, by_row, by_column)
     assert list(zip(*(part.tolist() for part in found), strict=True)) == [
         (i, j, negative) for _, i, j, negative in expected
     ]
