@@ -303,7 +303,7 @@ def search_by_errors(searches: Searches, config: dict[str, Any]) -> Searched:
     squared, pause = searches.make(Search, config), _Pause(training)
     found = searches.run(squared, pause=pause)
     spent = squared.standing.n_samples
-    if not pause.is_taken:
+    if not pause.is_taken or squared.optimizer.stop_reason in SIGNALLED:
         return Searched(squared, found, spent)
     has_log = "log" in squared.optimizer.library.names
     kind: type[RelativeSearch | LogSearch] = LogSearch if has_log else RelativeSearch
@@ -357,12 +357,14 @@ class _Pause:
     """Ends a search after `FIRST_SHARE` of its budget; asked after each iteration."""
 
     def __init__(self, training: dict[str, Any]) -> None:
+        self.budget = training["n_samples"]
         self.n_samples = FIRST_SHARE * training["n_samples"]
         self.seconds = FIRST_SHARE * (training["max_seconds"] or np.inf)
         self.is_taken = False
 
     def __call__(self, standing: Standing) -> bool:
-        self.is_taken = standing.n_samples >= self.n_samples or standing.seconds >= self.seconds
+        is_due = standing.n_samples >= self.n_samples or standing.seconds >= self.seconds
+        self.is_taken = is_due and standing.n_samples < self.budget
         return self.is_taken
 
 
