@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -430,23 +431,29 @@ class DeepSymbolicOptimizer:
 
     @staticmethod
     def _final_program(run: Run) -> tuple[Program | None, dict[str, float]]:
-        """Return the program that the task chooses among the best, and its rewards.
+        """Return the program that the task chooses, and its rewards.
 
         These are its reward on the training rows, and that on those set aside if there are any.
         """
         keeper, reports = run.trainer.keeper, run.reports
-        best, rewards = reports.best(keeper.best), {"r": keeper.r_best}
-        if keeper.best is not None and keeper.best.training is not None:
-            rewards = {"r": keeper.r_train, "r_val": keeper.r_best}
-        if keeper.candidates is None or best is None:
-            return best, rewards
-        rows = keeper.candidates.rows
-        chosen = run.task.final_choice(
-            [reports.program(rows.programs, i) for i in range(len(rows))]
-        )
-        if repr(chosen) == repr(best):
-            return best, rewards
-        return chosen, {"r": run.task.reward_function(chosen)}
+        best = keeper.best
+        if (chosen := reports.chosen(keeper.pareto_front)) is not None:
+            best = chosen
+        elif best is not None and keeper.candidates is not None:
+            rows = keeper.candidates.rows
+            programs = [reports.program(rows.programs, i) for i in range(len(rows))]
+            program = run.task.final_choice(programs)
+            if repr(program) != repr(reports.best(best)):
+                return program, {"r": run.task.reward_function(program)}
+        return reports.best(best), _rewards(best)
+
+
+def _rewards(row: ScoredPrograms | None) -> dict[str, float]:
+    """Return the rewards of one program, -inf without one."""
+    if row is None:
+        return {"r": -math.inf}
+    rewards = {"r": float(row.training_rewards[0])}
+    return rewards if row.training is None else {**rewards, "r_val": float(row.rewards[0])}
 
 
 def _seed(config: Config, plain: dict) -> int:

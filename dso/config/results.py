@@ -14,7 +14,8 @@ _KEYS_WITHOUT_EFFECT = {
     "policy": ("debug",),
     "policy_optimizer": ("debug", "summary"),
     "gp_meld": ("verbose", "parallel_eval"),
-    "task": ("dataset", "weights"),  # it is the data that count, wherever they are from
+    # Of the data it is the rows that count, wherever they are from.
+    "task": ("dataset", "weights", "model_selection"),
 }
 _KEPT = ("hof", "save_pareto_front")
 """Keys of `logging` that say what is kept, and with it what is judged."""

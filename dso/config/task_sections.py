@@ -45,6 +45,9 @@ METRIC_PARAMETERS = {
 }
 """Names of the metrics and how many parameters each takes."""
 
+SELECTIONS = ("parsimony", "mdl", "one_se", "validated", "bic", "best", "score", "accuracy")
+"""Rules that choose a program of the Pareto front, the default for rows of data first."""
+
 REGRESSOR_DEFAULTS: dict[str, dict] = {
     "dso_least_squares": {"cutoff_p_value": 1.0, "n_max_terms": None, "coef_tol": 1e-6},
     "dso_lasso": {"gamma": 0.1, "comp_tol": 1e-4, "rtrn_constrnd_ls": True},
@@ -189,6 +192,11 @@ class RegressionTask(Section):
     metric_params: list[float] | None = key([1.0], "Parameters of the metric; null = its usual.")
     extra_metric_test: Metric | None = key(None, "Another metric to report on the test data.")
     extra_metric_test_params: list[float] | None = key([], "Parameters of extra_metric_test.")
+    model_selection: Literal["auto", "reward", *SELECTIONS] = key(  # type: ignore[valid-type]
+        "auto",
+        "Which program of the Pareto front is the result: a rule, or 'reward', the greatest; "
+        f"'auto': {SELECTIONS[0]!r} for rows of data, 'reward' for benchmarks.",
+    )
     threshold: NonNegative = key(1e-12, "Success: the noiseless test NMSE is below it.")
     protected: bool = key(False, "Whether operators return a number everywhere (div by 0 = 1).")
     reward_noise: Noise = key(0.0, "Deviation of noise added to the reward.")

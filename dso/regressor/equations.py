@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dso.errors import UserError, unknown
+from dso.errors import UserError
 from dso.fitting.uncertainty import ConstantErrors
 from dso.library import Library, PlaceholderConstant, Polynomial, Token, create_tokens
 from dso.program import Columns, Program, ProgramBatch
 from dso.program.symbolic import exchanged, to_short_sympy, to_sympy, to_text
+from dso.selection import check_rule, criteria, scores
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SELECTIONS = ("best", "accuracy", "score")
-NEAR_BEST = 1.5
-"""`best` chooses among equations whose loss is at most this many times the least."""
 MAX_WHOLE = 1e6
 """Greatest number that is shown as an integer."""
 ROUNDING = 1e-12
@@ -93,6 +91,10 @@ class Equations:
         Best first.
     errors : list of ConstantErrors, optional
         One for each row of the front; None where they are not known.
+    criteria : dict of (B,) float64, optional
+        What each rule of selection compares. Default: what losses and complexities say.
+    plan : dict, optional
+        From what the library was made, where it is not that of the search.
     """
 
     def __init__(
@@ -104,6 +106,8 @@ class Equations:
         front: Found,
         hall_of_fame: Found,
         errors: list[ConstantErrors] | None = None,
+        criteria: dict[str, np.ndarray] | None = None,
+        plan: dict[str, Any] | None = None,
     ) -> None:
         self.library = library
         self.names = list(names)
@@ -112,48 +116,32 @@ class Equations:
         self.front = front
         self.hall_of_fame = hall_of_fame
         self.errors = errors
+        self.plan = plan
+        self._criteria = criteria
 
     def __len__(self) -> int:
         return len(self.front)
 
-    def with_errors(self, errors: list[ConstantErrors]) -> Equations:
-        """Return the same with the errors of the constants."""
-        return Equations(
-            self.library,
-            self.names,
-            self.original_names,
-            self.protected,
-            self.front,
-            self.hall_of_fame,
-            errors,
-        )
-
-    @property
+    @cached_property
     def scores(self) -> np.ndarray:
         """Fall of the logarithm of the loss per step of complexity, (B,); 0 for the first row."""
-        losses, complexities = self.front.losses, self.front.complexities
-        scores = np.zeros(len(self))
-        with np.errstate(divide="ignore"):
-            scores[1:] = -np.diff(np.log(losses)) / np.diff(complexities)
-        return scores
+        return scores(self.front.losses, self.front.complexities)
+
+    @cached_property
+    def criteria(self) -> dict[str, np.ndarray]:
+        """What each rule compares, (B,) by its name."""
+        if self._criteria is not None:
+            return self._criteria
+        return criteria(self.front.losses, self.front.complexities)
+
+    def criterion(self, strategy: str) -> np.ndarray:
+        """Return what a rule of `dso.selection.rules` compares, (B,); the least is chosen."""
+        check_rule(strategy)
+        return self.criteria[strategy]
 
     def select(self, strategy: str) -> int:
-        """Return the row that a strategy chooses.
-
-        Parameters
-        ----------
-        strategy : {"best", "accuracy", "score"}
-            The least loss; the greatest score; or, "best", the greatest score among the rows whose
-            loss is at most 1.5 times the least.
-        """
-        if strategy not in SELECTIONS:
-            raise unknown("model_selection", strategy, SELECTIONS)
-        losses = self.front.losses
-        if strategy == "accuracy":
-            return int(losses.argmin())
-        is_near = losses <= NEAR_BEST * losses.min()
-        usable = is_near if strategy == "best" else np.ones(len(self), dtype=bool)
-        return int(np.where(usable, self.scores, -np.inf).argmax())
+        """Return the row that a rule chooses."""
+        return int(self.criterion(strategy).argmin())
 
     def row(self, index: int | None, strategy: str) -> int:
         """Return a row number: the one given, or that of the strategy."""
@@ -235,8 +223,8 @@ class Equations:
         """Return row `i` as a function."""
         return Formula(self.program(i), self.original_names, self.texts[i])
 
-    def frame(self) -> pd.DataFrame:
-        """Return the front as a table in PySR's columns."""
+    def frame(self, strategy: str) -> pd.DataFrame:
+        """Return the front as a table in PySR's columns, and what the rule compares."""
         import pandas as pd
 
         rows = range(len(self))
@@ -248,6 +236,7 @@ class Equations:
                 "score": self.scores,
                 "sympy_format": [self.sympy_or_none(i) for i in rows],
                 "lambda_format": [self.formula(i) for i in rows],
+                "criterion": self.criterion(strategy),
             }
         )
 

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from dso.errors import UserError
+from dso.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
 
+LOSSES = ("auto", "squared", "relative")
+
 
 class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Find equations for y in terms of the columns of X.
@@ -42,10 +44,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     config : path or dict, optional
         A config of dso, with sections; without it the defaults suit runs of seconds. The arguments
         below that are given win over it.
-    model_selection : {"best", "accuracy", "score"}
-        Which equation predicts: the one with the least loss; the one with the greatest score, which
-        is the fall of log(loss) per step of complexity; or, "best", the greatest score among those
-        whose loss is at most 1.5 times the least. Can be changed after the fit.
+    model_selection : str
+        The rule that picks the equation which predicts: "parsimony", "mdl", "one_se", "validated",
+        "bic", or PySR's "best", "score" and "accuracy"; see `dso.selection.rules`. Can be changed
+        after the fit.
+    loss : {"auto", "squared", "relative"}
+        Whether errors of y are of one size, or in proportion to y: rows then have the weights
+        1 / y^2. "auto": where y has one sign and spans more than two decades, the residuals of a
+        first front decide between errors of one size and a search for log(y).
+    target_transform : {None, "log"}
+        "log": search for log(y), and show the equations of y.
     function_set : list, optional
         Operators, numbers, ``"const"`` (a number to be fitted), ``"module:name"``.
     operators : list, or dict from arity to list, optional
@@ -93,8 +101,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     program_ : Program
         The selected equation; a list for several targets.
     equations_ : DataFrame
-        The front: complexity, loss, equation, score, sympy_format, lambda_format. A list for
-        several targets.
+        The front: complexity, loss, equation, score, sympy_format, lambda_format, and criterion,
+        of which the rule of selection chooses the least. A list for several targets.
     hall_of_fame_ : DataFrame
         The equations with the least losses, whatever their complexity.
     nout_ : int
@@ -129,7 +137,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self,
         config: str | os.PathLike[str] | dict | None = None,
         *,
-        model_selection: str = "best",
+        model_selection: str = "parsimony",
+        loss: str = "auto",
+        target_transform: str | None = None,
         function_set: Sequence[Any] | None = None,
         operators: Sequence[Any] | Mapping[int, Sequence[Any]] | None = None,
         binary_operators: Sequence[Any] | None = None,
@@ -153,6 +163,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> None:
         self.config = config
         self.model_selection = model_selection
+        self.loss = loss
+        self.target_transform = target_transform
         self.function_set = function_set
         self.operators = operators
         self.binary_operators = binary_operators
@@ -226,13 +238,23 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self._fit_targets(X, targets, sample_weight)
         return self
 
+    @property
+    def _errors_of_y(self) -> str:
+        """What `loss` and `target_transform` say together."""
+        return self.loss if self.target_transform is None else self.target_transform
+
     def _check_arguments(self) -> None:
-        from dso.regressor.equations import SELECTIONS
+        from dso.selection import check_rule
 
-        if self.model_selection not in SELECTIONS:
-            from dso.errors import unknown
-
-            raise unknown("model_selection", self.model_selection, SELECTIONS)
+        check_rule(self.model_selection)
+        for name, allowed in (("loss", LOSSES), ("target_transform", (None, "log"))):
+            if getattr(self, name) not in allowed:
+                raise unknown(name, getattr(self, name), [a for a in allowed if a])
+        if self.target_transform is not None and self.loss == "relative":
+            raise UserError(
+                "loss: 'relative' and target_transform: 'log' both make errors relative; give one "
+                "of them."
+            )
         if not (isinstance(self.print_precision, int) and 1 <= self.print_precision <= 17):
             raise UserError(
                 f"print_precision: {self.print_precision!r}; expected a whole number from 1 to 17."
@@ -338,7 +360,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         search: Search | None,
         writer: Callable[[list[Equations]], None] | None,
     ) -> None:
-        from dso.regressor.search import Search, constant_equation
+        from dso.regressor.noise import Searched, Searches, search_for
+        from dso.regressor.search import constant_equation
         from dso.training.stopping import SIGNALLED
 
         if k == 0:
@@ -349,35 +372,38 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self._searches.append(None)
             self._stop_reasons.append("y is constant")
         else:
-            is_continued = search is not None
+            done = list(self._targets)
+            searches = Searches(
+                rows,
+                names,
+                self._original_names,
+                self.niterations,
+                self.early_stop_condition,
+                self._callback,
+                None if writer is None else lambda found: writer([*done, found]),
+            )
             if search is None:
-                search = Search(self._with_folder(config, k), rows, names, self._original_names)
+                result = search_for(searches, self._with_folder(config, k), self._errors_of_y)
             else:
                 search.config["training"] = config["training"]
-            done = list(self._targets)
-            found = search.run(
-                n_iterations=self.niterations,
-                early_stop=self.early_stop_condition,
-                callback=self._callback(search),
-                write=None if writer is None else lambda found: writer([*done, found]),
-                is_continued=is_continued,
-            )
-            search.write_result(found, found.select(self.model_selection))
-            self._targets.append(found)
-            self._searches.append(search)
-            self._stop_reasons.append(str(search.optimizer.stop_reason))
-            self.n_evaluations_ += search.standing.n_samples
-            self.interrupted_ |= search.optimizer.stop_reason in SIGNALLED or bool(self._signals)
+                found = searches.run(search, is_continued=True)
+                result = Searched(search, found, search.standing.n_samples)
+            reason = result.search.optimizer.stop_reason
+            self._targets.append(result.found)
+            self._searches.append(result.search)
+            self._stop_reasons.append(str(reason))
+            self.n_evaluations_ += result.n_evaluations
+            self.interrupted_ |= reason in SIGNALLED or bool(self._signals)
         self.stop_reason_ = "; ".join(dict.fromkeys(self._stop_reasons))
 
-    def _callback(self, search: Search) -> Callable[[Standing, Search], object]:
+    def _callback(self, search: Search) -> Callable[[Standing], object]:
         """Return what is asked after each iteration; signals that came before it end the search.
 
         The callback of the user is told all that was found so far.
         """
         from dso.regressor.search import SoFar
 
-        def callback(standing: Standing, search: Search) -> object:
+        def callback(standing: Standing) -> object:
             for number in self._signals:
                 search.optimizer.stopping.heed(number)
             if self.callback is None:
@@ -401,8 +427,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             others = changed_keys(search.config, config)
             if self.random_state != getattr(self, "_last_random_state", None):
                 others.insert(0, "random_state")
-            if not search.rows.same_as(part):
+            if not search.given_rows.same_as(part):
                 others.insert(0, "the data")
+            if self._errors_of_y not in ("auto", search.errors):
+                others.append("loss or target_transform")
             if others:
                 logging.getLogger("dso").warning(
                     "warm_start: other than in the last fit: %s; the search starts again.",
@@ -461,15 +489,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         files = RunFiles(Path(self.output_directory_, self.run_id_), header, self.nout_)
         files.make_folder()
         plan = library_plan(config["task"], self.n_features_in_)
-        constant = {**plan, "function_set": ["const"], "protected": False, "thresholds": []}
 
         def write(targets: list[Equations]) -> None:
-            plans = [
-                constant if equations.library.names[self.n_features_in_ :] == ["const"] else plan
-                for equations in targets
-            ]
             with guard(files.folder):
-                files.write(targets, plans)
+                files.write(targets, [equations.plan or plan for equations in targets])
 
         return write
 
@@ -537,7 +560,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     @property
     def equations_(self) -> pd.DataFrame | list[pd.DataFrame]:
         """The front, or one for each target."""
-        frames = [equations.frame() for equations in self._fitted()]
+        frames = [equations.frame(self.model_selection) for equations in self._fitted()]
         return frames[0] if self.nout_ == 1 else frames
 
     @property
@@ -548,7 +571,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def get_best(self, index: int | Sequence[int] | None = None) -> Any:
         """Return the selected row of `equations_`, or the one given."""
-        return self._for_each(lambda equations, i: equations.frame().iloc[i], index)
+        return self._for_each(
+            lambda equations, i: equations.frame(self.model_selection).iloc[i], index
+        )
 
     def sympy(self, index: int | Sequence[int] | None = None) -> Any:
         """Return an equation as a sympy expression."""
@@ -684,7 +709,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         def draw(equations: Equations, i: int) -> Any:
             k, search = next(fits)
-            rows = self._kept_rows(k) if search is None else (search.rows.X, search.rows.y)
+            rows = self._kept_rows(k)
+            if search is not None:
+                rows = search.given_rows.X, search.given_rows.y
             return plot(equations, i, rows if X is None else (X, next(columns)), ax)
 
         return self._for_each(draw, index)

@@ -72,6 +72,7 @@ def search_config(estimator: Any) -> dict[str, Any]:
             "so it must be 'regression'."
         )
     task, training = config["task"], config["training"]
+    task["model_selection"] = estimator.model_selection
     functions = function_set(estimator)
     if functions is not None:
         task["function_set"] = functions

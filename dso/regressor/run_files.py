@@ -113,6 +113,12 @@ def library_plan(task_section: dict[str, Any], n_inputs: int) -> dict[str, Any]:
     }
 
 
+def plan_library(plan: dict[str, Any], names: Sequence[str]) -> Library:
+    """Return the library that `library_plan` describes, with names for its inputs."""
+    functions, thresholds = plan["function_set"], plan["thresholds"]
+    return Library(create_tokens(plan["n_inputs"], functions, plan["protected"], thresholds), names)
+
+
 def read_estimator(folder: Path, allow_code: Collection[str] = ()) -> SavedEstimator:
     """Return what `RunFiles` wrote last.
 
@@ -173,8 +179,7 @@ def read_equations(saved: SavedEstimator) -> list[Equations]:
 
 def _equations(target: SavedTarget, saved: SavedEstimator) -> Equations:
     plan, names = target.library, saved.display_feature_names_in
-    tokens = create_tokens(plan.n_inputs, plan.function_set, plan.protected, plan.thresholds)
-    library = Library(tokens, names)
+    library = plan_library(plan.model_dump(), names)
     for found in (target.front, target.hall_of_fame):
         found.check(library, plan.n_inputs)
     equations = Equations(
@@ -185,6 +190,8 @@ def _equations(target: SavedTarget, saved: SavedEstimator) -> Equations:
         _found(target.front),
         _found(target.hall_of_fame),
         None if target.errors is None else [_errors(one) for one in target.errors],
+        {name: np.array(values) for name, values in target.criteria.items()} or None,
+        plan.model_dump(),
     )
     for i in range(len(equations)):
         equations.program(i)  # which looks whether it is a whole one
@@ -197,6 +204,7 @@ def _plain_equations(equations: Equations) -> dict[str, Any]:
         "front": _plain_found(equations.front),
         "hall_of_fame": _plain_found(equations.hall_of_fame),
         "errors": None if errors is None else [_plain_errors(one) for one in errors],
+        "criteria": {name: values.tolist() for name, values in equations.criteria.items()},
     }
 
 

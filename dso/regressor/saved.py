@@ -110,11 +110,13 @@ class SavedTarget(_Part):
     front: SavedFound
     hall_of_fame: SavedFound
     errors: list[SavedErrors] | None
+    criteria: dict[str, list[float]] = {}
 
     @model_validator(mode="after")
     def _fits(self) -> SavedTarget:
         if self.errors is not None:
             _same_lengths(errors=self.errors, front=self.front.tokens)
+        _same_lengths(front=self.front.tokens, **self.criteria)
         return self
 
 

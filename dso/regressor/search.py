@@ -23,7 +23,9 @@ from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.shorter import shorter_forms
+from dso.regressor.simple_laws import simple_laws
 from dso.runs.tables import ResultFiles
+from dso.selection import criteria
 from dso.task.regression import RegressionTask
 from dso.task.regression.dataset import from_arrays
 from dso.training.stopping import Standing
@@ -46,7 +48,16 @@ class Search:
     rows : CanonicalRows
     names, original_names : sequence of str
         See `Equations`.
+
+    Attributes
+    ----------
+    given_rows : CanonicalRows
+        Those that were given, where `rows` are made of them.
+    errors : str
+        What errors it takes y to have; see `dso.regressor.noise.KINDS`.
     """
+
+    errors = "squared"
 
     def __init__(
         self,
@@ -55,7 +66,7 @@ class Search:
         names: Sequence[str],
         original_names: Sequence[str],
     ) -> None:
-        self.rows = rows
+        self.rows = self.given_rows = rows
         self.names = names
         self.original_names = original_names
         self.config = config
@@ -67,7 +78,7 @@ class Search:
         *,
         n_iterations: int | None = None,
         early_stop: EarlyStop = None,
-        callback: Callable[[Standing, Search], object] | None = None,
+        callback: Callable[[Standing], object] | None = None,
         write: Callable[[Equations], None] | None = None,
         is_continued: bool = False,
     ) -> Equations:
@@ -110,7 +121,40 @@ class Search:
                 f"none of {self.standing.n_samples} expressions is defined on all rows; give more "
                 "samples, or other operators."
             )
-        return found.with_errors(self._errors(found))
+        found.errors = self._errors(found)
+        self._write_results(found)
+        return found
+
+    def _write_results(self, found: Equations) -> None:
+        """Have the tables of the run folder, and so the report, say what the estimator does."""
+        optimizer = self.optimizer
+        run, folder = optimizer.run, optimizer.folder
+        if folder is None:
+            return
+        ResultFiles(folder, run.reports, run.trainer.keeper).write()
+        i = found.select(self.task.model_selection)
+        program, standing = found.program(i), self.standing
+        row = {
+            "seed": run.seed,
+            "r": self.reward_of(found.front.losses[i]),
+            **self.evaluate(program),
+            "expression": found.texts[i],
+            "traversal": repr(program),
+            "n_samples": standing.n_samples,
+            "t": standing.seconds,
+        }
+        folder.append_summary(row, replace=True)
+
+    def reward_of(self, loss: float) -> float:
+        """Return the reward that belongs to a loss."""
+        task = self.task
+        if not task.is_least_squares:
+            return task.max_reward - loss
+        return float(task.metric.from_mse(np.array([loss]))[0])
+
+    def evaluate(self, program: Program) -> dict[str, Any]:
+        """Return what the task says of an equation."""
+        return self.task.final_evaluation(program)
 
     def write_result(self, found: Equations, chosen: int) -> None:
         """Write what a run writes at its end, with the chosen equation as its result."""
@@ -135,23 +179,19 @@ class Search:
         )
 
     def _offer_simple_ones(self) -> None:
-        """Have c, x, c x and c x + c judged for each input x, where they may be written.
-
-        They are what everything else is compared with, and too short to be drawn soon.
-        """
+        """Have simple laws judged, where they may be written."""
         optimizer, library = self.optimizer, self.optimizer.library
-        forms = ["const", "{x}", "mul,const,{x}", "add,const,mul,const,{x}"]
-        inputs = [library.names[token] for token in library.input_tokens]
-        texts = dict.fromkeys(form.format(x=x) for form in forms for x in inputs)
-        known = [text for text in texts if set(text.split(",")) <= set(library.names)]
-        programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in known])
+        texts, starts = zip(*simple_laws(self.task.fit_data), strict=True)
+        programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in texts])
+        first = np.full((len(texts), max(map(len, starts))), np.nan)
+        for row, start in zip(first, starts, strict=True):
+            row[: len(start)] = start
         is_allowed = optimizer.prior.allowed(programs)
         if self._least_length() == 1:
             # The sampler never writes them, as the first token has to be an operator.
             is_allowed |= programs.lengths == 1
-        programs = programs[is_allowed]
-        if len(programs):
-            optimizer.trainer.offer(programs)
+        if is_allowed.any():
+            optimizer.trainer.offer(programs[is_allowed], first[is_allowed])
 
     def _offer_shorter_ones(self) -> None:
         """Have the equations of the front judged in the shorter forms that sympy knows."""
@@ -192,31 +232,35 @@ class Search:
         assert isinstance(task, RegressionTask)
         return task
 
-    def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
-        """Return the losses (B,): mean squared errors, or what the reward lacks of the best one."""
-        task = self.task
-        if not task.is_least_squares:
-            return task.max_reward - rewards
-        return task.mean_squared_errors(programs)
-
     def equations(self) -> Equations:
         """Return what has been found so far, constants rounded where that changes nothing."""
         optimizer = self.optimizer
         task = self.task
         exact = MAX_EXACT * task.metric.variance if task.is_least_squares else 0.0
+        front = falling(self._found(optimizer.front), exact)
+        evidence = None
+        if len(front):
+            evidence = task.evidence(
+                front.programs,
+                front.losses,
+                front.complexities,
+                front.polynomials.tolist(),
+                self.rows.n_observations,
+            )
         return Equations(
             optimizer.library,
             self.names,
             self.original_names,
             task.protected,
-            falling(self._found(optimizer.front), exact),
+            front,
             self._found(optimizer.hall_of_fame),
+            criteria=criteria(front.losses, front.complexities, evidence),
         )
 
     def _found(self, scored: ScoredPrograms) -> Found:
         task = self.task
         programs = rounded_constants(scored.programs, task.fit_data)
-        losses = self.losses(programs, scored.rewards)
+        losses = task.losses(programs, scored.rewards)
         polynomials = np.full(len(programs), None)
         if task.polynomials is not None:
             polynomials[:] = task.polynomials.polynomials(programs, task.n_threads)
@@ -260,7 +304,7 @@ class SoFar:
     @property
     def front(self) -> pd.DataFrame:
         """See the class."""
-        return self._equations.frame()
+        return self._equations.frame(self._strategy)
 
     @property
     def expression(self) -> str | None:
@@ -283,7 +327,7 @@ class _Watch:
         search: Search,
         last: int | None,
         early_stop: EarlyStop,
-        callback: Callable[[Standing, Search], object] | None,
+        callback: Callable[[Standing], object] | None,
         write: Callable[[Equations], None] | None,
     ) -> None:
         self.search = search
@@ -306,14 +350,14 @@ class _Watch:
             request("early_stop_condition is met")
         if self.write is not None:
             self._write_if_due(self.write)
-        return self.callback is not None and bool(self.callback(standing, self.search))
+        return self.callback is not None and bool(self.callback(standing))
 
     def _is_good_enough(self) -> bool:
         front = self.search.optimizer.front
         if front is self._judged:
             return False  # nothing new, and it was not before
         self._judged = front
-        losses = self.search.losses(front.programs, front.rewards)
+        losses = self.search.task.losses(front.programs, front.rewards)
         stop = self.early_stop
         if callable(stop):
             pairs = zip(losses.tolist(), front.complexities.tolist(), strict=True)
@@ -336,6 +380,7 @@ def constant_equation(
     rows: CanonicalRows, names: Sequence[str], original_names: Sequence[str]
 ) -> Equations:
     """Return the one equation of a target that has the same value in every row."""
+    plan = {"n_inputs": len(names), "function_set": ["const"], "protected": False, "thresholds": []}
     library = Library(create_tokens(len(names), ["const"]), names)
     assert library.const_token is not None
     programs = ProgramBatch.from_rows([[library.const_token]])
@@ -344,4 +389,4 @@ def constant_equation(
     n_rows = rows.n_observations
     scatter = np.zeros((1, 1)) if n_rows > 1 else np.full((1, 1), np.nan)
     errors = ConstantErrors(rows.y[:1], scatter, np.ones(1, dtype=bool), n_rows - 1)
-    return Equations(library, names, original_names, False, found, found, [errors])
+    return Equations(library, names, original_names, False, found, found, [errors], plan=plan)

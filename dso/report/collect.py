@@ -12,7 +12,7 @@ import numpy as np
 from dso.errors import UserError
 from dso.report.curves import QUANTILES, learning_curves, reward_distribution
 from dso.report.formula import MathML, to_mathml
-from dso.report.pick import picked_row
+from dso.report.pick import chosen_row, picked_row
 from dso.report.policy_data import describe_policy, episode_returns
 from dso.report.run_data import RunData, arities, load_run_data
 from dso.runs.batches import settings_of
@@ -132,7 +132,7 @@ class _Folder:
             log = self.results.log(run)
             hof, pf = self.results.best(run, "_hof"), self.results.best(run, "_pf")
             ended = _result(summary, run.seed)
-            result = ended or _result_so_far(log, hof)
+            result = ended or _result_so_far(log, hof, pf)
             picked = picked_row(pf, ended)
             shown = _spread(len(pf), n_pf, picked)
             entries.append(
@@ -301,13 +301,14 @@ def _state(result: dict[str, Any]) -> str:
     return "failed" if result.get("error") else "done"
 
 
-def _result_so_far(log: pd.DataFrame, hof: pd.DataFrame) -> dict[str, Any]:
+def _result_so_far(log: pd.DataFrame, hof: pd.DataFrame, pf: pd.DataFrame) -> dict[str, Any]:
     """Return what can be said of a run that has not ended."""
     result: dict[str, Any] = {}
     if len(log):
         result = {"r": numbers(log, "r_best")[-1], "n_samples": numbers(log, "nevals")[-1]}
         result["t"] = float(np.nansum(numbers(log, "time")))
-    best = _rows(hof.head(1))
+    chosen = chosen_row(pf)
+    best = _rows(hof.head(1) if chosen is None else pf.iloc[[chosen]])
     if best:
         result |= {name: best[0][name] for name in ("r", "expression", "traversal", "success")}
         result |= best[0]["more"]

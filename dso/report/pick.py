@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?(?![\w.])", re.IGNORECASE)
 
 
+def chosen_row(front: pd.DataFrame) -> int | None:
+    """Return the row that the rule of selection chooses; None where the reward decides."""
+    criterion = numbers(front, "criterion")
+    return int(np.nanargmin(criterion)) if np.isfinite(criterion).any() else None
+
+
 def picked_row(front: pd.DataFrame, result: dict[str, Any]) -> int | None:
     """Return the row of a front that a run has as its result; None where it stands in no row.
 
     Numbers of the result may have been rounded. A run that goes on has no result yet; then it is
-    the row with the best reward.
+    the row that the rule of selection, or else the reward, puts first.
 
     Parameters
     ----------
@@ -37,5 +43,7 @@ def picked_row(front: pd.DataFrame, result: dict[str, Any]) -> int | None:
         forms = [_NUMBER.sub("#", text) for text in texts]
         form = _NUMBER.sub("#", wanted)
         return forms.index(form) if form in forms else None
+    if (chosen := chosen_row(front)) is not None:
+        return chosen
     rewards = numbers(front, "r_val" if "r_val" in front else "r")
     return int(np.nanargmax(rewards)) if np.isfinite(rewards).any() else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dso.memory import ScoredPrograms
 from dso.program import Program
 from dso.runs.folder import Row, RunFolder
@@ -13,7 +15,7 @@ from dso.runs.recorders.recorder import Recorder
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
     from dso.library import Library
-    from dso.memory import Judge, Keeper
+    from dso.memory import Judge, Keeper, ParetoFront
     from dso.program.program_batch import ProgramBatch
     from dso.task import Task
     from dso.training.stopping import Standing
@@ -65,6 +67,20 @@ class Reports:
     def best(self, best: ScoredPrograms | None) -> Program | None:
         """Return the best program of a run, None where there is none yet."""
         return None if best is None else self.program(best.programs)
+
+    def criterion(self, front: ParetoFront | None) -> np.ndarray | None:
+        """Return what decides between the rows of a front, (B,); None where the reward does."""
+        if front is None or len(front) == 0:
+            return None
+        rows = front.rows
+        return self.task.criterion(rows.programs, rows.training_rewards, rows.complexities)
+
+    def chosen(self, front: ParetoFront | None) -> ScoredPrograms | None:
+        """Return the row of a front that the task chooses; None where the reward decides."""
+        criterion = self.criterion(front)
+        if front is None or criterion is None:
+            return None
+        return front.rows[[int(criterion.argmin())]]
 
     def expression(self, best: ScoredPrograms | None) -> str:
         """Return it as text with short numbers, to be shown while the run goes on."""
@@ -173,6 +189,9 @@ class ResultFiles(Recorder):
         for (suffix, columns, _), rows in zip(present, tables, strict=True):
             if "complexity" not in columns:
                 rows = [{k: v for k, v in row.items() if k != "complexity"} for row in rows]
+            elif (criterion := self.reports.criterion(self.keeper.pareto_front)) is not None:
+                pairs = zip(rows, criterion.tolist(), strict=True)
+                rows = [{**row, "criterion": value} for row, value in pairs]
             self.folder.write_rows(suffix, rows, columns)
         end = time.monotonic()
         self._next_time = end + max(self.min_seconds, (end - start) / self.max_share)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from dso.program.execute import Execution
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dso.fitting.polynomial_fitter import PolynomialFitter
     from dso.library import Library
     from dso.program import FitData, Program, ProgramBatch
@@ -108,6 +110,15 @@ class Task(ABC):
     def final_choice(self, programs: Sequence[Program]) -> Program:
         """Return the result of a run, given its best programs, the best first."""
         return programs[0]
+
+    def criterion(
+        self, programs: ProgramBatch, rewards: np.ndarray, complexities: np.ndarray
+    ) -> np.ndarray | None:
+        """Return what decides between the programs of the Pareto front, (B,): the least wins.
+
+        None: nothing but the rewards.
+        """
+        return None
 
     def write_result(  # noqa: B027, most tasks leave nothing
         self, program: Program, file: Callable[[str], Path]

@@ -19,6 +19,8 @@ from dso.training.statistics import ALL_COLUMNS, COLUMNS, TrainStats
 from dso.training.stopping import DeadEndWatch, Standing
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dso.evaluation import Evaluator, RowBatches
     from dso.policy_optimizer.learner import Learner
     from dso.program.program_batch import ProgramBatch
@@ -133,13 +135,20 @@ class Trainer:
             so_far = so_far.joined(proposal, first=source.draws)
         return proposals, so_far
 
-    def offer(self, programs: ProgramBatch) -> None:
+    def offer(self, programs: ProgramBatch, first_constants: np.ndarray | None = None) -> None:
         """Evaluate programs and keep them if they are good; the policy learns nothing.
 
         They are not counted as samples.
+
+        Parameters
+        ----------
+        programs : ProgramBatch
+        first_constants : (B, K) float64, optional
+            Where the fits of their constants start. Default: ones.
         """
         iteration = self.standing.iteration
-        scored = self.evaluator.evaluate(Batch.off_policy(programs), iteration)
+        batch = Batch.off_policy(programs)
+        scored = self.evaluator.evaluate(batch, iteration, first_constants)
         self.keeper.take_in(scored, iteration)
         self.standing = self._with_best(self.standing)
 

@@ -202,6 +202,7 @@ REGRESSION_TASK = {
     "metric_params": [1.0],
     "extra_metric_test": None,
     "extra_metric_test_params": [],
+    "model_selection": "auto",
     "threshold": 1e-12,
     "protected": False,
     "reward_noise": 0.0,

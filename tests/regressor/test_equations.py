@@ -64,9 +64,10 @@ def test_the_front_falls_and_ends_where_it_is_exact() -> None:
 
 
 def test_the_table_has_pysrs_columns() -> None:
-    frame = equations([4.0, 2.0, 1.0]).frame()
+    frame = equations([4.0, 2.0, 1.0]).frame("accuracy")
     columns = ["complexity", "loss", "equation", "score", "sympy_format", "lambda_format"]
-    assert list(frame.columns) == columns
+    assert list(frame.columns) == [*columns, "criterion"]
+    assert frame["criterion"].tolist() == [4.0, 2.0, 1.0]
     assert frame["complexity"].tolist() == [1, 3, 5]
     assert frame["equation"].tolist() == ["0.5", "2*x1", "3*x1 + 0.25"]
     X = np.array([[1.0, 0], [2.0, 0]])
@@ -114,7 +115,8 @@ def test_html_is_mathematics_and_escaped() -> None:
 def test_constants_say_where_they_stand() -> None:
     table = equations([4.0, 2.0, 1.0])
     errors = ConstantErrors(np.array([0.25, 3.0]), np.eye(2), np.ones(2, dtype=bool), 9)
-    frame = table.with_errors([errors] * 3).constants_frame(2, 0.95)
+    table.errors = [errors] * 3
+    frame = table.constants_frame(2, 0.95)
     assert str(frame).splitlines()[0].startswith("c1 + c2*x1")
 
 
@@ -128,7 +130,8 @@ def test_constants_have_the_signs_of_the_equation() -> None:
     )
     table = Equations(LIBRARY, table.names, table.names, False, found, found)
     errors = ConstantErrors(np.array([0.25, -3.0]), np.diag([1.0, 4.0]), np.ones(2, bool), 9)
-    frame = table.with_errors([errors] * 3).constants_frame(2, 0.95)
+    table.errors = [errors] * 3
+    frame = table.constants_frame(2, 0.95)
     assert frame.attrs["equation"] == "c1 - c2*x1"
     assert frame["value"].tolist() == [0.25, 3.0]
     assert frame["standard_error"].tolist() == [1.0, 2.0]

@@ -53,6 +53,8 @@ class Dataset:
         Rows set aside to rank what was found.
     test_is_all_rows : bool
         Whether the test rows are training and validation rows together.
+    is_benchmark : bool
+        Whether somebody knows the formula.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Dataset:
     y_validation: np.ndarray | None = None
     weights_validation: np.ndarray | None = None
     test_is_all_rows: bool = False
+    is_benchmark: bool = False
 
     @property
     def n_input_var(self) -> int:
@@ -322,6 +325,7 @@ def from_benchmark(
         y_test_noiseless,
         _default_names(benchmark.n_inputs),
         benchmark.function_set,
+        is_benchmark=True,
     )
 
 

@@ -20,6 +20,7 @@ from dso.library import FittedPolynomial, Library, create_tokens
 from dso.program import FitData, Program, ProgramBatch, has_poly
 from dso.program.columns import Rows
 from dso.program.execute import VALID
+from dso.selection import DEFAULT, Evidence, criteria, gather
 from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
@@ -49,6 +50,9 @@ class RegressionTask(HierarchicalTask):
         The reward; a name in `dso.task.regression.metrics.METRICS`.
     extra_metric_test, extra_metric_test_params : str or None, sequence of float
         A metric to report on the test set.
+    model_selection : str
+        The rule of `dso.selection.rules` that chooses the result from the Pareto front; "reward":
+        the greatest reward does; "auto": `DEFAULT` for rows of data, the reward for benchmarks.
     threshold : float
         A program succeeds below this normalised mean squared error on the noiseless test targets.
     protected : bool
@@ -80,6 +84,7 @@ class RegressionTask(HierarchicalTask):
         metric_params: Sequence[float] = (1.0,),
         extra_metric_test: str | None = None,
         extra_metric_test_params: Sequence[float] = (),
+        model_selection: str = "auto",
         threshold: float = 1e-12,
         protected: bool = False,
         reward_noise: float = 0.0,
@@ -121,6 +126,9 @@ class RegressionTask(HierarchicalTask):
         self.n_search_rows = n_search_rows(
             len(data.y_train), False if self.stochastic else batching, batching_rows
         )
+        if model_selection == "auto":
+            model_selection = "reward" if data.is_benchmark or self.stochastic else DEFAULT
+        self.model_selection = model_selection
         self.threshold = threshold
         self.protected = protected
         self.library = Library(
@@ -204,6 +212,49 @@ class RegressionTask(HierarchicalTask):
     def mean_squared_errors(self, programs: ProgramBatch) -> np.ndarray:
         """Return the errors (B,) on the rows of `fit_data`, NaN where a program is invalid."""
         return self._train.mean_squared_error(programs, self.n_threads).values
+
+    def evidence(
+        self,
+        programs: ProgramBatch,
+        losses: np.ndarray,
+        complexities: np.ndarray,
+        polynomials: Sequence[FittedPolynomial | None],
+        n_observations: int | None = None,
+    ) -> Evidence | None:
+        """Return what the data say of B fitted programs; None where rewards are of another kind.
+
+        Parameters
+        ----------
+        programs : ProgramBatch
+            With constants.
+        losses, complexities : (B,) float64
+        polynomials : sequence of (FittedPolynomial or None)
+        n_observations : int, optional
+            Rows before equal ones were merged. Default: none were.
+        """
+        if not self.is_least_squares:
+            return None
+        held_out = None if self._validation is None else self._validation.data
+        n_rows = n_observations or self.n_train_rows
+        data = self.fit_data, n_rows, polynomials, held_out
+        return gather(programs, losses, complexities, *data)
+
+    def criterion(
+        self, programs: ProgramBatch, rewards: np.ndarray, complexities: np.ndarray
+    ) -> np.ndarray | None:
+        """Return what the rule of selection compares, (B,); see `dso.selection`."""
+        if self.model_selection == "reward" or len(programs) == 0:
+            return None
+        losses = self.losses(programs, rewards)
+        polynomials = self._polynomials(programs)
+        evidence = self.evidence(programs, losses, complexities, polynomials)
+        return criteria(losses, complexities, evidence)[self.model_selection]
+
+    def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
+        """Return the losses (B,): mean squared errors, or what rewards lack of the best one."""
+        if not self.is_least_squares:
+            return self.max_reward - rewards
+        return self.mean_squared_errors(programs)
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
         """Return the reward of one program.
