@@ -241,16 +241,16 @@ def test_programs_of_one_observation_are_those_of_many() -> None:
                           [u.name for u in protected[:i]]]):  # fmt: skip
         library = Library([*made, *create_tokens(2, [], decision_tree_threshold_set=[0.2])[2:]])
         composition = _core.Composition(
-            "box", [-1], [-np.inf], [np.inf], False, None, None,
-            *[np.empty((0, 0)), np.empty(0), np.empty((0, 0))], 2,
+            kind="box", sources=[-1], low=[-np.inf], high=[np.inf], is_single=False,
+            n_observations=2,
         )  # fmt: skip
         for i, arity in enumerate(library.arities.tolist()):
             if arity == 0:
                 continue
             row = ProgramBatch.from_rows([[i, *range(arity)]])
             many = execute(library, row, X.T, protected=True).values[0]
-            arrays = (row.tokens, row.lengths, row.constants)
-            one = _core.act(composition, library.native, *arrays, X)[:, 0]
+            actor = _core.Actor(composition, library.native, row.native, 2)
+            one = np.array([actor.act(x)[0] for x in X])
             many = np.where(np.isnan(many), 0.0, many)
             np.testing.assert_allclose(one, many, rtol=1e-14, err_msg=library.names[i])
 
