@@ -26,8 +26,8 @@ def deferred(note: Callable[[int], object], *, passes_on: bool = True) -> Iterat
 
     Each is noted when it comes. A second Ctrl-C breaks off at once, by KeyboardInterrupt. At the
     end SIGTERM and SIGHUP are passed on to what would have handled them: usually they end the
-    process. What was ignored before still is. Outside the main thread, where no handler can be set,
-    nothing changes.
+    process. See `handlers` for what was ignored before. Outside the main thread, where no handler
+    can be set, nothing changes.
 
     Parameters
     ----------
@@ -56,8 +56,13 @@ def deferred(note: Callable[[int], object], *, passes_on: bool = True) -> Iterat
 
 @contextmanager
 def handlers(wanted: Mapping[signal.Signals, Handler]) -> Iterator[None]:
-    """Handle signals in the main thread, but those that are ignored, or handled from outside."""
-    heeded = [n for n in wanted if signal.getsignal(n) not in (signal.SIG_IGN, None)]
+    """Handle signals in the main thread, but those that are handled from outside of Python.
+
+    SIGTERM and SIGHUP are left alone where they are ignored, as under nohup. Ctrl-C is not, since
+    shells let every command in the background ignore it, and whoever sends it means it.
+    """
+    ignored = [n for n in wanted if signal.getsignal(n) == signal.SIG_IGN and n != signal.SIGINT]
+    heeded = [n for n in wanted if signal.getsignal(n) is not None and n not in ignored]
     if threading.current_thread() is not threading.main_thread():
         heeded = []
     before = {number: signal.signal(number, wanted[number]) for number in heeded}

@@ -51,6 +51,15 @@ def test_what_is_ignored_still_is(outer):
     assert noted == []
 
 
+def test_ctrl_c_is_heeded_in_the_background_too(outer):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells do for commands that end in &
+    noted = []
+    with deferred(noted.append):
+        signal.raise_signal(signal.SIGINT)
+    assert noted == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
 def test_an_error_inside_passes_signals_on_too(outer):
     def fail():
         with deferred(lambda number: None):

@@ -96,4 +96,5 @@ def _fill_closed_handles() -> None:
         try:
             os.fstat(handle)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number that is free
+            # It takes the lowest number that is free. Processes that are started need it too.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)

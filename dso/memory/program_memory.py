@@ -117,8 +117,10 @@ class ProgramMemory:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self.programs = ProgramBatch.from_state_dict(state)
-        self.rewards = state["rewards"]
+        programs, rewards = ProgramBatch.from_state_dict(state), state["rewards"]
+        if rewards.shape != (len(programs),):
+            raise ValueError(f"{rewards.shape} rewards of {len(programs)} programs")
+        self.programs, self.rewards = programs, rewards
         self._is_told = bool(state["is_told"])
 
 

@@ -114,10 +114,12 @@ def test_a_run_that_goes_on_leaves_the_same_files(tmp_path, kind):
     assert second.journal.checkpoints.found() == []
 
 
-@pytest.mark.parametrize("kind", ["pg", "control", "control, racing and refined"])
+@pytest.mark.parametrize(
+    "kind", ["pg", "everything written", "control", "control, racing and refined"]
+)
 def test_a_run_that_was_cut_off_in_its_last_steps_repeats_them(tmp_path, monkeypatch, kind):
     """While it chooses, refines and tests; and behind that, before its result is written down."""
-    limits = {"training": {"n_samples": 120, **KINDS[kind].get("training", {})}}
+    limits = {"training": {**KINDS[kind].get("training", {}), "n_samples": 120}}
     sections = {**KINDS[kind], **limits}
     expected = DeepSymbolicOptimizer(long(tmp_path, "whole", **sections)).train()
     first = DeepSymbolicOptimizer(long(tmp_path, "cut", **sections))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dso.program import traversal_texts
 from dso.runs.folder import RunFolder
@@ -53,3 +53,7 @@ class CacheDump(Recorder):
         columns = (texts, on_policy.tolist(), off_policy.tolist(), rewards.tolist())
         rows = (dict(zip(self.COLUMNS, row, strict=True)) for row in zip(*columns, strict=True))
         self.folder.write_rows("_cache.csv", rows, self.COLUMNS)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Recorder.load_state_dict`; the table is written even if no iteration follows."""
+        self._is_pending = True
