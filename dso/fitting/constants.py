@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from dso.errors import UserError
+from dso.fitting.least_squares import least_squares
 from dso.library import Library
-from dso.native import _core
 from dso.program import (
     FitData,
     Program,
@@ -204,24 +204,18 @@ class ConstantFitter:
     def _native(
         self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray, n_starts: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        data = self.data
-        assert data is not None
-        return _core.fit_constants(
-            self.task.library.native,
-            start.tokens,
-            start.lengths,
-            start.constants,
-            data.columns,
-            data.y,
-            data.weights,
-            data.protected,
+        assert self.data is not None
+        fitted, mse = least_squares(
+            self.data,
+            start,
             lower,
             upper,
-            self.options.max_iterations,
-            n_starts,
-            self._key,
-            self.task.n_threads,
+            max_iterations=self.options.max_iterations,
+            n_starts=n_starts,
+            key=self._key,
+            n_threads=self.task.n_threads,
         )
+        return fitted.constants, mse
 
     def _snapped(
         self, programs: ProgramBatch, mse: np.ndarray, lower: np.ndarray, upper: np.ndarray
