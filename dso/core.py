@@ -328,6 +328,7 @@ class DeepSymbolicOptimizer:
             traversal and program are None.
         """
         run = self.run
+        run.trainer.finish()
         self._close(run)
         program, rewards = self._final_program(run)
         folder = run.journal.folder

@@ -9,6 +9,7 @@ from dso.config.prior_sections import Priors
 from dso.config.sections import (
     Checkpoint,
     Experiment,
+    Finishing,
     GPMeld,
     Logging,
     Policy,
@@ -43,6 +44,7 @@ class Config(Section):
     policy_optimizer: PolicyOptimizerUnion = key(PolicyOptimizer(), "How it learns from rewards.")
     gp_meld: GPMeld = key(GPMeld(), "Genetic programming seeded by the policy's samples.")
     semantic: Semantic = key(Semantic(), "Search by values, before the first iteration.")
+    finishing: Finishing = key(Finishing(), "What becomes of the programs on the front.")
     prior: Priors = key(Priors(), "What may be written: one instance of each, or a list of them.")
     postprocess: Postprocess = key(Postprocess(), "The report at the end.")
     checkpoint: Checkpoint = key(Checkpoint(), "Saving the state of a run, and going on from it.")

@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dso.finishing.neighbours import Entries, Grammar, Row, neighbours
+from dso.finishing.shorter import shorter_forms
 from dso.fitting.constants import EXACT, Bounds, bound_rows, constant_counts, widened
 from dso.fitting.least_squares import least_squares
+from dso.fitting.rounding import settled
 from dso.fitting.weights import weighted_variance
-from dso.native import _core
-from dso.program import FitData, ProgramBatch, has_poly, has_python_token
+from dso.program import (
+    FitData,
+    Program,
+    ProgramBatch,
+    has_poly,
+    has_python_token,
+    mean_squared_error,
+)
 from dso.semantic.contexts import cheapest_on_rows
 from dso.semantic.key_rows import choose_key_rows
-from dso.semantic.ranking import key_bits, significant_digits
+from dso.semantic.ranking import Target
 from dso.semantic.value_library import ValueLibrary
 from dso.streams import Stream
 
@@ -38,6 +46,8 @@ SAMPLE_SLACK = 2.0
 """A form may be so many times worse on the sample than what it has to beat is on all rows."""
 MAX_ROUNDS = 4
 """How often what came out is improved again."""
+MAX_NUMBERS = 50_000_000
+"""Of constants times rows that are fitted once more at the end."""
 LEAST_FALL = 1e-6
 """Share of a loss that counts as an improvement."""
 
@@ -106,6 +116,7 @@ class Finisher:
         seed: int = 0,
     ) -> None:
         self.library = data.library
+        self.all_rows = data
         self.data = _thinned(data, MAX_ROWS)
         self.sample = _thinned(data, SAMPLE_ROWS)
         self.prior = prior
@@ -116,8 +127,19 @@ class Finisher:
         self.grammar = Grammar.of(data.library, complexity)
         variance = weighted_variance(self.data.y, self.data.weights)
         self.floor = EXACT * variance
-        self.n_fits = 0
+        self.n_fits = self.n_looked_at = 0
         self._expanded: dict[int, float] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return which programs were looked at, and how good they were."""
+        return {
+            "keys": np.array(list(self._expanded), dtype=np.uint64),
+            "losses": np.array(list(self._expanded.values())),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self._expanded = dict(zip(state["keys"].tolist(), state["losses"].tolist(), strict=True))
 
     # ---- fits ----------------------------------------------------------------------------------
 
@@ -133,10 +155,7 @@ class Finisher:
         self.n_fits += len(programs)
         width = int(constant_counts(self.library, programs).max(initial=0))
         constants = widened(programs.constants, width)
-        low, high = bound_rows(self.bounds, width)
-        is_there = ~np.isnan(constants)
-        lower = np.where(is_there, low, np.nan)
-        upper = np.where(is_there, high, np.nan)
+        lower, upper = self._limits(constants)
         start = replace(programs, constants=np.clip(constants, lower, upper))
         fitted, mse = least_squares(
             data,
@@ -150,36 +169,75 @@ class Finisher:
         )
         return fitted, np.where(np.isnan(mse), np.inf, mse)
 
+    def _limits(self, constants: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bounds (B, K) of constants, NaN in unused slots."""
+        low, high = bound_rows(self.bounds, constants.shape[1])
+        is_there = ~np.isnan(constants)
+        return np.where(is_there, low, np.nan), np.where(is_there, high, np.nan)
+
     # ---- plainer forms -------------------------------------------------------------------------
 
-    def improved(self, programs: ProgramBatch, bar: Bar, n_starts: int = 1) -> ProgramBatch:
-        """Return what is better than the front: these programs, fitted, and their neighbours.
+    def bar(self, programs: ProgramBatch) -> Bar:
+        """Return the bar that a front sets.
 
         Parameters
         ----------
         programs : ProgramBatch
-            With constants; the front or a part of it, the simplest first.
-        bar : Bar
-            Of the losses on the front, which is raised by what is found.
+            With constants, in ascending order of complexity.
+        """
+        bar = Bar(self.floor)
+        losses, complexities = self.losses(programs), self.complexity(programs)
+        for complexity, loss in zip(complexities.tolist(), losses.tolist(), strict=True):
+            bar.passes(complexity, loss)
+        return bar
+
+    def losses(self, programs: ProgramBatch) -> np.ndarray:
+        """Return the losses (B,) of programs as they are, inf where one is not defined."""
+        losses = np.full(len(programs), np.inf)
+        rows = self.can_finish(programs)
+        data = self.data
+        losses[rows] = mean_squared_error(
+            self.library, programs[rows], data.columns, data.y, data.weights, data.protected
+        ).values
+        return np.where(np.isnan(losses), np.inf, losses)
+
+    def improved(
+        self, programs: ProgramBatch, *, n_starts: int = 1, max_programs: int = 2**31
+    ) -> ProgramBatch:
+        """Return what is better than a front: its programs, fitted, and plainer ones.
+
+        Parameters
+        ----------
+        programs : ProgramBatch
+            The front: with constants, in ascending order of complexity.
         n_starts : int
-            Of the fits of the programs themselves.
+            Of the fits of these programs.
+        max_programs : int
+            Programs that are fitted, and whose neighbours are looked at. Those that were before
+            and have not become better since do not count.
         """
         programs = programs[self.can_finish(programs)]
-        found: list[ProgramBatch] = []
-        if len(programs):
-            fitted, losses = self.fitted(programs, n_starts)
-            complexities = self.complexity(fitted)
-            for b in np.lexsort((losses, complexities)).tolist():
-                bar.passes(complexities[b], losses[b])
-            found.append(fitted[np.isfinite(losses)])
-            todo = fitted[np.isfinite(losses)]
-            losses = losses[np.isfinite(losses)]
-            for _ in range(MAX_ROUNDS):
-                todo, losses = self._round(todo, losses, bar)
-                if not len(todo):
-                    break
-                found.append(todo)
-        return ProgramBatch.concatenate(found) if found else programs
+        bar = self.bar(programs)
+        before = np.append(np.inf, bar(self.complexity(programs) - 1e-9))[1:]
+        losses = np.maximum(self.losses(programs), self.floor)
+        # The row that falls the most first: what is behind it is most likely the law.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            order = np.argsort(losses / before, kind="stable")
+        due = [b for b in order.tolist() if self._is_due(programs[b : b + 1], losses[b])]
+        due = due[:max_programs]
+        todo, losses = self.fitted(programs[due], n_starts)
+        todo, losses = todo[np.isfinite(losses)], losses[np.isfinite(losses)]
+        found = [todo]
+        for complexity, loss in zip(self.complexity(todo), losses, strict=True):
+            bar.passes(complexity, loss)
+        for _ in range(MAX_ROUNDS):
+            todo, losses = todo[:max_programs], losses[:max_programs]
+            max_programs -= len(todo)
+            todo, losses = self._round(todo, losses, bar)
+            if not len(todo):
+                break
+            found.append(todo)
+        return ProgramBatch.concatenate(found)
 
     def can_finish(self, programs: ProgramBatch) -> np.ndarray:
         """Tell which programs (B,) the native machine executes alone."""
@@ -191,29 +249,23 @@ class Finisher:
         """Return the neighbours of programs that are better than the front, and their losses."""
         rows: list[Row] = []
         for b in range(len(programs)):
-            if self._is_due(programs[b : b + 1], losses[b]):
+            program = programs[b : b + 1]
+            if self._is_due(program, losses[b]):
+                self._expanded[int(program.keys()[0])] = max(losses[b], self.floor)
+                self.n_looked_at += 1
                 rows += neighbours(
-                    self.sample,
-                    programs[b : b + 1],
-                    self.entries,
-                    self.grammar,
-                    bar,
-                    N_NEIGHBOURS,
+                    self.sample, program, self.entries, self.grammar, bar, N_NEIGHBOURS
                 )
         return self._best_of(rows, bar)
 
     def _is_due(self, program: ProgramBatch, loss: float) -> bool:
         """Tell whether neighbours of a program were never looked for while it was as good."""
-        key = int(program.keys()[0])
-        loss = max(loss, self.floor)
-        if loss >= 0.99 * self._expanded.get(key, np.inf):
-            return False
-        self._expanded[key] = loss
-        return True
+        before = self._expanded.get(int(program.keys()[0]), np.inf)
+        return max(loss, self.floor) < 0.99 * before
 
     def _best_of(self, rows: Sequence[Row], bar: Bar) -> tuple[ProgramBatch, np.ndarray]:
         """Fit rows, and return those that are better than the front, with their losses."""
-        batch = self.allowed(rows)
+        batch = self._allowed(rows)
         if not len(batch):
             return batch, np.empty(0)
         batch, losses = self._fitted(self.sample, batch, 1, SAMPLE_ITERATIONS)
@@ -230,8 +282,8 @@ class Finisher:
         better = [b for b in order.tolist() if bar.passes(complexities[b], losses[b])]
         return batch[better], losses[better]
 
-    def allowed(self, rows: Sequence[Row]) -> ProgramBatch:
-        """Return rows as programs, each sequence of tokens once, without those that break a prior."""
+    def _allowed(self, rows: Sequence[Row]) -> ProgramBatch:
+        """Return rows as programs, each once, without those that break a prior."""
         rows = list({tuple(tokens): (tokens, numbers) for tokens, numbers in rows}.values())
         rows = [row for row in rows if len(row[0]) <= self.prior.max_length]
         if not rows:
@@ -243,6 +295,37 @@ class Finisher:
         batch = replace(batch, constants=constants)
         return batch[self.prior.allowed(batch)]
 
+    # ---- how programs are shown ----------------------------------------------------------------
+
+    def simplified(self, programs: ProgramBatch) -> ProgramBatch:
+        """Return the shorter forms that sympy knows of programs, with their constants."""
+        rows: list[Row] = []
+        for b in range(len(programs)):
+            row, constants = programs.row(b), programs.constants[b]
+            rows += shorter_forms(Program(self.library, row, constants[~np.isnan(constants)]))
+        return self._allowed(rows)
+
+    def settled(self, programs: ProgramBatch, *, snap: bool = True) -> ProgramBatch:
+        """Return programs as they are shown: at their own optimum on all rows, rounded.
+
+        Parameters
+        ----------
+        programs : ProgramBatch
+        snap : bool
+            Whether constants become plain numbers where the data allow it; see
+            `dso.fitting.rounding`.
+        """
+        rows = np.flatnonzero(self.can_finish(programs))
+        part = programs[rows]
+        if not len(part) or not part.constants.shape[1]:
+            return programs
+        if part.constants.size * self.all_rows.n_rows <= MAX_NUMBERS:
+            part, _ = self._fitted(self.all_rows, part, 1, MAX_ITERATIONS)
+        part = settled(part, self.all_rows, *self._limits(part.constants), snap=snap)
+        constants = widened(programs.constants, part.constants.shape[1])
+        constants[rows] = part.constants
+        return replace(programs, constants=constants)
+
     @cached_property
     def entries(self) -> Entries:
         """The cheapest expressions of a library of values."""
@@ -253,7 +336,7 @@ class Finisher:
             self.prior,
             sample.columns,
             rows,
-            bits=key_bits(significant_digits(sample.y)),
+            bits=Target.of(sample, self.seed).key_bits,
             max_entries=N_ENTRIES,
             max_vectors=20 * N_ENTRIES,
             protected=sample.protected,

@@ -9,9 +9,9 @@ outside the node make up for. With P the projection that takes J out, and u = P 
     f = k e        least over k of |u + k P s e|^2
     f = a + k e    least over both
 
-e runs through the cheapest expressions of a library of values and through all that stands below the
-node. So one product of matrices asks of thousands of shorter forms what they are worth to the whole:
-a subtree that is constant on the data, a factor or a term that does nothing, a number spelled as a
+e runs through the cheapest expressions of a library of values and through all that stands below
+the node. So one product of matrices asks of thousands of forms what they are worth to the whole: a
+subtree that is constant on the data, a factor or a term that does nothing, a number spelled as a
 function, two constants that only act together.
 """
 

@@ -13,7 +13,8 @@ from dso.errors import UserError, unknown
 from dso.fitting.uncertainty import ConstantErrors
 from dso.library import Library, PlaceholderConstant, Polynomial, Token, create_tokens
 from dso.program import Columns, Program, ProgramBatch
-from dso.program.symbolic import exchanged, to_short_sympy, to_sympy, to_text
+from dso.program.shown_numbers import with_plain_numbers
+from dso.program.symbolic import to_short_sympy, to_sympy, to_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 SELECTIONS = ("best", "accuracy", "score")
 NEAR_BEST = 1.5
 """`best` chooses among equations whose loss is at most so many times the least."""
-MOST_WHOLE = 1e6
-"""Greatest number that is shown as an integer."""
-ROUNDING = 1e-12
-"""Relative error that sympy's arithmetic on constants may have made."""
 LEAST_FALL = 1e-9
 """Share of a loss by which that of a longer equation has to be less; rounding makes up the rest."""
 
@@ -198,17 +195,17 @@ class Equations:
 
     def _text(self, program: Program) -> str:
         try:
-            return as_text(with_integers(to_short_sympy(program.traversal, self.names)))
+            return as_text(with_plain_numbers(to_short_sympy(program.traversal, self.names)))
         except Exception:  # what sympy cannot compare, it cannot always print
             return to_text(program.traversal, self.names)
 
     def sympy(self, i: int) -> Any:
-        """Return row `i` as a sympy expression, its whole numbers as such: x1, not 1.0*x1."""
-        return with_integers(to_sympy(self.program(i).traversal, self.names))
+        """Return row `i` as a sympy expression, its plain numbers as such: x1, not 1.0*x1."""
+        return with_plain_numbers(to_sympy(self.program(i).traversal, self.names))
 
     def short_sympy(self, i: int) -> Any:
         """Return the same with protected operators as the functions that they guard."""
-        return with_integers(to_short_sympy(self.program(i).traversal, self.names))
+        return with_plain_numbers(to_short_sympy(self.program(i).traversal, self.names))
 
     def template(self, i: int) -> str:
         """Return row `i` as text with c1, c2, ... for its constants."""
@@ -278,18 +275,6 @@ def as_text(expression: Any) -> str:
     import sympy
 
     return sympy.sstr(expression, full_prec=False)
-
-
-def with_integers(expression: Any) -> Any:
-    """Return an expression whose numbers are integers where they are, but for rounding, whole."""
-    import sympy
-
-    whole = {}
-    for number in expression.atoms(sympy.Float):
-        value = float(number)
-        if abs(value) <= MOST_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
-            whole[number] = sympy.Integer(round(value))
-    return exchanged(expression, whole)
 
 
 def falling(found: Found, least: float) -> Found:

@@ -11,6 +11,7 @@ import numpy as np
 
 from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
+from dso.finishing.shorter import shorter_forms
 from dso.fitting.constants import EXACT
 from dso.fitting.rounding import rounded_constants
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
@@ -21,7 +22,6 @@ from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
-from dso.regressor.shorter import shorter_forms
 from dso.task.regression import RegressionTask
 from dso.training.stopping import Standing
 
@@ -98,8 +98,9 @@ class Search:
         with optimizer.stopping.on_interrupt():
             while optimizer.train_one_step() is None:
                 pass
-        self._offer_shorter_ones()
-        found = self.equations()
+        if not self._is_finished:
+            self._offer_shorter_ones()
+        found = self.equations(is_final=True)
         if not len(found):
             raise UserError(
                 f"none of {self.standing.n_samples} expressions is defined on all rows; give more "
@@ -147,6 +148,11 @@ class Search:
         if len(batch):
             optimizer.trainer.offer(batch)
 
+    @property
+    def _is_finished(self) -> bool:
+        """Whether the run finishes what is on the front, at its end too."""
+        return "finishing" in self.optimizer.trainer.sources
+
     def _least_length(self) -> int:
         """Return the fewest tokens that the length priors allow."""
         priors = self.config["prior"]["length"]
@@ -178,8 +184,14 @@ class Search:
             return task.max_reward - rewards
         return task.mean_squared_errors(programs)
 
-    def equations(self) -> Equations:
-        """Return what has been found so far, constants rounded where that changes nothing."""
+    def equations(self, *, is_final: bool = False) -> Equations:
+        """Return what has been found so far, constants rounded where that changes nothing.
+
+        Parameters
+        ----------
+        is_final : bool
+            Whether the run has come to its end, which rounds them itself if it finishes programs.
+        """
         optimizer = self.optimizer
         task = self.task
         trainer = optimizer.trainer
@@ -190,13 +202,14 @@ class Search:
             self.names,
             self.original_names,
             task.protected,
-            falling(self._found(self.front()), exact),
-            self._found(trainer.keeper.hall_of_fame.rows),
+            falling(self._found(self.front(), is_final), exact),
+            self._found(trainer.keeper.hall_of_fame.rows, is_final),
         )
 
-    def _found(self, scored: ScoredPrograms) -> Found:
-        task = self.task
-        programs = rounded_constants(scored.programs, task.fit_data)
+    def _found(self, scored: ScoredPrograms, is_final: bool = False) -> Found:
+        task, programs = self.task, scored.programs
+        if not (is_final and self._is_finished):
+            programs = rounded_constants(programs, task.fit_data)
         losses = self.losses(programs, scored.rewards)
         polynomials = np.full(len(programs), None)
         if task.polynomials is not None:

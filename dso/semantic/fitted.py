@@ -15,11 +15,10 @@ from math import isqrt
 
 import numpy as np
 
-from dso.fitting.least_squares import least_squares
 from dso.library import Library
 from dso.native import _core
 from dso.prior import JointPrior
-from dso.program import FitData, ProgramBatch
+from dso.program import ProgramBatch
 from dso.semantic.contexts import MOST_ROWS, Contexts, cheapest_on_rows, contexts_on_rows
 from dso.semantic.ranking import COST_WEIGHT, Target, information, ranked, score
 from dso.semantic.value_library import ValueLibrary
@@ -284,11 +283,14 @@ class FittedSearch:
     def _refitted(self, programs: ProgramBatch, most_rows: int) -> ProgramBatch:
         """Return the programs that are valid, fitted to so many rows, the best first."""
         X, y, weights = self.data.thinned(most_rows)
-        data = FitData(self.library, X, y, weights, self.data.protected)
-        fitted, mse = least_squares(data, programs)
+        fitted, mse = _core.fit_constants(
+            self.library.native, programs.tokens, programs.lengths, programs.constants, X, y,
+            weights, protected=self.data.protected,
+        )  # fmt: skip
         self.n_evaluations += len(programs)
-        order = np.argsort(score(fitted, mse, y), kind="stable")
-        return fitted[order[np.isfinite(mse[order])]]
+        programs = ProgramBatch(programs.tokens, programs.lengths, fitted)
+        order = np.argsort(score(programs, mse, y), kind="stable")
+        return programs[order[np.isfinite(mse[order])]]
 
     def _written(self, candidates: Sequence[Candidate]) -> tuple[list[Tokens], list[list[float]]]:
         """Write candidates as tokens with the constants to start from, each with variants."""

@@ -17,11 +17,21 @@ from dso.training.statistics import GP_COLUMNS, LOOKUP_COLUMN, SEMANTIC_COLUMNS
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
+    from dso.finishing import Finisher
     from dso.gp import GPController
     from dso.memory import Keeper, ProgramMemory
     from dso.policy import Policy
+    from dso.program import ProgramBatch
     from dso.semantic import Seeder
     from dso.training.stopping import Stopping
+
+
+EVALUATIONS_PER_PROGRAM = 1000
+"""That take as long as finishing one program."""
+N_STARTS, N_LAST_STARTS = 2, 4
+"""Of the fit of a program on the front, in the midst of a run and at its end."""
+MAX_SIMPLIFICATIONS = 3
+"""How often forms are made shorter; each time is rare that finds anything."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,9 @@ class Source(ABC):
         so_far : Proposal
             All that the sources before it proposed; its `n_evaluations` are those of the whole run.
         """
+
+    def finish(self, iteration: int) -> None:  # noqa: B027, most have nothing left to do
+        """Do what belongs at the end of a run, after so many iterations."""
 
     def rescore(self) -> None:  # noqa: B027, most remember nothing
         """Reward again what is remembered: the search sees other rows of data."""
@@ -197,6 +210,97 @@ class ValueSearch(Source):
         counts = (seeds.n_vectors, seeds.n_lookups)
         columns: dict[str, float] = dict(zip(SEMANTIC_COLUMNS, counts, strict=True))
         return Proposal(seeds.batch, seeds.n_evaluations, columns)
+
+
+class Finishing(Source):
+    """Brings what is on the front to its optimum, and looks for plainer forms of it.
+
+    What an iteration leaves on the front is taken up in the next one; all of it at the end.
+
+    Parameters
+    ----------
+    finisher : Finisher
+    evaluator : Evaluator
+    keeper : Keeper
+        With a Pareto front.
+    max_share : float
+        Of the time of a run: a program that is looked at counts as `EVALUATIONS_PER_PROGRAM`
+        evaluations, which take about as long.
+    snap : bool
+        Whether constants become plain numbers, where the data allow it, at the end.
+    """
+
+    name = "finishing"
+
+    def __init__(
+        self,
+        finisher: Finisher,
+        evaluator: Evaluator,
+        keeper: Keeper,
+        *,
+        max_share: float,
+        snap: bool,
+    ) -> None:
+        self.finisher = finisher
+        self.evaluator = evaluator
+        self.keeper = keeper
+        self.max_share = max_share
+        self.snap = snap
+        self.n_programs = 0
+
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Finish some of the front, as far as the share of the time allows."""
+        if so_far.batch is not None:
+            self.keeper.take_in(so_far.batch, iteration)
+        allowed = int(self.max_share * so_far.n_evaluations) // EVALUATIONS_PER_PROGRAM
+        if self.keeper.success or allowed <= self.n_programs:
+            return Proposal()
+        before = self.finisher.n_fits, self.finisher.n_looked_at
+        found = self.finisher.improved(
+            self._front, n_starts=N_STARTS, max_programs=allowed - self.n_programs
+        )
+        self.n_programs += self.finisher.n_looked_at - before[1]
+        return Proposal(self._offer(found, iteration), self.finisher.n_fits - before[0])
+
+    def finish(self, iteration: int) -> None:
+        """Finish all of the front, and give what is kept the constants that are shown."""
+        self._offer(self.finisher.improved(self._front, n_starts=N_LAST_STARTS), iteration)
+        for _ in range(MAX_SIMPLIFICATIONS):
+            self.keeper.settle(
+                lambda programs: self.finisher.settled(programs, snap=self.snap),
+                self.evaluator,
+                iteration,
+            )
+            # A constant that has become pi / 2, say, makes other forms shorter.
+            shorter = self.finisher.simplified(self._front)
+            if not self._offer(shorter, iteration):
+                return
+
+    @property
+    def _front(self) -> ProgramBatch:
+        assert self.keeper.pareto_front is not None
+        return self.keeper.pareto_front.rows.programs
+
+    def _offer(self, programs: ProgramBatch, iteration: int) -> ScoredBatch | None:
+        """Evaluate programs with their constants, and keep what is good."""
+        if not len(programs):
+            return None
+        scored = self.evaluator.evaluate(Batch.off_policy(programs), iteration)
+        self.keeper.take_in(scored, iteration)
+        return scored
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was looked at so far."""
+        return {"n_programs": self.n_programs, **self.finisher.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.n_programs = int(state["n_programs"])
+        self.finisher.load_state_dict(state)
+
+    def parts(self) -> dict[str, Any]:
+        """See `Source.parts`."""
+        return {self.name: self}
 
 
 class GPMeld(Source):

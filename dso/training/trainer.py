@@ -139,6 +139,12 @@ class Trainer:
         self.keeper.take_in(scored, iteration)
         self.standing = self._with_best(self.standing)
 
+    def finish(self) -> None:
+        """Do what belongs at the end of a run."""
+        for source in self.sources.values():
+            source.finish(self.standing.iteration)
+        self.standing = self._with_best(self.standing)
+
     def pause(self) -> None:
         """Do not count the time from here to the next step."""
         self._clock = None

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dso.library import Library, create_tokens
 from dso.program import Program, from_str_tokens
-from dso.regressor.shorter import shorter_forms
+from dso.finishing.shorter import shorter_forms
 
 NAMES = ["add", "sub", "mul", "div", "sin", "exp", "log", "n2", "sqrt", "max", "const"]
 LIBRARY = Library(create_tokens(3, NAMES))
