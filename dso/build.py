@@ -63,6 +63,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dso")
 
+EVALUATIONS_PER_PROGRAM = 1000
+"""Samples that take about as long as finishing one program."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -411,7 +414,7 @@ def make_sources(
                 make_finisher(config, task, policy.prior, keeper.complexity, seed),
                 evaluator,
                 keeper,
-                max_share=config.finishing.max_share,
+                n_per_iteration=n_finished(config),
                 snap=config.finishing.snap,
             )
         )
@@ -424,6 +427,13 @@ def is_finished(config: Config, task: Task) -> bool:
     """Tell whether what is on the front is finished, in the course of the run and at its end."""
     is_possible = task.fit_data is not None and task.is_least_squares and not task.stochastic
     return bool(config.finishing.on) and config.logging.save_pareto_front and is_possible
+
+
+def n_finished(config: Config) -> float:
+    """Return how many programs may be finished in an iteration for their share of its time."""
+    gp, size = config.gp_meld, config.training.batch_size
+    n_offspring = gp.generations * (gp.population_size or size) if gp.run_gp_meld else 0
+    return config.finishing.max_share * (size + n_offspring) / EVALUATIONS_PER_PROGRAM
 
 
 def make_finisher(

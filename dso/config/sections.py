@@ -428,7 +428,9 @@ class Finishing(Section):
         "looked for, and constants are rounded at the end; null = in `DeepSymbolicRegressor` only. "
         "Needs rewards that are squared errors on data.",
     )
-    max_share: Share = key(0.1, "Share of the time of a run, about, that it may take up.")
+    max_share: Share = key(
+        0.1, "Share of the time of a run, about, that it may take up before the end."
+    )
     snap: bool = key(
         True,
         "Whether constants become whole numbers, fractions, multiples of pi and the like at the "

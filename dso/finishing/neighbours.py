@@ -287,9 +287,12 @@ class _Sums:
         u = tree.residuals - slopes * tree.values[t]
         u = u - basis @ (basis.T @ u)
         s = slopes - basis @ (basis.T @ slopes)
-        products = table @ (slopes[:, None] * np.column_stack([u, s, basis]))
-        squares = table**2 @ slopes**2 - np.square(products[:, 2:]).sum(axis=1)
-        return _Sums(tree.total, u @ u, u @ s, s @ s, products[:, 0], products[:, 1], squares)
+        # One column at a time: for a matrix, BLAS would start threads that take longer than it does.
+        uw, sw, *others = (table @ (slopes * column) for column in (u, s, *basis.T))
+        ww = np.square(table) @ slopes**2
+        for product in others:
+            ww -= product**2
+        return _Sums(tree.total, u @ u, u @ s, s @ s, uw, sw, ww)
 
     def constant(self) -> tuple[float, float]:
         """Return the loss of a constant, and the constant."""

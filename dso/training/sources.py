@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from dso.training.stopping import Stopping
 
 
-EVALUATIONS_PER_PROGRAM = 1000
-"""That take as long as finishing one program."""
+N_FIRST = 10
+"""Programs that are finished in the first iteration, where the search by values has left some."""
 N_STARTS, N_LAST_STARTS = 2, 4
 """Of the fit of a program on the front, in the midst of a run and at its end."""
 MAX_SIMPLIFICATIONS = 3
@@ -223,9 +223,9 @@ class Finishing(Source):
     evaluator : Evaluator
     keeper : Keeper
         With a Pareto front.
-    max_share : float
-        Of the time of a run: a program that is looked at counts as `EVALUATIONS_PER_PROGRAM`
-        evaluations, which take about as long.
+    n_per_iteration : float
+        Programs that are looked at in an iteration, in the mean; what is left over is for later
+        ones.
     snap : bool
         Whether constants become plain numbers, where the data allow it, at the end.
     """
@@ -238,13 +238,13 @@ class Finishing(Source):
         evaluator: Evaluator,
         keeper: Keeper,
         *,
-        max_share: float,
+        n_per_iteration: float,
         snap: bool,
     ) -> None:
         self.finisher = finisher
         self.evaluator = evaluator
         self.keeper = keeper
-        self.max_share = max_share
+        self.n_per_iteration = n_per_iteration
         self.snap = snap
         self.n_programs = 0
 
@@ -252,13 +252,11 @@ class Finishing(Source):
         """Finish some of the front, as far as the share of the time allows."""
         if so_far.batch is not None:
             self.keeper.take_in(so_far.batch, iteration)
-        allowed = int(self.max_share * so_far.n_evaluations) // EVALUATIONS_PER_PROGRAM
-        if self.keeper.success or allowed <= self.n_programs:
+        allowed = N_FIRST + int(self.n_per_iteration * iteration) - self.n_programs
+        if self.keeper.success or allowed <= 0:
             return Proposal()
         before = self.finisher.n_fits, self.finisher.n_looked_at
-        found = self.finisher.improved(
-            self._front, n_starts=N_STARTS, max_programs=allowed - self.n_programs
-        )
+        found = self.finisher.improved(self._front, n_starts=N_STARTS, max_programs=allowed)
         self.n_programs += self.finisher.n_looked_at - before[1]
         return Proposal(self._offer(found, iteration), self.finisher.n_fits - before[0])
 
