@@ -287,7 +287,7 @@ class _Sums:
         u = tree.residuals - slopes * tree.values[t]
         u = u - basis @ (basis.T @ u)
         s = slopes - basis @ (basis.T @ slopes)
-        # One column at a time: for a matrix, BLAS would start threads that take longer than it does.
+        # One column at a time: for a matrix, BLAS would start threads, which take longer.
         uw, sw, *others = (table @ (slopes * column) for column in (u, s, *basis.T))
         ww = np.square(table) @ slopes**2
         for product in others:

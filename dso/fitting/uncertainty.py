@@ -102,7 +102,7 @@ def _covariance(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(slopes).all():
         return unknown, np.ones(n_constants, dtype=bool)
     lengths = np.linalg.norm(slopes, axis=0)
-    scales = np.where(lengths > 0, lengths, 1.0)
+    scales = np.where((lengths > 0) & np.isfinite(lengths), lengths, 1.0)
     _, sizes, directions = np.linalg.svd(slopes / scales, full_matrices=False)
     is_known = sizes > DEPENDENT * max(sizes.max(initial=0.0), np.finfo(float).tiny)
     missing = n_constants - len(sizes)
