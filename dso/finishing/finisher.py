@@ -11,6 +11,7 @@ import numpy as np
 
 from dso.finishing.neighbours import Entries, Grammar, Row, neighbours
 from dso.finishing.shorter import shorter_forms
+from dso.finishing.steps import STEPS, moved_steps, step_constants
 from dso.fitting.constants import EXACT, Bounds, bound_rows, constant_counts, widened
 from dso.fitting.least_squares import least_squares
 from dso.fitting.rounding import settled
@@ -41,7 +42,7 @@ N_NEIGHBOURS = 40
 """Of a program that are fitted to the sample."""
 N_FITTED = 10
 """Of these that are fitted to all rows."""
-SAMPLE_ITERATIONS, MAX_ITERATIONS = 10, 200
+SAMPLE_ITERATIONS, STEP_ITERATIONS, MAX_ITERATIONS = 10, 20, 200
 SAMPLE_SLACK = 2.0
 """A form may be so many times worse on the sample than what it has to beat is on all rows."""
 MAX_ROUNDS = 4
@@ -127,6 +128,10 @@ class Finisher:
         self.grammar = Grammar.of(data.library, complexity)
         variance = weighted_variance(self.data.y, self.data.weights)
         self.floor = EXACT * variance
+        self.has_steps = any(
+            token.operator is not None and token.operator.name in STEPS
+            for token in data.library.tokens
+        )
         self.n_fits = self.n_looked_at = 0
         self._expanded: dict[int, float] = {}
 
@@ -147,7 +152,25 @@ class Finisher:
         self, programs: ProgramBatch, n_starts: int = 1, max_iterations: int = MAX_ITERATIONS
     ) -> tuple[ProgramBatch, np.ndarray]:
         """Return programs fitted from their constants, and their losses (B,), inf where invalid."""
-        return self._fitted(self.data, programs, n_starts, max_iterations)
+        fitted, losses = self._fitted(self.data, programs, n_starts, max_iterations)
+        if self.has_steps:
+            for b in range(len(fitted)):
+                self._move_steps(fitted, losses, b)
+        return fitted, losses
+
+    def _move_steps(self, programs: ProgramBatch, losses: np.ndarray, b: int) -> None:
+        """Put each constant that moves a step where the loss is least, in place."""
+        for slot, argument in step_constants(self.library, programs.row(b)):
+            if losses[b] <= self.floor:
+                return
+            places = moved_steps(self.data, programs[b : b + 1], slot, argument)
+            if not len(places):
+                continue
+            trials, reached = self._fitted(self.data, places, 1, STEP_ITERATIONS)
+            best = int(reached.argmin())
+            if reached[best] < losses[b]:
+                programs.constants[b] = widened(trials.constants, programs.constants.shape[1])[best]
+                losses[b] = reached[best]
 
     def _fitted(
         self, data: FitData, programs: ProgramBatch, n_starts: int, max_iterations: int
@@ -272,7 +295,8 @@ class Finisher:
         complexities = self.complexity(batch)
         wanted = bar(complexities)
         blind = max(self.floor, 1e-13 * float(np.mean(self.sample.y**2)))
-        ratio = np.maximum(losses, blind) / np.maximum(wanted, blind)
+        with np.errstate(over="ignore"):
+            ratio = np.maximum(losses, blind) / np.maximum(wanted, blind)
         is_promising = np.isfinite(losses) & (ratio < SAMPLE_SLACK)
         order = np.argsort(ratio + 1e-3 * complexities, kind="stable")
         chosen = order[is_promising[order]][: N_FITTED * max(1, len(rows) // N_NEIGHBOURS)]

@@ -9,8 +9,8 @@ outside the node make up for. With P the projection that takes J out, and u = P 
     f = k e        least over k of |u + k P s e|^2
     f = a + k e    least over both
 
-e runs through the cheapest expressions of a library of values and through all that stands below
-the node. So one product of matrices asks of thousands of forms what they are worth to the whole: a
+e runs through the cheapest expressions of a library of values and through all that stands at the
+node and below it. So one product of matrices asks of thousands of forms what they are worth to the whole: a
 subtree that is constant on the data, a factor or a term that does nothing, a number spelled as a
 function, two constants that only act together.
 """
@@ -116,7 +116,7 @@ def neighbours(
     if not tree.is_usable:
         return []
     found: list[tuple[float, int, Row]] = []
-    for t in range(1, tree.size):
+    for t in range(tree.size):
         found += _at_node(tree, t, entries, grammar, bar, n_kept)
     found.sort(key=lambda candidate: candidate[0])
     rows: dict[tuple[int, ...], Row] = {}
@@ -195,7 +195,7 @@ def _at_node(
     slopes, end = tree.slopes[t], tree.ends[t]
     if not np.isfinite(slopes).all() or not slopes.any():
         return []
-    below = np.arange(t + 1, end)
+    below = np.arange(t, end)
     below = below[np.isfinite(tree.values[below]).all(axis=1)]
     below = below[tree.tokens[below] != grammar.const]
     table = np.concatenate([entries.values, tree.values[below]])

@@ -206,6 +206,11 @@ class _Writer:
         return self._chain("add", [product] * copies) if copies > 1 else product
 
     def _power(self, base: Any, exponent: Any) -> list[int | float]:
+        if base.is_Pow and base.base.is_number and base.base.is_positive:
+            base, exponent = base.base, base.exp * exponent
+        if base.is_number and base.is_positive and not exponent.is_number:
+            number, exponent = exponent.as_coeff_Mul()
+            base = (base**number).evalf(17)
         if exponent.is_number and exponent.could_extract_minus_sign():
             inner = self._power(base, -exponent) if exponent != -1 else self.write(base)
             if "inv" in self.tokens:
