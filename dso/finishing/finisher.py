@@ -135,6 +135,17 @@ class Finisher:
         self.n_fits = self.n_looked_at = 0
         self._expanded: dict[int, float] = {}
 
+    def on(self, data: FitData) -> Finisher:
+        """Return the same for other data, e.g. the same in other units."""
+        return Finisher(
+            data,
+            self.prior,
+            self.complexity,
+            bounds=self.bounds,
+            n_threads=self.n_threads,
+            seed=self.seed,
+        )
+
     def state_dict(self) -> dict[str, Any]:
         """Return which programs were looked at, and how good they were."""
         return {
@@ -223,6 +234,13 @@ class Finisher:
             self.library, programs[rows], data.columns, data.y, data.weights, data.protected
         ).values
         return np.where(np.isnan(losses), np.inf, losses)
+
+    def front(self, programs: ProgramBatch) -> ProgramBatch:
+        """Return those of programs that no simpler one is as good as, the simplest first."""
+        bar = Bar(self.floor)
+        losses, complexities = self.losses(programs), self.complexity(programs)
+        order = np.lexsort((losses, complexities)).tolist()
+        return programs[[b for b in order if bar.passes(complexities[b], losses[b])]]
 
     def improved(
         self, programs: ProgramBatch, *, n_starts: int = 1, max_programs: int = 2**31

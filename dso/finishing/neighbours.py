@@ -10,9 +10,9 @@ outside the node make up for. With P the projection that takes J out, and u = P 
     f = a + k e    least over both
 
 e runs through the cheapest expressions of a library of values and through all that stands at the
-node and below it. So one product of matrices asks of thousands of forms what they are worth to the whole: a
-subtree that is constant on the data, a factor or a term that does nothing, a number spelled as a
-function, two constants that only act together.
+node and below it. So one product of matrices asks of thousands of forms what they are worth to the
+whole: a subtree that is constant on the data, a factor or a term that does nothing, a number in the
+guise of a function, two constants that only act together.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
+from dso.regressor.units import Units, can_scale
 from dso.task.regression import RegressionTask
+from dso.training.sources import Finishing
 from dso.training.stopping import Standing
 
 SECONDS_BETWEEN_FILES = 2.0
@@ -53,7 +56,11 @@ class Search:
         self.names = names
         self.original_names = original_names
         self.config = config
-        data = (rows.X, rows.y) if rows.weights is None else (rows.X, rows.y, rows.weights)
+        self.units = Units.of(rows) if can_scale(config["task"], config["training"]) else None
+        if self.units is not None and self.units.are_handy:
+            self.units = None
+        seen = rows if self.units is None else self.units.scaled(rows)
+        data = (seen.X, seen.y) if seen.weights is None else (seen.X, seen.y, seen.weights)
         task = {**config["task"], "dataset": data}
         self.optimizer = DeepSymbolicOptimizer({**config, "task": task})
 
@@ -164,12 +171,14 @@ class Search:
         """Where the search stands."""
         return self.optimizer.trainer.standing
 
-    @property
+    @cached_property
     def task(self) -> RegressionTask:
-        """The task of the optimiser."""
+        """The task of the optimiser, on the data as they were given."""
         task = self.optimizer.task
         assert isinstance(task, RegressionTask)
-        return task
+        if self.units is None:
+            return task
+        return task.on_data(self.rows.X, self.rows.y, self.rows.weights)
 
     def front(self) -> ScoredPrograms:
         """Return the Pareto front of the optimiser."""
@@ -178,10 +187,14 @@ class Search:
         return trainer.keeper.pareto_front.rows
 
     def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
-        """Return the losses (B,): mean squared errors, or what the reward lacks of the best one."""
+        """Return the losses (B,) of programs of the search.
+
+        They are mean squared errors, or what the reward lacks of the best one.
+        """
         task = self.task
         if not task.is_least_squares:
             return task.max_reward - rewards
+        programs = programs if self.units is None else self.units.undone(task.library, programs)
         return task.mean_squared_errors(programs)
 
     def equations(self, *, is_final: bool = False) -> Equations:
@@ -202,19 +215,53 @@ class Search:
             self.names,
             self.original_names,
             task.protected,
-            falling(self._found(self.front(), is_final), exact),
+            falling(self._found(self.front(), is_final, is_front=True), exact),
             self._found(trainer.keeper.hall_of_fame.rows, is_final),
         )
 
-    def _found(self, scored: ScoredPrograms, is_final: bool = False) -> Found:
-        task, programs = self.task, scored.programs
-        if not (is_final and self._is_finished):
+    def _found(
+        self, scored: ScoredPrograms, is_final: bool = False, is_front: bool = False
+    ) -> Found:
+        """Return programs of the search as they are shown."""
+        task, programs, complexities = self.task, scored.programs, scored.complexities
+        finishing = self.optimizer.trainer.sources.get("finishing")
+        finishing = finishing if is_final and isinstance(finishing, Finishing) else None
+        if self.units is not None:
+            programs = self._in_units_of_user(programs, finishing, is_front)
+            complexities = self.optimizer.trainer.keeper.complexity(programs)
+        elif finishing is None:
             programs = rounded_constants(programs, task.fit_data)
-        losses = self.losses(programs, scored.rewards)
+        losses = task.max_reward - scored.rewards
+        if task.is_least_squares:
+            losses = task.mean_squared_errors(programs)
         polynomials = np.full(len(programs), None)
         if task.polynomials is not None:
             polynomials[:] = task.polynomials.polynomials(programs, task.n_threads)
-        return Found(programs, losses, scored.complexities, polynomials)
+        found = Found(programs, losses, complexities, polynomials)
+        if self.units is None:
+            return found
+        found = found[np.flatnonzero(np.isfinite(losses))]
+        by_size = np.lexsort((found.losses, found.complexities))
+        return found[by_size if is_front else np.argsort(found.losses, kind="stable")]
+
+    def _in_units_of_user(
+        self, programs: ProgramBatch, finishing: Finishing | None, is_front: bool
+    ) -> ProgramBatch:
+        """Return programs in the units of the user, and those of a front in plainer forms too.
+
+        A power of ten is one more constant, of which some may go.
+        """
+        task = self.task
+        assert self.units is not None
+        programs = self.units.undone(task.library, programs)
+        if finishing is None:
+            return rounded_constants(programs, task.fit_data)
+        finisher = finishing.finisher.on(task.fit_data)
+        if is_front:
+            forms = [programs, finisher.simplified(programs)]
+            front = finisher.front(ProgramBatch.concatenate([part for part in forms if len(part)]))
+            programs = ProgramBatch.concatenate([front, finisher.improved(front)])
+        return finisher.settled(programs, snap=finishing.snap)
 
     def _errors(self, found: Equations) -> list[ConstantErrors]:
         task = self.task
