@@ -13,7 +13,7 @@ import numpy as np
 from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.finishing.shorter import shorter_forms
-from dso.fitting.constants import EXACT
+from dso.fitting.constants import EXACT, with_ones
 from dso.fitting.rounding import rounded_constants
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library, create_tokens
@@ -116,7 +116,13 @@ class Search:
         return found.with_errors(self._errors(found))
 
     def _offer_simple_ones(self) -> None:
-        """Have c, x, c x and c x + c judged for each input x, where they may be written.
+        """Have the simple programs judged."""
+        programs = self._simple_ones()
+        if len(programs):
+            self.optimizer.trainer.offer(programs)
+
+    def _simple_ones(self) -> ProgramBatch:
+        """Return c, x, c x and c x + c for each input x, where they may be written.
 
         They are what everything else is compared with, and too short to be drawn soon.
         """
@@ -130,9 +136,7 @@ class Search:
         if self._least_length() == 1:
             # The sampler never writes them, as the first token has to be an operator.
             is_allowed |= programs.lengths == 1
-        programs = programs[is_allowed]
-        if len(programs):
-            optimizer.trainer.offer(programs)
+        return programs[is_allowed]
 
     def _offer_shorter_ones(self) -> None:
         """Have the equations of the front judged in the shorter forms that sympy knows."""
@@ -258,9 +262,13 @@ class Search:
             return rounded_constants(programs, task.fit_data)
         finisher = finishing.finisher.on(task.fit_data)
         if is_front:
-            forms = [programs, finisher.simplified(programs)]
-            front = finisher.front(ProgramBatch.concatenate([part for part in forms if len(part)]))
+            simple, _ = finisher.fitted(with_ones(task.library, self._simple_ones()))
+            forms = [programs, finisher.simplified(programs), simple]
+            programs = ProgramBatch.concatenate([part for part in forms if len(part)])
+            front = finisher.front(programs)
             programs = ProgramBatch.concatenate([front, finisher.improved(front)])
+        is_allowed = self.optimizer.prior.allowed(programs) | (programs.lengths == 1)
+        programs = programs[is_allowed] if is_allowed.any() else programs
         return finisher.settled(programs, snap=finishing.snap)
 
     def _errors(self, found: Equations) -> list[ConstantErrors]:
