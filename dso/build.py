@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dso")
 
-EVALUATIONS_PER_PROGRAM = 500
+EVALUATIONS_PER_PROGRAM = 800
 """Samples that take about as long as finishing one program."""
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dso.finishing.neighbours import Entries, Grammar, Row, neighbours
+from dso.finishing.grammar import Grammar
+from dso.finishing.neighbours import Entries, Row, neighbours
 from dso.finishing.shorter import shorter_forms
 from dso.finishing.steps import STEPS, moved_steps, step_constants
 from dso.fitting.constants import EXACT, Bounds, bound_rows, constant_counts, widened
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 2000
 """Of data that forms are fitted to; what comes of it is scored on all of them."""
-SAMPLE_ROWS = 200
+SAMPLE_ROWS = 120
 """Of these on which forms are compared first."""
-N_ENTRIES = 600
+N_ENTRIES = 1500
 N_NEIGHBOURS = 40
 """Of a program that are fitted to the sample."""
 N_FITTED = 10
@@ -386,8 +387,9 @@ class Finisher:
         programs, columns = cheapest_on_rows(
             self.library, values, len(values), sample.columns, sample.protected
         )
-        is_usable = np.isfinite(columns).all(axis=1)
-        return Entries(programs[is_usable], columns[is_usable])
+        kept = np.flatnonzero(np.isfinite(columns).all(axis=1) & (np.ptp(columns, axis=1) > 0))
+        expressions: list[Row] = [(programs.row(b).tolist(), []) for b in kept.tolist()]
+        return Entries(expressions, columns[kept], self.complexity(programs[kept]))
 
 
 def _thinned(data: FitData, n_rows: int) -> FitData:

@@ -96,7 +96,7 @@ class Keeper:
 
     def settle(
         self,
-        settled: Callable[[ProgramBatch], ProgramBatch],
+        settled: Callable[[ProgramBatch, bool], ProgramBatch],
         evaluator: Evaluator,
         iteration: int,
     ) -> None:
@@ -105,7 +105,8 @@ class Keeper:
         Parameters
         ----------
         settled : callable
-            Programs -> the same with the constants that they are to have.
+            Programs, and whether they are the front or the best one -> the same with the constants
+            that they are to have.
         evaluator : Evaluator
             Of the search; where there is a judge, its own is asked.
         iteration : int
@@ -115,12 +116,12 @@ class Keeper:
         for memory in (self.hall_of_fame, self.candidates, self.pareto_front):
             if memory is None:
                 continue
-            programs = settled(memory.rows.programs)
+            programs = settled(memory.rows.programs, memory is self.pareto_front)
             memory.rows = ScoredPrograms.empty()
             memory.update(self._rewarded(programs, evaluator, iteration))
         if self.best is None:
             return
-        best = self._rewarded(settled(self.best.programs), evaluator, iteration)
+        best = self._rewarded(settled(self.best.programs, True), evaluator, iteration)
         kept = [memory.rows for memory in (self.hall_of_fame, self.pareto_front) if memory]
         self.best = ScoredPrograms.concatenate([best, *kept]).best()
         self.success = self.is_success is not None and self.is_success(self.best.programs)

@@ -265,7 +265,9 @@ class Finishing(Source):
         self._offer(self.finisher.improved(self._front, n_starts=N_LAST_STARTS), iteration)
         for _ in range(MAX_SIMPLIFICATIONS):
             self.keeper.settle(
-                lambda programs: self.finisher.settled(programs, snap=self.snap),
+                lambda programs, is_front: self.finisher.settled(
+                    programs, snap=self.snap and is_front
+                ),
                 self.evaluator,
                 iteration,
             )
