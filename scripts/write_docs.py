@@ -39,6 +39,7 @@ MODELS = {
     "policy_optimizer": "PolicyOptimizer",
     "gp_meld": "GPMeld",
     "semantic": "Semantic",
+    "finishing": "Finishing",
     "postprocess": "Postprocess",
     "checkpoint": "Checkpoint",
 }

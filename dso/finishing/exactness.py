@@ -31,5 +31,6 @@ def is_exact(data: FitData, program: ProgramBatch, polynomials: Polynomials = No
     )
     if cause[0] != VALID:
         return False
-    scale = np.abs(data.y) + SMALL * np.sqrt(np.mean(data.y**2))
+    size = np.abs(data.y).max()  # whose square may be too large
+    scale = np.abs(data.y) + SMALL * size * np.sqrt(np.mean((data.y / (size or 1.0)) ** 2))
     return bool((np.abs(values[0] - data.y) <= Target.of(data, 0).tolerance * scale).all())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dso.finishing.grammar import Grammar
-from dso.finishing.neighbours import Entries, Row, neighbours
+from dso.finishing.neighbours import BLIND, Entries, Row, neighbours
 from dso.finishing.shorter import shorter_forms
 from dso.finishing.steps import STEPS, moved_steps, step_constants
 from dso.fitting.constants import EXACT, Bounds, bound_rows, constant_counts, widened
@@ -127,8 +127,9 @@ class Finisher:
         self.n_threads = n_threads
         self.seed = seed
         self.grammar = Grammar.of(data.library, complexity)
-        variance = weighted_variance(self.data.y, self.data.weights)
-        self.floor = EXACT * variance
+        with np.errstate(over="ignore"):
+            self.floor = EXACT * weighted_variance(self.data.y, self.data.weights)
+            self.blind = BLIND * float(np.mean(self.sample.y**2))
         self.has_steps = any(
             token.operator is not None and token.operator.name in STEPS
             for token in data.library.tokens
@@ -313,8 +314,8 @@ class Finisher:
         batch, losses = self._fitted(self.sample, batch, 1, SAMPLE_ITERATIONS)
         complexities = self.complexity(batch)
         wanted = bar(complexities)
-        blind = max(self.floor, 1e-13 * float(np.mean(self.sample.y**2)))
-        with np.errstate(over="ignore"):
+        blind = max(self.floor, self.blind)
+        with np.errstate(all="ignore"):
             ratio = np.maximum(losses, blind) / np.maximum(wanted, blind)
         is_promising = np.isfinite(losses) & (ratio < SAMPLE_SLACK)
         order = np.argsort(ratio + 1e-3 * complexities, kind="stable")

@@ -126,6 +126,25 @@ class Keeper:
         self.best = ScoredPrograms.concatenate([best, *kept]).best()
         self.success = self.is_success is not None and self.is_success(self.best.programs)
 
+    def snapshot(self) -> dict[str, Any]:
+        """Return what is kept, for `restore`."""
+        memories = (self.hall_of_fame, self.candidates, self.pareto_front)
+        return {
+            "rows": [None if memory is None else memory.rows for memory in memories],
+            "best": (self.best, self.best_iteration, self.success),
+            "judge": None if self.judge is None else self.judge.state_dict(),
+        }
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Keep again what `snapshot` returned."""
+        memories = (self.hall_of_fame, self.candidates, self.pareto_front)
+        for memory, rows in zip(memories, snapshot["rows"], strict=True):
+            if memory is not None:
+                memory.rows = rows
+        self.best, self.best_iteration, self.success = snapshot["best"]
+        if self.judge is not None:
+            self.judge.load_state_dict(snapshot["judge"])
+
     def _rewarded(
         self, programs: ProgramBatch, evaluator: Evaluator, iteration: int
     ) -> ScoredPrograms:

@@ -215,7 +215,8 @@ class ValueSearch(Source):
 class Finishing(Source):
     """Brings what is on the front to its optimum, and looks for plainer forms of it.
 
-    What an iteration leaves on the front is taken up in the next one; all of it at the end.
+    What an iteration leaves on the front is taken up in the next one; all of it at the end. Fits are
+    no evaluations: their number is bounded by that of the iterations.
 
     Parameters
     ----------
@@ -255,10 +256,10 @@ class Finishing(Source):
         allowed = N_FIRST + int(self.n_per_iteration * iteration) - self.n_programs
         if self.keeper.success or allowed <= 0:
             return Proposal()
-        before = self.finisher.n_fits, self.finisher.n_looked_at
+        before = self.finisher.n_looked_at
         found = self.finisher.improved(self._front, n_starts=N_STARTS, max_programs=allowed)
-        self.n_programs += self.finisher.n_looked_at - before[1]
-        return Proposal(self._offer(found, iteration), self.finisher.n_fits - before[0])
+        self.n_programs += self.finisher.n_looked_at - before
+        return Proposal(self._offer(found, iteration))
 
     def finish(self, iteration: int) -> None:
         """Finish all of the front, and give what is kept the constants that are shown."""

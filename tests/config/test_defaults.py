@@ -148,6 +148,7 @@ COMMON = {
         "max_programs": 50,
         "max_seconds": None,
     },
+    "finishing": {"on": None, "max_share": 0.1, "snap": True},
     "prior": {
         "count_constraints": False,
         "relational": {"on": False, "targets": [], "effectors": [], "relationship": None},
