@@ -347,7 +347,10 @@ class Finisher:
         for b in range(len(programs)):
             row, constants = programs.row(b), programs.constants[b]
             rows += shorter_forms(Program(self.library, row, constants[~np.isnan(constants)]))
-        return self._allowed(rows)
+        forms = self._allowed(rows)
+        lower, upper = self._limits(forms.constants)
+        is_within = (lower <= forms.constants) & (forms.constants <= upper)
+        return forms[(is_within | np.isnan(forms.constants)).all(axis=1)]
 
     def settled(self, programs: ProgramBatch, *, snap: bool = True) -> ProgramBatch:
         """Return programs as they are shown: at their own optimum on all rows, rounded.

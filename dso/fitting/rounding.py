@@ -8,6 +8,7 @@ fitted again then.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +17,9 @@ from dso.fitting.constants import EXACT
 from dso.fitting.least_squares import least_squares
 from dso.fitting.uncertainty import constant_errors
 from dso.fitting.weights import weighted_variance
-from dso.program import FitData, ProgramBatch, execute
-from dso.program.execute import VALID
+from dso.library import FittedPolynomial
+from dso.program import FitData, ProgramBatch, execute, has_poly
+from dso.program.execute import VALID, Polynomials
 from dso.program.plain_numbers import is_evident, roundings
 
 SAME = 5e-11
@@ -64,7 +66,7 @@ def settled(
             for b in range(len(programs))
         ]
         programs = ProgramBatch.concatenate(rows) if rows else programs
-    return rounded_constants(programs, data)
+    return rounded_constants(programs, data, lower, upper)
 
 
 def snapped(
@@ -136,7 +138,12 @@ def _effective_rows(data: FitData) -> float:
     return float(data.weights.sum() ** 2 / np.square(data.weights).sum())
 
 
-def rounded_constants(programs: ProgramBatch, data: FitData) -> ProgramBatch:
+def rounded_constants(
+    programs: ProgramBatch,
+    data: FitData,
+    lower: np.ndarray | None = None,
+    upper: np.ndarray | None = None,
+) -> ProgramBatch:
     """Return programs whose constants are rounded as far as predictions or loss stay the same.
 
     Where the rounded constant fits better it is taken in any case: a fit ends before the last
@@ -147,34 +154,76 @@ def rounded_constants(programs: ProgramBatch, data: FitData) -> ProgramBatch:
     ----------
     programs : ProgramBatch
     data : FitData
+    lower, upper : (B, K) float64, optional
+        Bounds of the constants.
     """
     if data.library.const_token is None:
         return programs
     comparison = _Comparison(data)
     constants = programs.constants.copy()
+    low = np.full(constants.shape, -np.inf) if lower is None else lower
+    high = np.full(constants.shape, np.inf) if upper is None else upper
+    with_poly = has_poly(data.library, programs)
     for b in range(len(programs)):
         is_there = ~np.isnan(constants[b])
-        if not is_there.any():
+        if with_poly[b] or not is_there.any():
             continue
         row = programs[b : b + 1]
-        wanted = comparison.predictions(row, constants[b])
-        together = np.where(is_there, [_near(value) for value in constants[b]], np.nan)
-        values = comparison.predictions(row, together)
-        if comparison.loss(values) < comparison.loss(wanted):
-            constants[b], wanted = together, values
-        limit = (1 + SAME_LOSS) * comparison.loss(wanted)
-        for k in np.flatnonzero(is_there):
-            for value in _candidates(constants[b, k]):
-                trial = constants[b].copy()
-                trial[k] = value
-                values = comparison.predictions(row, trial)
-                # False for NaN too.
-                is_same = np.abs(values - wanted).max() <= comparison.limit
-                if is_same or comparison.loss(values) <= limit:
-                    constants[b] = trial
-                    limit = max(limit, (1 + SAME_LOSS) * comparison.loss(values))
-                    break
+
+        def predictions(
+            numbers: np.ndarray, row: ProgramBatch = row, is_there: np.ndarray = is_there
+        ) -> np.ndarray:
+            whole = row.constants.copy()
+            whole[0, is_there] = numbers
+            return comparison.predictions(replace(row, constants=whole))
+
+        limits = low[b, is_there], high[b, is_there]
+        constants[b, is_there] = _rounded(constants[b, is_there], predictions, comparison, *limits)
     return replace(programs, constants=constants)
+
+
+def rounded_polynomial(
+    program: ProgramBatch, polynomial: FittedPolynomial, data: FitData
+) -> FittedPolynomial:
+    """Return the polynomial of one program with its coefficients rounded in the same way."""
+    comparison = _Comparison(data)
+
+    def predictions(coefficients: np.ndarray) -> np.ndarray:
+        return comparison.predictions(program, [replace(polynomial, coefficients=coefficients)])
+
+    limits = np.full(polynomial.n_terms, np.inf)
+    coefficients = _rounded(polynomial.coefficients, predictions, comparison, -limits, limits)
+    return replace(polynomial, coefficients=coefficients)
+
+
+def _rounded(
+    numbers: np.ndarray,
+    predictions: Callable[[np.ndarray], np.ndarray],
+    comparison: _Comparison,
+    low: np.ndarray,
+    high: np.ndarray,
+) -> np.ndarray:
+    """Return numbers (K,) rounded one after the other, all within their bounds."""
+    wanted = predictions(numbers)
+    together = np.clip([_near(value) for value in numbers], low, high)
+    values = predictions(together)
+    if comparison.loss(values) < comparison.loss(wanted):
+        numbers, wanted = together, values
+    limit = (1 + SAME_LOSS) * comparison.loss(wanted)
+    for k in range(len(numbers)):
+        for value in _candidates(numbers[k]):
+            if not low[k] <= value <= high[k]:
+                continue
+            trial = numbers.copy()
+            trial[k] = value
+            values = predictions(trial)
+            # False for NaN too.
+            is_same = np.abs(values - wanted).max() <= comparison.limit
+            if is_same or comparison.loss(values) <= limit:
+                numbers = trial
+                limit = max(limit, (1 + SAME_LOSS) * comparison.loss(values))
+                break
+    return numbers
 
 
 class _Comparison:
@@ -185,9 +234,11 @@ class _Comparison:
         self.data = data.on_rows(slice(None, None, step))
         self.limit = SAME * np.std(data.y)
 
-    def predictions(self, row: ProgramBatch, constants: np.ndarray) -> np.ndarray:
-        data, program = self.data, replace(row, constants=constants[None])
-        values, cause, _ = execute(data.library, program, data.columns, data.protected)
+    def predictions(self, program: ProgramBatch, polynomials: Polynomials = None) -> np.ndarray:
+        data = self.data
+        values, cause, _ = execute(
+            data.library, program, data.columns, data.protected, polynomials=polynomials
+        )
         return values[0] if cause[0] == VALID else np.full(data.n_rows, np.nan)
 
     def loss(self, values: np.ndarray) -> float:
@@ -197,8 +248,6 @@ class _Comparison:
 
 def _near(value: float) -> float:
     """Return the rounding of a number that is all but the same and takes the least to say."""
-    if np.isnan(value):
-        return value
     near = (c for c in _candidates(value) if abs(c - value) <= NEAR * abs(value))
     return next(near, value)
 

@@ -14,7 +14,7 @@ from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.finishing.shorter import shorter_forms
 from dso.fitting.constants import EXACT, with_ones
-from dso.fitting.rounding import rounded_constants
+from dso.fitting.rounding import rounded_constants, rounded_polynomial
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
@@ -241,6 +241,10 @@ class Search:
         polynomials = np.full(len(programs), None)
         if task.polynomials is not None:
             polynomials[:] = task.polynomials.polynomials(programs, task.n_threads)
+            for b in np.flatnonzero(polynomials != None):  # noqa: E711, element by element
+                polynomials[b] = rounded_polynomial(
+                    programs[b : b + 1], polynomials[b], task.fit_data
+                )
         found = Found(programs, losses, complexities, polynomials)
         if self.units is None:
             return found

@@ -215,8 +215,8 @@ class ValueSearch(Source):
 class Finishing(Source):
     """Brings what is on the front to its optimum, and looks for plainer forms of it.
 
-    What an iteration leaves on the front is taken up in the next one; all of it at the end. Fits are
-    no evaluations: their number is bounded by that of the iterations.
+    What an iteration leaves on the front is taken up in the next one; all of it at the end. Fits
+    are no evaluations: their number is bounded by that of the iterations.
 
     Parameters
     ----------
