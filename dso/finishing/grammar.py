@@ -12,14 +12,14 @@ from dso.program import ProgramBatch
 
 Values = Callable[[np.ndarray], np.ndarray]
 
-WRAPS: dict[str, tuple[Values, Values]] = {
-    "sqrt": (np.square, lambda w: 0.5 / np.sqrt(w)),
-    "n2": (np.sqrt, lambda w: 2 * w),
-    "exp": (np.log, np.exp),
-    "log": (np.exp, lambda w: 1 / w),
-    "inv": (np.reciprocal, lambda w: -1 / w**2),
+WRAPS: dict[str, tuple[Values, Values, Values]] = {
+    "sqrt": (np.sqrt, np.square, lambda w: 0.5 / np.sqrt(w)),
+    "n2": (np.square, np.sqrt, lambda w: 2 * w),
+    "exp": (np.exp, np.log, np.exp),
+    "log": (np.log, np.exp, lambda w: 1 / w),
+    "inv": (np.reciprocal, np.reciprocal, lambda w: -1 / w**2),
 }
-"""Operators that forms are tried in: inverse, and derivative."""
+"""Operators that forms are tried in: value, inverse and derivative."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,15 @@ class Wrap:
         Before the form, with the numbers of constants among them.
     cost : float
         Their complexity.
-    inverse, slope : callable
-        Values of the node -> values of the form; those -> derivative of the node in them.
+    value, inverse, slope : callable
+        Values of the form -> values of the node; the other way round; values of the form ->
+        derivatives of the node in them.
     """
 
     tokens: tuple[int, ...]
     numbers: tuple[float, ...]
     cost: float
+    value: Values
     inverse: Values
     slope: Values
 
@@ -125,7 +127,7 @@ def _forms(library: Library, costs: np.ndarray) -> list[Form]:
 
 def _wraps(library: Library, costs: np.ndarray) -> list[Wrap]:
     has, const = _tokens(library), library.const_token
-    wraps = [Wrap((), (), 0.0, lambda v: v, np.ones_like)]
+    wraps = [Wrap((), (), 0.0, lambda v: v, lambda v: v, np.ones_like)]
     inverted: tuple[tuple[int, ...], tuple[float, ...]] | None = None
     tokens: tuple[int, ...]
     numbers: tuple[float, ...]
@@ -133,16 +135,17 @@ def _wraps(library: Library, costs: np.ndarray) -> list[Wrap]:
         inverted = (has["inv"],), ()
     elif "div" in has and const is not None:
         inverted = (has["div"], const), (1.0,)
-    for name, (inverse, slope) in WRAPS.items():
+    for name, functions in WRAPS.items():
         if name == "inv" and inverted is not None:
             tokens, numbers = inverted
         elif name in has and name != "inv":
             tokens, numbers = (has[name],), ()
         else:
             continue
-        wraps.append(Wrap(tokens, numbers, float(costs[list(tokens)].sum()), inverse, slope))
+        wraps.append(Wrap(tokens, numbers, float(costs[list(tokens)].sum()), *functions))
     if inverted is not None and "sqrt" in has:
         tokens = (*inverted[0], has["sqrt"])
         cost = float(costs[list(tokens)].sum())
-        wraps.append(Wrap(tokens, inverted[1], cost, lambda v: 1 / v**2, lambda w: -0.5 * w**-1.5))
+        functions = lambda w: 1 / np.sqrt(w), lambda v: 1 / v**2, lambda w: -0.5 * w**-1.5
+        wraps.append(Wrap(tokens, inverted[1], cost, *functions))
     return wraps

@@ -39,6 +39,7 @@ N_WRAPPED = 300
 """Of the expressions that are tried with an operator around."""
 N_PER_FORM = 5
 """Expressions that are kept for a form at a node."""
+COLLINEAR = 1e-9
 PER_TOKEN = 1e-3
 """Of forms that are as good as each other the shorter one comes first."""
 
@@ -160,7 +161,16 @@ def _options(node: _Node, grammar: Grammar, bar: Bar) -> list[_Option]:
             losses, offsets, factors = sums.best(form)
             size = node.size_of_rest + wrap.cost + form.cost
             sizes, which = tried.sizes if form.has_entry else (np.zeros(1), np.zeros(1, dtype=int))
-            for entry, merit in _promising(tree, losses, size + sizes, which, bar):
+            promising = _promising(tree, losses, size + sizes, which, bar)
+            if len(promising) and wrap is not grammar.wraps[0]:
+                values = offsets[promising][:, None] * form.has_offset
+                if form.has_entry:
+                    values = values + factors[promising][:, None] * tried.values[promising]
+                # What is linear in the argument of an operator is not linear in its value.
+                losses[promising] = node.losses(wrap.value(values))
+                promising = _promising(tree, losses, size + sizes, which, bar, promising)
+            merits = _merits(tree, losses[promising], (size + sizes)[which[promising]], bar)
+            for entry, merit in zip(promising.tolist(), merits.tolist(), strict=True):
                 numbers = [float(offsets[entry])] if form.has_offset else []
                 numbers += [float(factors[entry])] if form.has_factor else []
                 row = tried.rows[entry] if form.has_entry else ([], [])
@@ -169,22 +179,33 @@ def _options(node: _Node, grammar: Grammar, bar: Bar) -> list[_Option]:
 
 
 def _promising(
-    tree: _Tree, losses: np.ndarray, sizes: np.ndarray, which: np.ndarray, bar: Bar
-) -> list[tuple[int, float]]:
-    """Return which of forms (M,) may be better than what is known, and how much.
+    tree: _Tree,
+    losses: np.ndarray,
+    sizes: np.ndarray,
+    which: np.ndarray,
+    bar: Bar,
+    rows: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return which of forms (M,), or of those in `rows`, may be better than what is known.
 
     Their sizes are ``sizes[which]``, as there are few different ones.
     """
     known = np.minimum(bar(sizes), tree.spread)
     limits = np.where(sizes < tree.complexity, np.maximum(SLACK * known, tree.blind), known)
-    rows = np.flatnonzero(losses <= limits[which])
-    if not len(rows):
-        return []
-    which = which[rows]
-    merits = np.log(np.maximum(losses[rows], tree.blind) / np.maximum(known[which], tree.blind))
-    merits = merits + PER_TOKEN * sizes[which]
-    order = np.argsort(merits, kind="stable")[:N_PER_FORM]
-    return list(zip(rows[order].tolist(), merits[order].tolist(), strict=True))
+    if rows is None:
+        rows = np.flatnonzero(losses <= limits[which])
+    else:
+        rows = rows[losses[rows] <= limits[which[rows]]]
+    merits = _merits(tree, losses[rows], sizes[which[rows]], bar)
+    return rows[np.argsort(merits, kind="stable")[:N_PER_FORM]]
+
+
+def _merits(tree: _Tree, losses: np.ndarray, sizes: np.ndarray, bar: Bar) -> np.ndarray:
+    """Return how losses (n,) of forms compare with those that they have to beat, as logarithms."""
+    if not len(losses):
+        return losses
+    known = np.maximum(np.minimum(bar(sizes), tree.spread), tree.blind)
+    return np.log(np.maximum(losses, tree.blind) / known) + PER_TOKEN * sizes
 
 
 class _Tree:
@@ -280,6 +301,14 @@ class _Node:
             vector = vector - (other @ vector) * other
         return vector
 
+    def losses(self, values: np.ndarray) -> np.ndarray:
+        """Return the losses (n,) where the node has other values (n, N), linear above it."""
+        changed = self.tree.residuals + self.slopes * (values - self.values)
+        for other in self.basis:
+            changed -= (changed @ other)[:, None] * other
+        sums = np.square(changed).sum(axis=1) / self.tree.total
+        return np.where(np.isfinite(sums), sums, np.inf)
+
     def with_form(self, option: _Option) -> Row:
         """Return the program with a form at this node."""
         tree, entry = self.tree, option.entry
@@ -294,7 +323,7 @@ class _Node:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Products of what a node's forms change, the constants outside taken out."""
+    """Products of u, P s and P s e (w), with `rest` for w w and NaN where that is only rounding."""
 
     n: float
     uu: float
@@ -303,6 +332,7 @@ class _Sums:
     uw: np.ndarray
     sw: np.ndarray
     ww: np.ndarray
+    rest: np.ndarray
 
     @staticmethod
     def of(node: _Node, tried: Entries, values: np.ndarray, slopes: np.ndarray) -> _Sums:
@@ -311,10 +341,12 @@ class _Sums:
         table = tried.values
         # One column at a time: for a matrix, BLAS would start threads, which take longer.
         uw, sw, *others = (table @ (slopes * column) for column in (u, s, *node.basis))
-        ww = tried.squares @ slopes**2
-        for product in others:
-            ww -= product**2
-        return _Sums(node.tree.total, u @ u, u @ s, s @ s, uw, sw, ww)
+        whole = tried.squares @ slopes**2
+        rest = whole - sum((product**2 for product in others), np.zeros(len(whole)))
+        # Of what the constants outside can make up for only rounding is left.
+        ww = np.where(rest > COLLINEAR * whole, rest, np.nan)
+        ss = float(s @ s) if s @ s > COLLINEAR * (slopes @ slopes) else np.nan
+        return _Sums(node.tree.total, float(u @ u), float(u @ s), ss, uw, sw, ww, rest)
 
     def best(self, form: Form) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the losses (M,) of a form, or (1,) without an entry, with offsets and factors."""
@@ -322,7 +354,7 @@ class _Sums:
         if not form.has_entry:
             offsets = np.array([-self.us / self.ss])
             return self._losses(np.array([self.uu - self.us**2 / self.ss])), offsets, ones[:1]
-        whole = self.uu + 2 * self.uw + self.ww
+        whole = self.uu + 2 * self.uw + self.rest
         if not form.has_offset:
             if not form.has_factor:
                 return self._losses(whole), zeros, ones
@@ -331,7 +363,7 @@ class _Sums:
             offsets = -(self.us + self.sw) / self.ss
             return self._losses(whole - (self.us + self.sw) ** 2 / self.ss), offsets, ones
         determinant = self.ss * self.ww - self.sw**2
-        determinant = np.where(determinant > 1e-9 * self.ss * self.ww, determinant, np.nan)
+        determinant = np.where(determinant > COLLINEAR * self.ss * self.ww, determinant, np.nan)
         offsets = (self.sw * self.uw - self.ww * self.us) / determinant
         factors = (self.sw * self.us - self.ss * self.uw) / determinant
         return self._losses(self.uu + offsets * self.us + factors * self.uw), offsets, factors

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dso.finishing.shorter import shorter_forms
 from dso.library import Library, create_tokens
 from dso.program import Program, from_str_tokens
-from dso.finishing.shorter import shorter_forms
 
 NAMES = ["add", "sub", "mul", "div", "sin", "exp", "log", "n2", "sqrt", "max", "const"]
 LIBRARY = Library(create_tokens(3, NAMES))
