@@ -39,7 +39,7 @@ MAX_ROWS = 2000
 SAMPLE_ROWS = 120
 """Of these on which forms are compared first."""
 N_ENTRIES = 1500
-N_NEIGHBOURS = 40
+N_NEIGHBOURS = 80
 """Of a program that are fitted to the sample."""
 N_FITTED = 10
 """Of these that are fitted to all rows."""

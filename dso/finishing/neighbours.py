@@ -40,6 +40,8 @@ N_WRAPPED = 300
 N_PER_FORM = 5
 """Expressions that are kept for a form at a node."""
 COLLINEAR = 1e-9
+FACTOR = 0.98
+"""Squared cosine from which on a constant is taken for a factor of the node."""
 PER_TOKEN = 1e-3
 """Of forms that are as good as each other the shorter one comes first."""
 
@@ -284,6 +286,10 @@ class _Node:
         is_outside[self.t : self.end] = False
         table = tree.slopes[is_outside]
         table = table[np.isfinite(table).all(axis=1) & (table != 0).any(axis=1)]
+        # A factor of the node does not keep the effect that it has now.
+        own = self.slopes * self.values
+        cosines = (table @ own) ** 2 / (np.square(table).sum(axis=1) * (own @ own))
+        table = table[~(cosines > FACTOR)]
         found: list[np.ndarray] = []
         for column in table:
             length = np.linalg.norm(column)

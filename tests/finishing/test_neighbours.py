@@ -40,12 +40,12 @@ def test_losses_are_those_of_least_squares() -> None:
     node = _Node(tree, 4)
     sums = _Sums.of(node, tree.all, node.values, node.slopes)
     ones = np.ones((DATA.n_rows, 1))
-    fixed = np.column_stack([ones, np.sin(DATA.columns[1])])  # what c1 and c2 change
+    fixed = ones  # what c1 changes; c2 is a factor of the node
     n_compared = 0
     for form in GRAMMAR.forms:
         losses, _, _ = sums.best(form)
         for loss, column in zip(losses, tree.all.values, strict=False):
-            if np.isinf(loss):  # it is but a combination of what c1 and c2 change
+            if np.isinf(loss):  # it is but a combination of what constants change
                 continue
             n_compared += 1
             parts = [1.7 * ones[:, 0]] if form.has_offset else []
