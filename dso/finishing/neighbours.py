@@ -351,8 +351,11 @@ class _Sums:
         rest = whole - sum((product**2 for product in others), np.zeros(len(whole)))
         # Of what the constants outside can make up for only rounding is left.
         ww = np.where(rest > COLLINEAR * whole, rest, np.nan)
-        ss = float(s @ s) if s @ s > COLLINEAR * (slopes @ slopes) else np.nan
-        return _Sums(node.tree.total, float(u @ u), float(u @ s), ss, uw, sw, ww, rest)
+        # These stay numbers of numpy, which overflow without a word.
+        ss = s @ s
+        if not ss > COLLINEAR * (slopes @ slopes):
+            ss = np.float64(np.nan)
+        return _Sums(node.tree.total, u @ u, u @ s, ss, uw, sw, ww, rest)
 
     def best(self, form: Form) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the losses (M,) of a form, or (1,) without an entry, with offsets and factors."""

@@ -206,7 +206,9 @@ class _Writer:
         return self._chain("add", [product] * copies) if copies > 1 else product
 
     def _power(self, base: Any, exponent: Any) -> list[int | float]:
-        if base.is_Pow and base.base.is_number and base.base.is_positive:
+        if base.is_Mul and all(map(_is_exponential, base.args)):
+            return self.write(_spread(base, exponent))
+        if _is_exponential(base):
             base, exponent = base.base, base.exp * exponent
         if base.is_number and base.is_positive and not exponent.is_number:
             number, exponent = exponent.as_coeff_Mul()
@@ -224,6 +226,16 @@ class _Writer:
         if exponent == 0.5 or (exponent.is_Rational and exponent.q == 2 and exponent.p == 1):
             return [self._token("sqrt"), *self.write(base)]
         return [self._token("pow"), *self.write(base), *self.write(exponent)]
+
+
+def _is_exponential(form: Any) -> bool:
+    """Tell whether a form is a positive number to some power, which is positive itself."""
+    return form.is_Pow and form.base.is_number and form.base.is_positive
+
+
+def _spread(product: Any, exponent: Any) -> Any:
+    """Return the power of a product as the product of powers."""
+    return product.func(*((factor.base**exponent) ** factor.exp for factor in product.args))
 
 
 def _is_divisor(factor: Any) -> bool:
