@@ -13,7 +13,7 @@ from dso.program.time_limit import within
 
 MAX_TERMS = 50
 """Expressions are not multiplied out into more terms than about so many."""
-MAX_SECONDS = 0.5
+MAX_SECONDS = 1.0
 """Of one simplification."""
 MAX_COPIES = 4
 """x^4 is written as so many factors, and 4 x as so many terms, where there is no shorter way."""
@@ -75,9 +75,9 @@ def _simplifications(sympy: Any, expression: Any) -> Iterator[Callable[[], Any]]
     yield lambda: sympy.factor_terms(sympy.expand(expression))
     # The number of terms bounds how long these take; that of others nothing does.
     if sympy.denom(expression) != 1:
-        yield lambda: within(MAX_SECONDS, sympy.cancel, expression)
+        yield lambda: within(MAX_SECONDS, "sympy", sympy.cancel, expression)
     if len(expression.atoms(sympy.sin, sympy.cos, sympy.tan)) > 1:
-        yield lambda: within(MAX_SECONDS, sympy.trigsimp, expression)
+        yield lambda: within(MAX_SECONDS, "sympy", sympy.trigsimp, expression)
 
 
 def _n_terms(expression: Any) -> int:

@@ -48,9 +48,15 @@ class Units:
 
     @staticmethod
     def of(rows: CanonicalRows) -> Units:
-        """Choose the units in which the median size of a column is between 1 and 10."""
-        columns = [*rows.X.T, rows.y]
-        exponents = [_exponent(column) for column in columns]
+        """Choose the units in which the median size of a column is between 1 and 10.
+
+        Where the losses of the user's units are beyond double precision all stays as it is, to be
+        refused as such.
+        """
+        exponents = [_exponent(column) for column in (*rows.X.T, rows.y)]
+        with np.errstate(over="ignore"):
+            if not np.isfinite(np.var(rows.y)):
+                exponents = [0] * len(exponents)
         return Units(np.array(exponents[:-1], dtype=int), exponents[-1])
 
     @property

@@ -96,6 +96,9 @@ class Source(ABC):
     def finish(self, iteration: int) -> None:  # noqa: B027, most have nothing left to do
         """Do what belongs at the end of a run, after so many iterations."""
 
+    def go_on(self) -> None:  # noqa: B027, most remember nothing of it
+        """Take back what `finish` did, as the run is to go on."""
+
     def rescore(self) -> None:  # noqa: B027, most remember nothing
         """Reward again what is remembered: the search sees other rows of data."""
 
@@ -248,6 +251,7 @@ class Finishing(Source):
         self.n_per_iteration = n_per_iteration
         self.snap = snap
         self.n_programs = 0
+        self._before_end: dict[str, Any] | None = None
 
     def propose(self, iteration: int, so_far: Proposal) -> Proposal:
         """Finish some of the front, as far as the share of the time allows."""
@@ -263,6 +267,7 @@ class Finishing(Source):
 
     def finish(self, iteration: int) -> None:
         """Finish all of the front, and give what is kept the constants that are shown."""
+        self._before_end = self.state_dict()
         self._offer(self.finisher.improved(self._front, n_starts=N_LAST_STARTS), iteration)
         for _ in range(MAX_SIMPLIFICATIONS):
             self.keeper.settle(
@@ -276,6 +281,12 @@ class Finishing(Source):
             shorter = self.finisher.simplified(self._front)
             if not self._offer(shorter, iteration):
                 return
+
+    def go_on(self) -> None:
+        """See `Source.go_on`."""
+        if self._before_end is not None:
+            self.load_state_dict(self._before_end)
+            self._before_end = None
 
     @property
     def _front(self) -> ProgramBatch:

@@ -153,6 +153,8 @@ class Trainer:
         if self._unfinished is not None:
             self.keeper.restore(self._unfinished)
             self._unfinished = None
+            for source in self.sources.values():
+                source.go_on()
             self.standing = self._with_best(self.standing)
 
     def _with_best(self, standing: Standing) -> Standing:
