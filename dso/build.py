@@ -24,6 +24,7 @@ from dso.config.config import TASK_DEFAULTS
 from dso.config.results import deciding_keys
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, RowBatches
+from dso.finishing import Finisher, is_exact
 from dso.fitting import make_fitter
 from dso.gp import Breeder, GPController, GPOptions, Probe, SemanticBreeder, tokens_only
 from dso.memory import Judge, Keeper, PriorityQueue, ProgramMemory, complexity_measure
@@ -56,7 +57,15 @@ from dso.semantic import Seeder, SemanticLimits
 from dso.task import Task
 from dso.task import make_task as make_task_of
 from dso.task.regression.benchmarks import benchmark_names, find_benchmark
-from dso.training.sources import Given, GPMeld, PolicySource, Pretrained, Source, ValueSearch
+from dso.training.sources import (
+    Finishing,
+    Given,
+    GPMeld,
+    PolicySource,
+    Pretrained,
+    Source,
+    ValueSearch,
+)
 from dso.training.statistics import TrainStats
 from dso.training.stopping import DeadEndWatch, Standing, Stopping
 from dso.training.trainer import Trainer
@@ -68,6 +77,9 @@ if TYPE_CHECKING:
     from dso.task.regression import Dataset
 
 logger = logging.getLogger("dso")
+
+EVALUATIONS_PER_PROGRAM = 800
+"""Samples that take about as long as finishing one program."""
 
 
 MAX_TOKENS = 10**9
@@ -403,7 +415,13 @@ def make_keeper(
     task = reports.task
 
     def is_success(programs: ProgramBatch) -> bool:
-        return bool(task.evaluate(reports.program(programs)).get("success"))
+        program = reports.program(programs)
+        if not task.evaluate(program).get("success"):
+            return False
+        if not is_finished(config, task):
+            return True
+        assert task.fit_data is not None
+        return is_exact(task.fit_data, program.batch, [program.polynomial])
 
     return Keeper(
         make_complexity(config, evaluator),
@@ -459,9 +477,52 @@ def make_sources(
             is_fallback=config.training.n_samples == 0,
         )
     )
+    if is_finished(config, task):
+        sources.append(
+            Finishing(
+                make_finisher(config, task, policy.prior, keeper.complexity, seed),
+                evaluator,
+                keeper,
+                n_per_iteration=n_finished(config),
+                snap=config.finishing.snap,
+            )
+        )
     if (controller := make_gp(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(GPMeld(controller, keeper, stopping))
     return sources
+
+
+def is_finished(config: Config, task: Task) -> bool:
+    """Tell whether what is on the front is finished, in the course of the run and at its end."""
+    is_possible = task.fit_data is not None and task.is_least_squares and not task.stochastic
+    return bool(config.finishing.on) and config.logging.save_pareto_front and is_possible
+
+
+def n_finished(config: Config) -> float:
+    """Return how many programs may be finished in an iteration for their share of its time."""
+    gp, size = config.gp_meld, config.training.batch_size
+    n_offspring = gp.generations * (gp.population_size or size) if gp.run_gp_meld else 0
+    return config.finishing.max_share * (size + n_offspring) / EVALUATIONS_PER_PROGRAM
+
+
+def make_finisher(
+    config: Config,
+    task: Task,
+    prior: JointPrior,
+    complexity: Callable[[ProgramBatch], np.ndarray],
+    seed: int,
+) -> Finisher:
+    """Build what finishes programs, on all rows of the data."""
+    assert task.fit_data is not None
+    params = config.training.const_params if config.training.const_optimizer == "lm" else {}
+    return Finisher(
+        task.fit_data,
+        prior,
+        complexity,
+        bounds=params.get("bounds"),
+        n_threads=n_cores(config),
+        seed=seed,
+    )
 
 
 def make_gp(

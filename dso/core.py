@@ -387,7 +387,9 @@ class DeepSymbolicOptimizer:
         """
         run = self.run
         try:
-            may_go_on = self._write_end(run)
+            may_go_on = self._save_before_end(run)
+            run.trainer.finish()
+            run.journal.finish(run.trainer.standing)
             result = self._result(run)
         finally:
             run.journal.close()
@@ -395,13 +397,13 @@ class DeepSymbolicOptimizer:
             run.journal.checkpoints.clear()
         return result
 
-    def _write_end(self, run: Run) -> bool:
-        """Write what belongs at the end, and return whether the run may yet go on.
+    def _save_before_end(self, run: Run) -> bool:
+        """Keep a checkpoint where the run may yet go on, and return whether it may.
 
-        Then a checkpoint is kept. There is one too while the final choice is made, which may take
-        longer than all iterations, so that a run that is killed there need only repeat that.
+        It is of before the end, when programs are finished for people to read. There is one too
+        while the final choice is made, which may take longer than all iterations, so that a run
+        that is killed there need only repeat that.
         """
-        run.journal.finish(run.trainer.standing)
         may_go_on = run.saves_on_done or self.stop_reason in SIGNALLED
         checkpoints, keeper = run.journal.checkpoints, run.trainer.keeper
         is_chosen_later = keeper.candidates is not None and self.stop_reason is not None

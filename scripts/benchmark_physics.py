@@ -106,7 +106,7 @@ class Law:
 
 def _n_numbers(form: Any) -> int:
     if form.is_Number:
-        return int(abs(form) != 1)
+        return int(abs(float(form)) != 1)
     return sum(map(_n_numbers, form.args[:1] if form.is_Pow else form.args))
 
 

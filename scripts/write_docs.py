@@ -39,6 +39,7 @@ MODELS = {
     "semantic": "Semantic",
     "pretrained": "Pretrained",
     "islands": "Islands",
+    "finishing": "Finishing",
     "postprocess": "Postprocess",
     "checkpoint": "Checkpoint",
 }

@@ -11,6 +11,7 @@ from dso.config.prior_sections import Priors
 from dso.config.sections import (
     Checkpoint,
     Experiment,
+    Finishing,
     GPMeld,
     Islands,
     Logging,
@@ -51,6 +52,7 @@ class Config(Section):
         Pretrained(), "A pre-trained network, asked before the first iteration."
     )
     islands: Islands = key(Islands(), "One search as several that exchange their best programs.")
+    finishing: Finishing = key(Finishing(), "What becomes of the programs on the front.")
     prior: Priors = key(Priors(), "What may be written: one instance of each, or a list of them.")
     postprocess: Postprocess = key(Postprocess(), "The report at the end.")
     checkpoint: Checkpoint = key(Checkpoint(), "Saving the state of a run, and going on from it.")

@@ -466,6 +466,25 @@ class Islands(Section):
     )
 
 
+class Finishing(Section):
+    """What becomes of the programs on the Pareto front."""
+
+    on: bool | None = key(
+        None,
+        "Whether programs on the front are fitted from several starts, plainer forms of them are "
+        "looked for, and constants are rounded at the end; null = in `DeepSymbolicRegressor` only. "
+        "Needs rewards that are squared errors on data.",
+    )
+    max_share: Share = key(
+        0.1, "Share of the time of a run, about, that it may take up before the end."
+    )
+    snap: bool = key(
+        True,
+        "Whether constants become whole numbers, fractions, multiples of pi and the like at the "
+        "end, where the data allow it.",
+    )
+
+
 class Postprocess(Section):
     """The report at the end of the command line's runs."""
 

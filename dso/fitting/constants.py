@@ -30,10 +30,10 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.fitting.constants_python import greatest_reward_fit, least_squares_fit
+from dso.fitting.least_squares import MAX_EXACT, least_squares
 from dso.fitting.rounding import nearest_rational
 from dso.fitting.slots import Bounds, bound_rows, widened, with_ones
 from dso.library import Library
-from dso.native import _core
 from dso.program import FitData, Program, ProgramBatch, has_poly, has_python_token
 from dso.streams import Stream
 
@@ -44,8 +44,6 @@ logger = logging.getLogger("dso")
 
 MAX_SNAP_LOSS = 1e-3
 """Share by which snapping may raise the squared error."""
-MAX_EXACT = 1e-20
-"""Normalised squared error that is as good as none."""
 
 
 @dataclass(frozen=True)
@@ -208,19 +206,18 @@ class ConstantFitter:
     def _native(
         self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray, n_starts: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        data = self.data
-        assert data is not None
-        return _core.fit_constants(
-            self.task.library.native,
-            start.native,
-            data.native,
-            lower=lower,
-            upper=upper,
+        assert self.data is not None
+        fitted, mse = least_squares(
+            self.data,
+            start,
+            lower,
+            upper,
             max_iterations=self.options.max_iterations,
             n_starts=n_starts,
             key=self._key,
             n_threads=self.task.n_threads,
         )
+        return fitted.constants, mse
 
     def _snapped(
         self, programs: ProgramBatch, mse: np.ndarray, lower: np.ndarray, upper: np.ndarray

@@ -109,9 +109,10 @@ def _covariance(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Invert the normal matrix of (N, K) slopes; tell which of the K directions have an inverse."""
     n_constants = slopes.shape[1]
     unknown = np.full((n_constants, n_constants), np.nan)
-    if not np.isfinite(slopes).all():
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(slopes, axis=0)
+    if not np.isfinite(lengths).all():
         return unknown, np.ones(n_constants, dtype=bool)
-    lengths = np.linalg.norm(slopes, axis=0)
     scales = np.where(lengths > 0, lengths, 1.0)
     _, sizes, directions = np.linalg.svd(slopes / scales, full_matrices=False)
     is_known = sizes > MIN_SINGULAR * max(sizes.max(initial=0.0), np.finfo(float).tiny)
@@ -119,9 +120,10 @@ def _covariance(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # What is orthogonal to all known directions is not determined.
     known = directions[: len(sizes)][is_known]
     is_determined = np.abs(1 - np.sum(known**2, axis=0)) < 1e-6
-    if missing or not is_known.all():
-        inverse = (known.T / sizes[is_known] ** 2) @ known
-        inverse[~is_determined] = inverse[:, ~is_determined] = np.nan
-    else:
-        inverse = (directions.T / sizes**2) @ directions
-    return inverse / np.outer(scales, scales), is_determined
+    with np.errstate(all="ignore"):  # slopes may be as small as numbers get
+        if missing or not is_known.all():
+            inverse = (known.T / sizes[is_known] ** 2) @ known
+            inverse[~is_determined] = inverse[:, ~is_determined] = np.nan
+        else:
+            inverse = (directions.T / sizes**2) @ directions
+        return inverse / np.outer(scales, scales), is_determined

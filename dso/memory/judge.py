@@ -70,7 +70,10 @@ class Judge:
         """Return the same programs, their constants fitted to all training rows, newly rewarded."""
         if len(scored) == 0:
             return scored
-        scored = self._on_all_rows(scored, iteration)
+        return self.ranked_by_others(self._on_all_rows(scored, iteration))
+
+    def ranked_by_others(self, scored: ScoredPrograms) -> ScoredPrograms:
+        """Return programs, rewarded on all training rows, with the rewards to rank by."""
         if not self.task.n_validation_rows:
             return scored
         answer = self.task.validation_rewards(scored.programs)

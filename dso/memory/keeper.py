@@ -10,10 +10,11 @@ import numpy as np
 from dso.memory.hall_of_fame import HallOfFame
 from dso.memory.pareto_front import ParetoFront
 from dso.memory.scored_programs import ScoredPrograms
-from dso.program.batch import ScoredBatch
+from dso.program.batch import Batch, ScoredBatch
 from dso.program.program_batch import ProgramBatch
 
 if TYPE_CHECKING:
+    from dso.evaluation import Evaluator
     from dso.memory.judge import Judge
 
 
@@ -92,6 +93,64 @@ class Keeper:
             self.best = scored.best()
             self.best_iteration = iteration + 1
             self.success = self.is_success is not None and self.is_success(self.best.programs)
+
+    def settle(
+        self,
+        settled: Callable[[ProgramBatch, bool], ProgramBatch],
+        evaluator: Evaluator,
+        iteration: int,
+    ) -> None:
+        """Replace what is kept by the same programs with other constants.
+
+        Parameters
+        ----------
+        settled : callable
+            Programs, and whether they are the front or the best one -> the same with the constants
+            that they are to have.
+        evaluator : Evaluator
+            Of the search; where there is a judge, its own is asked.
+        iteration : int
+        """
+        if self.judge is not None and self.judge.evaluator is not None:
+            evaluator = self.judge.evaluator
+        for memory in (self.hall_of_fame, self.candidates, self.pareto_front):
+            if memory is None:
+                continue
+            programs = settled(memory.rows.programs, memory is self.pareto_front)
+            memory.rows = ScoredPrograms.empty()
+            memory.update(self._rewarded(programs, evaluator, iteration))
+        if self.best is None:
+            return
+        best = self._rewarded(settled(self.best.programs, True), evaluator, iteration)
+        kept = [memory.rows for memory in (self.hall_of_fame, self.pareto_front) if memory]
+        self.best = ScoredPrograms.concatenate([best, *kept]).best()
+        self.success = self.is_success is not None and self.is_success(self.best.programs)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what is kept, for `restore`."""
+        memories = (self.hall_of_fame, self.candidates, self.pareto_front)
+        return {
+            "rows": [None if memory is None else memory.rows for memory in memories],
+            "best": (self.best, self.best_iteration, self.success),
+            "judge": None if self.judge is None else self.judge.state_dict(),
+        }
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Keep again what `snapshot` returned."""
+        memories = (self.hall_of_fame, self.candidates, self.pareto_front)
+        for memory, rows in zip(memories, snapshot["rows"], strict=True):
+            if memory is not None:
+                memory.rows = rows
+        self.best, self.best_iteration, self.success = snapshot["best"]
+        if self.judge is not None:
+            self.judge.load_state_dict(snapshot["judge"])
+
+    def _rewarded(
+        self, programs: ProgramBatch, evaluator: Evaluator, iteration: int
+    ) -> ScoredPrograms:
+        """Reward programs with the constants that they have."""
+        scored = self._scored(evaluator.evaluate(Batch.off_policy(programs), iteration))
+        return scored if self.judge is None else self.judge.ranked_by_others(scored)
 
     def best_of(self, batch: ScoredBatch, iteration: int) -> ScoredPrograms:
         """Return the best program of a batch, one row, with the reward that it is kept by."""

@@ -31,26 +31,50 @@ def derivatives_in_constants(
         Slots that the program does not use have derivative 0.
     X : (D, N) float64
     """
+    is_constant = _is_constant(library, row)
+    _, slopes = _swept(library, row, constants, X, is_constant)
+    jacobian = np.zeros((X.shape[1], len(constants)))
+    for k, t in enumerate(np.flatnonzero(is_constant).tolist()):
+        jacobian[:, k] = slopes[t]
+    return jacobian
+
+
+def derivatives_in_nodes(
+    library: Library, row: np.ndarray, constants: np.ndarray, X: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values (T, N) of a program's nodes, and the derivatives (T, N) of its own in them.
+
+    Parameters are those of `derivatives_in_constants`.
+    """
+    columns, slopes = _swept(library, row, constants, X, np.ones(len(row), dtype=bool))
+    return np.array(columns), np.array([slopes[t] for t in range(len(row))])
+
+
+def _is_constant(library: Library, row: np.ndarray) -> np.ndarray:
+    return np.array([isinstance(library.tokens[token], PlaceholderConstant) for token in row])
+
+
+def _swept(
+    library: Library, row: np.ndarray, constants: np.ndarray, X: np.ndarray, wanted: np.ndarray
+) -> tuple[list[np.ndarray], dict[int, np.ndarray]]:
+    """Return the values of all nodes, and the derivatives in those wanted and in all above them."""
     children = child_positions(row, library.arities)
-    is_constant = [isinstance(library.tokens[token], PlaceholderConstant) for token in row]
+    is_constant = _is_constant(library, row)
     numbers = np.full(len(row), np.nan)
-    numbers[is_constant] = constants[: sum(is_constant)]
+    numbers[is_constant] = constants[: is_constant.sum()]
     columns: list[np.ndarray] = [np.empty(0)] * len(row)
-    moves = np.array(is_constant)  # whether a constant stands at or below a node
+    moves = wanted.copy()  # whether a node that is wanted stands at or below a node
     for t in reversed(range(len(row))):
         arguments = [columns[child] for child in children[t]]
         columns[t] = column_of(library.tokens[row[t]], arguments, X, numbers[t])
         moves[t] |= any(moves[child] for child in children[t])
-    slopes = {0: np.ones(X.shape[1])}  # of the program's values in those of a node
+    slopes = {0: np.ones(X.shape[1])}
     for t in np.flatnonzero(moves).tolist():  # parents first
         token, arguments = library.tokens[row[t]], [columns[child] for child in children[t]]
         for i, child in enumerate(children[t]):
             if moves[child]:
                 slopes[child] = slopes[t] * partial(token, i, arguments, columns[t], X)
-    jacobian = np.zeros((X.shape[1], len(constants)))
-    for k, t in enumerate(np.flatnonzero(is_constant).tolist()):
-        jacobian[:, k] = slopes[t]
-    return jacobian
+    return columns, slopes
 
 
 def partial(

@@ -13,16 +13,13 @@ from dso.errors import UserError
 from dso.fitting.uncertainty import ConstantErrors
 from dso.library import Library, PlaceholderConstant, Polynomial, Token, create_tokens
 from dso.program import Columns, Program, ProgramBatch
+from dso.program.shown_numbers import with_plain_numbers
 from dso.program.symbolic import exchanged, to_short_sympy, to_sympy, to_text
 from dso.selection import check_rule, criteria, scores
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_WHOLE = 1e6
-"""Greatest number that is shown as an integer."""
-ROUNDING = 1e-12
-"""Relative error that sympy's arithmetic on constants may have made."""
 MIN_FALL = 1e-9
 """Share of a loss by which that of a longer equation has to be less; rounding makes up the rest."""
 
@@ -186,17 +183,17 @@ class Equations:
 
     def _text(self, program: Program) -> str:
         try:
-            return as_text(with_integers(to_short_sympy(program.traversal, self.names)))
+            return as_text(with_plain_numbers(to_short_sympy(program.traversal, self.names)))
         except Exception:  # what sympy cannot compare, it cannot always print
             return to_text(program.traversal, self.names)
 
     def sympy(self, i: int) -> Any:
-        """Return row `i` as a sympy expression, its whole numbers as such: x1, not 1.0*x1."""
-        return _with_integers_if_possible(to_sympy(self.program(i).traversal, self.names))
+        """Return row `i` as a sympy expression, its plain numbers as such: x1, not 1.0*x1."""
+        return _plain_if_possible(to_sympy(self.program(i).traversal, self.names))
 
     def short_sympy(self, i: int) -> Any:
         """Return the same with protected operators as the functions that they guard."""
-        return _with_integers_if_possible(to_short_sympy(self.program(i).traversal, self.names))
+        return _plain_if_possible(to_short_sympy(self.program(i).traversal, self.names))
 
     def sympy_or_none(self, i: int) -> Any:
         """Return `sympy`, None where the equation is too much for it."""
@@ -288,21 +285,9 @@ def as_text(expression: Any) -> str:
     return sympy.sstr(expression, full_prec=False)
 
 
-def with_integers(expression: Any) -> Any:
-    """Return an expression whose numbers are integers where they are, but for rounding, whole."""
-    import sympy
-
-    whole = {}
-    for number in expression.atoms(sympy.Float):
-        value = float(number)
-        if abs(value) <= MAX_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
-            whole[number] = sympy.Integer(round(value))
-    return exchanged(expression, whole)
-
-
-def _with_integers_if_possible(expression: Any) -> Any:
+def _plain_if_possible(expression: Any) -> Any:
     try:
-        return with_integers(expression)
+        return with_plain_numbers(expression)
     except Exception:  # nested too deeply, or with what sympy cannot compare
         return expression
 

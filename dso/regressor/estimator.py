@@ -79,6 +79,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Called after each iteration with its standing: iteration, n_samples, seconds, r_best, ...,
         and of what was found so far the selected expression, its loss, and the front. A true answer
         ends the search.
+    snap : bool
+        Whether fitted constants become whole numbers, fractions, multiples of pi and the like where
+        the data allow it.
     random_state : int, RandomState or None
     n_jobs : int, optional
         Threads; -1 is all. Default: all, but one in a worker process. Results do not depend on it.
@@ -152,6 +155,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         timeout_in_seconds: float | None = None,
         early_stop_condition: float | Callable[[float, float], object] | None = None,
         callback: Callable[[Any], object] | None = None,
+        snap: bool = True,
         random_state: Any = None,
         n_jobs: int | None = None,
         warm_start: bool = False,
@@ -177,6 +181,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.timeout_in_seconds = timeout_in_seconds
         self.early_stop_condition = early_stop_condition
         self.callback = callback
+        self.snap = snap
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.warm_start = warm_start

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dso.errors import UserError
+from dso.finishing.shorter import shorter_forms
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library
 from dso.memory import complexity_measure
@@ -23,7 +24,6 @@ from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.run_files import library_plan, plan_library
 from dso.regressor.search import EarlyStop, Search
-from dso.regressor.shorter import shorter_forms
 from dso.selection import DEFAULT, TOKEN, Evidence, criteria, gather
 from dso.training.stopping import SIGNALLED, Standing
 
@@ -93,9 +93,9 @@ class LogSearch(Search):
         super().__init__(config, logs, names, original_names)
         self.given_rows = rows
 
-    def equations(self) -> Equations:
+    def equations(self, *, is_final: bool = False) -> Equations:
         """Return what has been found so far, as equations of y."""
-        found, task = super().equations(), self.task
+        found, task = super().equations(is_final=is_final), self.task
         if not len(found):
             return found
         plan = library_plan(self.config["task"], len(self.names))

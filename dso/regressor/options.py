@@ -87,6 +87,10 @@ def search_config(estimator: Any) -> dict[str, Any]:
         training["n_cores_batch"] = n_threads(estimator.n_jobs)
     training["verbose"] = bool(estimator.progress and estimator.verbosity)
     config["logging"]["save_pareto_front"] = True
+    finishing = config["finishing"]
+    finishing["on"] = finishing["on"] is not False
+    if not estimator.snap:
+        finishing["snap"] = False
     config["logging"]["hof"] = config["logging"]["hof"] or 100
     return config
 

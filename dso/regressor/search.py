@@ -13,21 +13,24 @@ import numpy as np
 from dso.config.results import ENDS
 from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
-from dso.fitting.constants import MAX_EXACT
-from dso.fitting.rounding import rounded_constants
+from dso.finishing.shorter import shorter_forms
+from dso.fitting.least_squares import MAX_EXACT
+from dso.fitting.rounding import rounded_constants, rounded_polynomial
+from dso.fitting.slots import widened, with_ones
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
-from dso.program import Program, ProgramBatch
+from dso.program import FitData, Program, ProgramBatch
 from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
-from dso.regressor.shorter import shorter_forms
 from dso.regressor.simple_laws import simple_laws
+from dso.regressor.units import Units, can_scale
 from dso.runs.tables import ResultFiles
 from dso.selection import criteria
 from dso.task.regression import RegressionTask
 from dso.task.regression.dataset import from_arrays
+from dso.training.sources import Finishing
 from dso.training.stopping import Standing
 
 if TYPE_CHECKING:
@@ -70,7 +73,11 @@ class Search:
         self.names = names
         self.original_names = original_names
         self.config = config
-        data = from_arrays(rows.X, rows.y, input_names=tuple(names), weights=rows.weights)
+        self.units = Units.of(rows) if can_scale(config["task"], config["training"]) else None
+        if self.units is not None and self.units.are_handy:
+            self.units = None
+        seen = rows if self.units is None else self.units.scaled(rows)
+        data = from_arrays(seen.X, seen.y, input_names=tuple(names), weights=seen.weights)
         self.optimizer = DeepSymbolicOptimizer(config, data)
 
     def run(
@@ -114,8 +121,9 @@ class Search:
         with optimizer.stopping.on_signals():
             while optimizer.train_one_step() is None:
                 pass
-        self._offer_shorter_ones()
-        found = self.equations()
+        if not self._is_finished:
+            self._offer_shorter_ones()
+        found = self.equations(is_final=True)
         if not len(found):
             raise UserError(
                 f"none of {self.standing.n_samples} expressions is defined on all rows; give more "
@@ -156,32 +164,20 @@ class Search:
         """Return what the task says of an equation."""
         return self.task.final_evaluation(program)
 
-    def write_result(self, found: Equations, chosen: int) -> None:
-        """Write what a run writes at its end, with the chosen equation as its result."""
-        optimizer, folder = self.optimizer, self.optimizer.folder
-        if folder is None:
-            return
-        for recorder in optimizer.run.journal.recorders:
-            if isinstance(recorder, ResultFiles):
-                recorder.write()  # again, as shorter forms have come since
-        program = found.program(chosen)
-        folder.append_summary(
-            {
-                "seed": optimizer.seed,
-                "r": self.task.reward_function(program),
-                **self.task.final_evaluation(program),
-                "expression": found.texts[chosen],
-                "traversal": repr(program),
-                "n_samples": self.standing.n_samples,
-                "t": self.standing.seconds,
-            },
-            replace=True,
-        )
-
     def _offer_simple_ones(self) -> None:
-        """Have simple laws judged, where they may be written."""
+        """Have simple laws judged."""
+        data = self.optimizer.task.fit_data
+        programs, first = self._simple_ones(data)
+        if len(programs):
+            self.optimizer.trainer.offer(programs, first)
+
+    def _simple_ones(self, data: FitData) -> tuple[ProgramBatch, np.ndarray]:
+        """Return simple laws that may be written, and where their fits start on given rows.
+
+        The latter are (B, K), NaN where nothing is known.
+        """
         optimizer, library = self.optimizer, self.optimizer.library
-        texts, starts = zip(*simple_laws(self.task.fit_data), strict=True)
+        texts, starts = zip(*simple_laws(data), strict=True)
         programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in texts])
         first = np.full((len(texts), max(map(len, starts))), np.nan)
         for row, start in zip(first, starts, strict=True):
@@ -190,8 +186,7 @@ class Search:
         if self._least_length() == 1:
             # The sampler never writes them, as the first token has to be an operator.
             is_allowed |= programs.lengths == 1
-        if is_allowed.any():
-            optimizer.trainer.offer(programs[is_allowed], first[is_allowed])
+        return programs[is_allowed], first[is_allowed]
 
     def _offer_shorter_ones(self) -> None:
         """Have the equations of the front judged in the shorter forms that sympy knows."""
@@ -214,6 +209,11 @@ class Search:
         if len(batch):
             optimizer.trainer.offer(batch)
 
+    @property
+    def _is_finished(self) -> bool:
+        """Whether the run finishes what is on the front, at its end too."""
+        return Finishing.name in self.optimizer.trainer.sources
+
     def _least_length(self) -> int:
         """Return the fewest tokens that the length priors allow."""
         priors = self.config["prior"]["length"]
@@ -225,19 +225,34 @@ class Search:
         """Where the search stands."""
         return self.optimizer.trainer.standing
 
-    @property
+    @cached_property
     def task(self) -> RegressionTask:
-        """The task of the optimiser."""
+        """The task of the optimiser, on the data as they were given."""
         task = self.optimizer.task
         assert isinstance(task, RegressionTask)
-        return task
+        if self.units is None:
+            return task
+        return task.on_data(self.rows.X, self.rows.y, self.rows.weights)
 
-    def equations(self) -> Equations:
-        """Return what has been found so far, constants rounded where that changes nothing."""
+    def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
+        """Return the losses (B,) of programs of the search; see `RegressionTask.losses`."""
+        task = self.task
+        if self.units is not None:
+            programs = self.units.undone(task.library, programs)
+        return task.losses(programs, rewards)
+
+    def equations(self, *, is_final: bool = False) -> Equations:
+        """Return what has been found so far, constants rounded where that changes nothing.
+
+        Parameters
+        ----------
+        is_final : bool
+            Whether the run has come to its end, which rounds them itself if it finishes programs.
+        """
         optimizer = self.optimizer
         task = self.task
         exact = MAX_EXACT * task.metric.variance if task.is_least_squares else 0.0
-        front = falling(self._found(optimizer.front), exact)
+        front = falling(self._found(optimizer.front, is_final, is_front=True), exact)
         evidence = None
         if len(front):
             evidence = task.evidence(
@@ -253,18 +268,64 @@ class Search:
             self.original_names,
             task.protected,
             front,
-            self._found(optimizer.hall_of_fame),
+            self._found(optimizer.hall_of_fame, is_final),
             criteria=criteria(front.losses, front.complexities, evidence),
         )
 
-    def _found(self, scored: ScoredPrograms) -> Found:
-        task = self.task
-        programs = rounded_constants(scored.programs, task.fit_data)
+    def _found(
+        self, scored: ScoredPrograms, is_final: bool = False, is_front: bool = False
+    ) -> Found:
+        """Return programs of the search as they are shown."""
+        task, programs, complexities = self.task, scored.programs, scored.complexities
+        finishing = self.optimizer.trainer.sources.get(Finishing.name)
+        finishing = finishing if is_final and isinstance(finishing, Finishing) else None
+        if self.units is not None:
+            programs = self._in_units_of_user(programs, finishing, is_front)
+            complexities = self.optimizer.trainer.keeper.complexity(programs)
+        elif finishing is None:
+            programs = rounded_constants(programs, task.fit_data)
         losses = task.losses(programs, scored.rewards)
         polynomials = np.full(len(programs), None)
         if task.polynomials is not None:
             polynomials[:] = task.polynomials.polynomials(programs, task.n_threads)
-        return Found(programs, losses, scored.complexities, polynomials)
+            for b in np.flatnonzero(polynomials != None):  # noqa: E711, element by element
+                polynomials[b] = rounded_polynomial(
+                    programs[b : b + 1], polynomials[b], task.fit_data
+                )
+        found = Found(programs, losses, complexities, polynomials)
+        if self.units is None:
+            return found
+        found = found[np.flatnonzero(np.isfinite(losses))]
+        by_size = np.lexsort((found.losses, found.complexities))
+        return found[by_size if is_front else np.argsort(found.losses, kind="stable")]
+
+    def _in_units_of_user(
+        self, programs: ProgramBatch, finishing: Finishing | None, is_front: bool
+    ) -> ProgramBatch:
+        """Return programs in the units of the user, and those of a front in plainer forms too.
+
+        A power of ten is one more constant, of which some may go.
+        """
+        task = self.task
+        assert self.units is not None
+        programs = self.units.undone(task.library, programs)
+        if finishing is None:
+            return rounded_constants(programs, task.fit_data)
+        finisher = finishing.finisher.on(task.fit_data)
+        if is_front:
+            simple, first = self._simple_ones(task.fit_data)
+            simple = with_ones(task.library, simple)
+            first = widened(first, simple.constants.shape[1])
+            known = ~np.isnan(first) & ~np.isnan(simple.constants)
+            start = np.where(known, first, simple.constants)
+            simple, _ = finisher.fitted(replace(simple, constants=start))
+            forms = [programs, finisher.simplified(programs), simple]
+            programs = ProgramBatch.concatenate([part for part in forms if len(part)])
+            front = finisher.front(programs)
+            programs = ProgramBatch.concatenate([front, finisher.improved(front)])
+        is_allowed = self.optimizer.prior.allowed(programs) | (programs.lengths == 1)
+        programs = programs[is_allowed] if is_allowed.any() else programs
+        return finisher.settled(programs, snap=finishing.snap)
 
     def _errors(self, found: Equations) -> list[ConstantErrors]:
         task = self.task
@@ -357,7 +418,7 @@ class _Watch:
         if front is self._judged:
             return False  # nothing new, and it was not before
         self._judged = front
-        losses = self.search.task.losses(front.programs, front.rewards)
+        losses = self.search.losses(front.programs, front.rewards)
         stop = self.early_stop
         if callable(stop):
             pairs = zip(losses.tolist(), front.complexities.tolist(), strict=True)

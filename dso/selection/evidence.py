@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dso.fitting.constants import MAX_EXACT
+from dso.fitting.least_squares import MAX_EXACT
 from dso.fitting.weights import weighted_variance
 from dso.library import FittedPolynomial
 from dso.program import FitData, ProgramBatch, execute

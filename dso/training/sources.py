@@ -25,6 +25,7 @@ from dso.training.statistics import (
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
+    from dso.finishing import Finisher
     from dso.gp import GPController
     from dso.memory import Keeper, ProgramMemory
     from dso.policy import Policy
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger("dso")
+
+N_FIRST = 10
+"""Programs that are finished in the first iteration, where the search by values has left some."""
+N_STARTS, N_LAST_STARTS = 2, 4
+"""Of the fit of a program on the front, in the midst of a run and at its end."""
+MAX_SIMPLIFICATIONS = 3
+"""How often forms are made shorter; each time is rare that finds anything."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,12 @@ class Source(ABC):
         so_far : Proposal
             All that the sources before it proposed; its `n_evaluations` are those of the whole run.
         """
+
+    def finish(self, iteration: int) -> None:  # noqa: B027, most have nothing left to do
+        """Do what belongs at the end of a run, after so many iterations."""
+
+    def go_on(self) -> None:  # noqa: B027, most remember nothing of it
+        """Take back what `finish` did, as the run is to go on."""
 
     def rescore(self) -> None:  # noqa: B027, most remember nothing
         """Reward again what is remembered: the search sees other rows of data."""
@@ -283,6 +297,106 @@ class Pretrained(Source):
             self.imitation.learn(found.batch)
         columns: dict[str, float] = dict.fromkeys(PRETRAINED_COLUMNS, len(found.batch))
         return Proposal(found.batch, found.n_evaluations, columns)
+
+
+class Finishing(Source):
+    """Brings what is on the front to its optimum, and looks for plainer forms of it.
+
+    What an iteration leaves on the front is taken up in the next one; all of it at the end. Fits
+    are no evaluations: their number is bounded by that of the iterations.
+
+    Parameters
+    ----------
+    finisher : Finisher
+    evaluator : Evaluator
+    keeper : Keeper
+        With a Pareto front.
+    n_per_iteration : float
+        Programs that are looked at in an iteration, in the mean; what is left over is for later
+        ones.
+    snap : bool
+        Whether constants become plain numbers, where the data allow it, at the end.
+    """
+
+    name = "finishing"
+
+    def __init__(
+        self,
+        finisher: Finisher,
+        evaluator: Evaluator,
+        keeper: Keeper,
+        *,
+        n_per_iteration: float,
+        snap: bool,
+    ) -> None:
+        self.finisher = finisher
+        self.evaluator = evaluator
+        self.keeper = keeper
+        self.n_per_iteration = n_per_iteration
+        self.snap = snap
+        self.n_programs = 0
+        self._before_end: dict[str, Any] | None = None
+
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Finish some of the front, as far as the share of the time allows."""
+        if so_far.batch is not None:
+            self.keeper.take_in(so_far.batch, iteration)
+        allowed = N_FIRST + int(self.n_per_iteration * iteration) - self.n_programs
+        if self.keeper.success or allowed <= 0:
+            return Proposal()
+        before = self.finisher.n_looked_at
+        found = self.finisher.improved(self._front, n_starts=N_STARTS, max_programs=allowed)
+        self.n_programs += self.finisher.n_looked_at - before
+        return Proposal(self._offer(found, iteration))
+
+    def finish(self, iteration: int) -> None:
+        """Finish all of the front, and give what is kept the constants that are shown."""
+        self._before_end = self.state_dict()
+        self._offer(self.finisher.improved(self._front, n_starts=N_LAST_STARTS), iteration)
+        for _ in range(MAX_SIMPLIFICATIONS):
+            self.keeper.settle(
+                lambda programs, is_front: self.finisher.settled(
+                    programs, snap=self.snap and is_front
+                ),
+                self.evaluator,
+                iteration,
+            )
+            # A constant that has become pi / 2, say, makes other forms shorter.
+            shorter = self.finisher.simplified(self._front)
+            if not self._offer(shorter, iteration):
+                return
+
+    def go_on(self) -> None:
+        """See `Source.go_on`."""
+        if self._before_end is not None:
+            self.load_state_dict(self._before_end)
+            self._before_end = None
+
+    @property
+    def _front(self) -> ProgramBatch:
+        assert self.keeper.pareto_front is not None
+        return self.keeper.pareto_front.rows.programs
+
+    def _offer(self, programs: ProgramBatch, iteration: int) -> ScoredBatch | None:
+        """Evaluate programs with their constants, and keep what is good."""
+        if not len(programs):
+            return None
+        scored = self.evaluator.evaluate(Batch.off_policy(programs), iteration)
+        self.keeper.take_in(scored, iteration)
+        return scored
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was looked at so far."""
+        return {"n_programs": self.n_programs, **self.finisher.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.n_programs = int(state["n_programs"])
+        self.finisher.load_state_dict(state)
+
+    def parts(self) -> dict[str, Any]:
+        """See `Source.parts`."""
+        return {self.name: self}
 
 
 class GPMeld(Source):

@@ -92,6 +92,7 @@ class Trainer:
         self.dead_ends = dead_ends
         self.standing = Standing()
         self._clock: float | None = None
+        self._unfinished: dict[str, Any] | None = None
 
     def step(self, override: Batch | None = None) -> Iteration:
         """Do one iteration.
@@ -178,9 +179,23 @@ class Trainer:
         row = self._log_row(columns, lesson.baseline, time.perf_counter() - start)
         return Iteration(self.standing, batch, lesson, {}, row)
 
+    def finish(self) -> None:
+        """Do what belongs at the end of a run; the search itself goes on from before it."""
+        if self._unfinished is None:
+            self._unfinished = self.keeper.snapshot()
+        for source in self.sources.values():
+            source.finish(self.standing.iteration)
+        self.standing = self._with_best(self.standing)
+
     def pause(self) -> None:
-        """Do not count the time from here to the next step."""
+        """Do not count the time from here to the next step, and take back what `finish` did."""
         self._clock = None
+        if self._unfinished is not None:
+            self.keeper.restore(self._unfinished)
+            self._unfinished = None
+            for source in self.sources.values():
+                source.go_on()
+            self.standing = self._with_best(self.standing)
 
     def _with_best(self, standing: Standing) -> Standing:
         keeper = self.keeper

@@ -163,6 +163,7 @@ COMMON = {
         "topology": "ring",
         "portfolio": [],
     },
+    "finishing": {"on": None, "max_share": 0.1, "snap": True},
     "prior": {
         "count_constraints": False,
         "relational": {"on": False, "targets": [], "effectors": [], "relationship": None},

@@ -185,6 +185,15 @@ class RegressionTask(HierarchicalTask):
         part._fit_to(self._train.on_rows(rows))
         return part
 
+    def on_data(
+        self, X: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
+    ) -> RegressionTask:
+        """Return the same task with its rewards and fits on other data, e.g. in other units."""
+        other = copy(self)
+        other._fit_to(replace(self._train, data=self._data(X, y, weights)))
+        other.metric = replace(self.metric, variance=weighted_variance(y, weights))
+        return other
+
     def on_drawn_rows(self, stream: Stream) -> RegressionTask:
         """Return the same task on `n_search_rows` random training rows."""
         return self.on_rows(draw_rows(self.n_train_rows, self.n_search_rows, stream))

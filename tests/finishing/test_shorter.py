@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dso.finishing.shorter import shorter_forms
 from dso.library import Library, create_tokens
 from dso.program import Program, from_str_tokens
-from dso.regressor.shorter import shorter_forms
 
 NAMES = ["add", "sub", "mul", "div", "sin", "exp", "log", "n2", "sqrt", "max", "const"]
 LIBRARY = Library(create_tokens(3, NAMES))
@@ -53,6 +53,24 @@ def test_constants_are_joined() -> None:
         repr(f): f for f in forms(LIBRARY, Program(LIBRARY, tokens, [1.5, 2.0, -0.5]))
     }.values()
     assert repr(form) == "sub,mul,3.5,x1,0.5"
+
+
+@pytest.mark.parametrize(
+    ("text", "shortest"),
+    [
+        ("exp,mul,-0.65,add,x1,x1", "exp,mul,-1.3,x1"),
+        ("exp,mul,0.65,add,x1,x1", "exp,mul,1.3,x1"),
+        ("mul,2.0,sin,mul,1.7e-12,div,mul,x1,x2,x2", "mul,2.0,sin,mul,1.7e-12,x1"),
+        ("div,sub,mul,x1,x1,mul,x2,x2,sub,x1,x2", "add,x1,x2"),
+        ("pow,mul,pow,2.0,x1,pow,3.0,x2,2.0", "mul,pow,4.0,x1,pow,9.0,x2"),
+        ("pow,4.0,mul,0.5,x1", "pow,2.0,x1"),
+        ("mul,2.0,sin,add,mul,0.0017,x1,1.5707963267948966", "mul,2.0,cos,mul,0.0017,x1"),
+    ],
+)
+def test_numbers_are_folded(text: str, shortest: str) -> None:
+    library = Library(create_tokens(2, [*NAMES, "cos", "pow"]))
+    found = forms(library, from_str_tokens(text, library))
+    assert shortest in {repr(form) for form in found}
 
 
 @st.composite

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dso.library import OPERATORS, HardCodedConstant, Library
 from dso.program import Program
+from dso.program.shown_numbers import with_plain_numbers
 from dso.program.symbolic import to_short_sympy
-from dso.regressor.equations import with_integers
+from dso.program.time_limit import within
 
 MAX_TERMS = 50
 """Expressions are not multiplied out into more than about this many terms."""
+MAX_SECONDS = 1.0
+"""Of one simplification."""
 MAX_COPIES = 4
 """x^n is written as n factors, and n x as n terms, up to this n, where there is no shorter way."""
 
@@ -37,11 +40,7 @@ def shorter_forms(program: Program) -> list[Row]:
 
     writer = _Writer(program.library)
     found: list[Row] = []
-    try:
-        forms = [with_integers(one) for one in _forms(sympy, to_short_sympy(program.traversal))]
-    except Exception:  # what sympy cannot compare, it cannot always multiply out
-        return []
-    for form in forms:
+    for form in _forms(sympy, program):
         try:
             parts = writer.write(form)
         except _Unwritable:
@@ -53,12 +52,32 @@ def shorter_forms(program: Program) -> list[Row]:
     return found
 
 
-def _forms(sympy: Any, expression: Any) -> Iterator[Any]:
+def _forms(sympy: Any, program: Program) -> Iterator[Any]:
+    """Yield normal forms; without those that take too long, and those that sympy fails at."""
+    try:
+        expression = with_plain_numbers(to_short_sympy(program.traversal))
+    except Exception:  # what sympy cannot compare, it cannot always write
+        return
     yield expression
-    if _n_terms(expression) <= MAX_TERMS:
-        expanded = sympy.expand(expression)
-        yield expanded
-        yield sympy.factor_terms(expanded)
+    if _n_terms(expression) > MAX_TERMS:
+        return
+    for simplified in _simplifications(sympy, expression):
+        try:
+            form = simplified()
+        except Exception:  # what sympy cannot compare, it cannot always multiply out
+            continue
+        if form is not None:
+            yield with_plain_numbers(form)
+
+
+def _simplifications(sympy: Any, expression: Any) -> Iterator[Callable[[], Any]]:
+    yield lambda: sympy.expand(expression)
+    yield lambda: sympy.factor_terms(sympy.expand(expression))
+    # The number of terms bounds how long these take; that of others nothing does.
+    if sympy.denom(expression) != 1:
+        yield lambda: within(MAX_SECONDS, "sympy", sympy.cancel, expression)
+    if len(expression.atoms(sympy.sin, sympy.cos, sympy.tan)) > 1:
+        yield lambda: within(MAX_SECONDS, "sympy", sympy.trigsimp, expression)
 
 
 def _n_terms(expression: Any) -> int:
@@ -107,14 +126,17 @@ class _Writer:
         """
         if form.is_Symbol and form.name in self.inputs:
             return [self.inputs[form.name]]
-        if form.is_Number or (form.is_number and not form.args):
-            return [self._number(form)]
+        if form.is_number:
+            return self._numeric(form)
         if form.is_Add:
             return self._sum(form.as_ordered_terms())
         if form.is_Mul:
             return self._product(form)
         if form.is_Pow:
             return self._power(form.base, form.exp)
+        return self._function(form)
+
+    def _function(self, form: Any) -> list[int | float]:
         row = _OPERATORS.get(form.func.__name__)
         if row is None:
             raise _Unwritable
@@ -126,6 +148,15 @@ class _Writer:
         if name not in self.tokens:
             raise _Unwritable
         return self.tokens[name]
+
+    def _numeric(self, form: Any) -> list[int | float]:
+        """Return a number, or where no token can be it, what it is made of."""
+        try:
+            return [self._number(form)]
+        except _Unwritable:
+            if not form.args or form.is_Add or form.is_Mul or form.is_Pow:
+                raise
+            return self._function(form)
 
     def _number(self, form: Any) -> int | float:
         if not (form.is_real and form.is_finite):
@@ -156,7 +187,8 @@ class _Writer:
         return self._chain("sub", [self._chain("add", plus), *(self.write(-t) for t in minus)])
 
     def _product(self, form: Any) -> list[int | float]:
-        number, factors = form.as_coeff_mul()
+        factors = [factor for factor in form.args if not factor.is_number]
+        number = form.func(*(factor for factor in form.args if factor.is_number))
         above = [f for f in factors if not _is_divisor(f)]
         below = [1 / f for f in factors if _is_divisor(f)]
         copies = 1
@@ -174,6 +206,13 @@ class _Writer:
         return self._chain("add", [product] * copies) if copies > 1 else product
 
     def _power(self, base: Any, exponent: Any) -> list[int | float]:
+        if base.is_Mul and all(map(_is_exponential, base.args)):
+            return self.write(_spread(base, exponent))
+        if _is_exponential(base):
+            base, exponent = base.base, base.exp * exponent
+        if base.is_number and base.is_positive and not exponent.is_number:
+            number, exponent = exponent.as_coeff_Mul()
+            base = (base**number).evalf(17)
         if exponent.is_number and exponent.could_extract_minus_sign():
             inner = self._power(base, -exponent) if exponent != -1 else self.write(base)
             if "inv" in self.tokens:
@@ -187,6 +226,16 @@ class _Writer:
         if exponent == 0.5 or (exponent.is_Rational and exponent.q == 2 and exponent.p == 1):
             return [self._token("sqrt"), *self.write(base)]
         return [self._token("pow"), *self.write(base), *self.write(exponent)]
+
+
+def _is_exponential(form: Any) -> bool:
+    """Tell whether a form is a positive number to some power, which is positive itself."""
+    return form.is_Pow and form.base.is_number and form.base.is_positive
+
+
+def _spread(product: Any, exponent: Any) -> Any:
+    """Return the power of a product as the product of powers."""
+    return product.func(*((factor.base**exponent) ** factor.exp for factor in product.args))
 
 
 def _is_divisor(factor: Any) -> bool:

@@ -1,0 +1,87 @@
+"""Constants that move steps: where a program jumps, its slope says nothing of where it should.
+
+The loss is constant in such a constant but where a row of data passes the step. So the places worth
+trying lie between the rows: for sign(g), with a constant t somewhere in g, each row has the t at
+which its g is 0, and a step belongs halfway between two of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dso.library import Library
+from dso.program import FitData, ProgramBatch, wanted_values
+from dso.program.traversal import child_positions
+
+STEPS = ("sign",)
+"""Operators that are constant but for a jump where their argument is 0."""
+MAX_PLACES = 256
+
+
+def step_constants(library: Library, row: np.ndarray) -> list[tuple[int, int]]:
+    """Return the constants of a program that do nothing but move a step.
+
+    Parameters
+    ----------
+    library : Library
+    row : (T,) int
+
+    Returns
+    -------
+    list of (int, int)
+        Slot of the constant, and position of the argument of its step.
+    """
+    children = child_positions(row, library.arities)
+    parents = {child: t for t, below in enumerate(children) for child in below}
+    found = []
+    for slot, position in enumerate(np.flatnonzero(row == library.const_token).tolist()):
+        t = position
+        while t in parents:
+            operator = library.tokens[row[parents[t]]].operator
+            if operator is not None and operator.name in STEPS:
+                if t != position:
+                    found.append((slot, t))
+                break
+            t = parents[t]
+    return found
+
+
+def moved_steps(data: FitData, program: ProgramBatch, slot: int, argument: int) -> ProgramBatch:
+    """Return a program with one constant at each place between two rows, or some of them.
+
+    Parameters
+    ----------
+    data : FitData
+    program : ProgramBatch
+        One row with its constants.
+    slot, argument : int
+        As `step_constants` returns them.
+    """
+    library, row = data.library, program.row(0)
+    inner = row[argument:]
+    before = int((row[:argument] == library.const_token).sum())
+    constants = program.constants[:, before:]
+    position = np.flatnonzero(inner == library.const_token)[slot - before]
+    tokens = inner[None].astype(np.int16)
+    end = _end(library, inner)
+    part = ProgramBatch(tokens[:, :end], np.array([end], dtype=np.int32), constants)
+    wanted = wanted_values(
+        library, part, np.array([position]), data.columns, np.zeros(data.n_rows)
+    ).values[0]
+    places = np.unique(wanted[np.isfinite(wanted)])
+    if len(places) < 2:
+        return program[:0]
+    between = (places[1:] + places[:-1]) / 2
+    if len(between) > MAX_PLACES:
+        between = between[np.linspace(0, len(between) - 1, MAX_PLACES).astype(int)]
+    moved = program[np.zeros(len(between), dtype=int)]
+    numbers = moved.constants.copy()
+    numbers[:, slot] = between
+    return replace(moved, constants=numbers)
+
+
+def _end(library: Library, row: np.ndarray) -> int:
+    n_open = 1 + np.cumsum(library.arities[row] - 1)
+    return int(np.flatnonzero(n_open == 0)[0]) + 1

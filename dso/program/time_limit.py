@@ -1,0 +1,53 @@
+"""A limit on the time of a call into a package of Python code that may take for ever, as sympy."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+SECONDS_BETWEEN_TRIES = 0.01
+
+
+class _Late(BaseException):
+    """Raised in the midst of a call; what the call catches must not hold it back."""
+
+
+def within(
+    seconds: float, package: str, function: Callable[..., Result], *arguments: Any
+) -> Result | None:
+    """Return what a function returns; None where it is not done by then, or cannot be limited.
+
+    That takes a timer signal, which only the main thread of a Unix system gets. The time is that of
+    the processor, so that it does not matter what else the machine does.
+
+    Parameters
+    ----------
+    seconds : float
+    package : str
+        Whose code is interrupted. A callback of the garbage collector, which may run in the midst
+        of it, would swallow what is raised.
+    function : callable
+    *arguments
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not hasattr(signal, "setitimer"):
+        return None
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == package:
+            raise _Late
+
+    handler = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, SECONDS_BETWEEN_TRIES)
+    try:
+        return function(*arguments)
+    except _Late:
+        return None
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, handler)

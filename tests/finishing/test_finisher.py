@@ -1,0 +1,145 @@
+"""Programs at their own optimum, and the plainer ones next to them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+from dso.finishing import Finisher
+from dso.library import Library, create_tokens
+from dso.memory import complexity_measure
+from dso.prior import make_joint_prior
+from dso.program import FitData, Program, ProgramBatch, from_str_tokens, mean_squared_error
+
+NAMES = ["add", "sub", "mul", "div", "sin", "exp", "log", "tanh", "sqrt", "n2", "sign", "pow"]
+LIBRARY = Library(create_tokens(3, [*NAMES, "arcsin", "const"]))
+RANDOM = np.random.default_rng(0)
+X = RANDOM.uniform(0.5, 3, (150, 3))
+NOISE = 0.05 * RANDOM.standard_normal(150)
+
+
+def finisher(y: np.ndarray, prior: dict | None = None, **options: object) -> Finisher:
+    joint = make_joint_prior(prior or {}, LIBRARY, max_length=30)
+    measure = complexity_measure("length", LIBRARY.complexities)
+    return Finisher(FitData.of_rows(LIBRARY, X, y), joint, measure, **options)  # type: ignore[arg-type]
+
+
+def batch(*texts: str) -> ProgramBatch:
+    return ProgramBatch.concatenate([from_str_tokens(text, LIBRARY).batch for text in texts])
+
+
+def losses(y: np.ndarray, programs: ProgramBatch) -> np.ndarray:
+    return mean_squared_error(LIBRARY, programs, np.ascontiguousarray(X.T), y).values
+
+
+def best_at(y: np.ndarray, programs: ProgramBatch, length: int) -> float:
+    """Return the least loss of those that have at most so many tokens."""
+    return float(np.min(losses(y, programs), where=programs.lengths <= length, initial=np.inf))
+
+
+PLAINER = {
+    "constant on the data": (
+        "mul,x1,sub,exp,x2,tanh,div,80.0,x1",
+        lambda x: x[0] * (np.exp(x[1]) - 1),
+        6,
+    ),
+    "a term that does nothing": ("add,sin,x1,mul,1e-9,exp,x2", lambda x: np.sin(x[0]), 2),
+    "a spurious denominator": (
+        "div,x1,add,mul,2e-7,x2,mul,0.5,x3",
+        lambda x: 2 * x[0] / x[2],
+        5,
+    ),
+    "constants that act together": (
+        "mul,2.0,mul,3.0,add,x1,mul,0.5,x2",
+        lambda x: 6 * x[0] + 3 * x[1],
+        7,
+    ),
+    "an entry with nearly the same values": (
+        "mul,x1,exp,mul,0.5287,n2,arcsin,div,x2,exp,add,x3,1.0",
+        lambda x: x[0] / np.sqrt(1 - (x[1] / np.exp(x[2] + 1)) ** 2),
+        17,
+    ),
+    "a scale that is missing": ("sin,x1", lambda x: 2.5 * np.sin(x[0]) + 0.3, 6),
+}
+
+
+@pytest.mark.parametrize("case", PLAINER)
+def test_plainer_forms_are_found(case: str) -> None:
+    text, law, length = PLAINER[case]
+    y = law(X.T)
+    found = finisher(y).improved(batch("x1", text))
+    assert best_at(y, found, length) < 1e-15 * np.var(y)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mul,1.0,pow,x1,1.0",
+        "add,1.0,mul,1.0,sin,mul,1.0,x2",
+        "mul,x1,exp,add,mul,0.3,x1,mul,-0.3,x2",
+    ],
+)
+def test_no_fit_from_there_lowers_the_loss(text: str) -> None:
+    y = 1.234567 * X[:, 0] ** 1.5 / np.exp(0.345 * X[:, 1]) + NOISE
+    settled = finisher(y).settled(batch(text), snap=False)
+    program = Program(LIBRARY, settled.row(0), settled.constants[0])
+
+    def errors(constants: np.ndarray) -> np.ndarray:
+        return Program(LIBRARY, program.tokens, constants).execute(X) - y
+
+    here = float(np.mean(errors(program.constants) ** 2))
+    there = least_squares(errors, program.constants, xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    assert here <= (1 + 1e-6) * np.mean(there.fun**2)
+
+
+def test_a_step_is_moved_between_two_rows() -> None:
+    y = np.where(X[:, 0] > 1.37, 2.0, -1.0)
+    found, reached = finisher(y).fitted(batch("add,0.5,mul,1.0,sign,sub,x1,2.0"))
+    places = np.sort(X[:, 0])
+    below, above = places[places < 1.37].max(), places[places > 1.37].min()
+    assert reached[0] < 1e-25
+    assert below < found.constants[0, 2] < above
+
+
+def test_priors_and_bounds_hold() -> None:
+    y = 1.6 * (X[:, 0] * X[:, 1]) ** 0.4
+    one = finisher(y, {"repeat": {"on": True, "tokens": "const", "max_": 1}}, bounds=(0.0, 1.0))
+    start = batch("x1", "mul,x1,x2", "pow,mul,x1,x2,0.5")
+    found = one.settled(one.improved(start))
+    numbers = found.constants[~np.isnan(found.constants)]
+    assert len(numbers)
+    assert ((numbers >= 0) & (numbers <= 1)).all()
+    assert ((found.tokens == LIBRARY.const_token).sum(axis=1) <= 1).all()
+    forms = one.simplified(batch("mul,0.9,mul,0.9,mul,x1,add,x2,x2"))
+    assert not (forms.constants > 1).any()
+
+
+def test_what_was_looked_at_is_not_looked_at_again() -> None:
+    y = np.sin(X[:, 0]) + NOISE
+    one = finisher(y)
+    front = one.front(one.improved(batch("x1", "add,x1,mul,-0.5,x2")))
+    n_before = one.n_looked_at
+    one.improved(front)
+    assert one.n_looked_at == n_before
+    other = finisher(y)
+    other.load_state_dict(one.state_dict())
+    other.improved(front)
+    assert other.n_looked_at == 0
+
+
+def test_shown_constants_are_plain_where_that_is_evident() -> None:
+    y = 3 * X[:, 0] + 2 * X[:, 1] ** 2 + NOISE
+    one, start = finisher(y), batch("add,mul,3.0015,x1,mul,2.0002,n2,x2")
+    np.testing.assert_array_equal(one.settled(start).constants[0], [3, 2])
+    exact = one.settled(start, snap=False).constants[0]
+    assert (exact != [3, 2]).all()
+    np.testing.assert_allclose(exact, [3, 2], rtol=0.02)
+
+
+def test_noise_makes_no_plain_numbers() -> None:
+    law: Callable[[np.ndarray], np.ndarray] = lambda x: 3.1 * x[0] + 2.07 * x[1]  # noqa: E731
+    y = law(X.T) + NOISE
+    settled = finisher(y).settled(batch("add,mul,3.0,x1,mul,2.0,x2"))
+    np.testing.assert_allclose(settled.constants[0], [3.1, 2.07], rtol=0.01)
+    assert not np.isin(settled.constants[0], [3, 2, 3.5, 2.5]).any()
