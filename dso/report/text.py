@@ -147,9 +147,10 @@ class LogEval:
             yield f"Success rate         : {n_solved / n_ended:.3f} ({n_solved} of {n_ended})"
 
     def _line(self, i: int, row: dict[str, Any]) -> str:
-        size = f"C={row['complexity']} " if "complexity" in row else ""
+        size = f"C={row['complexity']:g} " if "complexity" in row else ""
         setting = f"[{row['setting']}] " if len(self.settings) > 1 else ""
-        return f"{i:3d}: S={row['seed']} R={row['r']:.6f} {size}{setting}<-- {row['expression']}"
+        r, text = row.get("r"), row.get("expression")
+        return f"{i:3d}: S={row['seed']} R={r:.6f} {size}{setting}<-- {text}"
 
     @staticmethod
     def _setting_of(table: pd.DataFrame) -> list[str]:

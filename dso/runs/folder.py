@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dso.files import read_regular
-from dso.runs.disk import GrowingFile, Guard, cause, write_text
+from dso.runs.disk import GrowingFile, Guard, cause, remove_halves, write_text
 from dso.runs.lock import RunLock
 
 logger = logging.getLogger("dso")
@@ -106,6 +106,7 @@ def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
         Whether rows of the same seed give way.
     """
     with _locked(path.parent):
+        remove_halves(path.parent, path.name)
         try:
             rows, columns = read_rows(path)
         except FileNotFoundError:
@@ -294,6 +295,8 @@ class RunFolder:
     def claim(self) -> None:
         """Be the only one that writes this run's own files, until `release`.
 
+        What a run of the same name and seed left half written is removed.
+
         Where there is no folder yet, or nothing can be written to it, there is nothing to protect.
 
         Raises
@@ -303,7 +306,9 @@ class RunFolder:
         """
         if self.path.is_dir():
             with self.guard(self.lock.path):
-                self.lock.acquire()
+                if self.lock.acquire():
+                    remove_halves(self.path, f"{self.prefix}.")
+                    remove_halves(self.path, f"{self.prefix}_")
 
     def release(self) -> None:
         """Let others write this run's files."""
@@ -313,17 +318,12 @@ class RunFolder:
     def create(self) -> None:
         """Make the folder and write ``config.json``, and again where they were deleted.
 
-        A config of other runs gives way, with a warning. What a run of the same name and seed left
-        half written is removed.
+        A config of other runs gives way, with a warning.
         """
         with self.guard(self.path):
             self._create()
             self.claim()
             self._replace_other_config()
-            leftover = re.compile(rf"\.{re.escape(self.prefix)}(_[a-z_]+)?\.csv\.[0-9a-f]+")
-            for path in self.path.iterdir():
-                if leftover.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
 
     def _create(self) -> None:
         path = self.path / "config.json"

@@ -179,21 +179,28 @@ static DSO_INLINE bool is_finite(const double* values, size_t n) {
                        __attribute__((always_inline)) { return value; }); \
         break;
 
+// The code of a tile. It has no name outside of this file: a member that is compiled in several
+// versions would be another one to files that only see its declaration.
+struct Machine::Tile {
+    DSO_CLONES static void run(Machine& machine, const Steps& steps, size_t row, size_t n,
+                               bool all_rows);
+};
+
 DSO_CLONES
-void Machine::run_tile(const Steps& steps, size_t row, size_t n, bool all_rows) {
+void Machine::Tile::run(Machine& machine, const Steps& steps, size_t row, size_t n, bool all_rows) {
     using namespace elementary;
     const size_t n_steps = steps.size();
-    const size_t stop = all_rows ? n_steps : std::min<size_t>(n_steps, first_failure_ + 1);
+    const size_t stop = all_rows ? n_steps : std::min<size_t>(n_steps, machine.first_failure_ + 1);
     for (size_t index = 0; index < stop; ++index) {
         const Instruction& step = steps[index];
-        const double* a = source(step.a, row);
-        const double* b = source(step.b, row);
-        double* out = register_at(step.target);
+        const double* a = machine.source(step.a, row);
+        const double* b = machine.source(step.b, row);
+        double* out = machine.register_at(step.target);
         bool bad = false;
         switch (step.op) {
             DSO_OPERATORS(UNARY, BINARY)
             case Op::less: {
-                const double* checked = data_.column(step.column) + row;
+                const double* checked = machine.data_.column(step.column) + row;
                 LaneBits seen = {};
                 for (size_t i = 0; i < n; i += kLanes) {
                     const Lanes chosen =
@@ -218,12 +225,16 @@ void Machine::run_tile(const Steps& steps, size_t row, size_t n, bool all_rows) 
             default:
                 break;  // check_programs refused it
         }
-        if (bad && (!is_protected_ || index + 1 == n_steps) &&
-            static_cast<int32_t>(index) <= first_failure_) {
-            fail(steps, index, row, n);
+        if (bad && (!machine.is_protected_ || index + 1 == n_steps) &&
+            static_cast<int32_t>(index) <= machine.first_failure_) {
+            machine.fail(steps, index, row, n);
             if (!all_rows) return;
         }
     }
+}
+
+void Machine::run_tile(const Steps& steps, size_t row, size_t n, bool all_rows) {
+    Tile::run(*this, steps, row, n, all_rows);
 }
 
 }  // namespace dso::machine

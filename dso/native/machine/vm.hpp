@@ -96,6 +96,7 @@ public:
 
 private:
     struct Compiler;
+    struct Tile;
     struct Open {
         int32_t token, position, missing;
     };
