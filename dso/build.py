@@ -34,12 +34,13 @@ from dso.pretraining.weights import load_weights
 from dso.prior import JointPrior, make_joint_prior
 from dso.runs.checkpoint import Checkpoints
 from dso.runs.display import Display, Progress, make_display
-from dso.runs.folder import RunFolder
+from dso.runs.folder import RunFolder, file_name
 from dso.runs.journal import Journal
 from dso.runs.recorders import (
     AllSamples,
     CacheDump,
     ConstraintCounts,
+    DataFile,
     ParameterReport,
     PositionalEntropy,
     Recorder,
@@ -163,7 +164,9 @@ def build(
         config.experiment.timestamp,
     )
     folder = make_folder(config, identity)
-    journal = make_journal(config, folder, trainer, reports, stopping)
+    journal = make_journal(
+        config, folder, trainer, reports, stopping, given_data(config, task, data)
+    )
     if config.policy.debug or config.policy_optimizer.debug:
         print(parameter_table(policy))
     prefix = RunFolder(Path(), task.name, seed).prefix
@@ -622,7 +625,7 @@ def make_folder(config: Config, identity: Identity) -> RunFolder | None:
         logger.info("experiment.logdir is null: no files are written.")
         return None
     timestamp = experiment.timestamp or time.strftime("%Y-%m-%d-%H%M%S")
-    folder = experiment.exp_name or f"{name}_{timestamp}".replace("/", "_")
+    folder = experiment.exp_name or file_name(f"{name}_{timestamp}")
     return RunFolder(Path(experiment.logdir, folder), name, identity.seed, identity.config)
 
 
@@ -652,8 +655,12 @@ def make_journal(
     trainer: Trainer,
     reports: Reports,
     stopping: Stopping,
+    data: Dataset | None = None,
 ) -> Journal:
-    """Build what is told of each iteration: log, what else is asked for, tables, display."""
+    """Build what is told of each iteration: log, what else is asked for, tables, display.
+
+    Data of the user's own are kept in the folder.
+    """
     keeper, save_freq, wanted = trainer.keeper, config.logging.save_freq, config.checkpoint
 
     def display() -> Display:
@@ -661,16 +668,40 @@ def make_journal(
         return make_display(sys.stdout, stopping.n_samples, stopping.max_seconds, verbose=verbose)
 
     policy, evaluator = trainer.learner.policy, trainer.evaluator
-    recorders = make_recorders(config, folder, policy, policy.prior, evaluator)
-    progress = Progress(display, lambda: reports.expression(keeper.best))
+
+    def expression() -> str:
+        return reports.expression(keeper.best)
+
+    recorders = make_recorders(config, folder, policy, policy.prior, evaluator, expression)
+    progress = Progress(display, expression)
     if folder is None:
         return Journal([*recorders, progress])
     log = RunLog(folder, save_freq)
     tables = ResultFiles(folder, reports, keeper, save_freq)
+    if data is not None:
+        recorders.append(DataFile(folder, data))
     checkpoints = Checkpoints(
         folder.path, folder.prefix, folder.guard, wanted.save_freq, wanted.units
     )
     return Journal([log, *recorders, tables, progress], folder, checkpoints)
+
+
+def given_data(config: Config, task: Task, data: Dataset | None) -> Dataset | None:
+    """Return the data of a regression that come from its user: arrays, or a file.
+
+    Those of a benchmark can be drawn again.
+    """
+    source = config.task.to_dict().get("dataset")
+    is_file = isinstance(source, str) and source.lower().endswith(".csv")
+    is_named = data is None and isinstance(source, str | dict) and not is_file
+    return None if is_named else getattr(task, "dataset", None)
+
+
+def flat_settings(config: Config) -> dict[str, Any]:
+    """Return what runs are compared by: dotted keys of the sections that decide results."""
+    plain = config.to_dict()
+    sections = ("training", "policy", "policy_optimizer", "gp_meld", "semantic")
+    return {f"{name}.{key}": value for name in sections for key, value in plain[name].items()}
 
 
 def make_recorders(
@@ -679,6 +710,7 @@ def make_recorders(
     policy: Policy,
     prior: JointPrior,
     evaluator: Evaluator,
+    expression: Callable[[], str],
 ) -> list[Recorder]:
     """Build what watches the run; an empty list where nothing was asked for."""
     wanted, library = config.logging, prior.library
@@ -703,5 +735,14 @@ def make_recorders(
         recorders.append(CacheDump(folder, evaluator))
     if wanted.save_summary:
         detailed = config.policy_optimizer.summary
-        recorders.append(TensorBoard(folder, policy, with_parameters=detailed, save_freq=freq))
+        recorders.append(
+            TensorBoard(
+                folder,
+                policy,
+                with_parameters=detailed,
+                save_freq=freq,
+                expression=expression,
+                settings=flat_settings(config),
+            )
+        )
     return recorders

@@ -114,6 +114,27 @@ class DeepSymbolicOptimizer:
         self._is_loaded = False
         self.set_config(config)
 
+    def __repr__(self) -> str:
+        task = self.config["task"]
+        what = task.get("dataset") if isinstance(task.get("dataset"), str) else task.get("env")
+        if self._run is None:
+            return f"<DeepSymbolicOptimizer {what or task['task_type']}: nothing built yet>"
+        standing, keeper = self._run.trainer.standing, self._run.trainer.keeper
+        state = self.stop_reason or "goes on"
+        text = (
+            f"{self._run.task.name}, seed {self._run.seed}: {standing.n_samples} samples, {state}"
+        )
+        best = self._run.reports.expression(keeper.best)
+        found = f"; best R {standing.r_best:.6f}: {best}" if best else ""
+        return f"<DeepSymbolicOptimizer {text}{found}>"
+
+    def _repr_latex_(self) -> str | None:
+        """Return the best program so far as LaTeX, for notebooks."""
+        if self._run is None:
+            return None
+        program = self._run.reports.best(self._run.trainer.keeper.best)
+        return None if program is None else program._repr_latex_()
+
     def set_config(self, config: str | os.PathLike[str] | dict | None) -> None:
         """Replace the config; parts that exist are dropped."""
         self.config = load_config(config)
@@ -390,6 +411,7 @@ class DeepSymbolicOptimizer:
     @staticmethod
     def _result(run: Run) -> dict[str, Any]:
         program, rewards = DeepSymbolicOptimizer._final_program(run)
+        evaluation = {} if program is None else run.task.final_evaluation(program)
         folder = run.journal.folder
         if folder is not None and program is not None:
             with folder.guard(folder.path):
@@ -397,7 +419,7 @@ class DeepSymbolicOptimizer:
         return {
             "seed": run.seed,
             **rewards,
-            **({} if program is None else run.task.final_evaluation(program)),
+            **evaluation,
             "expression": None if program is None else program.expression,
             "traversal": None if program is None else repr(program),
             "program": program,

@@ -7,7 +7,6 @@ python scripts/benchmark_control.py search Pendulum-v1.json --seed 0 --seed 1 --
 from __future__ import annotations
 
 import csv
-import json
 import logging
 import math
 import time
@@ -19,7 +18,7 @@ import gymnasium
 import numpy as np
 
 from dso import DeepSymbolicOptimizer
-from dso.config import load_config
+from dso.config import load_config, read_assignments, with_values
 from dso.program import Program, ProgramBatch
 from dso.streams import Stream
 from dso.task.control import ControlTask, Environment, Rollouts
@@ -131,11 +130,7 @@ def search_config(source: str, seed: int, changes: tuple[str, ...]) -> dict:
         config = load_config({"task": {"task_type": "control", "env": source}})
     config["experiment"].update(seed=seed, logdir=None)
     config["training"]["verbose"] = False
-    for change in changes:
-        place, value = change.split("=", 1)
-        section, key = place.split(".", 1)
-        config[section][key] = json.loads(value)
-    return config
+    return with_values(config, read_assignments(changes))
 
 
 def run(source: str, seed: int, changes: tuple[str, ...], most_steps: float) -> dict[str, object]:

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import dso.command.main
 import dso.launch.command
+import dso.launch.plan
 import dso.logeval
+import dso.regressor.options
 import dso.report.__main__
 from dso.config import Config, load_config
 from dso.library.functions import OPERATORS
@@ -84,7 +87,7 @@ class Reader:
         self.session: dict[str, object] = {}
 
     def follow(self, kind: str, text: str) -> None:
-        """Save a block that names a file, run one of Python, and each `python -m dso...`."""
+        """Save a block that names a file, run one of Python, and each command of dso."""
         file = FILE_NAME.match(text)
         if file:
             (self.folder / file[1]).write_text(text)
@@ -97,6 +100,9 @@ class Reader:
     def call(self, words: list[str]) -> None:
         if words[:2] == ["python", "-m"] and words[2] in COMMANDS:
             outcome = CliRunner().invoke(COMMANDS[words[2]], words[3:])
+            assert outcome.exit_code == 0, outcome.output
+        if words[:1] == ["dso"]:
+            outcome = CliRunner().invoke(dso.command.main.main, words[1:])
             assert outcome.exit_code == 0, outcome.output
         for word in words:
             assert not word.startswith("scripts/") or (ROOT / word).exists(), word
@@ -114,7 +120,9 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)  # as `python -m` does
-    monkeypatch.setattr(dso.launch.command, "load_config", small)
+    monkeypatch.setattr(dso.launch.plan, "load_config", small)
+    budgets = dict.fromkeys(dso.regressor.options.PRESETS, N_SAMPLES)
+    monkeypatch.setattr(dso.regressor.options, "PRESETS", budgets)
     return Reader(tmp_path)
 
 

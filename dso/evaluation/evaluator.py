@@ -121,7 +121,8 @@ class Evaluator:
             everything = np.ones(len(programs), dtype=bool)
             verdicts = self._score(programs)
             return self._scored(batch, programs, verdicts, everything, everything)
-        found, *known, constants = self._cache.lookup(keys)
+        found, rewards, cause, node, constants = self._cache.lookup(keys)
+        known = Execution(rewards, cause, node)
         is_due = ~found & is_first
         is_new = is_due & ~self._cache.contains(keys)
         if is_due.any():
@@ -129,13 +130,16 @@ class Evaluator:
             new = self._with_constants(programs[is_due], start)
             scored = self._score(new)
             kept = new.constants if self.fitter is not None else None
-            self._cache.insert(keys[is_due], *scored, iteration, kept)
+            self._cache.insert(keys[is_due], *scored, iteration=iteration, constants=kept)
             if self.archive is not None:
                 self.archive.add(keys[is_due], new, scored.values)
             rows = (np.cumsum(is_due) - 1)[first]
-            known = [
-                np.where(found, old, fresh[rows]) for old, fresh in zip(known, scored, strict=True)
-            ]
+            known = Execution(
+                *(
+                    np.where(found, old, fresh[rows])
+                    for old, fresh in zip(known, scored, strict=True)
+                )
+            )
             constants = _joined(found, constants, new.constants[rows])
         self._cache.count(keys, batch.on_policy)
         if self.fitter is None:
@@ -143,7 +147,7 @@ class Evaluator:
         else:
             width = int(constant_counts(self.library, programs).max(initial=0))
             programs = replace(programs, constants=widened(constants, width))
-        return self._scored(batch, programs, Execution(*known), is_new, is_due)
+        return self._scored(batch, programs, known, is_new, is_due)
 
     def counts(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return how often each key (B,) came from the policy and from elsewhere, as remembered."""

@@ -212,19 +212,14 @@ class ConstantFitter:
         assert data is not None
         return _core.fit_constants(
             self.task.library.native,
-            start.tokens,
-            start.lengths,
-            start.constants,
-            data.columns,
-            data.y,
-            data.weights,
-            data.protected,
-            lower,
-            upper,
-            self.options.max_iterations,
-            n_starts,
-            self._key,
-            self.task.n_threads,
+            start.native,
+            data.native,
+            lower=lower,
+            upper=upper,
+            max_iterations=self.options.max_iterations,
+            n_starts=n_starts,
+            key=self._key,
+            n_threads=self.task.n_threads,
         )
 
     def _snapped(

@@ -32,7 +32,7 @@ from dso.fitting.slots import constant_counts
 from dso.library import FittedPolynomial
 from dso.native import _core
 from dso.program import FitData, ProgramBatch, has_poly, has_python_token, mean_squared_error
-from dso.program.execute import VALID
+from dso.program.execute import VALID, Execution
 
 NUMBERS_AT_ONCE = 4_000_000
 """Coefficients, or wanted values, held at once: 32 MB."""
@@ -247,25 +247,20 @@ class PolynomialFitter:
     ) -> tuple[PolynomialFits, np.ndarray]:
         """Return the fits and what the polynomials ought to be on the rows of the basis."""
         basis = self.basis
-        *fits, wanted = _core.fit_polynomials(
+        coefficients, constants, mse, cause, node, wanted = _core.fit_polynomials(
             self.library.native,
-            programs.tokens,
-            programs.lengths,
-            programs.constants,
-            basis.columns,
-            self.data.y[basis.rows],
-            basis.weights,
-            self.data.protected,
+            programs.native,
+            _core.Data(basis.columns, self.data.y[basis.rows], basis.weights, self.data.protected),
             basis.native,
-            _without_nan(lower),
-            _without_nan(upper),
+            lower=_without_nan(lower),
+            upper=_without_nan(upper),
             sparse_basis=None if self.sparse_basis is None else self.sparse_basis.native,
             most_terms=self.most_terms,
             coef_tol=self.options.coef_tol,
             with_wanted=self._is_regressed,
             n_threads=n_threads,
         )
-        return PolynomialFits(*fits), wanted
+        return PolynomialFits(coefficients, constants, mse, cause, node), wanted
 
     def _fit_in_lanes(
         self,
@@ -366,7 +361,9 @@ class PolynomialFitter:
                 old[bad] = new
         return PolynomialFits(coefficients, fits.constants, *verdicts)
 
-    def _errors(self, programs: ProgramBatch, coefficients: np.ndarray, n_threads: int) -> Any:
+    def _errors(
+        self, programs: ProgramBatch, coefficients: np.ndarray, n_threads: int
+    ) -> Execution:
         polynomials = [self._polynomial(row) for row in coefficients]
         return mean_squared_error(
             self.library,

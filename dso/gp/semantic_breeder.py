@@ -16,11 +16,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from dso.gp.breeder import COPIED, Breeder, Offspring, with_archive
+from dso.gp.breeder import COPIED, Breeder, Offspring, programs_of, with_archive
 from dso.gp.population import Population
 from dso.native import _core
 from dso.program import FitData, ProgramBatch
@@ -110,15 +109,14 @@ class SemanticBreeder:
             return choose_key_rows(self.data.columns, self.data.y, stream.generator())
 
     @cached_property
-    def _target(self) -> Any:
+    def _target(self) -> _core.SemanticTarget:
         """What is to be reached, for the core."""
         return _core.SemanticTarget(
             self.values.native,
             self.breeder.prior.library.native,
-            np.ascontiguousarray(self.data.columns[:, self._rows]),
-            self.data.y[self._rows],
-            self.n_partners,
-            self.n_nearest,
+            self.data.on_rows(self._rows).native,
+            n_partners=self.n_partners,
+            n_nearest=self.n_nearest,
         )
 
     def breed(
@@ -126,7 +124,7 @@ class SemanticBreeder:
         parents: Population,
         islands: np.ndarray,
         stream: Stream,
-        known: Any = None,
+        known: _core.KeySet | None = None,
         archive: Population | None = None,
     ) -> Offspring:
         """Breed one offspring for each of `islands` (n,); see `Breeder.breed`."""
@@ -135,26 +133,26 @@ class SemanticBreeder:
         if len(chosen) == 0:
             return offspring
         parents, offsets = with_archive(parents, archive)
-        *arrays, _, operations, n_refused, n_known, n_lookups = self.breeder.native(
+        brood = self.breeder.native(
             parents,
             offsets,
-            stream.key,
             chosen.astype(np.uint32),
             islands[chosen],
-            FIRST_ATTEMPT,
-            known,
-            self._target,
+            key=stream.key,
+            first_attempt=FIRST_ATTEMPT,
+            known=known,
+            target=self._target,
         )
-        solved = ProgramBatch(*arrays)
-        is_made = operations != COPIED
+        solved = programs_of(brood)
+        is_made = brood.operations != COPIED
         python = self.breeder.prior.python
         if python:
             is_made &= python.allowed(solved, self.breeder.prior.rules)
         return replace(
-            _with_rows(offspring, chosen[is_made], solved[is_made], operations[is_made]),
-            n_refused=offspring.n_refused + int(n_refused.sum()),
-            n_known=offspring.n_known + int(n_known.sum()),
-            n_lookups=int(n_lookups.sum()),
+            _with_rows(offspring, chosen[is_made], solved[is_made], brood.operations[is_made]),
+            n_refused=offspring.n_refused + int(brood.n_refused.sum()),
+            n_known=offspring.n_known + int(brood.n_known.sum()),
+            n_lookups=int(brood.n_lookups.sum()),
         )
 
 

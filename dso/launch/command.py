@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import logging
-import re
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import click
 
-from dso.config import load_config, read_source, validate
-from dso.config.code import code_in
 from dso.errors import UserError
-from dso.launch.jobs import (
-    BATCH_FILE,
-    Job,
-    batch_text,
-    jobs_of,
-    label,
-    overview,
-    read_sweep,
-    unfinished,
-    with_values,
-)
+from dso.launch.jobs import Job, overview
+from dso.launch.options import CONTEXT, shared_options, values_of
 from dso.launch.output import safe_output
+from dso.launch.plan import Wanted, describe, planned, resumed
 from dso.launch.runner import Outcome, do_jobs
 from dso.launch.table import BatchTable
-from dso.plugins import refuse_code
 from dso.processes import handlers
 from dso.report.text import report_lines
-from dso.runs.disk import Guard, write_text
+from dso.runs.disk import Guard
 from dso.runs.folder import RunFolder, write_rows
-from dso.runs.lock import wait_for_writers
 
 logger = logging.getLogger("dso")
 
@@ -57,10 +42,11 @@ class LineHandler(logging.Handler):
 
 
 @contextmanager
-def _messages_as_lines() -> Iterator[None]:
+def messages_as_lines(quiet: bool = False) -> Iterator[None]:
+    """Print the messages of a command as lines; only warnings and worse where it is quiet."""
     handler, level = LineHandler(), logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
     try:
         yield
     finally:
@@ -68,7 +54,7 @@ def _messages_as_lines() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@click.command()
+@click.command(context_settings=CONTEXT)
 @click.argument("config_template", metavar="[CONFIG]", default="")
 @click.option(
     "--runs",
@@ -78,7 +64,7 @@ def _messages_as_lines() -> Iterator[None]:
     help="Independent runs, 1 by default; run i uses seed + i.",
 )
 @click.option(
-    "--n_cores_task",
+    "--n-cores-task",
     "--n",
     default=1,
     type=click.IntRange(min=-1),
@@ -93,12 +79,12 @@ def _messages_as_lines() -> Iterator[None]:
     multiple=True,
     help="Overrides task.dataset (regression) or task.env (control); may be given several times.",
 )
-@click.option("--exp_name", default=None, help="Name of the run folder below experiment.logdir.")
+@click.option("--exp-name", default=None, help="Name of the run folder below experiment.logdir.")
 @click.option(
     "--sweep", default=None, metavar="FILE", help="Run every combination of keys that FILE names."
 )
 @click.option(
-    "--n_islands",
+    "--n-islands",
     default=None,
     type=click.IntRange(min=1),
     help="Overrides islands.n: searches that exchange their best, in --n_cores_task processes.",
@@ -119,6 +105,7 @@ def _messages_as_lines() -> Iterator[None]:
     help="Processes of this machine, or the workers of a Dask cluster.",
 )
 @click.option("--scheduler", default=None, metavar="ADDRESS", help="Of the Dask cluster.")
+@shared_options
 def main(
     config_template: str,
     runs: int | None,
@@ -132,31 +119,46 @@ def main(
     allow_code: tuple[str, ...],
     backend: str,
     scheduler: str | None,
+    assignments: tuple[str, ...],
+    n_samples: int | None,
+    seconds: float | None,
+    logdir: str | None,
+    quiet: bool,
+    dry_run: bool,
+    overwrite: bool,
 ) -> None:
     """Search as CONFIG says: a JSON file, or the name of one that comes with dso.
 
     Without CONFIG: regression with the default settings.
     """
     guard = Guard()
-    with safe_output(guard), _messages_as_lines(), _leaving_in_order():
+    with safe_output(guard), messages_as_lines(quiet), leaving_in_order():
         try:
+            changes = values_of(assignments, n_samples, seconds, logdir, quiet)
+            if n_islands is not None:
+                changes["islands.n"] = n_islands
             if (backend == "dask") != (scheduler is not None):
                 raise UserError("--backend dask and --scheduler ADDRESS belong together.")
             if resume is not None:
-                others = (config_template, benchmark, exp_name, sweep, seed, runs, n_islands)
-                if any(other not in (None, "", ()) for other in others):
+                others = (config_template, benchmark, exp_name, sweep, seed, runs, changes)
+                if any(other not in (None, "", (), {}) for other in others):
                     raise UserError(
                         "--resume RUN_DIR goes on as RUN_DIR says; give no config, and of the "
-                        "options only --n_cores_task, --backend, --scheduler and --allow-code."
+                        "options only --n-cores-task, --backend, --scheduler and --allow-code."
                     )
-                jobs, root = _resumed(Path(resume), allow_code)
+                jobs, root = resumed(Path(resume), allow_code)
             else:
-                jobs, root = _planned(
-                    config_template, benchmark, sweep, exp_name, seed, runs or 1, n_islands, guard
+                wanted = Wanted(
+                    config_template, benchmark, sweep, exp_name, seed, runs or 1, changes
                 )
+                writer = None if dry_run else guard
+                jobs, root = planned(wanted, overwrite=overwrite, guard=writer)
+            if dry_run:
+                describe(jobs)
+                return
             n_processes = _n_processes(n_cores_task, jobs) if backend == "loky" else 1
-            outcomes = run_all(jobs, n_processes, scheduler, root, guard)
-            status = _exit_status(outcomes, guard)
+            outcomes = run_all(jobs, n_processes, scheduler, root, guard, quiet=quiet)
+            status = exit_status(outcomes, guard)
         except (UserError, OSError) as error:
             click.echo(f"Error: {error}", err=True)
             status = FAILURE
@@ -166,7 +168,7 @@ def main(
     sys.exit(status)
 
 
-def _exit_status(outcomes: list[Outcome], guard: Guard) -> int:
+def exit_status(outcomes: list[Outcome], guard: Guard) -> int:
     """Return the exit status of the command; say what could not be written."""
     missing = list(dict.fromkeys([*guard.missing, *chain(*(one.unwritten for one in outcomes))]))
     for what in missing:
@@ -178,7 +180,7 @@ def _exit_status(outcomes: list[Outcome], guard: Guard) -> int:
 
 
 @contextmanager
-def _leaving_in_order() -> Iterator[None]:
+def leaving_in_order() -> Iterator[None]:
     """Let SIGTERM and SIGHUP, where no run has to be ended first, end the command as an error does.
 
     What is ignored, as SIGHUP under nohup, still is.
@@ -189,110 +191,6 @@ def _leaving_in_order() -> Iterator[None]:
 
     with handlers(dict.fromkeys((signal.SIGTERM, signal.SIGHUP), leave)):
         yield
-
-
-def _planned(
-    template: str,
-    benchmarks: tuple[str, ...],
-    sweep: str | None,
-    exp_name: str | None,
-    seed: int | None,
-    runs: int,
-    n_islands: int | None,
-    guard: Guard,
-) -> tuple[list[Job], Path | None]:
-    """Return the runs that the options ask for, and the folder of a batch of several configs."""
-    combinations = read_sweep(sweep) if sweep is not None else [{}]
-    configs: list[tuple[dict, dict[str, Any]]] = []
-    for name in benchmarks or (None,):
-        for values in combinations:
-            config = _load(template, values)
-            if n_islands is not None:
-                config["islands"]["n"] = n_islands
-            _check(config)
-            varied = dict(values)
-            if name is not None:
-                place = _set_benchmark(config, name)
-                varied = {place: name, **varied} if len(benchmarks) > 1 else varied
-            _apply_options(config, exp_name=exp_name, seed=seed, runs=runs)
-            _check(config)
-            configs.append((config, varied))
-    root = None
-    if len(configs) > 1:
-        first = configs[0][0]["experiment"]
-        for config, _ in configs:  # which were read one after the other
-            for key in ("timestamp", "seed", "starting_seed"):
-                config["experiment"][key] = first[key]
-        folder = exp_name or f"batch_{first['timestamp']}"
-        for i, (config, varied) in enumerate(configs):
-            config["experiment"]["exp_name"] = f"{folder}/{_folder_name(i, varied, sweep)}"
-        if first["logdir"] is not None:
-            root = Path(first["logdir"], folder)
-            with guard(root):
-                root.mkdir(parents=True, exist_ok=True)
-                write_text(root / BATCH_FILE, batch_text(configs, runs))
-    return jobs_of(configs, runs), root
-
-
-def _check(config: dict[str, Any]) -> None:
-    """Check every value, and put those that count in place of those given: 2 for 2.0."""
-    config.update(validate(config).to_dict())
-
-
-def _load(template: str, values: dict[str, Any]) -> dict:
-    if not values:
-        return load_config(template or None)
-    return load_config(with_values(read_source(template or None), values))
-
-
-def _folder_name(number: int, varied: dict[str, Any], sweep: str | None) -> str:
-    if sweep is not None:
-        return label(number, varied)
-    return re.sub(r"[^\w.-]+", "_", str(next(iter(varied.values()))))
-
-
-def _resumed(folder: Path, allow_code: tuple[str, ...]) -> tuple[list[Job], Path | None]:
-    """Return the runs of a folder that are not done, and the folder itself if it is of a batch."""
-    jobs, n_done = unfinished(folder, load_config)
-    named = chain.from_iterable(code_in(job.config) for job in jobs)
-    refuse_code(named, allow_code, f"--resume {str(folder)!r}", "--allow-code MODULE")
-    for job in jobs:
-        _check(job.config)
-        experiment = job.config["experiment"]
-        wait_for_writers(Path(experiment["logdir"], experiment["exp_name"]), job.seed)
-        job.config["experiment"]["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
-    click.echo(f"{n_done} run(s) are done, {len(jobs)} to do.")
-    return jobs, folder if (folder / BATCH_FILE).exists() else None
-
-
-def _set_benchmark(config: dict, name: str) -> str:
-    """Put the name where the task has it, and return that place."""
-    task = config["task"]
-    keys = {"regression": "dataset", "control": "env"}
-    if task["task_type"] not in keys:
-        raise UserError(
-            f"--benchmark: a task of type {task['task_type']!r} has no benchmarks; "
-            "it can be given for regression and control."
-        )
-    task[keys[task["task_type"]]] = name
-    return f"task.{keys[task['task_type']]}"
-
-
-def _apply_options(config: dict, *, exp_name: str | None, seed: int | None, runs: int) -> None:
-    """Lay the options of the command line over the config, and note when and how it was called."""
-    experiment = config["experiment"]
-    if exp_name is not None:
-        experiment["exp_name"] = exp_name
-    if seed is not None:
-        if experiment["seed"] not in (None, seed):
-            logger.info("--seed %d overrides experiment.seed = %s.", seed, experiment["seed"])
-        experiment["seed"] = seed
-    elif experiment["seed"] is None:
-        experiment["seed"] = time.time_ns() // 1_000_000 % 1_000_000_000
-    experiment["starting_seed"] = experiment["seed"]
-    experiment["runs"] = runs if runs > 1 else None
-    experiment["cmd"] = " ".join(sys.argv)
-    experiment["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
 
 
 def _n_processes(n_cores_task: int, jobs: list[Job]) -> int:
@@ -318,6 +216,8 @@ def run_all(
     scheduler: str | None = None,
     root: Path | None = None,
     guard: Guard | None = None,
+    *,
+    quiet: bool = False,
 ) -> list[Outcome]:
     """Do all runs, print each result, and return what became of them.
 
@@ -331,6 +231,8 @@ def run_all(
         Where a batch of several configs has its table of all runs.
     guard : Guard, optional
         Takes down what could not be written or shown.
+    quiet : bool
+        Whether results alone are printed.
     """
     if not jobs:
         return []
@@ -344,7 +246,7 @@ def run_all(
             outcomes.append(outcome)
             table.add(outcome)
             _print_outcome(outcome)
-            if outcome.error is None:
+            if outcome.error is None and not quiet:
                 seconds, expression = outcome.result["t"], outcome.result["expression"]
                 done = f"{len(outcomes)} of {len(jobs)}"
                 click.echo(f"Completed run {done} in {seconds:.1f} s: {expression}")
@@ -355,23 +257,28 @@ def run_all(
                 write_rows(root / "summary.csv", overview(root))
     if root is None:
         _write_homeless_errors(outcomes, guard)
-    _postprocess(jobs, outcomes, guard)
+    _postprocess(jobs, outcomes, root, guard, quiet=quiet)
     errors = sum(outcome.error is not None for outcome in outcomes)
     if errors:
         click.echo(f"{errors} of {len(jobs)} run(s) failed.", err=True)
     return outcomes
 
 
-def _postprocess(jobs: list[Job], outcomes: list[Outcome], guard: Guard) -> None:
-    """Say of each run folder what its runs found, as its section postprocess asks."""
+def _postprocess(
+    jobs: list[Job], outcomes: list[Outcome], root: Path | None, guard: Guard, *, quiet: bool
+) -> None:
+    """Say of each run folder, or of a whole batch, what its runs found, as postprocess asks."""
     sections = {job.number: job.config["postprocess"] for job in jobs}
     wanted = {one.save_path: sections[one.number] for one in outcomes if one.save_path is not None}
+    if root is not None:
+        wanted = {str(root): section for section in list(wanted.values())[:1]}
     for folder, section in wanted.items():
         if not Path(folder).is_dir():  # which has been said
             continue
         with guard(f"the report on {folder}"):
             for line in report_lines(folder, section["show_count"], section["save_plots"]):
-                click.echo(line)
+                if not quiet:
+                    click.echo(line)
 
 
 def _write_homeless_errors(outcomes: list[Outcome], guard: Guard) -> None:

@@ -25,10 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dso.config import validate
+from dso.config import validate, with_values
 from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
-from dso.launch.jobs import with_values
 from dso.library import create_tokens
 from dso.memory import ScoredPrograms
 from dso.program import ProgramBatch
@@ -252,7 +251,7 @@ class Archipelago(DeepSymbolicOptimizer):
         configs = []
         for k, n_samples in enumerate(shares):
             varied = portfolio[k % len(portfolio)]
-            config = with_values(copy.deepcopy(self.config), varied)
+            config = with_values(copy.deepcopy(self.config), varied, "islands.portfolio")
             config["islands"]["n"] = 1
             config["training"].update(n_samples=n_samples, verbose=False, n_cores_batch=1)
             config["gp_meld"]["parallel_eval"] = False

@@ -12,16 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dso.config import merge
 from dso.config.files import parse_config
 from dso.errors import UserError, unknown
 from dso.files import read_regular
+from dso.runs.batches import BATCH_FILE, BATCH_FORMAT, VERSION
 from dso.runs.checkpoint import find_runs, peek
 from dso.runs.folder import Row, read_rows
 
-BATCH_FILE = "batch.json"
-BATCH_FORMAT = "dso batch"
-VERSION = 1
 MAX_RUNS = 1_000_000
 MAX_BYTES = 2**30
 
@@ -100,16 +97,6 @@ def _text_of(path: Path, option: str) -> str:
 
 
 _EXAMPLE = '{"training.epsilon": [0.05, 0.1]}'
-
-
-def with_values(config: dict, values: dict[str, Any]) -> dict:
-    """Return a config with the values of dotted keys laid over it."""
-    for place, value in values.items():
-        nested: Any = value
-        for name in reversed(place.split(".")):
-            nested = {name: nested}
-        config = merge(config, nested)
-    return config
 
 
 def label(number: int, values: dict[str, Any]) -> str:

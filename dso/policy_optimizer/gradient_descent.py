@@ -70,6 +70,10 @@ RULES: dict[str, Callable[[torch.Tensor, torch.Tensor, State, float], None]] = {
 """Names of `policy_optimizer.optimizer`."""
 
 
+STATES = {"adam": ("step", "mean", "square"), "rmsprop": ("square",), "sgd": ()}
+"""What each rule remembers of a parameter."""
+
+
 class GradientDescent:
     """Apply one rule to a list of parameters.
 
@@ -122,7 +126,7 @@ class GradientDescent:
                 f"not to {self.rule!r}."
             )
         self.states = [
-            _as_tensors(one, like)
+            _as_tensors(one, like, STATES[self.rule])
             for one, like in zip(state["states"], self.parameters, strict=True)
         ]
 
@@ -134,13 +138,16 @@ def _as_arrays(state: State) -> State:
     }
 
 
-def _as_tensors(state: State, like: torch.Tensor) -> State:
-    """Return the moments of the parameter `like`, whose shape they have."""
+def _as_tensors(state: State, like: torch.Tensor, names: tuple[str, ...]) -> State:
+    """Return the moments of the parameter `like`, whose shape they have; none before the first."""
+    if set(state) not in (set(), set(names)):
+        raise UserError(f"moments {', '.join(map(str, state))}; expected {', '.join(names)}.")
     tensors: State = {}
     for name, value in state.items():
-        if isinstance(value, np.ndarray):
-            if value.shape != tuple(like.shape):
-                raise UserError(f"a moment of shape {value.shape} for weights {tuple(like.shape)}.")
-            value = torch.from_numpy(value.copy()).to(like)
-        tensors[name] = value
+        if name == "step":
+            tensors[name] = int(value)
+            continue
+        if not isinstance(value, np.ndarray) or value.shape != tuple(like.shape):
+            raise UserError(f"a moment of shape {np.shape(value)} for weights {tuple(like.shape)}.")
+        tensors[name] = torch.from_numpy(value.copy()).to(like)
     return tensors

@@ -390,9 +390,10 @@ class RowMaker:
         constants = np.array(
             [[v for (_, tag), v in zip(spelling.formula, values, strict=True) if tag]]
         )
+        program = _core.Programs(tokens, lengths, constants)
         for attempt in range(MAX_RANGES):
             x = self._inputs(spelling.n_inputs, 2 * n_points, attempt, generator, uniforms)
-            y = _core.execute(native, tokens, lengths, constants, x, True)[0][0]
+            y = _core.execute(native, program, _core.Data(x, protected=True))[0][0]
             is_fine = np.abs(y) < LARGEST_Y
             if np.count_nonzero(is_fine) < n_points:
                 continue

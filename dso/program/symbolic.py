@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,10 +40,23 @@ def to_short_sympy(traversal: Sequence[Token], input_names: Sequence[str] | None
     return _simplified_if_possible(lambda expression: expression, traversal, input_names, _Bare())
 
 
-def to_text(traversal: Sequence[Token], input_names: Sequence[str] | None = None) -> str:
-    """Return `to_short_sympy` as text; what sympy cannot write is written as calls of operators."""
+def to_text(
+    traversal: Sequence[Token],
+    input_names: Sequence[str] | None = None,
+    digits: int | None = None,
+) -> str:
+    """Return `to_short_sympy` as text; what sympy cannot write is written as calls of operators.
+
+    Parameters
+    ----------
+    traversal, input_names
+        See `to_sympy`.
+    digits : int, optional
+        Significant digits of numbers; all by default.
+    """
+    form = str if digits is None else partial(short_text, digits=digits)
     try:
-        return _simplified_if_possible(str, traversal, input_names, _Bare())
+        return _simplified_if_possible(form, traversal, input_names, _Bare())
     except UserError:
         return _as_calls(traversal, input_names)
 
@@ -56,6 +70,21 @@ def _as_calls(traversal: Sequence[Token], input_names: Sequence[str] | None) -> 
         else:
             stack.append(f"{token!r}({', '.join(arguments)})" if arguments else repr(token))
     return stack.pop()
+
+
+def short_text(expression: Any, digits: int) -> str:
+    """Return a sympy expression as text, its numbers to `digits` significant digits."""
+    import sympy
+
+    return sympy.sstr(with_digits(expression, digits), full_prec=False)
+
+
+def with_digits(expression: Any, digits: int) -> Any:
+    """Return a sympy expression with its numbers rounded to `digits` significant digits."""
+    import sympy
+
+    numbers = expression.atoms(sympy.Float)
+    return exchanged(expression, {number: sympy.Float(number, digits) for number in numbers})
 
 
 def exchanged(expression: Any, replacements: Mapping[Any, Any]) -> Any:

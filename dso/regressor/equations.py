@@ -218,10 +218,18 @@ class Equations:
             return None
 
     def template(self, i: int) -> str:
-        """Return row `i` as text with c1, c2, ... for its constants."""
+        """Return row `i` as text with c1, c2, ... for its constants.
+
+        These stand for absolute values: the sign of a number belongs to the text.
+        """
+        import sympy
+
         front = self.front
         bare = Program(self.library, front.programs.row(i), polynomial=front.polynomials[i])
-        return to_text(bare.traversal, self.names)
+        form = to_short_sympy(bare.traversal, self.names)
+        symbols = [sympy.Symbol(f"c{k + 1}") for k in range(front.programs.constants.shape[1])]
+        numbers = zip(symbols, front.programs.constants[i].tolist(), strict=True)
+        return as_text(exchanged(form, {c: -c for c, number in numbers if number < 0}))
 
     def formula(self, i: int) -> Formula:
         """Return row `i` as a function."""
@@ -265,10 +273,12 @@ class Equations:
         if self.errors is None:
             raise UserError("the errors of constants are not known before a search has ended.")
         errors = self.errors[i]
-        intervals = errors.intervals(level)
+        # As the template has the signs, bounds of what is negative change places.
+        signs = np.where(errors.values < 0, -1.0, 1.0)
+        intervals = np.sort(signs[:, None] * errors.intervals(level), axis=1)
         frame = pd.DataFrame(
             {
-                "value": errors.values,
+                "value": signs * errors.values,
                 "standard_error": errors.standard_errors,
                 "lower": intervals[:, 0],
                 "upper": intervals[:, 1],
@@ -276,6 +286,8 @@ class Equations:
             },
             index=[f"c{k + 1}" for k in range(len(errors.values))],
         )
+        # Where the constants stand belongs to what is printed.
+        frame.columns.name = self.template(i)
         frame.attrs.update(equation=self.template(i), note=errors.statement, level=level)
         return frame
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dso.regressor.rows import CanonicalRows
     from dso.regressor.search import Search
     from dso.runs.disk import Guard
+    from dso.training.stopping import Standing
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
 
@@ -67,13 +68,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The search ends once a loss is below this number, or once it returns true for
         ``(loss, complexity)`` of an equation.
     callback : callable, optional
-        Called after each iteration with its standing (iteration, n_samples, seconds, r_best, ...);
-        a true answer ends the search.
+        Called after each iteration with its standing: iteration, n_samples, seconds, r_best, ...,
+        and of what was found so far the selected expression, its loss, and the front. A true answer
+        ends the search.
     random_state : int, RandomState or None
     n_jobs : int, optional
         Threads; -1 is all. Default: all, but one in a worker process. Results do not depend on it.
     warm_start : bool
         Whether another `fit` to the same data goes on with what the search has learned.
+    print_precision : int
+        Significant digits of numbers where the table of equations is shown.
     progress : bool
         Show how the search comes along.
     verbosity : int
@@ -99,6 +103,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         As in scikit-learn; names only where X has them.
     display_feature_names_in_ : (D,) array of str
         The inputs as equations name them: identifiers.
+    target_names_ : list of str
+        Those of a data frame or series; else y, or y1, y2, ...
     interrupted_ : bool
         Whether Ctrl-C ended the search.
     stop_reason_ : str
@@ -139,6 +145,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         random_state: Any = None,
         n_jobs: int | None = None,
         warm_start: bool = False,
+        print_precision: int = 5,
         progress: bool = True,
         verbosity: int = 1,
         output_directory: str | os.PathLike[str] | None = None,
@@ -161,6 +168,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.warm_start = warm_start
+        self.print_precision = print_precision
         self.progress = progress
         self.verbosity = verbosity
         self.output_directory = output_directory
@@ -202,6 +210,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self
         """
         _refuse_masked(X=X, y=y, sample_weight=sample_weight, weights=weights)
+        given_names = _names_of(y)
         X, y = validate_data(
             self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True
         )
@@ -211,6 +220,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._set_names(variable_names)
         targets = y[:, None] if y.ndim == 1 else y
         self.nout_ = targets.shape[1]
+        numbered = ["y"] if self.nout_ == 1 else [f"y{k + 1}" for k in range(self.nout_)]
+        self.target_names_ = given_names or numbered
         with self._messages():
             self._fit_targets(X, targets, sample_weight)
         return self
@@ -222,6 +233,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             from dso.errors import unknown
 
             raise unknown("model_selection", self.model_selection, SELECTIONS)
+        if not (isinstance(self.print_precision, int) and 1 <= self.print_precision <= 17):
+            raise UserError(
+                f"print_precision: {self.print_precision!r}; expected a whole number from 1 to 17."
+            )
         for name in ("early_stop_condition", "timeout_in_seconds"):
             value = getattr(self, name)
             if value is None or (callable(value) and name == "early_stop_condition"):
@@ -347,6 +362,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 write=None if writer is None else lambda found: writer([*done, found]),
                 is_continued=is_continued,
             )
+            search.write_result(found, found.select(self.model_selection))
             self._targets.append(found)
             self._searches.append(search)
             self._stop_reasons.append(str(search.optimizer.stop_reason))
@@ -354,13 +370,19 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.interrupted_ |= search.optimizer.stop_reason in SIGNALLED or bool(self._signals)
         self.stop_reason_ = "; ".join(dict.fromkeys(self._stop_reasons))
 
-    def _callback(self, search: Search) -> Callable[[Any], object]:
-        """Return what is asked after each iteration; signals that came before it end the search."""
+    def _callback(self, search: Search) -> Callable[[Standing, Search], object]:
+        """Return what is asked after each iteration; signals that came before it end the search.
 
-        def callback(standing: Any) -> object:
+        The callback of the user is told all that was found so far.
+        """
+        from dso.regressor.search import SoFar
+
+        def callback(standing: Standing, search: Search) -> object:
             for number in self._signals:
                 search.optimizer.stopping.heed(number)
-            return self.callback is not None and self.callback(standing)
+            if self.callback is None:
+                return False
+            return self.callback(SoFar(standing, search, self.model_selection))
 
         return callback
 
@@ -433,6 +455,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             "original_names": self._original_names,
             "display_feature_names_in": self.display_feature_names_in_.tolist(),
             "nout": self.nout_,
+            "target_names": self.target_names_,
             "run_id": self.run_id_,
         }
         files = RunFiles(Path(self.output_directory_, self.run_id_), header, self.nout_)
@@ -623,15 +646,30 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise UserError(f"level: {level!r}; expected a number between 0 and 1.")
         return self._for_each(lambda equations, i: equations.constants_frame(i, level), index)
 
-    def plot(self, X: Any = None, y: Any = None, index: int | Sequence[int] | None = None) -> Any:
-        """Return a figure: front, predictions against truth, residuals (extra ``plots``).
+    def plot(
+        self,
+        X: Any = None,
+        y: Any = None,
+        index: int | Sequence[int] | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Draw front, predictions against truth, and residuals (extra ``plots``).
+
+        In a notebook the figure is shown below the cell, with a display in a window.
 
         Parameters
         ----------
         X, y : arrays, optional
-            Default: the data of the fit, which a model that was loaded does not have; the front is
-            drawn alone then.
+            Default: the data of the fit. Where a model was loaded and its folder has none, the
+            front is drawn alone.
         index : int or sequence of int, optional
+        ax : Axes or sequence of Axes, optional
+            What to draw in: one for the front alone, or three. Default: a new figure.
+
+        Returns
+        -------
+        array of Axes
+            Of matplotlib; a list of them for several targets.
         """
         from dso.regressor.plots import plot
 
@@ -642,14 +680,32 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if X is not None:
             X = validate_data(self, X, dtype=np.float64, order="C", reset=False)
             columns = iter(np.reshape(np.asarray(y, dtype=np.float64), (len(X), -1)).T)
-        fits = iter(searches)
+        fits = enumerate(searches)
 
         def draw(equations: Equations, i: int) -> Any:
-            search = next(fits)
-            rows = None if search is None else (search.rows.X, search.rows.y)
-            return plot(equations, i, rows if X is None else (X, next(columns)))
+            k, search = next(fits)
+            rows = self._kept_rows(k) if search is None else (search.rows.X, search.rows.y)
+            return plot(equations, i, rows if X is None else (X, next(columns)), ax)
 
         return self._for_each(draw, index)
+
+    def _kept_rows(self, k: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the data of target `k` that the folder of the fit holds, None without."""
+        from dso.runs.folder import DATA_FILE
+        from dso.task.regression.data_archive import read_archive
+
+        if self.output_directory_ is None:
+            return None
+        path = self._folder_of(k) / DATA_FILE
+        if not path.exists():
+            return None
+        data = read_archive(path)
+        return data.X_train, data.y_train
+
+    def _folder_of(self, k: int) -> Path:
+        """Return the folder of the search of target `k`: a fit with several has one for each."""
+        folder = Path(str(self.output_directory_), str(self.run_id_))
+        return folder if self.nout_ == 1 else folder / f"output{k + 1}"
 
     # ------------------------------------------------------------------------ shown, and stored
 
@@ -658,7 +714,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return super().__repr__(N_CHAR_MAX)
         from dso.regressor.display import as_text
 
-        return as_text(type(self).__name__, self._targets, self.model_selection)
+        return as_text(
+            type(self).__name__, self._targets, self.model_selection, self.print_precision
+        )
 
     def _html_repr(self) -> str:
         if not hasattr(self, "_targets"):
@@ -667,7 +725,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return estimator_html_repr(self)
         from dso.regressor.display import as_html
 
-        return as_html(self._targets, self.model_selection)
+        return as_html(self._targets, self.model_selection, self.print_precision)
 
     def __getstate__(self) -> dict[str, Any]:
         # The searches are as large as the data and their caches, and live in this process only.
@@ -681,6 +739,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         cls,
         run_directory: str | os.PathLike[str],
         *,
+        seed: int | None = None,
         allow_code: Collection[str] = (),
         **parameters: Any,
     ) -> DeepSymbolicRegressor:
@@ -689,7 +748,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         run_directory : path
-            ``output_directory/run_id`` of a fit.
+            ``output_directory/run_id`` of a fit, or the folder of a run of `dso run`.
+        seed : int, optional
+            Which of several runs of `dso run`; default: the one with the best reward.
         allow_code : sequence of str
             Modules with functions of your own that the model uses: only these are imported. What
             `parameters` name is allowed too.
@@ -702,8 +763,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If there is no model that can be read, or it names code that is not allowed.
         """
         from dso.plugins import references
-        from dso.regressor.run_files import read_equations, read_estimator
+        from dso.regressor.run_files import is_of_estimator, read_equations, read_estimator
 
+        if not is_of_estimator(Path(run_directory)):
+            return cls._of_run(Path(run_directory), seed, allow_code, parameters)
         saved = read_estimator(Path(run_directory), [*allow_code, *references(parameters)])
         given = {**saved.parameters, **parameters}
         known = cls._get_param_names()
@@ -726,9 +789,38 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 saved.nout,
             )
         model.nout_ = len(model._targets)
+        model.target_names_ = saved.target_names[: model.nout_]
         model.run_id_ = saved.run_id
         model.output_directory_ = str(Path(run_directory).parent)
         return model
+
+    @classmethod
+    def _of_run(
+        cls,
+        folder: Path,
+        seed: int | None,
+        allow_code: Collection[str],
+        parameters: dict[str, Any],
+    ) -> DeepSymbolicRegressor:
+        """Return the model of a run with any config."""
+        from dso.regressor.run_folders import read_run
+
+        equations = read_run(folder, seed, allow_code)
+        model = cls(**{"config": str(folder / "config.json"), **parameters})
+        model.n_features_in_ = len(equations.names)
+        model._original_names = equations.original_names
+        if equations.original_names != [f"x{i + 1}" for i in range(len(equations.names))]:
+            model.feature_names_in_ = np.array(equations.original_names, dtype=object)
+        model.display_feature_names_in_ = np.array(equations.names, dtype=object)
+        model._targets, model.nout_, model.target_names_ = [equations], 1, ["y"]
+        model.run_id_, model.output_directory_ = folder.name, str(folder.parent)
+        return model
+
+
+def _names_of(y: Any) -> list[str]:
+    """Return the names that a data frame or series gives its columns, none of anything else."""
+    columns = list(getattr(y, "columns", [getattr(y, "name", None)]))
+    return columns if all(isinstance(name, str) for name in columns) else []
 
 
 def _refuse_masked(**arrays: Any) -> None:

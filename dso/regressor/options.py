@@ -50,6 +50,10 @@ than any number; `poly` as one token wins by interpolation, so it is left to the
 """
 
 
+PRESETS = {"quick": 60_000, "default": 600_000, "best": 40_000_000}
+"""Budgets of `SEARCH` by name: a tenth of its own, its own, and that of the best preset."""
+
+
 def search_config(estimator: Any) -> dict[str, Any]:
     """Return the config that an estimator's arguments stand for, without data and seed.
 

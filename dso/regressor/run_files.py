@@ -29,6 +29,11 @@ MAX_BYTES = 2**30
 FUNCTIONS = ("function_set", "operators", "binary_operators", "unary_operators")
 
 
+def is_of_estimator(folder: Path) -> bool:
+    """Tell whether a fit of the estimator has written a folder."""
+    return (folder / FILE).exists()
+
+
 def new_run_id() -> str:
     """Return a name for a run: date, time, and something that no other run has."""
     return f"{time.strftime('%Y%m%d_%H%M%S')}_{secrets.token_hex(3)}"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dso.library import FittedPolynomial, Library
 
-FORMAT = 1
+FORMAT = 2
 MAX_INPUTS = 100_000
 
 NInputs = Annotated[int, Field(ge=1, le=MAX_INPUTS)]
@@ -121,7 +121,7 @@ class SavedTarget(_Part):
 class SavedEstimator(_Part):
     """The whole file."""
 
-    format: Literal[1]
+    format: Literal[2]
     parameters: dict[str, Any]
     n_features_in: NInputs
     feature_names_in: list[Name] | None
@@ -129,6 +129,7 @@ class SavedEstimator(_Part):
     display_feature_names_in: list[Name]
     nout: Annotated[int, Field(ge=1)]
     run_id: Name
+    target_names: list[Name]
     targets: Annotated[list[SavedTarget], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -145,6 +146,8 @@ class SavedEstimator(_Part):
             raise ValueError("names to be shown are identifiers")
         if any(target.library.n_inputs != self.n_features_in for target in self.targets):
             raise ValueError("a library of another number of inputs")
+        if len(self.target_names) != self.nout:
+            raise ValueError(f"{len(self.target_names)} names for {self.nout} targets")
         if len(self.targets) > self.nout:
             raise ValueError(f"{len(self.targets)} targets of {self.nout}")
         return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -46,6 +47,17 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object], *, sync: bool
         raise
     if sync:
         _sync_folder(path.parent)
+
+
+def remove_halves(folder: Path, prefix: str) -> None:
+    """Remove what a writer that was killed left half written of files whose names begin so.
+
+    Only who may alone write these files can know that nobody is at it.
+    """
+    half = re.compile(rf"\.{re.escape(prefix)}.*\.[0-9a-f]+")
+    for path in folder.iterdir():
+        if half.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

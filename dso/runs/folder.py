@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import json
 import logging
 import os
 import re
@@ -20,12 +21,56 @@ from pathlib import Path
 from typing import Any
 
 from dso.files import read_regular
-from dso.runs.disk import GrowingFile, Guard, cause, write_text
+from dso.runs.disk import GrowingFile, Guard, cause, remove_halves, write_text
 from dso.runs.lock import RunLock
+
+logger = logging.getLogger("dso")
 
 Row = Mapping[str, object]
 MAX_BYTES = 2**30
-logger = logging.getLogger("dso")
+
+DATA_FILE = "data.npz"
+RUN_FILES = (
+    "config.json",
+    "summary.csv",
+    "batch.json",
+    "report.html",
+    "checkpoint",
+    "estimator.json",
+    DATA_FILE,
+    "formula.png",
+)
+"""What a run folder holds beside the files of each run, whose names begin with ``dso_``."""
+_WITHOUT_EFFECT = (
+    *("experiment", "postprocess", "checkpoint"),
+    *("training.verbose", "training.debug", "training.n_cores_batch"),
+    *("gp_meld.verbose", "gp_meld.parallel_eval"),
+)
+"""Sections and keys that change no result."""
+_NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\s]+')
+
+
+def file_name(text: str) -> str:
+    """Return a text as part of a file name that every system can hold."""
+    return _NOT_IN_NAMES.sub("_", text)
+
+
+def config_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """Return the first key in which the config of a folder differs from another, with both values.
+
+    Keys that change no result may differ; the answer is empty then.
+    """
+    for section, values in here.items():
+        other = there.get(section)
+        if section in _WITHOUT_EFFECT or not isinstance(values, dict):
+            continue
+        if not isinstance(other, dict):
+            return f"no section {section} there"
+        for key in (*values, *other):
+            is_other = values.get(key) != other.get(key)
+            if is_other and f"{section}.{key}" not in _WITHOUT_EFFECT:
+                return f"{section}.{key}: {other.get(key)!r} there, {values.get(key)!r} here"
+    return ""
 
 
 def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> None:
@@ -61,6 +106,7 @@ def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
         Whether rows of the same seed give way.
     """
     with _locked(path.parent):
+        remove_halves(path.parent, path.name)
         try:
             rows, columns = read_rows(path)
         except FileNotFoundError:
@@ -237,7 +283,7 @@ class RunFolder:
         guard: Guard | None = None,
     ) -> None:
         self.path = path
-        self.prefix = f"dso_{task_name.replace('/', '_')}_{seed}"
+        self.prefix = f"dso_{file_name(task_name)}_{seed}"
         self.guard = guard or Guard()
         self.lock = RunLock(path / f".{self.prefix}.lock")
         self._config = config
@@ -249,6 +295,8 @@ class RunFolder:
     def claim(self) -> None:
         """Be the only one that writes this run's own files, until `release`.
 
+        What a run of the same name and seed left half written is removed.
+
         Where there is no folder yet, or nothing can be written to it, there is nothing to protect.
 
         Raises
@@ -258,7 +306,9 @@ class RunFolder:
         """
         if self.path.is_dir():
             with self.guard(self.lock.path):
-                self.lock.acquire()
+                if self.lock.acquire():
+                    remove_halves(self.path, f"{self.prefix}.")
+                    remove_halves(self.path, f"{self.prefix}_")
 
     def release(self) -> None:
         """Let others write this run's files."""
@@ -268,15 +318,12 @@ class RunFolder:
     def create(self) -> None:
         """Make the folder and write ``config.json``, and again where they were deleted.
 
-        What a run of the same name and seed left half written is removed.
+        A config of other runs gives way, with a warning.
         """
         with self.guard(self.path):
             self._create()
             self.claim()
-            leftover = re.compile(rf"\.{re.escape(self.prefix)}(_[a-z_]+)?\.csv\.[0-9a-f]+")
-            for path in self.path.iterdir():
-                if leftover.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
+            self._replace_other_config()
 
     def _create(self) -> None:
         path = self.path / "config.json"
@@ -286,6 +333,17 @@ class RunFolder:
         with _locked(self.path):
             if not path.exists():
                 write_text(path, self._config)
+
+    def _replace_other_config(self) -> None:
+        path = self.path / "config.json"
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+            other = config_difference(there, json.loads(self._config))
+        except (ValueError, AttributeError):
+            other = "it cannot be read"
+        if other:
+            logger.warning("%s is of another run (%s); it is replaced.", path, other)
+            write_text(path, self._config)
 
     def write_rows(self, suffix: str, rows: Iterable[Row], columns: Sequence[str]) -> None:
         """Replace one of this run's own CSV files atomically."""

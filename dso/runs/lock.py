@@ -36,8 +36,8 @@ class RunLock:
         self.patience = PATIENCE if patience is None else patience
         self._lock = FileLock(path, thread_local=False)
 
-    def acquire(self) -> None:
-        """Take the lock; where it is held already, nothing happens.
+    def acquire(self) -> bool:
+        """Take the lock, and return whether that was new: it may be held already.
 
         Raises
         ------
@@ -48,7 +48,7 @@ class RunLock:
         """
         if self._lock.is_locked:
             if self.path.exists():
-                return
+                return False
             self._lock.release()  # the folder was deleted, and is another one now
         try:
             self._lock.acquire(timeout=self.patience)
@@ -59,6 +59,7 @@ class RunLock:
             ) from None
         about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%F %T")}
         self.path.write_text(json.dumps(about))
+        return True
 
     def release(self) -> None:
         """Give the lock back; a second call does nothing."""

@@ -90,8 +90,19 @@ class RunResults:
         return table.drop_duplicates("seed", keep="last")
 
     def best(self, run: RunName, suffix: str) -> pd.DataFrame:
-        """Return a run's hall of fame (``_hof``) or Pareto front (``_pf``)."""
-        return self.table(f"{run.prefix}{suffix}.csv")
+        """Return a run's hall of fame (``_hof``) or Pareto front (``_pf``).
+
+        Rewards and complexities are numbers, NaN where the file has none.
+        """
+        name = f"{run.prefix}{suffix}.csv"
+        table = self.table(name)
+        if not len(table):
+            return table
+        needed = ("r", "complexity") if suffix == "_pf" else ("r",)
+        if missing := [column for column in needed if column not in table]:
+            self.issues[name] = f"has no column {', '.join(missing)}"
+            return table.iloc[:0]
+        return table.assign(**{column: numbers(table, column) for column in needed})
 
     def log(self, run: RunName) -> pd.DataFrame:
         """Return a run's row for each iteration."""
@@ -149,7 +160,9 @@ class RunResults:
             rewards = np.load(self.path / name, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError) as error:
+        except (
+            Exception
+        ) as error:  # numpy reads headers with a parser of Python, which fails so too
             self.issues[name] = f"cannot be read: {error}"
             return None
         self.issues.pop(name, None)

@@ -138,13 +138,8 @@ def _fitted(
     X, y, weights = problem.data.thinned(max_rows)
     constants, mse = _core.fit_constants(
         problem.library.native,
-        programs.tokens,
-        programs.lengths,
-        programs.constants,
-        X,
-        y,
-        weights,
-        protected=problem.data.protected,
+        programs.native,
+        _core.Data(X, y, weights, problem.data.protected),
     )
     budget.count(vectors=len(programs))
     programs = ProgramBatch(programs.tokens, programs.lengths, constants)

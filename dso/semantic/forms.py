@@ -40,14 +40,14 @@ class Forms:
     Attributes
     ----------
     all : list of _core.Form
-    arithmetic : list of int
-        Numbers of the forms for sum, difference, product, quotient and negation, -1 for none.
+    arithmetic : _core.Arithmetic
+        Which forms are sum, difference, product, quotient and negation.
     inverses : list of tuple
         Of each form, as in `Operator.inverse`.
     """
 
     all: list[_core.Form]
-    arithmetic: list[int]
+    arithmetic: _core.Arithmetic
     inverses: list[tuple[Inverse | None, ...]]
 
 
@@ -79,7 +79,8 @@ def make_forms(library: Library, X: np.ndarray, rows: np.ndarray, protected: boo
         numbers["negate"] = len(forms)
         forms.append(_core.Form(OPCODES["neg"], 1, 1, negate, parity="odd"))
     names = ("add", "sub", "mul", "div", "negate")
-    return Forms(forms, [numbers.get(name, -1) for name in names], inverses)
+    arithmetic = _core.Arithmetic(**{name: numbers[name] for name in names if name in numbers})
+    return Forms(forms, arithmetic, inverses)
 
 
 def _patterns(library: Library) -> dict[str, list[int]]:

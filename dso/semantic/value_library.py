@@ -84,13 +84,15 @@ class ValueLibrary:
             self.forms.all,
             self.forms.arithmetic,
             prior.rules,
-            bits,
-            max_entries,
-            max_vectors,
-            max_seconds,
-            MAX_COST,
-            SHARED_PART,
-            input_subsets(len(library.input_tokens)),
+            bits=bits,
+            growth=_core.Growth(
+                max_entries=max_entries,
+                max_vectors=max_vectors,
+                max_seconds=max_seconds,
+                max_cost=MAX_COST,
+                shared_part=SHARED_PART,
+                subsets=input_subsets(len(library.input_tokens)),
+            ),
         )
 
     @staticmethod

@@ -197,4 +197,5 @@ class DeadEndWatch:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the counts."""
-        self.counts = deque(map(tuple, state["counts"]), maxlen=self.counts.maxlen)
+        pairs = ((int(withdrawn), int(finished)) for withdrawn, finished in state["counts"])
+        self.counts = deque(pairs, maxlen=self.counts.maxlen)

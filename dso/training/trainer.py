@@ -14,6 +14,7 @@ from dso.memory import Keeper, ScoredPrograms
 from dso.policy_optimizer.learner import Lesson
 from dso.program.batch import Batch, ScoredBatch
 from dso.training.sources import Given, Proposal, Source
+from dso.training.states import check_form
 from dso.training.statistics import ALL_COLUMNS, COLUMNS, TrainStats
 from dso.training.stopping import DeadEndWatch, Standing
 
@@ -248,9 +249,12 @@ class Trainer:
             raise UserError(f"the runs differ in their parts: {', '.join(sorted(wrong))}.")
         for name in names:
             try:
-                self._parts()[name].load_state_dict(state[name])
+                part = self._parts()[name]
+                check_form(state[name], part.state_dict(), name)
+                part.load_state_dict(state[name])
             except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
                 raise UserError(f"the state of {name} does not fit: {error}") from None
+        check_form(state["standing"], asdict(Standing()), "standing")
         self.standing = Standing(**state["standing"])
         best, keeper = state["best"], self.keeper
         keeper.best = None if best is None else ScoredPrograms.from_state_dict(best)

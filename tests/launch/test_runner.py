@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dso.config import load_config
+from dso.config import load_config, with_values
 from dso.errors import UserError
-from dso.launch.jobs import Job, jobs_of, label, read_sweep, unfinished, with_values
+from dso.launch.jobs import Job, jobs_of, label, read_sweep, unfinished
 from dso.launch.runner import FAILED, Outcome, StatusFile, do_jobs, in_processes, status_path
 from dso.launch.table import BatchTable
 from dso.run import main

@@ -61,8 +61,9 @@ def _values(vocabulary: Vocabulary, form: list, x: np.ndarray) -> np.ndarray:
     values = [0.4 + 0.31 * (v - TAG) if v >= TAG else v for t, v in form if t == vocabulary.const]
     tokens = np.array([[token for token, _ in form]], dtype=np.int16)
     lengths = np.array([tokens.shape[1]], dtype=np.int32)
-    native = vocabulary.library.native
-    return _core.execute(native, tokens, lengths, np.array([values]), x, True)[0][0]
+    programs = _core.Programs(tokens, lengths, np.array([values]))
+    data = _core.Data(x, protected=True)
+    return _core.execute(vocabulary.library.native, programs, data)[0][0]
 
 
 def test_a_batch_has_tables_of_order_one(maker: ExampleMaker, vocabulary: Vocabulary) -> None:

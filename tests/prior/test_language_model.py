@@ -63,7 +63,7 @@ def logits_of(prior: JointPrior, row: list[int]) -> np.ndarray:
     library = prior.library
     programs = ProgramBatch.from_rows([row])
     nothing = _core.Observation(-1, -1, -1, True, library.parent_adjust.tolist(), library.n_parents)
-    return _core.replay64(prior.rules, nothing, programs.tokens, programs.lengths)[2][0]
+    return _core.replay64(prior.rules, nothing, programs.native)[2][0]
 
 
 @pytest.mark.parametrize(("weight", "temperature"), [(1.0, 1.0), (0.5, 1.0), (2.0, 3.0)])

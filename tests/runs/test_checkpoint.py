@@ -64,6 +64,32 @@ KINDS: dict[str, dict] = {
 }
 
 
+CONTROL = {
+    "task": {
+        "task_type": "control",
+        "env": "CustomCartPoleContinuous-v0",
+        "n_episodes_train": 3,
+        "n_episodes_test": 5,
+        "n_episodes_validation": 5,
+        "function_set": ["add", "mul", "sin", 1.0],
+    },
+    "training": {"batch_size": 20},
+}
+
+
+def control(task=(), **sections):
+    return {**CONTROL, **sections, "task": {**CONTROL["task"], **dict(task)}}
+
+
+KINDS |= {
+    "control": control(),
+    "control, fresh episodes": control({"fix_seeds": False}),
+    "control, racing and refined": control({"racing": True, "refine_rounds": 2}),
+    "control, no front": control({"fix_seeds": False, "racing": True}, logging={"hof": 5}),
+    "control, gp": control(gp_meld={"run_gp_meld": True, "generations": 3, "train_n": 5}),
+}
+
+
 def cut_off(model, n):
     """Do n iterations, and leave it as SIGKILL would."""
     for _ in range(n):
@@ -86,6 +112,30 @@ def test_a_run_that_goes_on_leaves_the_same_files(tmp_path, kind):
     assert result == expected
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
     assert second.journal.checkpoints.found() == []
+
+
+@pytest.mark.parametrize("kind", ["pg", "control", "control, racing and refined"])
+def test_a_run_that_was_cut_off_in_its_last_steps_repeats_them(tmp_path, monkeypatch, kind):
+    """While it chooses, refines and tests; and behind that, before its result is written down."""
+    limits = {"training": {"n_samples": 120, **KINDS[kind].get("training", {})}}
+    sections = {**KINDS[kind], **limits}
+    expected = DeepSymbolicOptimizer(long(tmp_path, "whole", **sections)).train()
+    first = DeepSymbolicOptimizer(long(tmp_path, "cut", **sections))
+    first.setup()
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(first.task), "final_evaluation", killed)
+        with pytest.raises(KeyboardInterrupt):
+            first.train()
+    second = DeepSymbolicOptimizer(long(tmp_path, "cut", **sections))
+    assert second.resume()
+    result = second.train()
+    del expected["program"], result["program"]
+    assert result == expected
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
 
 
 class OwnPolicy(TorchPolicy):
@@ -246,6 +296,17 @@ def test_a_run_with_other_settings_does_not_go_on(two, tmp_path, caplog, kind):
         DeepSymbolicOptimizer(long(tmp_path, **CHANGES[kind])).resume()
     assert f"{section}.{next(iter(values))} is " in caplog.text
     assert files(tmp_path / "run") == before
+
+
+def test_what_was_left_half_written_goes_when_the_run_goes_on(two, tmp_path):
+    folder = tmp_path / "run"
+    halves = [f".dso_Nguyen-5_0{suffix}.0123456789abcdef" for suffix in (".csv", "_hof.csv")]
+    others = [".dso_Nguyen-5_01.csv.0123456789abcdef", ".mine.csv.0123", ".dso_Nguyen-5_0.csv"]
+    for name in [*halves, *others]:
+        (folder / name).touch()
+    assert two[0].resume()
+    assert {path.name for path in folder.glob(".*")} == {*others, ".dso_Nguyen-5_0.lock"}
+    two[0].journal.close()
 
 
 def test_a_run_may_go_on_for_longer_and_say_less(two, tmp_path):

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace dso {
+namespace dso::rules {
 
 constexpr int kEmpty = -1;           // no parent, or no sibling
 constexpr int kUnlimited = 1 << 20;  // length limit where none is set
@@ -407,4 +407,4 @@ inline void RuleSet::merge(const RuleSet& other) {
     contexts.insert(contexts.end(), other.contexts.begin(), other.contexts.end());
 }
 
-}  // namespace dso
+}  // namespace dso::rules

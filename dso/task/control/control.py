@@ -125,6 +125,7 @@ class ControlTask(HierarchicalTask):
             make_anchor(environment, anchor, algorithm) if needs_anchor else None,
         )
         self.protected = protected
+        self._test_returns: np.ndarray | None = None
         self.n_episodes_train = n_episodes_train
         self.n_episodes_test = n_episodes_test
         self.n_episodes_validation = n_episodes_validation
@@ -188,6 +189,7 @@ class ControlTask(HierarchicalTask):
         """
         policies = self.policies_of(program)
         returns = self.rollouts(policies, range(self.n_episodes_test), self.n_threads)[0]
+        self._test_returns = returns
         score = np.inf if self.success_score is None else self.success_score
         is_success = returns >= score
         return {
@@ -213,7 +215,14 @@ class ControlTask(HierarchicalTask):
         return refined(best, self._validate, self.policies_of(best), self.refine_rounds)
 
     def write_result(self, program: Program, file: Callable[[str], Path]) -> None:
-        """Write the policy, see `SymbolicPolicy.load`."""
+        """Write the policy, see `SymbolicPolicy.load`, and the returns of its test episodes.
+
+        These are of the latest `evaluate`.
+        """
+        if self._test_returns is not None:
+            rows = [f"{i},{one!r}" for i, one in enumerate(self._test_returns.tolist())]
+            text = "\n".join(["seed,return", *rows]) + "\n"
+            file("_returns.csv").write_text(text, encoding="utf-8")
         try:
             self.policy(program).save(file("_policy.json"))
         except UserError as error:
