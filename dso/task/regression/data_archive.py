@@ -39,7 +39,8 @@ def archived(data: Dataset) -> bytes:
     }
     file = io.BytesIO()
     about = {"name": data.name, "input_names": data.input_names, "is_benchmark": data.is_benchmark}
-    np.savez_compressed(file, **about, **kept)
+    kept |= {name: np.array(value) for name, value in about.items()}
+    np.savez_compressed(file, **kept)
     return file.getvalue()
 
 
