@@ -362,6 +362,8 @@ class DeepSymbolicOptimizer:
             If another process writes the run, or if there are checkpoints and none can be taken.
         """
         self.setup()
+        if self.folder is not None:
+            self.folder.claim()  # before looking: whoever writes it may be at its end
         is_there = self.run.saved.has_checkpoint(timestamp)
         if is_there:
             self.run.saved.load_newest()
@@ -391,10 +393,11 @@ class DeepSymbolicOptimizer:
             run.trainer.finish()
             run.journal.finish(run.trainer.standing)
             result = self._result(run)
+            checkpoints = run.journal.checkpoints
+            if checkpoints is not None and self.stop_reason is not None and not may_go_on:
+                checkpoints.clear()
         finally:
             run.journal.close()
-        if run.journal.checkpoints is not None and self.stop_reason is not None and not may_go_on:
-            run.journal.checkpoints.clear()
         return result
 
     def _save_before_end(self, run: Run) -> bool:

@@ -67,7 +67,7 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     assert model.save_path == str(tmp_path / "home" / "logs" / "run")
     assert not (tmp_path / "~").exists()
     (tmp_path / "c.json").write_text(json.dumps(config("~/logs")))
-    assert CliRunner().invoke(main, [str(tmp_path / "c.json")]).exit_code == 0
+    assert CliRunner().invoke(main, [str(tmp_path / "c.json"), "--overwrite"]).exit_code == 0
     assert (tmp_path / "home" / "logs" / "run" / "summary.csv").exists()
     small = {"config": config(None), "verbosity": 0, "random_state": 0, "n_jobs": 1}
     DeepSymbolicRegressor(output_directory="~/out", run_id="r", **small).fit(

@@ -82,7 +82,7 @@ def fit(
     name = exp_name or file_name(f"{table.path.stem}_{time.strftime('%Y-%m-%d-%H%M%S')}")
     config = _config(preset, {"experiment.seed": seed, **values})
     model = _estimator(config, operators, maxsize, quiet)
-    logdir = config["experiment"]["logdir"]
+    logdir = str(Path(config["experiment"]["logdir"]).expanduser())
     model.set_params(output_directory=logdir, run_id=name)
     if not quiet:
         for line in (*table.notes, described(table, rows)):

@@ -171,13 +171,14 @@ def _folder_name(number: int, varied: dict[str, Any], sweep: str | None) -> str:
 
 def resumed(folder: Path, allow_code: Sequence[str] = ()) -> tuple[list[Job], Path | None]:
     """Return the runs of a folder that are not done, and the folder itself if it is of a batch."""
-    jobs, n_done = unfinished(folder, load_config)
+    for job in unfinished(folder, load_config)[0]:
+        experiment = job.config["experiment"]
+        wait_for_writers(Path(experiment["logdir"], experiment["exp_name"]), job.seed)
+    jobs, n_done = unfinished(folder, load_config)  # with what these have done
     named = chain.from_iterable(code_in(job.config) for job in jobs)
     refuse_code(named, allow_code, f"--resume {str(folder)!r}", "--allow-code MODULE")
     for job in jobs:
         _check(job.config)
-        experiment = job.config["experiment"]
-        wait_for_writers(Path(experiment["logdir"], experiment["exp_name"]), job.seed)
         job.config["experiment"]["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
     click.echo(f"{n_done} run(s) are done, {len(jobs)} to do.")
     return jobs, folder if (folder / BATCH_FILE).exists() else None

@@ -127,28 +127,24 @@ class Completer:
         index = self.vocabulary.index
         start = [index["add"], index["const"], index["mul"], index["const"]]
         programs = ProgramBatch.from_rows([[*start, *row] for row in rows])
+        programs = replace(programs, constants=_ones(programs, self.vocabulary.const))
         x = np.zeros((self.vocabulary.n_inputs, len(self._rows)))
         x[: len(self.table.columns)] = self.table.x[:, self._rows]
-        return self._fit(
-            self.vocabulary.library.native, programs, _ones(programs, self.vocabulary.const),
-            x, self.table.y[self._rows], N_STARTS, protected=False,
-        )  # fmt: skip
+        data = _core.Data(x, self.table.y[self._rows], self._weights)
+        return self._fit(self.vocabulary.library.native, programs, data, N_STARTS)
+
+    @property
+    def _weights(self) -> np.ndarray | None:
+        weights = self.data.weights
+        return None if weights is None else weights[self._rows]
 
     def _fit(
-        self,
-        native: _core.Library,
-        programs: ProgramBatch,
-        first: np.ndarray,
-        x: np.ndarray,
-        y: np.ndarray,
-        n_starts: int,
-        protected: bool,
+        self, native: _core.Library, programs: ProgramBatch, data: _core.Data, n_starts: int
     ) -> np.ndarray:
-        weights = self.data.weights
         constants, _ = _core.fit_constants(
             native,
-            replace(programs, constants=first).native,
-            _core.Data(x, y, None if weights is None else weights[self._rows], protected),
+            programs.native,
+            data,
             n_starts=n_starts,
             key=self._key,
             n_threads=self.n_threads,
@@ -193,19 +189,13 @@ class Completer:
     def _polished(self, programs: ProgramBatch) -> ProgramBatch:
         if not len(programs) or not programs.constants.shape[1]:
             return programs
-        data = self.data
-        constants = self._fit(
-            data.library.native,
-            programs,
-            np.where(np.isnan(programs.constants), 1.0, programs.constants),
-            data.columns[:, self._rows],
-            data.y[self._rows],
-            1,
-            data.protected,
+        data, is_there = self.data, ~np.isnan(programs.constants)
+        first = replace(programs, constants=np.where(is_there, programs.constants, 1.0))
+        rows = _core.Data(
+            data.columns[:, self._rows], data.y[self._rows], self._weights, data.protected
         )
-        return replace(
-            programs, constants=np.where(np.isnan(programs.constants), np.nan, constants)
-        )
+        constants = self._fit(data.library.native, first, rows, 1)
+        return replace(programs, constants=np.where(is_there, constants, np.nan))
 
     def _judged(self, programs: ProgramBatch, skeletons: np.ndarray) -> Completed:
         if not len(programs):

@@ -385,13 +385,15 @@ class RowMaker:
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Return inputs (n_points, D) and targets (n_points,) of a formula, None if unlucky."""
         values = self.constants(spelling.formula, uniforms)
-        tokens = [[token for token, _ in spelling.formula]]
-        constants = [[v for (_, tag), v in zip(spelling.formula, values, strict=True) if tag]]
-        programs = _core.Programs(tokens, [len(tokens[0])], np.array(constants))
+        tokens = np.array([[token for token, _ in spelling.formula]], dtype=np.int16)
+        lengths = np.array([tokens.shape[1]], dtype=np.int32)
+        constants = np.array(
+            [[v for (_, tag), v in zip(spelling.formula, values, strict=True) if tag]]
+        )
+        program = _core.Programs(tokens, lengths, constants)
         for attempt in range(MAX_RANGES):
             x = self._inputs(spelling.n_inputs, 2 * n_points, attempt, generator, uniforms)
-            data = _core.Data(x, protected=True)
-            y = _core.execute(native, programs, data)[0][0]
+            y = _core.execute(native, program, _core.Data(x, protected=True))[0][0]
             is_fine = np.abs(y) < LARGEST_Y
             if np.count_nonzero(is_fine) < n_points:
                 continue

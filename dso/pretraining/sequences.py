@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dso.native import _core
+from dso.program import ProgramBatch
 
 
 def whole_observation(n_tokens: int) -> _core.Observation:
@@ -34,6 +35,6 @@ class Sequences:
 
     def __call__(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return (3, B, T) int64: the token before, parent, sibling of each position."""
-        programs = _core.Programs(tokens, lengths)
-        features, *_ = _core.replay32(self._rules, self._observation, programs)
+        programs = ProgramBatch.from_arrays(np.ascontiguousarray(tokens, dtype=np.int16), lengths)
+        features, *_ = _core.replay32(self._rules, self._observation, programs.native)
         return np.ascontiguousarray(np.moveaxis(features, 2, 0), dtype=np.int64)

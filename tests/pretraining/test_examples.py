@@ -59,7 +59,9 @@ def test_the_target_has_the_values_of_the_formula(
 def _values(vocabulary: Vocabulary, form: list, x: np.ndarray) -> np.ndarray:
     """Return values where the constant of each tag is a number of its own."""
     values = [0.4 + 0.31 * (v - TAG) if v >= TAG else v for t, v in form if t == vocabulary.const]
-    programs = _core.Programs([[token for token, _ in form]], [len(form)], [values])
+    tokens = np.array([[token for token, _ in form]], dtype=np.int16)
+    lengths = np.array([tokens.shape[1]], dtype=np.int32)
+    programs = _core.Programs(tokens, lengths, np.array([values]))
     data = _core.Data(x, protected=True)
     return _core.execute(vocabulary.library.native, programs, data)[0][0]
 

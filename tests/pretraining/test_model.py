@@ -9,7 +9,7 @@ from dso.library import Library, create_tokens
 from dso.pretraining.canonical import FREE, map_numbers, numbers
 from dso.pretraining.completing import Completer, plain_number
 from dso.pretraining.decoding import TokenMap
-from dso.pretraining.model import PretrainedModel, one_thread
+from dso.pretraining.model import SHIPPED, PretrainedModel, one_thread
 from dso.pretraining.normalising import most_relevant, normalise
 from dso.pretraining.vocabulary import Vocabulary
 from dso.prior import make_joint_prior
@@ -201,3 +201,11 @@ def test_a_constant_target_is_no_error(model: PretrainedModel) -> None:
     X = rows()
     found = model.candidates(X, np.full(len(X), 3.0), 10)
     assert np.isfinite(found.programs.lengths).all()
+
+
+def test_the_shipped_weights_are_those_of_this_version(vocabulary: Vocabulary) -> None:
+    shipped = PretrainedModel.load()
+    assert shipped.vocabulary.names == vocabulary.names
+    assert SHIPPED.with_suffix(".npz").stat().st_size <= 8_000_000
+    X = rows()
+    assert shipped.candidates(X, 4e5 * X[:, 0] / X[:, 1] - 3, 32).nmse[0] < 1e-12

@@ -94,7 +94,8 @@ def test_without_samples_it_is_a_solver_of_its_own(tmp_path: Path, weights: str)
     found = made.last.proposals["pretrained"]
     assert len(made.last.batch) == len(found.batch) == made.last.row[COLUMN]
     assert result["n_samples"] == found.n_evaluations
-    assert result["r"] == found.batch.rewards.max()
+    assert result["r"] in found.batch.rewards
+    assert made.trainer.standing.r_best == found.batch.rewards.max()
     assert made.stop_reason == "n_samples = 0 are spent"
     (row,) = read(next((tmp_path / "run").glob("dso_*_0.csv")))
     assert row[COLUMN] == str(len(found.batch))

@@ -38,7 +38,9 @@ def archived(data: Dataset) -> bytes:
         if array is not None and not (name in _SAME and array is given[_SAME[name]])
     }
     file = io.BytesIO()
-    np.savez_compressed(file, name=data.name, input_names=data.input_names, **kept)
+    about = {"name": data.name, "input_names": data.input_names, "is_benchmark": data.is_benchmark}
+    kept |= {name: np.array(value) for name, value in about.items()}
+    np.savez_compressed(file, **kept)
     return file.getvalue()
 
 
@@ -59,6 +61,7 @@ def read_archive(path: Path) -> Dataset:
             if arrays[name] is None:
                 arrays[name] = arrays[other]
         names = tuple(map(str, found["input_names"]))
-        return Dataset(str(found["name"]), input_names=names, **arrays)  # type: ignore[arg-type]
+        name, is_benchmark = str(found["name"]), bool(found.get("is_benchmark", False))
+        return Dataset(name, input_names=names, is_benchmark=is_benchmark, **arrays)  # type: ignore[arg-type]
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
         raise UserError(f"{path}: the data of the run cannot be read: {error}.") from None
