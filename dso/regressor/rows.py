@@ -59,6 +59,13 @@ class CanonicalRows:
         )
 
     @property
+    def n_effective(self) -> int:
+        """How many rows of equal weight say as much (Kish); the same for weights and repetitions."""
+        if self.weights is None:
+            return len(self.y)
+        return round(float(self.weights.sum() ** 2 / np.square(self.weights).sum()))
+
+    @property
     def is_constant(self) -> bool:
         """Whether y has one value."""
         return bool((self.y == self.y[0]).all())

@@ -27,6 +27,7 @@ Y = X[:, 0] + np.sin(X[:, 1])
 CONFIG = {
     "task": {"task_type": "regression", "function_set": ["add", "mul", "sin", "const"]},
     "training": {"batch_size": 50, "complexity": "length"},
+    "finishing": {"on": False},  # which would end these searches sooner
 }
 
 
