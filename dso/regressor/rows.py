@@ -60,7 +60,7 @@ class CanonicalRows:
 
     @property
     def n_effective(self) -> int:
-        """How many rows of equal weight say as much (Kish); the same for weights and repetitions."""
+        """How many rows of equal weight say as much (Kish); alike for weights and repetitions."""
         if self.weights is None:
             return len(self.y)
         return round(float(self.weights.sum() ** 2 / np.square(self.weights).sum()))
