@@ -181,7 +181,8 @@ def test_the_estimator_takes_it(weights: str) -> None:
     fitted = DeepSymbolicRegressor(
         pretrained=weights, n_samples=0, random_state=0, verbosity=0, progress=False
     ).fit(X, Y)
-    assert fitted.stop_reason_ == "n_samples = 0 are spent"
+    # The network proposes, and what it proposes is finished: that may be the end already.
+    assert fitted.stop_reason_ in ("n_samples = 0 are spent", "the best program is a success")
     assert fitted.n_evaluations_ > 128
     assert len(fitted.equations_) > 2
     again = DeepSymbolicRegressor(
