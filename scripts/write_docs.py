@@ -32,6 +32,8 @@ MODELS = {
     "task.control": "ControlTask",
     "task.dataset": "BenchmarkDataset",
     "task.poly_optimizer_params": "PolyOptimizer",
+    "task.stages": "Stages",
+    "task.stages.actions": "ActionStage",
     "training": "Training",
     "logging": "Logging",
     "state_manager": "StateManager",

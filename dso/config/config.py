@@ -21,6 +21,7 @@ from dso.config.sections import (
     Training,
 )
 from dso.config.task_sections import (
+    ActionStage,
     BenchmarkDataset,
     ControlTask,
     RegressionTask,
@@ -105,6 +106,8 @@ def model_at(path: list, config: dict) -> type[Section]:
             model = ControlTask
         elif step == "dataset":
             model = BenchmarkDataset
+        elif step == "actions":
+            model = ActionStage
         elif isinstance(step, str):
             model = type(model.model_fields[step].default)
     return model

@@ -15,6 +15,7 @@ from pydantic import (
 
 from dso.config.base import (
     WHOLE,
+    Count,
     CountOrZero,
     Int,
     NonNegative,
@@ -214,6 +215,42 @@ class RegressionTask(Section):
         return params
 
 
+class ActionStage(Section):
+    """What the search of one action differs in; null is what all have."""
+
+    function_set: list[str | float] | None = key(None, "Its tokens.")
+    max_length: Count | None = key(None, "Greatest number of its tokens.")
+    start: list[str | list[str | float]] | None = key(
+        None, "Expressions, as tokens, that its first batch gets."
+    )
+
+
+class Stages(Section):
+    """How action_spec 'auto' finds one action after the other."""
+
+    order: list[Count] | None = key(
+        None, "Numbers of the actions in the order of the searches; null = as measured."
+    )
+    sweeps: CountOrZero = key(
+        1, "Times, at most, that each action is searched again while the others are formulas."
+    )
+    distill: bool = key(
+        True, "Whether searches start from formulas that imitate the anchor, where there is one."
+    )
+    distill_episodes: Size = key(10, "Episodes per round that the anchor is imitated in.")
+    distill_rounds: CountOrZero = key(
+        2, "Rounds in which the imitation plays and the anchor says what it would have done."
+    )
+    distill_samples: CountOrZero = key(
+        20_000, "Evaluations of the regression on what the anchor does; 0 = lines alone."
+    )
+    joint_candidates: CountOrZero = key(
+        600, "Sets of numbers that are tried when all actions are formulas; 0 = none."
+    )
+    joint_episodes: Size = key(16, "Episodes of such a set, the better half of each generation.")
+    actions: list[ActionStage] = key([], "One dict per action, from the first on: see below.")
+
+
 class ControlTask(Section):
     """Find a closed-form policy of a Gymnasium environment."""
 
@@ -222,10 +259,14 @@ class ControlTask(Section):
     )
     env: Text = key("CustomCartPoleContinuous-v0", "Id of the environment, or 'module:Env-v0'.")
     env_kwargs: dict[str, Any] | None = key({}, "Arguments of the environment.")
-    action_spec: list[str | list[str | float] | None] | None = key(
+    action_spec: Literal["auto"] | list[str | list[str | float] | None] | None = key(
         [None],
         "One entry per action: null = learn it, 'anchor' = taken from the anchor model, or the "
-        "tokens of a fixed expression.",
+        "tokens of a fixed expression. 'auto' = learn all, one after the other.",
+    )
+    stages: Stages = key(Stages(), "How 'auto' does that.")
+    start: list[str | list[str | float]] | None = key(
+        None, "Expressions of the learned action, as tokens, that join the first batch."
     )
     algorithm: Text | None = key(None, "Algorithm of the anchor model; null = as its file says.")
     anchor: Text | None = key(None, "Path of the anchor model; null = the shipped one, if any.")

@@ -26,7 +26,8 @@ from dso.launch.jobs import (
     unfinished,
     with_values,
 )
-from dso.launch.runner import FAILED, Outcome, do_jobs
+from dso.launch.outcome import FAILED, Outcome
+from dso.launch.runner import do_jobs
 from dso.launch.table import BatchTable
 from dso.report.text import report_lines
 from dso.runs.disk import Guard, write_text
@@ -315,7 +316,7 @@ def _print_outcome(outcome: Outcome) -> None:
         click.echo(f"Seed {outcome.seed} failed: {outcome.error}", err=True)
         return
     click.echo(f"Seed {result['seed']} ended: {outcome.stop_reason}.")
-    shown = ("r", "success", "expression", "traversal", "n_samples")
+    shown = ("r", "r_avg_test", "r_avg_anchor", "success", "expression", "traversal", "n_samples")
     for name in shown:
         if name in result:
             click.echo(f"  {name}: {result[name]}")

@@ -10,12 +10,12 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dso.errors import UserError
-from dso.launch.jobs import Job
+from dso.launch.jobs import Job, is_staged
+from dso.launch.outcome import FAILED, Outcome
 from dso.runs.disk import write_text
 from dso.runs.folder import RunFolder
 from dso.training.stopping import INTERRUPT, Standing
@@ -26,37 +26,6 @@ if TYPE_CHECKING:
     from dso.core import DeepSymbolicOptimizer
 
 logger = logging.getLogger("dso")
-
-FAILED = "failed"
-"""The stop reason of a run that ended with an error."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What is left of a run.
-
-    Attributes
-    ----------
-    number : int
-        Of its job.
-    seed : int
-    stop_reason : str
-        `FAILED` where there is an error.
-    result : dict
-        Of `DeepSymbolicOptimizer.finish`, without ``program`` and with the wall seconds ``t``; of a
-        failed run only ``seed`` and ``error``.
-    save_path : str or None
-    """
-
-    number: int
-    seed: int
-    stop_reason: str
-    result: dict[str, Any] = field(default_factory=dict)
-    save_path: str | None = None
-
-    @property
-    def error(self) -> str | None:
-        return self.result.get("error")
 
 
 class StatusFile:
@@ -106,6 +75,10 @@ def run_one(job: Job, status: Path | None = None) -> Outcome:
     A run that was begun by the same command before, in a process that died, goes on from its
     checkpoint.
     """
+    if is_staged(job.config):
+        from dso.launch.stages import run_stages
+
+        return run_stages(job)
     from dso.core import DeepSymbolicOptimizer
 
     return _run(DeepSymbolicOptimizer(job.config), job, status)
@@ -133,6 +106,10 @@ def attempt(job: Job, status: Path | None = None) -> Outcome:
     """Do one run of several; an error is its outcome, and stands in ``summary.csv``."""
     model = None
     try:
+        if is_staged(job.config):
+            from dso.launch.stages import run_stages
+
+            return run_stages(job)
         from dso.core import DeepSymbolicOptimizer
 
         model = DeepSymbolicOptimizer(job.config)

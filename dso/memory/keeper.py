@@ -108,5 +108,6 @@ class Keeper:
             "judge": self.judge,
             "all_rows": None if self.judge is None else self.judge.task,
             "hall_of_fame": self.hall_of_fame,
+            "candidates": self.candidates,
             "pareto_front": self.pareto_front,
         }

@@ -7,9 +7,12 @@ and each sees what those before it have proposed. A new way to search is a new s
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dso.program.batch import Batch, ScoredBatch
 from dso.streams import Stream
@@ -20,8 +23,12 @@ if TYPE_CHECKING:
     from dso.gp import GPController
     from dso.memory import Keeper, ProgramMemory
     from dso.policy import Policy
+    from dso.prior import JointPrior
+    from dso.program import ProgramBatch
     from dso.semantic import Seeder
     from dso.training.stopping import Stopping
+
+logger = logging.getLogger("dso")
 
 
 @dataclass(frozen=True)
@@ -197,6 +204,43 @@ class ValueSearch(Source):
         counts = (seeds.n_vectors, seeds.n_lookups)
         columns: dict[str, float] = dict(zip(SEMANTIC_COLUMNS, counts, strict=True))
         return Proposal(seeds.batch, seeds.n_evaluations, columns)
+
+
+class Guesses(Source):
+    """Puts given programs into the first batch.
+
+    One that breaks a prior is kept if it is good, but neither policy nor population sees it.
+
+    Parameters
+    ----------
+    programs : ProgramBatch
+        With their numbers.
+    prior : JointPrior
+    evaluator : Evaluator
+    keeper : Keeper
+    """
+
+    name = "guesses"
+
+    def __init__(
+        self, programs: ProgramBatch, prior: JointPrior, evaluator: Evaluator, keeper: Keeper
+    ) -> None:
+        self.programs = programs
+        self.evaluator = evaluator
+        self.keeper = keeper
+        self.is_allowed = prior.allowed(programs)
+        for name, is_violated in prior.violations(programs).items():
+            if is_violated.any():
+                n = np.count_nonzero(is_violated)
+                logger.info("%d of %d guesses break the prior %s.", n, len(programs), name)
+
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Evaluate the guesses, in the first iteration."""
+        if iteration > 0:
+            return Proposal()
+        scored = self.evaluator.evaluate(Batch.off_policy(self.programs), iteration)
+        self.keeper.take_in(scored, iteration)
+        return Proposal(scored[self.is_allowed], len(scored))
 
 
 class GPMeld(Source):

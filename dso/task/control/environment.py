@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -65,12 +69,41 @@ class Recipe:
         """Make the environment."""
         gymnasium = import_gymnasium()
         if "Bullet" in self.id:
-            importlib.import_module("pybullet_envs_gymnasium")
+            return _make_bullet(self.id, self.kwargs)
         with warnings.catch_warnings():
             # Importing Box2D warns of its wrapper, and crashes where warnings are errors.
             warnings.filterwarnings("ignore", ".*(SwigPy|swigvarlink)", DeprecationWarning)
-            env = gymnasium.make(self.id, disable_env_checker=True, **self.kwargs)
-        return with_remaining_time(env) if "Bullet" in self.id else env
+            return gymnasium.make(self.id, disable_env_checker=True, **self.kwargs)
+
+
+def _make_bullet(env_id: str, kwargs: dict[str, Any]) -> gymnasium.Env:
+    """Make an environment of PyBullet, whose first reset starts the simulation."""
+    import gymnasium
+
+    with _silent_library():
+        importlib.import_module("pybullet_envs_gymnasium")
+        env = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+        env.reset(seed=0)
+    return with_remaining_time(env)
+
+
+@contextmanager
+def _silent_library() -> Iterator[None]:
+    """Throw away what a native library writes to standard output and standard error."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ours = {number: os.dup(number) for number in (1, 2)}
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for number in ours:
+            os.dup2(nowhere, number)
+        yield
+        ctypes.CDLL(None).fflush(None)  # what C has not written yet
+    finally:
+        for number, copy in ours.items():
+            os.dup2(copy, number)
+            os.close(copy)
+        os.close(nowhere)
 
 
 def import_gymnasium() -> Any:

@@ -257,9 +257,12 @@ class TextActions(DictEnv):
         ("test/Text-v0", {}, "actions of .* are Text"),
         ("Pendulum-v1", {"action_spec": [None, None]}, r"2 entries .* has 1 action"),
         ("LunarLanderContinuous-v3", {"action_spec": [None]}, r"1 entries .* has 2 action"),
-        ("LunarLanderContinuous-v3", {"action_spec": [None, None]}, "2 entries null; exactly one"),
-        ("LunarLanderContinuous-v3", {}, "2 entries null; exactly one"),
-        ("LunarLanderContinuous-v3", {"action_spec": ["x1", "x2"]}, "0 entries null; exactly one"),
+        (
+            "LunarLanderContinuous-v3",
+            {"action_spec": [None, None]},
+            "2 entries null; one action is",
+        ),
+        ("LunarLanderContinuous-v3", {}, "2 entries null; one action is"),
         (
             "LunarLanderContinuous-v3",
             {"action_spec": ["add,x1", None]},
