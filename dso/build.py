@@ -59,6 +59,7 @@ from dso.training.trainer import Trainer
 if TYPE_CHECKING:
     from dso.policy import Policy
     from dso.program import FitData, ProgramBatch
+    from dso.task.regression import Dataset
 
 logger = logging.getLogger("dso")
 
@@ -100,7 +101,12 @@ class Run:
     saves_on_done: bool
 
 
-def build(config: Config, seed: int, callback: Callable[[Standing], object] | None = None) -> Run:
+def build(
+    config: Config,
+    seed: int,
+    callback: Callable[[Standing], object] | None = None,
+    data: Dataset | None = None,
+) -> Run:
     """Build every part of a run; nothing is written to disk.
 
     Parameters
@@ -109,13 +115,15 @@ def build(config: Config, seed: int, callback: Callable[[Standing], object] | No
     seed : int
     callback : callable, optional
         See `Stopping`.
+    data : Dataset, optional
+        In place of what ``task.dataset`` names.
 
     Raises
     ------
     UserError
         If any part cannot be built as the config asks.
     """
-    task = make_task(config)
+    task = make_task(config, data)
     # Runs with the same seed on different tasks have nothing in common.
     stream_seed = seed + adler32(task.name.encode())
     prior = make_prior(config, task)
@@ -140,7 +148,7 @@ def build(config: Config, seed: int, callback: Callable[[Standing], object] | No
         seed,
         list(task.library.names),
         fingerprint(task.fit_data),
-        config_text(config, task.name, seed),
+        config_text(config, task.name, seed, data),
         config.experiment.timestamp,
     )
     folder = make_folder(config, identity)
@@ -173,9 +181,10 @@ def n_cores(config: Config) -> int:
     return (os.cpu_count() or 1) if given == -1 else given or 1
 
 
-def make_task(config: Config) -> Task:
+def make_task(config: Config, data: Dataset | None = None) -> Task:
     """Build the task, and refuse one whose tokens nothing can fit."""
-    task = make_task_of(**config.task.to_dict())
+    given = {} if data is None else {"dataset": data}
+    task = make_task_of(**{**config.task.to_dict(), **given})
     task.n_threads = n_cores(config)
     if not task.learns:
         raise UserError(
@@ -277,7 +286,7 @@ def make_prior(config: Config, task: Task) -> JointPrior:
     for line in prior.skipped:
         if line.endswith("Prior disabled."):
             continue
-        # What the user did not ask for is no reason to warn them.
+        # Users are not warned of what they did not ask for.
         name = line.split(":", 1)[0]
         as_always = name in usual and config.prior.to_dict()[name] == usual[name]
         logger.log(logging.INFO if as_always else logging.WARNING, "prior.%s", line)
@@ -313,7 +322,7 @@ def _policy_class(name: str) -> type[Policy]:
     where = "policy.policy_type"
     found = look_up(name, POLICIES, "policy", where)
     if not (isinstance(found, type) and issubclass(found, Policy)):
-        raise UserError(f"{where}: {name!r} is no subclass of Policy.")
+        raise UserError(f"{where}: {name!r} is not a subclass of Policy.")
     return found
 
 
@@ -543,9 +552,11 @@ def make_folder(config: Config, identity: Identity) -> RunFolder | None:
     return RunFolder(Path(experiment.logdir, folder), name, identity.seed, identity.config)
 
 
-def config_text(config: Config, task_name: str, seed: int) -> str:
+def config_text(config: Config, task_name: str, seed: int, data: Dataset | None = None) -> str:
     """Return the config as JSON that can be run again; arrays are named by their shape only."""
     plain = config.to_dict()
+    if data is not None:
+        plain["task"]["dataset"] = [data.X_train, data.y_train]
     experiment = plain["experiment"]
     experiment["seed"] = experiment.pop("starting_seed", seed)
     experiment["task_name"] = task_name

@@ -16,8 +16,10 @@ from dso.training.trainer import Iteration
 
 if TYPE_CHECKING:
     from dso.library import Library
+    from dso.memory import ScoredPrograms
     from dso.program import Program
     from dso.runs.folder import RunFolder
+    from dso.task.regression import Dataset
 
 
 def _section(name: str) -> property:
@@ -48,6 +50,8 @@ class DeepSymbolicOptimizer:
     ----------
     config : None, path, or dict
         See `dso.config.load_config`.
+    data : Dataset, optional
+        Rows to search on in place of what ``task.dataset`` names.
 
     Attributes
     ----------
@@ -97,7 +101,12 @@ class DeepSymbolicOptimizer:
     trainer = _part("trainer")
     journal = _part("journal")
 
-    def __init__(self, config: str | os.PathLike[str] | dict | None = None) -> None:
+    def __init__(
+        self,
+        config: str | os.PathLike[str] | dict | None = None,
+        data: Dataset | None = None,
+    ) -> None:
+        self._data = data
         self._run: Run | None = None
         self.last: Iteration | None = None
         self.stop_reason: str | None = None
@@ -127,6 +136,22 @@ class DeepSymbolicOptimizer:
     def library(self) -> Library:
         """The tokens of the task."""
         return self.run.task.library
+
+    @property
+    def front(self) -> ScoredPrograms:
+        """The Pareto front of reward and complexity so far, the least complex first."""
+        front = self.run.trainer.keeper.pareto_front
+        if front is None:
+            raise RuntimeError("this run keeps no Pareto front: logging.save_pareto_front is false")
+        return front.rows
+
+    @property
+    def hall_of_fame(self) -> ScoredPrograms:
+        """The best programs so far, the best first."""
+        hall_of_fame = self.run.trainer.keeper.hall_of_fame
+        if hall_of_fame is None:
+            raise RuntimeError("this run keeps no hall of fame: logging.hof is 0")
+        return hall_of_fame.rows
 
     @property
     def folder(self) -> RunFolder | None:
@@ -161,7 +186,7 @@ class DeepSymbolicOptimizer:
         if self._run is not None:
             self._run.journal.close()
         config = validate(self.config)
-        self._run = build(config, _seed(config, self.config), callback)
+        self._run = build(config, _seed(config, self.config), callback, self._data)
         self.last = self.stop_reason = None
         self._is_loaded = False
         if config.checkpoint.load_path is not None:

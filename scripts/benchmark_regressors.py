@@ -145,7 +145,7 @@ class Operon:
         start = time.process_time()
         for k in itertools.count():
             before = time.process_time()
-            # Its generator starts anew with each call.
+            # Its generator starts again with each call.
             self.model.set_params(random_state=1000 * self.seed + k).fit(X, y)
             now = time.process_time()
             if 2 * now - before - start > self.seconds:

@@ -486,7 +486,7 @@ def test_constants_that_stay_at_one_need_no_fit():
 
 def test_a_policy_that_is_none_is_refused():
     model = DeepSymbolicOptimizer(config(policy={"policy_type": "dso.program.batch:Batch"}))
-    with pytest.raises(UserError, match="no subclass of Policy"):
+    with pytest.raises(UserError, match="not a subclass of Policy"):
         model.setup()
 
 

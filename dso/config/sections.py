@@ -119,7 +119,7 @@ class Training(Section):
     )
     max_seconds: Positive | None = key(None, "Stop after so much wall time.")
     reward_threshold: float | None = key(None, "Stop once the best reward reaches it.")
-    patience: Count | None = key(None, "Stop after so many iterations without a better reward.")
+    patience: Count | None = key(None, "Stop after this many iterations without a better reward.")
     early_stopping: bool = key(True, "Stop once the best expression is a success.")
     verbose: bool = key(True, "Show progress.")
     debug: Level = key(0, "Print parameter statistics: 1 at the start of steps, 2 at the end too.")
@@ -172,7 +172,7 @@ class Logging(Section):
     save_cache: bool = key(False, "Every expression with its reward and counts, at the end.")
     save_cache_r_min: float | None = key(0.9, "Least reward for save_cache; null = all.")
     save_freq: Annotated[int, Field(ge=-1, le=10**9), WHOLE] | None = key(
-        1, "Write to disk every so many iterations; null = 1; below 1 = at the end only."
+        1, "Write to disk every this many iterations; null = 1; below 1 = at the end only."
     )
     save_token_count: bool = key(False, "How often each token was sampled.")
     save_top_samples_per_batch: Share = key(0.0, "Share of each batch, the best, to write down.")
@@ -321,7 +321,7 @@ class GPMeld(Section):
         0.1, "Share of mutations that change a fitted constant, where a program has one."
     )
     p_fit: Share = key(
-        1.0, "Share of offspring whose constants are fitted anew; others keep their parents'."
+        1.0, "Share of offspring whose constants are fitted again; others keep their parents'."
     )
     p_archive: Share = key(
         0.0,
@@ -430,7 +430,7 @@ class Checkpoint(Section):
     """Saving the state of a run, and going on from it."""
 
     load_path: Text | None = key(None, "Checkpoint to start from.")
-    save_freq: Positive | None = key(23.0, "Save after so many units; null = never.")
+    save_freq: Positive | None = key(23.0, "Save after this many units; null = never.")
     units: Literal["hours", "minutes", "seconds", "iterations"] = key(
         "hours", "'hours', 'minutes', 'seconds' or 'iterations'."
     )

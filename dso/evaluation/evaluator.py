@@ -165,7 +165,7 @@ class Evaluator:
         return float(self._score(self._with_constants(batch)).values[0])
 
     def rewards(self, programs: ProgramBatch) -> np.ndarray:
-        """Return the rewards (B,) of programs that have constants already, fitted anew.
+        """Return the rewards (B,) of programs that have constants already, fitted again.
 
         Nothing is counted or remembered.
         """

@@ -50,7 +50,7 @@ def latex(expression: Any, precision: int | None = 3) -> str:
 
 
 def latex_number(value: float, precision: int) -> str:
-    """Return a number with so many significant digits, as LaTeX."""
+    """Return a number as LaTeX, with this many significant digits."""
     text = f"{value:.{precision}g}"
     if "e" in text:
         digits, exponent = text.split("e")

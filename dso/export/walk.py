@@ -41,8 +41,8 @@ def operator_of(token: Token, language: str) -> Operator:
     """Return the row of the operator table behind a token, which a user's own token lacks."""
     if token.operator is None:
         raise UserError(
-            f"token {token.name!r} is no operator of dso, so it cannot be written in {language}; "
-            "predict() and sympy() can be used."
+            f"token {token.name!r} is not an operator of dso, so it cannot be written in "
+            f"{language}; predict() and sympy() can be used."
         )
     return token.operator
 

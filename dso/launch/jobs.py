@@ -157,7 +157,7 @@ def unfinished(folder: Path, load: Callable[[Any], dict]) -> tuple[list[Job], in
     Raises
     ------
     UserError
-        If it is no folder of a run.
+        If it is not the folder of a run.
     """
     if not folder.is_dir():
         raise UserError(f"--resume {str(folder)!r}: no such folder.")
@@ -183,7 +183,7 @@ def _configs_of(
         return [(config, {})], _runs(config["experiment"].get("runs"), folder)
     whole = parse_config(path.read_text(encoding="utf-8"), str(path))
     if whole.get("format") != BATCH_FORMAT or whole.get("version") != VERSION:
-        raise UserError(f"--resume: '{path}' is no batch that this dso can read.")
+        raise UserError(f"--resume: '{path}' is not a batch that this dso can read.")
     configs = []
     try:
         for entry in whole["entries"]:
@@ -192,7 +192,7 @@ def _configs_of(
             _place(config, folder / name)
             configs.append((config, dict(entry["varied"])))
     except (LookupError, TypeError, AttributeError):
-        raise UserError(f"--resume: '{path}' is no batch that this dso can read.") from None
+        raise UserError(f"--resume: '{path}' is not a batch that this dso can read.") from None
     return configs, _runs(whole.get("runs"), folder)
 
 

@@ -23,7 +23,7 @@ class BatchTable:
     ----------
     jobs : list of Job
     stream : TextIO
-        Where it is no terminal, nothing is shown.
+        Where it is not a terminal, nothing is shown.
     """
 
     N_ROWS = 30

@@ -175,7 +175,7 @@ def _number(value: object) -> float:
 
 def _arithmetic(op: ast.operator) -> str:
     if isinstance(op, ast.BitXor):
-        raise _Unreadable("'^' is no power here; write '**'")
+        raise _Unreadable("'^' is not a power here; write '**'")
     if type(op) not in _ARITHMETIC:
         raise _Unreadable(f"{type(op).__name__} is not among + - * / **")
     return _ARITHMETIC[type(op)]

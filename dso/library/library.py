@@ -26,7 +26,7 @@ TRIGONOMETRIC = frozenset(row.shown for row in OPERATORS.values() if row.is_trig
     *("csc", "sec", "cot", "arccsc", "arcsec", "arccot")  # names that users' own tokens may have
 }
 INVERSE_PAIRS = tuple((row.shown, row.cancels) for row in OPERATORS.values() if row.cancels)
-MOST_TOKENS = int(np.iinfo(np.int16).max)  # programs are int16 arrays
+MAX_TOKENS = int(np.iinfo(np.int16).max)  # programs are int16 arrays
 OPCODES = {row["name"]: row["opcode"] for row in _core.operator_table()}
 
 ELSEWHERE = re.compile(r"const|poly|stop|x\d+( < .*)?|a(\d+)?_\d+|[-+.\d].*")
@@ -96,8 +96,8 @@ class Library:
     def _check(self) -> None:
         if not self.tokens:
             raise UserError("a library needs at least one token.")
-        if self.L > MOST_TOKENS:
-            raise UserError(f"the library has {self.L} tokens; at most {MOST_TOKENS} are possible.")
+        if self.L > MAX_TOKENS:
+            raise UserError(f"the library has {self.L} tokens; at most {MAX_TOKENS} are possible.")
         for i, name in enumerate(self.names):
             if self._index[name] != i:
                 raise UserError(f"the library has the token {name!r} twice.")

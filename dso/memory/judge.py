@@ -23,7 +23,7 @@ class Judge:
 
     The search rewards thousands of programs; few of them are good enough to be kept. Only those are
     judged, each once: the ones that would improve the Pareto front or the hall of fame if their
-    reward held, and of these the best, so many that `rows_per_iteration` rows are executed.
+    reward held, and of these the best: as many as `rows_per_iteration` rows allow.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ class ProgramMemory:
         self.programs, self.rewards = programs[rows], rewards[rows]
 
     def rescore(self, rewards_of: Callable[[ProgramBatch], np.ndarray]) -> None:
-        """Reward what is remembered anew, since rewards have another meaning now."""
+        """Reward what is remembered again, since rewards mean something else now."""
         if len(self):
             self.rewards = rewards_of(self.programs)
 

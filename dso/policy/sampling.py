@@ -66,7 +66,7 @@ def sample_stepwise(
     observation : Observation
         What the network sees.
     start : callable
-        Makes the step function for a round of so many rows.
+        Makes the step function for a round of this many rows.
     stepper : type
         ``_core.Stepper32`` or ``_core.Stepper64``.
     """

@@ -48,11 +48,11 @@ def policy_optimizer_class(name: str) -> type:
     Raises
     ------
     UserError
-        For an unknown name, or a reference to something that is no class with a method `step`.
+        For an unknown name, or a reference to something that is not a class with a method `step`.
     """
     found = look_up(name, POLICY_OPTIMIZERS, "policy optimizer", _TYPE_KEY)
     if not (isinstance(found, type) and callable(getattr(found, "step", None))):
-        raise UserError(f"{_TYPE_KEY}: {name!r} is no class with a method 'step'.")
+        raise UserError(f"{_TYPE_KEY}: {name!r} is not a class with a method 'step'.")
     return found
 
 

@@ -107,7 +107,7 @@ def _make_prior(
         raise UserError(f"prior.{name} is not available in this version; set 'on' to false.")
     made = look_up(name, PRIORS, "prior", f"prior.{name}" if is_reference(name) else "prior")
     if not callable(made):
-        raise UserError(f"prior.{name}: {made!r} is no class that makes a prior.")
+        raise UserError(f"prior.{name}: {made!r} is not a class that makes a prior.")
     try:
         prior = construct(made, f"prior.{name}", library, own=arguments, common=facts)
     except TokenNotFoundError as error:

@@ -205,7 +205,7 @@ def from_str_tokens(text: str | Iterable[str | float], library: Library) -> Prog
     Parameters
     ----------
     text : str or iterable
-        ``"add,x1,1.5"`` or its parts. A number that is no token of the library becomes `const`
+        ``"add,x1,1.5"`` or its parts. A number that is not a token of the library becomes `const`
         with this value.
     library : Library
 

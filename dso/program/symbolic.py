@@ -80,7 +80,7 @@ class _Guarded(_Bare):
             return value
         condition, otherwise = operator.guard(sympy, *arguments)
         if any(a.is_number and a.is_finite and not a.is_real for a in arguments):
-            return sympy.Integer(otherwise)  # what is no real number is greater than none
+            return sympy.Integer(otherwise)  # what is not a real number is not greater than any
         if condition in (sympy.true, sympy.false):
             return value if condition else sympy.Integer(otherwise)
         return self.cases(sympy, value, condition, otherwise)

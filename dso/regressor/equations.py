@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 SELECTIONS = ("best", "accuracy", "score")
 NEAR_BEST = 1.5
-"""`best` chooses among equations whose loss is at most so many times the least."""
-MOST_WHOLE = 1e6
+"""`best` chooses among equations whose loss is at most this many times the least."""
+MAX_WHOLE = 1e6
 """Greatest number that is shown as an integer."""
 ROUNDING = 1e-12
 """Relative error that sympy's arithmetic on constants may have made."""
-LEAST_FALL = 1e-9
+MIN_FALL = 1e-9
 """Share of a loss by which that of a longer equation has to be less; rounding makes up the rest."""
 
 
@@ -287,7 +287,7 @@ def with_integers(expression: Any) -> Any:
     whole = {}
     for number in expression.atoms(sympy.Float):
         value = float(number)
-        if abs(value) <= MOST_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
+        if abs(value) <= MAX_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
             whole[number] = sympy.Integer(round(value))
     return exchanged(expression, whole)
 
@@ -305,7 +305,7 @@ def falling(found: Found, least: float) -> Found:
         Losses up to this are exact.
     """
     before = np.append(np.inf, np.minimum.accumulate(found.losses)[:-1])
-    return found[np.flatnonzero((found.losses < (1 - LEAST_FALL) * before) & (before > least))]
+    return found[np.flatnonzero((found.losses < (1 - MIN_FALL) * before) & (before > least))]
 
 
 def _whole(values: np.ndarray) -> np.ndarray:

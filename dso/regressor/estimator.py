@@ -337,7 +337,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 others.insert(0, "the data")
             if others:
                 logging.getLogger("dso").warning(
-                    "warm_start: other than in the last fit: %s; the search starts anew.",
+                    "warm_start: other than in the last fit: %s; the search starts again.",
                     ", ".join(others),
                 )
                 return []
@@ -475,7 +475,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return self._for_each(lambda equations, i: equations.sympy(i), index)
 
     def latex(self, index: int | Sequence[int] | None = None, precision: int | None = 3) -> Any:
-        """Return an equation as LaTeX, its numbers with so many significant digits."""
+        """Return an equation as LaTeX, its numbers to `precision` significant digits."""
         from dso.export import latex
 
         return self._for_each(lambda equations, i: latex(equations.sympy(i), precision), index)

@@ -166,7 +166,7 @@ def n_samples(estimator: Any, config: Mapping[str, Any]) -> int:
 
 
 def _room_for(n_iterations: int, config: Mapping[str, Any]) -> int:
-    """Return the most evaluations that so many iterations take; `Search` counts them."""
+    """Return the most evaluations that this many iterations take; `Search` counts them."""
     size, gp, semantic = (
         config["training"]["batch_size"],
         config["gp_meld"],

@@ -8,7 +8,7 @@ import sys
 class QuitKey:
     """Look whether somebody typed a line with ``q`` into the terminal, without waiting for it.
 
-    Where the input is no terminal, or cannot be asked (Windows), nobody can.
+    Where the input is not a terminal, or cannot be asked (Windows), nobody can.
     """
 
     def __init__(self) -> None:

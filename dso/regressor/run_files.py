@@ -207,4 +207,4 @@ def _errors(plain: dict[str, Any]) -> ConstantErrors:
 def _plain_number(value: object) -> object:
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    raise TypeError(f"{type(value).__name__} is not JSON")

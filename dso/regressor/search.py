@@ -23,6 +23,7 @@ from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.shorter import shorter_forms
 from dso.task.regression import RegressionTask
+from dso.task.regression.dataset import from_arrays
 from dso.training.stopping import Standing
 
 SECONDS_BETWEEN_FILES = 2.0
@@ -53,9 +54,8 @@ class Search:
         self.names = names
         self.original_names = original_names
         self.config = config
-        data = (rows.X, rows.y) if rows.weights is None else (rows.X, rows.y, rows.weights)
-        task = {**config["task"], "dataset": data}
-        self.optimizer = DeepSymbolicOptimizer({**config, "task": task})
+        data = from_arrays(rows.X, rows.y, input_names=tuple(names), weights=rows.weights)
+        self.optimizer = DeepSymbolicOptimizer(config, data)
 
     def run(
         self,
@@ -71,7 +71,7 @@ class Search:
         Parameters
         ----------
         n_iterations : int, optional
-            End after so many more.
+            End after this many more.
         early_stop : float or callable, optional
             End once a loss on the front is below this, or once it says so of a loss and its
             complexity.
@@ -93,7 +93,6 @@ class Search:
             optimizer.extend(training["n_samples"], training["max_seconds"], watch)
         else:
             optimizer.setup(watch)
-            optimizer.library.input_names = list(self.names)
             self._offer_simple_ones()
         with optimizer.stopping.on_interrupt():
             while optimizer.train_one_step() is None:
@@ -129,7 +128,7 @@ class Search:
     def _offer_shorter_ones(self) -> None:
         """Have the equations of the front judged in the shorter forms that sympy knows."""
         optimizer, library = self.optimizer, self.optimizer.library
-        front = self._found(self.front())
+        front = self._found(optimizer.front)
         programs = [
             Program(library, front.programs.row(i), front.programs.constants[i])
             for i in range(len(front))
@@ -165,12 +164,6 @@ class Search:
         assert isinstance(task, RegressionTask)
         return task
 
-    def front(self) -> ScoredPrograms:
-        """Return the Pareto front of the optimiser."""
-        trainer = self.optimizer.trainer
-        assert trainer.keeper.pareto_front is not None
-        return trainer.keeper.pareto_front.rows
-
     def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
         """Return the losses (B,): mean squared errors, or what the reward lacks of the best one."""
         task = self.task
@@ -182,16 +175,14 @@ class Search:
         """Return what has been found so far, constants rounded where that changes nothing."""
         optimizer = self.optimizer
         task = self.task
-        trainer = optimizer.trainer
-        assert trainer.keeper.hall_of_fame is not None
         exact = EXACT * task.metric.variance if task.is_least_squares else 0.0
         return Equations(
             optimizer.library,
             self.names,
             self.original_names,
             task.protected,
-            falling(self._found(self.front()), exact),
-            self._found(trainer.keeper.hall_of_fame.rows),
+            falling(self._found(optimizer.front), exact),
+            self._found(optimizer.hall_of_fame),
         )
 
     def _found(self, scored: ScoredPrograms) -> Found:
@@ -243,7 +234,7 @@ class _Watch:
         return self.callback is not None and bool(self.callback(standing))
 
     def _is_good_enough(self) -> bool:
-        front = self.search.front()
+        front = self.search.optimizer.front
         if front is self._judged:
             return False  # nothing new, and it was not before
         self._judged = front
@@ -255,7 +246,7 @@ class _Watch:
         return bool((losses < stop).any())
 
     def _write_if_due(self, write: Callable[[Equations], None]) -> None:
-        front = self.search.front()
+        front = self.search.optimizer.front
         if front is self._written or time.monotonic() < self._next_write:
             return
         start = time.monotonic()

@@ -10,10 +10,10 @@ from dso.program import Program
 from dso.program.symbolic import to_short_sympy
 from dso.regressor.equations import with_integers
 
-MOST_TERMS = 50
-"""Expressions are not multiplied out into more terms than about so many."""
-MOST_COPIES = 4
-"""x^4 is written as so many factors, and 4 x as so many terms, where there is no shorter way."""
+MAX_TERMS = 50
+"""Expressions are not multiplied out into more than about this many terms."""
+MAX_COPIES = 4
+"""x^n is written as n factors, and n x as n terms, up to this n, where there is no shorter way."""
 
 _OPERATORS = {row.sympy: row for row in OPERATORS.values() if not row.display}
 """By the name of a function in sympy; arithmetic among them is never asked for."""
@@ -55,7 +55,7 @@ def shorter_forms(program: Program) -> list[Row]:
 
 def _forms(sympy: Any, expression: Any) -> Iterator[Any]:
     yield expression
-    if _n_terms(expression) <= MOST_TERMS:
+    if _n_terms(expression) <= MAX_TERMS:
         expanded = sympy.expand(expression)
         yield expanded
         yield sympy.factor_terms(expanded)
@@ -161,7 +161,7 @@ class _Writer:
         below = [1 / f for f in factors if _is_divisor(f)]
         copies = 1
         parts = [self.write(factor) for factor in above]
-        if self._has_no(number) and number.is_Integer and 1 < number <= MOST_COPIES:
+        if self._has_no(number) and number.is_Integer and 1 < number <= MAX_COPIES:
             copies = int(number)
         elif number == -1 and "neg" in self.tokens and parts:
             parts[0] = [self.tokens["neg"], *parts[0]]
@@ -182,7 +182,7 @@ class _Writer:
         n = int(exponent) if exponent.is_Integer else 0
         if f"n{n}" in self.tokens:
             return [self.tokens[f"n{n}"], *self.write(base)]
-        if 2 <= n <= MOST_COPIES and "mul" in self.tokens:
+        if 2 <= n <= MAX_COPIES and "mul" in self.tokens:
             return self._chain("mul", [self.write(base)] * n)
         if exponent == 0.5 or (exponent.is_Rational and exponent.q == 2 and exponent.p == 1):
             return [self._token("sqrt"), *self.write(base)]

@@ -52,7 +52,9 @@ def _folders(run_dirs: tuple[str, ...]) -> list[Path]:
     folders = list(dict.fromkeys(Path(name) for name in run_dirs))
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"RUN_DIR: {str(folder)!r} is no folder; expected one that a run made.")
+            raise UserError(
+                f"RUN_DIR: {str(folder)!r} is not a folder; expected one that a run made."
+            )
     return folders
 
 

@@ -37,7 +37,7 @@ SETTINGS = (
 
 
 class Collector:
-    """Read run folders again and again; what has not changed is not worked out anew.
+    """Read run folders again and again; what has not changed is not worked out again.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _spread(table: pd.DataFrame, n_rows: int) -> pd.DataFrame:
-    """Return at most so many rows, first and last among them."""
+    """Return at most this many rows, with the first and the last."""
     if len(table) <= n_rows:
         return table
     return table.iloc[np.linspace(0, len(table) - 1, n_rows).astype(int)]

@@ -116,7 +116,7 @@ def _references(value: Any) -> Iterator[str]:
 
 
 def arities(traversals: Iterable[str], library: Library | None) -> dict[str, int]:
-    """Return the number of children of each token that is no number.
+    """Return the number of children of each token that is not a number.
 
     Tokens of a user's own are known from the library where there is one; otherwise from a program
     in which only one name is unknown, since the children of all tokens number one less than the

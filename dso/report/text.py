@@ -50,7 +50,9 @@ class LogEval:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
-            raise UserError(f"RUN_DIR: {str(path)!r} is no folder; expected one that a run made.")
+            raise UserError(
+                f"RUN_DIR: {str(path)!r} is not a folder; expected one that a run made."
+            )
         self._results = RunResults(self.path)
         self.runs = self._results.runs()
         self.task = self._task_name()

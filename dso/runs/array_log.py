@@ -29,7 +29,7 @@ class ArrayLog:
     fill : float
         Stands behind the end of rows that are shorter than others.
     n_columns : int
-        Least width; a longer row widens the array, for which the file is written anew.
+        Least width; a longer row widens the array, for which the file is written again.
     save_freq : int or None
         See `Pace`.
     guard : Guard, optional

@@ -132,7 +132,7 @@ def _read(path: Path, *, with_state: bool) -> tuple[dict[str, Any], dict[str, An
 
 def _check_kind(whole: Any, path: Path) -> None:
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:
-        raise UserError(f"checkpoint '{path}' is no checkpoint of dso.")
+        raise UserError(f"checkpoint '{path}' is not a checkpoint of dso.")
     version = whole.get("version")
     if not isinstance(version, int) or version > VERSION:
         raise UserError(
@@ -140,7 +140,7 @@ def _check_kind(whole: Any, path: Path) -> None:
             "it was written by a newer dso."
         )
     if not isinstance(whole["about"], dict) or not isinstance(whole["state"], dict):
-        raise UserError(f"checkpoint '{path}' is no checkpoint of dso.")
+        raise UserError(f"checkpoint '{path}' is not a checkpoint of dso.")
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int | None = None) -> bytes:

@@ -96,7 +96,7 @@ class Guard:
 class GrowingFile:
     """A file that is appended to; what could not be written waits in memory.
 
-    Where the file, or the whole folder, is deleted while it is open, it is written anew, with all
+    Where the file, or the whole folder, is deleted while it is open, it is written again, with all
     that it held. The first write replaces a file that was there before.
 
     Parameters
@@ -179,7 +179,7 @@ class GrowingFile:
         return os.path.samestat(found, os.fstat(self._file.fileno()))
 
     def _take_back(self) -> None:
-        """Read what the open file holds, though its name is gone, to write it anew."""
+        """Read what the open file holds, though its name is gone, to write it again."""
         assert self._file is not None
         self._file.seek(0)
         self._waiting[:0] = self._file.read()[: self._n_written]
@@ -206,7 +206,7 @@ class GrowingFile:
         return written + bytes(self._waiting)
 
     def restart(self, content: bytes) -> None:
-        """Begin the file anew with `content`."""
+        """Begin the file again with `content`."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -231,7 +231,7 @@ class GrowingFile:
         return {"n_written": self._n_written, "waiting": waiting}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Cut the file back to the length it had; a shorter one is gone on with, with a warning."""
+        """Cut the file back to the length it had; a shorter one is continued, with a warning."""
         self.restart(state["waiting"].tobytes())
         wanted = int(state["n_written"])
         found = self.path.stat().st_size if self.path.exists() else 0

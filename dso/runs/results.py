@@ -131,7 +131,7 @@ class RunResults:
         except pd.errors.EmptyDataError:
             return pd.DataFrame()
         except (ValueError, OverflowError, pd.errors.ParserError) as error:
-            self.issues[name] = f"is no table: {error}"
+            self.issues[name] = f"is not a table: {error}"
             return pd.DataFrame()
         if not isinstance(table.index, pd.RangeIndex):  # pandas took columns for names of rows
             self.issues[name] = "has rows that are longer than its header"

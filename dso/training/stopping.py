@@ -121,7 +121,7 @@ class Stopping:
         vars(self).update(vars(other))
 
     def is_spent(self, n_samples: int) -> bool:
-        """Tell in the middle of an iteration whether so many evaluations use up the budget."""
+        """Tell in the middle of an iteration whether this many evaluations use up the budget."""
         return n_samples >= self.n_samples
 
     @staticmethod

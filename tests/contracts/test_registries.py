@@ -181,7 +181,7 @@ def test_complexity(kind: str | None) -> None:
     np.testing.assert_array_equal(np.unique(front.complexities), front.complexities)
 
 
-LEAST_REWARDS = {
+MIN_REWARDS = {
     "neg_mse": -np.inf,
     "neg_rmse": -np.inf,
     "neg_nmse": -np.inf,
@@ -199,7 +199,7 @@ LEAST_REWARDS = {
 
 def test_every_metric_has_a_case_and_can_be_configured() -> None:
     named = SCHEMA["RegressionTask"]["properties"]["metric"]["anyOf"][0]["enum"]
-    assert set(LEAST_REWARDS) == set(METRICS) == set(named)
+    assert set(MIN_REWARDS) == set(METRICS) == set(named)
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -217,7 +217,7 @@ def test_metric(name: str) -> None:
     assert perfect == pytest.approx(task.metric.max_reward, abs=1e-12)
     assert invalid == task.metric.invalid_reward
     assert (found.cause != 0).tolist() == [False, True, False, False, False, False]
-    assert all(LEAST_REWARDS[name] <= reward < task.metric.max_reward for reward in others)
+    assert all(MIN_REWARDS[name] <= reward < task.metric.max_reward for reward in others)
     assert len(set(others)) > 1
 
 

@@ -222,7 +222,7 @@ def test_a_users_token_has_no_source() -> None:
     from dso.export.torch_module import TorchProgram
 
     for form in (lambda tokens: numpy_source(tokens, ["x1"]), TorchProgram):
-        with pytest.raises(UserError, match="'twice' is no operator of dso"):
+        with pytest.raises(UserError, match="'twice' is not an operator of dso"):
             form(program.traversal)
 
 

@@ -481,7 +481,7 @@ def test_warm_start_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     assert len(pd.read_csv(log)) == 4
     with caplog.at_level("WARNING", "dso"):
         parts.set_params(verbosity=1, progress=False).fit(X, Y + 1)
-    assert "the search starts anew" in caplog.text
+    assert "the search starts again" in caplog.text
     assert parts._searches[0].optimizer.evaluator is not evaluator
 
 
@@ -495,7 +495,7 @@ def test_warm_start_sees_that_gp_meld_is_turned_on(caplog: pytest.LogCaptureFixt
     gp_meld = {"run_gp_meld": True, "generations": 2}
     with caplog.at_level("WARNING", "dso"):
         model.set_params(config={**config, "gp_meld": gp_meld}).fit(X, Y)
-    assert "the search starts anew" in caplog.text
+    assert "the search starts again" in caplog.text
     assert model._searches[0].optimizer.trainer.sources["gp"]
 
 
@@ -522,7 +522,7 @@ def test_warm_start_takes_over_what_ends_it_and_names_what_it_cannot(
     with caplog.at_level("WARNING", "dso"):
         model.set_params(config=config(epsilon=0.3, alpha=0.1), maxsize=9).fit(X, Y + 1)
     changed = "the data, training.epsilon, training.alpha, prior.length, prior.soft_length"
-    assert f"other than in the last fit: {changed}; the search starts anew" in caplog.text
+    assert f"other than in the last fit: {changed}; the search starts again" in caplog.text
     assert model._searches[0] is not search
 
 

@@ -103,7 +103,7 @@ def test_the_command_line(folder, monkeypatch, tmp_path):
     assert outcome.exit_code == 0
     outcome = CliRunner().invoke(main, ["gone"])
     assert outcome.exit_code == 1
-    assert "'gone' is no folder" in outcome.output
+    assert "'gone' is not a folder" in outcome.output
     outcome = CliRunner().invoke(main, [str(folder), "--out", str(tmp_path / "no" / "file.html")])
     assert outcome.exit_code == 1
     assert "name another file" in outcome.output

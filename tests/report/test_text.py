@@ -83,7 +83,7 @@ def test_a_folder_with_nothing(tmp_path):
 
 
 def test_no_folder():
-    with pytest.raises(UserError, match="'gone' is no folder"):
+    with pytest.raises(UserError, match="'gone' is not a folder"):
         LogEval("gone")
     assert CliRunner().invoke(main, ["gone"]).exit_code == 1
 

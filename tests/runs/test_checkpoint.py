@@ -200,7 +200,7 @@ BROKEN = {
     "cut off": (lambda path: path.write_bytes(path.read_bytes()[:-300]), "is cut off, damaged"),
     "empty": (lambda path: path.write_bytes(b""), "is cut off, damaged"),
     "foreign": (lambda path: path.write_text("seed,r\n0,1\n"), "is cut off, damaged"),
-    "foreign zip": (lambda path: edited(path, format="other"), "is no checkpoint of dso"),
+    "foreign zip": (lambda path: edited(path, format="other"), "is not a checkpoint of dso"),
     "newer": (lambda path: edited(path, version=99), "has version 99, this dso reads up to 1"),
     "other task": (lambda path: edited(path, about={"task": "Nguyen-6"}), "its task is 'Nguyen-6'"),
     "other data": (lambda path: edited(path, about={"data": 5}), "its data is 5"),

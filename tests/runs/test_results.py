@@ -34,7 +34,7 @@ def test_names_of_runs(tmp_path):
         (b"r,expression\n1,x1,3,4,5\n2,x1\n", 0, "longer than its header"),
         (b"r,expression\n1,x1\n2,x1,3\n", 1, None),
         (b"r,expression\n\xff\xfe,\x00\n", 1, None),
-        (b'r,expression\n1,"x1\n', 0, "no table"),
+        (b'r,expression\n1,"x1\n', 0, "not a table"),
     ],
 )
 def test_tables_in_any_state(tmp_path, content, n_rows, issue):

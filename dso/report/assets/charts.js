@@ -1,6 +1,6 @@
 const PAD = { left: 52, right: 12, top: 10, bottom: 34 };
 
-/** Round numbers that cover a range, about so many. */
+/** About this many round numbers that cover a range. */
 function ticks(low, high, count) {
   const raw = (high - low) / Math.max(count, 1) || 1;
   const power = 10 ** Math.floor(Math.log10(raw));

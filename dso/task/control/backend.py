@@ -35,7 +35,7 @@ class Backend(ABC):
 
     @abstractmethod
     def play(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> Episodes:
-        """Play one episode per policy and seed, with so many threads or processes."""
+        """Play one episode per policy and seed, with this many threads or processes."""
 
     def close(self) -> None:  # noqa: B027, most have nothing to give back
         """Give back processes, if there are any."""

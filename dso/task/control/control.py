@@ -76,7 +76,7 @@ class ControlTask(HierarchicalTask):
     n_episodes_train, n_episodes_test : int
         Episodes per reward, and of `evaluate`.
     n_episodes_validation, n_validated : int
-        The best `n_validated` programs of a run are ranked again by so many other episodes;
+        The best `n_validated` programs of a run are ranked again by this many other episodes;
         0 episodes: they are not.
     success_score : float, optional
         Return from which an episode is a success; None is what the environment says.

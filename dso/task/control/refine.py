@@ -11,8 +11,8 @@ from dso.program import Program, ProgramBatch
 from dso.task.control.composition import Policies
 
 FIRST_STEP = 0.25
-"""Of a number's own size, at least of `LEAST_SIZE`."""
-LEAST_SIZE = 0.1
+"""Of a number's own size, at least of `MIN_SIZE`."""
+MIN_SIZE = 0.1
 
 
 def refined(
@@ -39,7 +39,7 @@ def refined(
     if not places:
         return program
     numbers = np.array([_number(program.traversal[i]) for i in places], dtype=np.float64)
-    steps = FIRST_STEP * np.maximum(np.abs(numbers), LEAST_SIZE)
+    steps = FIRST_STEP * np.maximum(np.abs(numbers), MIN_SIZE)
 
     def returns(candidates: np.ndarray) -> np.ndarray:
         variants, library = _variants(program, places, candidates)

@@ -12,7 +12,7 @@ from dso.task.control.backend import Backend, Episodes
 from dso.task.control.composition import Policies
 from dso.task.control.environment import Environment
 
-MOST_STEPS = 1_000_000
+MAX_STEPS = 1_000_000
 """An episode that gets this long will not end."""
 JOBS_PER_WORKER = 8
 
@@ -35,14 +35,14 @@ def _episode(
     env = environment.env
     observation, _ = env.reset(seed=seed)
     total = 0.0
-    for t in range(1, MOST_STEPS):
+    for t in range(1, MAX_STEPS):
         action = environment.as_action(act(observation))
         observation, reward, terminated, truncated, _ = env.step(action)
         total += float(reward)
         if terminated or truncated:
             return total, t
     raise UserError(
-        f"task.env: an episode of {environment.recipe.id!r} has not ended after {MOST_STEPS} "
+        f"task.env: an episode of {environment.recipe.id!r} has not ended after {MAX_STEPS} "
         "steps; register it with max_episode_steps."
     )
 

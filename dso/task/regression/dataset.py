@@ -107,7 +107,7 @@ def load_dataset(
     Raises
     ------
     UserError
-        If there is no such source, or its data cannot be learnt from.
+        If the source does not exist, or nothing can be learnt from its data.
     """
     data = _loaded(source, header, y_limit, weights)
     if validation_fraction == 0:

@@ -193,7 +193,7 @@ def _own_metric(
 ) -> Metric:
     function = import_object(name, where)
     if not callable(function):
-        raise UserError(f"{where}: {name!r} is no function.")
+        raise UserError(f"{where}: {name!r} is not a function.")
     if has_weights and not _takes_weights(function):
         raise UserError(
             f"{where}: the rows have weights, but {name!r} has no argument 'weights' to take them."

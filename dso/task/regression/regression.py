@@ -33,7 +33,7 @@ logger = logging.getLogger("dso")
 
 DEFAULT_FUNCTION_SET = "Koza"
 QUICK_TEST_ROWS = 20_000
-"""Test sets above this size are judged by a fixed sample of so many rows until a run ends."""
+"""Test sets above this size are judged by a fixed sample of this many rows until a run ends."""
 
 
 class RegressionTask(HierarchicalTask):

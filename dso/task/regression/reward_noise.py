@@ -22,7 +22,7 @@ class RewardNoise:
     ----------
     scale : float
         Standard deviation on the reward (kind "r"), or on the predictions in units of the root
-        mean square of y (kind "y_hat"). 0 is no noise.
+        mean square of y (kind "y_hat"). 0 means no noise.
     kind : str
         One of `KINDS`.
     normalize_variance : bool

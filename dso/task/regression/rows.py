@@ -10,9 +10,9 @@ from dso.errors import UserError
 from dso.streams import Stream
 
 MANY_ROWS = 1000
-"""Up to so many rows the search sees all of them, and as many where it sees a part."""
+"""Up to this many rows the search sees all of them; of more it sees this many at a time."""
 
-LEAST_WEIGHT = 1e-200
+MIN_WEIGHT = 1e-200
 """That the greatest weight may have: less, and products with squared errors lose their digits."""
 
 
@@ -45,10 +45,10 @@ def check_weights(weights: np.ndarray, label: str, place: Callable[[int], str]) 
         raise UserError(f"{label}: every weight is zero; at least two rows must count.")
     if not np.isfinite(total):
         raise UserError(f"{label}: the weights add up to more than a number can hold; scale them.")
-    if weights.max() < LEAST_WEIGHT:
+    if weights.max() < MIN_WEIGHT:
         raise UserError(
             f"{label}: the greatest weight is {weights.max():g}, too small to multiply squared "
-            f"errors by; scale them, so that it is at least {LEAST_WEIGHT:g}."
+            f"errors by; scale them, so that it is at least {MIN_WEIGHT:g}."
         )
 
 

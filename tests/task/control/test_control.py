@@ -316,6 +316,7 @@ def test_a_missing_package_of_an_environment_is_named(monkeypatch: pytest.Monkey
     monkeypatch.setattr(gymnasium, "make", fail)
     with pytest.raises(UserError, match=r"needs a package: Box2D is not.*\[control\]"):
         Environment("LunarLander-v3")
+    monkeypatch.setitem(sys.modules, "pybullet_envs_gymnasium", None)  # as if not installed
     with pytest.raises(UserError, match="pybullet_envs_gymnasium"):
         Environment("HopperBulletEnv-v0")
 

@@ -67,7 +67,7 @@ def test_what_is_no_number_is_an_error():
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("txet", "Did you mean 'text'"), ("HERE", "no func")]
+    ("name", "message"), [("txet", "Did you mean 'text'"), ("HERE", "not a func")]
 )
 def test_a_wrong_reference_is_an_error(name, message):
     with pytest.raises(UserError, match=message):
