@@ -11,6 +11,7 @@ Training writes its state into a folder beside the .npz, and takes it up where i
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import time
@@ -23,9 +24,10 @@ import numpy as np
 
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch
-from dso.task.control.anchor import NetworkAnchor, extract, load_sb3
+from dso.task.control.baselines import extract, load_sb3
 from dso.task.control.composition import ANCHOR, Composition, Policies
 from dso.task.control.environment import Environment
+from dso.task.control.network import NetworkAnchor
 from dso.task.control.rollout import Rollouts
 
 N_ENVS = 16
@@ -204,7 +206,10 @@ def main(
     anchor = NetworkAnchor.load(out)
     print(f"{out}: {anchor.n_observations} observations, {anchor.n_actions} actions")
     if env_id and n_episodes:
-        returns = returns_of(anchor, Environment(env_id), range(n_episodes))
+        environment = Environment(env_id)
+        returns = returns_of(anchor, environment, range(n_episodes))
+        test = (float(returns.mean()), float(returns.std()), float(n_episodes))
+        dataclasses.replace(anchor, env=environment.recipe.id, test=test).save(out)
         print(f"mean return of {n_episodes} episodes: {returns.mean():.1f} +- {returns.std():.1f}")
 
 

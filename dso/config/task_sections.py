@@ -259,6 +259,11 @@ class ControlTask(Section):
     )
     env: Text = key("CustomCartPoleContinuous-v0", "Id of the environment, or 'module:Env-v0'.")
     env_kwargs: dict[str, Any] | None = key({}, "Arguments of the environment.")
+    observation_names: list[Text] | None = key(
+        None,
+        "Names that formulas show in place of x1, x2, ...; null = those known for the "
+        "environment, [] = x1, x2, ...",
+    )
     action_spec: Literal["auto"] | list[str | list[str | float] | None] | None = key(
         [None],
         "One entry per action: null = learn it, 'anchor' = taken from the anchor model, or the "

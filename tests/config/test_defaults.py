@@ -27,7 +27,9 @@ EXAMPLES = {
         "CustomCartPoleContinuous-v0_DecisionTree",
         "Hopper",
         "InvertedDoublePendulum-v5",
+        "InvertedDoublePendulumBullet",
         "LunarLander",
+        "LunarLanderAuto",
         "LunarLanderMultiDiscrete",
         "MountainCar-v0",
         "Pendulum-v1",
@@ -204,6 +206,7 @@ CONTROL_TASK = {
     "task_type": "control",
     "env": "CustomCartPoleContinuous-v0",
     "env_kwargs": {},
+    "observation_names": None,
     "action_spec": [None],
     "stages": {
         "order": None,

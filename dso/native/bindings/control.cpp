@@ -16,8 +16,9 @@ static std::vector<T> to_vector(const Array<T>& values) {
 using Matrices = std::vector<Array<float>>;
 
 static std::shared_ptr<Network> make_network(const Matrices& weights, const Matrices& biases,
-                                             const std::string& activation, bool is_squashed,
-                                             const Array<double>& low, const Array<double>& high,
+                                             const std::string& activation,
+                                             const std::string& head, const Array<double>& low,
+                                             const Array<double>& high, double z_limit,
                                              const Array<double>& mean,
                                              const Array<double>& deviation, double limit) {
     auto network = std::make_shared<Network>();
@@ -35,12 +36,18 @@ static std::shared_ptr<Network> make_network(const Matrices& weights, const Matr
         throw std::invalid_argument("Network: activation is tanh or relu");
     network->activation =
         activation == "tanh" ? Network::Activation::tanh : Network::Activation::relu;
-    network->is_squashed = is_squashed;
+    if (head != "linear" && head != "squashed" && head != "choice")
+        throw std::invalid_argument("Network: head is linear, squashed or choice");
+    network->head = head == "linear"     ? Network::Head::linear
+                    : head == "squashed" ? Network::Head::squashed
+                                         : Network::Head::choice;
     network->low = to_vector(low), network->high = to_vector(high);
+    network->z_limit = z_limit;
     network->mean = to_vector(mean), network->deviation = to_vector(deviation);
     network->limit = limit;
     const size_t n_in = network->n_inputs(), n_out = network->n_outputs();
-    if (network->low.size() != n_out || network->high.size() != n_out)
+    if (network->head == Network::Head::squashed &&
+        (network->low.size() != n_out || network->high.size() != n_out))
         throw std::invalid_argument("Network: one bound per action");
     if (network->mean.size() != network->deviation.size() ||
         (!network->mean.empty() && network->mean.size() != n_in))
@@ -248,7 +255,7 @@ static void bind_rollouts(py::module_& m, const char* rollout, const char* trace
 void bind_control(py::module_& m) {
     py::class_<Network, std::shared_ptr<Network>>(m, "Network", "A trained policy as layers.")
         .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("activation"),
-             py::arg("squashed"), py::arg("low"), py::arg("high"), py::arg("mean"),
+             py::arg("head"), py::arg("low"), py::arg("high"), py::arg("z_limit"), py::arg("mean"),
              py::arg("deviation"), py::arg("limit"))
         .def("run", &run_network, py::arg("observations"), "(N, O) -> (N, A).");
     py::class_<Composition>(m, "Composition", "How each component of an action comes about.")

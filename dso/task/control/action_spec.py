@@ -42,15 +42,19 @@ def make_library(
     protected: bool,
     thresholds: Sequence[Any] | None,
     ref_action: float | Sequence[float] | None,
+    names: Sequence[str] | None = None,
 ) -> Library:
-    """Build the tokens: of expressions for a Box, of decision trees for discrete actions."""
+    """Build the tokens: of expressions for a Box, of decision trees for discrete actions.
+
+    `names` of the observations are shown in place of x1, x2, ...
+    """
     checkers_only = create_tokens(environment.n_observations, (), False, thresholds)
     checkers = checkers_only[environment.n_observations :]
     if environment.kind == "box":
         if not function_set:
             raise UserError("task.function_set: continuous actions need operators; none are given.")
         tokens = create_tokens(environment.n_observations, function_set, protected)
-        return Library([*tokens, *checkers])
+        return Library([*tokens, *checkers], names)
     if not checkers:
         raise UserError(
             f"{THRESHOLDS}: {environment.recipe.id!r} has discrete actions, which only decision "
@@ -58,7 +62,7 @@ def make_library(
         )
     if function_set:
         logger.info("task.function_set is not used: decision trees choose discrete actions.")
-    return Library([*_action_tokens(environment, ref_action), *checkers])
+    return Library([*_action_tokens(environment, ref_action), *checkers], names)
 
 
 def _action_tokens(
@@ -185,7 +189,7 @@ def _library_of_fixed(library: Library, spec: list[Any]) -> Library:
             tokens += create_tokens(0, [row.name])
     if library.const_token is None:
         tokens.append(PlaceholderConstant())
-    return Library(tokens)
+    return Library(tokens, library.input_names)
 
 
 def _conditions(spec: list[Any]) -> list[str]:

@@ -25,6 +25,7 @@ from dso.task.control.anchor import make_anchor, shipped_anchor
 from dso.task.control.composition import LEARNED, Policies
 from dso.task.control.environment import Environment
 from dso.task.control.episode_fitter import EpisodeFitter
+from dso.task.control.observations import observation_names as names_of
 from dso.task.control.racing import Racing
 from dso.task.control.refine import refined
 from dso.task.control.rollout import Rollouts
@@ -65,6 +66,8 @@ class ControlTask(HierarchicalTask):
     ----------
     env, env_kwargs : str, dict
         See `Environment`.
+    observation_names : sequence of str, optional
+        Shown in place of x1, x2, ...; None takes the names that are known.
     action_spec : sequence, optional
         Per action: None to learn it, ``"anchor"``, or the tokens of a fixed expression.
     stages : dict, optional
@@ -104,6 +107,7 @@ class ControlTask(HierarchicalTask):
         *,
         env: str,
         env_kwargs: dict[str, Any] | None = None,
+        observation_names: Sequence[str] | None = None,
         action_spec: ActionSpec | Literal["auto"] = None,
         stages: dict[str, Any] | None = None,
         start: Sequence[str | Sequence[str | float]] | None = None,
@@ -128,7 +132,12 @@ class ControlTask(HierarchicalTask):
         if action_spec == AUTO:
             action_spec = spec_of_all(environment, anchor)
         self.library = make_library(
-            environment, function_set, protected, decision_tree_threshold_set, ref_action
+            environment,
+            function_set,
+            protected,
+            decision_tree_threshold_set,
+            ref_action,
+            names_of(environment, observation_names),
         )
         needs_anchor = any(isinstance(e, str) and e == "anchor" for e in action_spec or ())
         self.anchor = make_anchor(environment, anchor, algorithm) if needs_anchor else None

@@ -87,4 +87,4 @@ def _variants(
                 index[new.name] = len(tokens)
                 tokens.append(new)
             rows[row, place] = index[new.name]
-    return ProgramBatch.from_rows(rows.tolist()), Library(tokens)
+    return ProgramBatch.from_rows(rows.tolist()), Library(tokens, program.library.input_names)
