@@ -257,7 +257,10 @@ class ControlTask(Section):
     task_type: Literal["control"] = key(
         "control", "'regression', 'control', or a task of your own: 'module:Class'."
     )
-    env: Text = key("CustomCartPoleContinuous-v0", "Id of the environment, or 'module:Env-v0'.")
+    env: Text = key(
+        "CustomCartPoleContinuous-v0",
+        "Id of the environment, or 'module:Env-v0', or 'file.py:Env-v0'.",
+    )
     env_kwargs: dict[str, Any] | None = key({}, "Arguments of the environment.")
     observation_names: list[Text] | None = key(
         None,

@@ -10,13 +10,15 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dso.errors import UserError, nearest
+from dso.plugins import load_module
 
 if TYPE_CHECKING:
     import gymnasium
@@ -60,20 +62,47 @@ class Recipe:
     id : str
         Of today: see `resolve`.
     kwargs : dict
+    spec : gymnasium.envs.registration.EnvSpec, optional
+        What the id stands for in this process, for others in which nobody has registered it.
     """
 
     id: str
     kwargs: dict[str, Any] = field(default_factory=dict)
+    spec: Any = field(default=None, compare=False, repr=False)
 
     def make(self) -> gymnasium.Env:
         """Make the environment."""
         gymnasium = import_gymnasium()
+        if self.spec is not None:
+            gymnasium.registry.setdefault(self.spec.id, self.spec)
         if "Bullet" in self.id:
             return _make_bullet(self.id, self.kwargs)
+        env_id = _registered_by_file(self.id)
         with warnings.catch_warnings():
             # Importing Box2D warns of its wrapper, and crashes where warnings are errors.
             warnings.filterwarnings("ignore", ".*(SwigPy|swigvarlink)", DeprecationWarning)
-            return gymnasium.make(self.id, disable_env_checker=True, **self.kwargs)
+            return gymnasium.make(env_id, disable_env_checker=True, **self.kwargs)
+
+    def with_spec(self) -> Recipe:
+        """Return the recipe with what its id stands for here, if that is a user's environment."""
+        spec = import_gymnasium().registry.get(self.id)
+        return self if spec is None or _comes_with_a_package(spec) else replace(self, spec=spec)
+
+
+def _comes_with_a_package(spec: Any) -> bool:
+    """Tell whether importing gymnasium and dso registers an environment."""
+    entry = spec.entry_point
+    return isinstance(entry, str) and entry.partition(".")[0] in ("gymnasium", "dso")
+
+
+def _registered_by_file(env_id: str) -> str:
+    """Execute the file of ``file.py:Env-v0`` where that id is not known, and return the id."""
+    file, _, name = env_id.rpartition(":")
+    if not file.endswith(".py"):
+        return env_id
+    if name not in import_gymnasium().registry:
+        load_module(file, "task.env")
+    return name
 
 
 def _make_bullet(env_id: str, kwargs: dict[str, Any]) -> gymnasium.Env:
@@ -139,6 +168,9 @@ def with_remaining_time(env: gymnasium.Env) -> gymnasium.Env:
 
 def resolve(env_id: str) -> str:
     """Return today's id for one of an older release, with a warning."""
+    file, _, name = env_id.rpartition(":")
+    if file.endswith(".py"):  # another process may be in another folder
+        return f"{Path(file).expanduser().resolve()}:{name}"
     if env_id in OURS:
         return OURS[env_id]
     if env_id in RETIRED:
@@ -153,7 +185,8 @@ class Environment:
     Parameters
     ----------
     env_id : str
-        Of `gymnasium.make`, or ``module:Env-v0``, or an old id; see `resolve`.
+        Of `gymnasium.make`, or ``module:Env-v0`` or ``path/to/file.py:Env-v0``, or an old id; see
+        `resolve`.
     kwargs : dict, optional
         Arguments of the environment.
 
@@ -179,7 +212,7 @@ class Environment:
     """
 
     def __init__(self, env_id: str, kwargs: dict[str, Any] | None = None) -> None:
-        self.recipe = Recipe(resolve(env_id), dict(kwargs or {}))
+        self.recipe = Recipe(resolve(env_id), dict(kwargs or {})).with_spec()
         env = self.env
         self.max_steps: int | None = env.spec.max_episode_steps if env.spec else None
         self.reward_threshold = env.spec.reward_threshold if env.spec else None
@@ -274,7 +307,7 @@ def _make(recipe: Recipe) -> gymnasium.Env:
         hint = f" Did you mean {near!r}?" if near else ""
         raise UserError(
             f"task.env: Gymnasium has no environment {shown}.{hint} One of your own is given as "
-            f"'module:Env-v0'. ({problem})"
+            f"'module:Env-v0' or './file.py:Env-v0'. ({problem})"
         ) from None
     except ModuleNotFoundError as missing:
         raise UserError(f"task.env: {shown} cannot be made: {missing}.") from None
