@@ -10,7 +10,9 @@ from typing import Any
 from dso.errors import UserError
 from dso.launch.jobs import summary_rows
 from dso.report.policy_page import policy_page
-from dso.task.control.environment import Recipe, resolve
+from dso.task.control.anchor import make_anchor, shipped_anchor
+from dso.task.control.composition import Anchor
+from dso.task.control.environment import Environment, Recipe
 from dso.task.control.play import Played, has_display, play_policy
 from dso.task.control.symbolic_policy import SymbolicPolicy
 
@@ -50,10 +52,7 @@ def play(
     """
     if episodes < 1:
         raise UserError(f"play: {episodes} episodes; at least one is needed.")
-    path = Path(run_folder)
-    file = path if path.is_file() else _best_policy(path)
-    policy = SymbolicPolicy.load(file)
-    recipe = Recipe(resolve(policy.env_id), _env_kwargs(file.parent))
+    policy, recipe, folder = policy_of(run_folder)
     film = None if video is None else Path(video)
     in_window = film is None and (has_display() if window is None else window)
     played = play_policy(policy, recipe, range(episodes), film, in_window)
@@ -64,10 +63,28 @@ def play(
         played.returns,
         played.observations,
         played.actions,
-        None if film is None else os.path.relpath(film, file.parent),
+        None if film is None else os.path.relpath(film, folder),
     )
-    (file.parent / PAGE).write_text(text, encoding="utf-8")
+    (folder / PAGE).write_text(text, encoding="utf-8")
     return played
+
+
+def policy_of(run_folder: str | os.PathLike[str]) -> tuple[SymbolicPolicy, Recipe, Path]:
+    """Return the policy of a run, its environment, and the folder that both are from."""
+    path = Path(run_folder)
+    file = path if path.is_file() else _best_policy(path)
+    policy = SymbolicPolicy.load(file)
+    kwargs = dict(_task_section(file.parent).get("env_kwargs") or {})
+    return policy, Environment(policy.env_id, kwargs).recipe, file.parent
+
+
+def anchor_of(folder: Path, recipe: Recipe) -> Anchor | None:
+    """Return the anchor that a run's config names, or that comes with dso; None without one."""
+    section = _task_section(folder)
+    given = section.get("anchor")
+    if given is None and shipped_anchor(recipe.id) is None:
+        return None
+    return make_anchor(Environment.of(recipe), given, section.get("algorithm"))
 
 
 def _best_policy(folder: Path) -> Path:
@@ -91,10 +108,10 @@ def _best_policy(folder: Path) -> Path:
     return files[max(files, key=reward)]
 
 
-def _env_kwargs(folder: Path) -> dict[str, Any]:
-    """Return the arguments of the environment that the run's config names."""
+def _task_section(folder: Path) -> dict[str, Any]:
+    """Return the section of the run's config; empty where there is none."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return dict(config["task"]["env_kwargs"] or {})
+        section = json.loads((folder / "config.json").read_text(encoding="utf-8"))["task"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+    return section if isinstance(section, dict) else {}

@@ -6,7 +6,8 @@ One file without scripts; drawings are SVG.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -54,24 +55,62 @@ def policy_page(
     film : str, optional
         Where it is, seen from the page.
     """
-    formulas = "".join(
-        f"<p><code>a{i} = {html.escape(text)}</code></p>"
-        for i, text in enumerate(expressions, start=1)
-    )
     figures = [histogram(returns, "return")]
     for i, values in enumerate(actions.T, start=1):
         for j in _most_related(observations, values):
             figures.append(scatter(observations[:, j], values, names[j], f"a{i}"))
     shown = "" if film is None else f'<h2>Film</h2><video controls src="{html.escape(film)}">'
     shown += "" if film is None else "</video>"
+    return _page(
+        title,
+        expressions,
+        f"<p>Mean return of {len(returns)} episodes: {returns.mean():.2f}, deviation "
+        f"{returns.std():.2f}, from {returns.min():.2f} to {returns.max():.2f}.</p>"
+        f"{shown}<h2>Returns, and actions against observations</h2>{''.join(figures)}",
+    )
+
+
+def robustness_page(
+    title: str, expressions: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> str:
+    """Return a page about what a policy gets while parameters of its environment change.
+
+    Parameters
+    ----------
+    title : str
+    expressions : sequence of str
+    rows : sequence of mapping
+        With parameter, value, mean, deviation and anchor.
+    """
+    names = ("parameter", "value", "mean", "deviation", "anchor")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    cells = [[_cell(row[name]) for name in names] for row in rows]
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
+    drawings = []
+    for name in dict.fromkeys(row["parameter"] for row in rows):
+        ours = [row for row in rows if row["parameter"] == name]
+        x, y = (np.array([row[key] for row in ours]) for key in ("value", "mean"))
+        drawings.append(scatter(x, y, str(name), "mean return"))
+    inside = f"<table><tr>{head}</tr>{body}</table>{''.join(drawings)}"
+    return _page(f"{title}: changed environments", expressions, inside)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return html.escape(value)
+    return "" if np.isnan(value) else f"{value:.5g}"
+
+
+def _page(title: str, expressions: Sequence[str], inside: str) -> str:
+    """Return a whole page with the formulas above what is inside."""
+    formulas = "".join(
+        f"<p><code>a{i} = {html.escape(text)}</code></p>"
+        for i, text in enumerate(expressions, start=1)
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>"
-        f"<h1>{html.escape(title)}</h1>{formulas}"
-        f"<p>Mean return of {len(returns)} episodes: {returns.mean():.2f}, deviation "
-        f"{returns.std():.2f}, from {returns.min():.2f} to {returns.max():.2f}.</p>"
-        f"{shown}<h2>Returns, and actions against observations</h2>{''.join(figures)}"
-        "</body></html>\n"
+        f"<h1>{html.escape(title)}</h1>{formulas}{inside}</body></html>\n"
     )
 
 

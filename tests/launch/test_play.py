@@ -11,9 +11,11 @@ from dso.config import load_config
 from dso.errors import UserError
 from dso.launch.jobs import Job
 from dso.launch.play import play
+from dso.launch.robustness import robustness
 from dso.launch.stages import run_stages
 from dso.program import from_str_tokens
 from dso.task.control import ControlTask
+from dso.task.control.environment import Recipe
 
 
 def whole_policy(tmp_path: Path, spec: list[str], seed: int) -> dict[str, Any]:
@@ -75,3 +77,34 @@ def test_what_cannot_be_played_is_said(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match=r"takes 3 observations, 'MountainCar.*' gives 2"):
         play(tmp_path, 1, window=False)
+
+
+def test_parameters_change_one_at_a_time(tmp_path: Path) -> None:
+    config = whole_policy(tmp_path, ["mul,-2.0,x3"], 0)
+    config["task"]["anchor"] = "tests.launch.test_play:nothing"
+    run_stages(Job(0, config))
+    table = robustness(tmp_path / "run", {"g": [10.0, 5.0], "m": [2.0]}, 4)
+    assert list(table["parameter"]) == ["g", "g", "m"]
+    as_it_is = play(tmp_path / "run", 4, window=False).returns
+    assert table["mean"][0] == pytest.approx(as_it_is.mean())
+    assert len(set(table["mean"])) == 3
+    assert table["anchor"][0] == table["anchor"][2] != table["anchor"][1]  # it pushes nothing
+    page = (tmp_path / "run" / "robustness.html").read_text()
+    assert page.count("<svg") == 2
+    assert "<td>m</td><td>2</td>" in page
+    assert (tmp_path / "run" / "robustness.csv").read_text().startswith("parameter,value,mean,")
+    with pytest.raises(UserError, match=r"unknown parameter 'mass'.*'max_speed'"):
+        robustness(tmp_path / "run", {"mass": [1.0]}, 1)
+
+
+def nothing(observations: np.ndarray) -> np.ndarray:
+    return np.zeros((len(observations), 1))
+
+
+def test_what_follows_from_a_number_follows_it() -> None:
+    heavy = Recipe("CartPole-v1", changes={"masspole": 0.5}).make().unwrapped
+    assert heavy.total_mass == pytest.approx(1.5)  # type: ignore[attr-defined]
+    assert heavy.polemass_length == pytest.approx(0.25)  # type: ignore[attr-defined]
+    windy = Recipe("LunarLander-v3", changes={"gravity": -5.0}).make().unwrapped
+    assert windy.gravity == -5.0  # type: ignore[attr-defined]
+    assert windy.world.gravity[1] == -5.0  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import inspect
 import logging
 import os
 import sys
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dso.errors import UserError, nearest
+from dso.errors import UserError, nearest, unknown
 from dso.plugins import load_module
 
 if TYPE_CHECKING:
@@ -64,11 +65,15 @@ class Recipe:
     kwargs : dict
     spec : gymnasium.envs.registration.EnvSpec, optional
         What the id stands for in this process, for others in which nobody has registered it.
+    changes : dict
+        Parameters that are other than the environment would have them: arguments of its, or
+        numbers of its object.
     """
 
     id: str
     kwargs: dict[str, Any] = field(default_factory=dict)
     spec: Any = field(default=None, compare=False, repr=False)
+    changes: dict[str, float] = field(default_factory=dict)
 
     def make(self) -> gymnasium.Env:
         """Make the environment."""
@@ -81,12 +86,36 @@ class Recipe:
         with warnings.catch_warnings():
             # Importing Box2D warns of its wrapper, and crashes where warnings are errors.
             warnings.filterwarnings("ignore", ".*(SwigPy|swigvarlink)", DeprecationWarning)
-            return gymnasium.make(env_id, disable_env_checker=True, **self.kwargs)
+            env = gymnasium.make(env_id, disable_env_checker=True, **self.kwargs)
+            return _changed(env, self.changes) if self.changes else env
 
     def with_spec(self) -> Recipe:
         """Return the recipe with what its id stands for here, if that is a user's environment."""
         spec = import_gymnasium().registry.get(self.id)
         return self if spec is None or _comes_with_a_package(spec) else replace(self, spec=spec)
+
+
+def _changed(env: gymnasium.Env, changes: dict[str, float]) -> gymnasium.Env:
+    """Return an environment with other parameters."""
+    import gymnasium
+
+    made: Any = env.unwrapped
+    arguments = inspect.signature(type(made).__init__).parameters
+    as_arguments = {name: value for name, value in changes.items() if name in arguments}
+    if as_arguments and env.spec is not None:
+        known = {**env.spec.kwargs, **as_arguments}
+        env = gymnasium.make(replace(env.spec, kwargs=known), disable_env_checker=True)
+        made = env.unwrapped
+    for name in changes.keys() - as_arguments.keys():
+        if not isinstance(getattr(made, name, None), int | float):
+            numbers = [key for key, value in vars(made).items() if type(value) in (int, float)]
+            names = sorted({*numbers, *arguments} - {"self", "render_mode"})
+            raise unknown("parameter", name, names, f"{env.spec.id if env.spec else 'environment'}")
+        setattr(made, name, changes[name])
+    if hasattr(made, "polemass_length"):  # a cart-pole keeps what follows from its numbers
+        made.total_mass = made.masspole + made.masscart
+        made.polemass_length = made.masspole * made.length
+    return env
 
 
 def _comes_with_a_package(spec: Any) -> bool:
@@ -212,7 +241,17 @@ class Environment:
     """
 
     def __init__(self, env_id: str, kwargs: dict[str, Any] | None = None) -> None:
-        self.recipe = Recipe(resolve(env_id), dict(kwargs or {})).with_spec()
+        self._describe(Recipe(resolve(env_id), dict(kwargs or {})).with_spec())
+
+    @staticmethod
+    def of(recipe: Recipe) -> Environment:
+        """Return the environment of a recipe."""
+        environment = Environment.__new__(Environment)
+        environment._describe(recipe)
+        return environment
+
+    def _describe(self, recipe: Recipe) -> None:
+        self.recipe = recipe
         env = self.env
         self.max_steps: int | None = env.spec.max_episode_steps if env.spec else None
         self.reward_threshold = env.spec.reward_threshold if env.spec else None
