@@ -440,6 +440,8 @@ def make_gp(
                 f"gp_meld.{name}: {getattr(section, name)}; allowed: at most the population, "
                 f"which with population_size null is training.batch_size = {size}."
             )
+    # One generation would use up a budget that is smaller than the population.
+    size = min(size, max(config.training.n_samples, section.train_n, section.n_islands))
     options = GPOptions(
         generations=section.generations,
         population_size=size,

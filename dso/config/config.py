@@ -81,7 +81,14 @@ TASK_DEFAULTS: dict[str, dict] = {
             "epsilon": 0.1,
             "early_stopping": False,
         },
-        "logging": {"hof": None, "save_pareto_front": False},
+        "gp_meld": {
+            "run_gp_meld": True,
+            "keep_population": True,
+            "population_size": 1000,
+            "n_islands": 4,
+            "p_fit": 0.1,
+            "p_perturb": 0.3,
+        },
         "policy_optimizer": {
             "learning_rate": 0.001,
             "entropy_weight": 0.01,

@@ -278,15 +278,15 @@ class ControlTask(Section):
     )
     algorithm: Text | None = key(None, "Algorithm of the anchor model; null = as its file says.")
     anchor: Text | None = key(None, "Path of the anchor model; null = the shipped one, if any.")
-    n_episodes_train: Size = key(10, "Episodes per reward.")
+    n_episodes_train: Size = key(25, "Episodes per reward.")
     n_episodes_test: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
         1000, "Episodes per evaluation."
     )
     n_episodes_validation: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = key(
-        100,
+        200,
         "Other episodes that rank the best programs of a run again; 0 = none do.",
     )
-    n_validated: Size = key(20, "How many of the best programs are ranked again.")
+    n_validated: Size = key(50, "How many of the best programs are ranked again.")
     success_score: float | None = key(
         999999.0, "Return from which an episode is a success; null = as the environment says."
     )
@@ -308,11 +308,15 @@ class ControlTask(Section):
     ref_action: Int | float | list[Int | float] | None = key(
         None, "Value of actions that a decision tree leaves open."
     )
-    racing: bool = key(
-        False, "Whether programs that start clearly badly play two training episodes only."
+    racing: bool | Literal["auto"] = key(
+        "auto",
+        "Whether programs that start clearly badly do not play all training episodes; 'auto': "
+        "where there are at least 4, and no native loop plays them.",
     )
-    refine_rounds: CountOrZero = key(
-        0, "Rounds of local search over the numbers of the best program, at the end; 0 = none."
+    refine_rounds: CountOrZero | None = key(
+        None,
+        "Rounds of local search over the numbers of the best program, at the end; 0 = none; null "
+        "= 40 where a native loop plays the episodes, none elsewhere.",
     )
 
     @field_validator("reward_scale")

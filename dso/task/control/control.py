@@ -22,6 +22,7 @@ from dso.task.control.action_spec import (
     read_start,
 )
 from dso.task.control.anchor import make_anchor, shipped_anchor
+from dso.task.control.classic import ClassicBackend
 from dso.task.control.composition import LEARNED, Policies
 from dso.task.control.environment import Environment
 from dso.task.control.episode_fitter import EpisodeFitter
@@ -43,6 +44,10 @@ FIRST_VALIDATION_SEED = 4_000_000_000
 
 NOTHING = ProgramBatch.from_rows([[0]])
 """In place of the learned program where a policy has none."""
+
+USUAL_ROUNDS = 40
+MIN_TO_RACE = 4
+"""Training episodes from which racing is worth it."""
 
 REWARD_SCALES: dict[str, tuple[float, float]] = {
     "dso/CartPoleContinuous-v0": (0.0, 1000.0),
@@ -96,10 +101,11 @@ class ControlTask(HierarchicalTask):
         Thresholds of StateChecker tokens.
     ref_action : float or sequence of float, optional
         What the components of a multi-discrete action are where a tree does not set them.
-    racing : bool
-        See `Racing`.
-    refine_rounds : int
-        Rounds of local search over the numbers of the best program, once a run ends.
+    racing : bool or "auto"
+        See `Racing`. ``"auto"`` races where episodes are many and no native loop plays them.
+    refine_rounds : int, optional
+        Rounds of local search over the numbers of the best program, once a run ends. None is
+        `USUAL_ROUNDS` where a native loop plays the episodes, 0 elsewhere.
     """
 
     def __init__(
@@ -113,10 +119,10 @@ class ControlTask(HierarchicalTask):
         start: Sequence[str | Sequence[str | float]] | None = None,
         algorithm: str | None = None,
         anchor: object = None,
-        n_episodes_train: int = 10,
+        n_episodes_train: int = 25,
         n_episodes_test: int = 1000,
-        n_episodes_validation: int = 100,
-        n_validated: int = 20,
+        n_episodes_validation: int = 200,
+        n_validated: int = 50,
         success_score: float | None = None,
         function_set: Sequence[str | float] | None = None,
         protected: bool = False,
@@ -125,8 +131,8 @@ class ControlTask(HierarchicalTask):
         reward_scale: bool | Sequence[float] | None = True,
         decision_tree_threshold_set: Sequence[Any] | None = None,
         ref_action: float | Sequence[float] | None = None,
-        racing: bool = False,
-        refine_rounds: int = 0,
+        racing: bool | Literal["auto"] = "auto",
+        refine_rounds: int | None = None,
     ) -> None:
         self.environment = environment = Environment(env, env_kwargs)
         if action_spec == AUTO:
@@ -157,8 +163,11 @@ class ControlTask(HierarchicalTask):
         self.stochastic = not fix_seeds
         self.episode_seed_shift = episode_seed_shift
         self.reward_scale = _scale(reward_scale, environment.recipe.id)
-        self.refine_rounds = refine_rounds
-        self.racing = Racing() if racing else None
+        is_costly = ClassicBackend.make(environment) is None
+        races = is_costly and n_episodes_train >= MIN_TO_RACE if racing == "auto" else racing
+        self.racing = Racing() if races else None
+        usual = 0 if is_costly else USUAL_ROUNDS
+        self.refine_rounds = usual if refine_rounds is None else refine_rounds
         self.rollouts = Rollouts(environment)
         self._n_fresh_batches = 0
 

@@ -29,7 +29,7 @@ def small(path: Path) -> dict:
         sweeps=0, distill_episodes=1, distill_rounds=0, distill_samples=0, joint_candidates=12,
         joint_episodes=1,
     )  # fmt: skip
-    config["task"]["refine_rounds"] = min(1, config["task"]["refine_rounds"])
+    config["task"]["refine_rounds"] = 1
     return config
 
 
