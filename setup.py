@@ -66,6 +66,7 @@ if __name__ == "__main__":
         include_package_data=False,  # else the C++ sources would go into wheels
         package_data={
             "dso": ["py.typed"],
+            "dso.native": ["*.pyi"],
             "dso.shipped_config": ["*.json", "examples/*/*"],
             "dso.task.control": ["anchors/*.npz"],
             "dso.task.regression": ["*.json"],

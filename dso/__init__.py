@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dso.core import DeepSymbolicOptimizer
+    from dso.loader import load
     from dso.regressor import DeepSymbolicRegressor
     from dso.task.control import SymbolicPolicy
 
-__all__ = ["DeepSymbolicOptimizer", "DeepSymbolicRegressor", "SymbolicPolicy"]
+__all__ = ["DeepSymbolicOptimizer", "DeepSymbolicRegressor", "SymbolicPolicy", "load"]
 
 _HOMES = {
     "DeepSymbolicOptimizer": "dso.core",
     "DeepSymbolicRegressor": "dso.regressor",
     "SymbolicPolicy": "dso.task.control",
+    "load": "dso.loader",
 }
 
 

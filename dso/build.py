@@ -20,6 +20,7 @@ import numpy as np
 
 from dso.config import Config
 from dso.config.config import TASK_DEFAULTS
+from dso.config.results import deciding_keys
 from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, RowBatches
 from dso.fitting import make_fitter
@@ -31,12 +32,13 @@ from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
 from dso.prior import JointPrior, make_joint_prior
 from dso.runs.checkpoint import Checkpoints
 from dso.runs.display import Display, Progress, make_display
-from dso.runs.folder import RunFolder
+from dso.runs.folder import RunFolder, file_name
 from dso.runs.journal import Journal
 from dso.runs.recorders import (
     AllSamples,
     CacheDump,
     ConstraintCounts,
+    DataFile,
     ParameterReport,
     PositionalEntropy,
     Recorder,
@@ -51,7 +53,7 @@ from dso.runs.tables import Reports, ResultFiles
 from dso.semantic import Seeder, SemanticLimits
 from dso.task import Fitter, Task
 from dso.task import make_task as make_task_of
-from dso.training.sources import GPMeld, Guesses, PolicySource, Source, ValueSearch
+from dso.training.sources import Given, GPMeld, PolicySource, Source, ValueSearch
 from dso.training.statistics import TrainStats
 from dso.training.stopping import DeadEndWatch, Standing, Stopping
 from dso.training.trainer import Trainer
@@ -62,6 +64,10 @@ if TYPE_CHECKING:
     from dso.task.regression import Dataset
 
 logger = logging.getLogger("dso")
+
+
+MAX_TOKENS = 10**9
+MAX_WEIGHTS = 10**8
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,7 @@ def build(
     UserError
         If any part cannot be built as the config asks.
     """
+    check_sizes(config)
     task = make_task(config, data)
     # Runs with the same seed on different tasks have nothing in common.
     stream_seed = seed + adler32(task.name.encode())
@@ -148,11 +155,14 @@ def build(
         seed,
         list(task.library.names),
         fingerprint(task.fit_data),
+        json.loads(_as_json(deciding_keys(config.to_dict()))),
         config_text(config, task.name, seed, data),
         config.experiment.timestamp,
     )
     folder = make_folder(config, identity)
-    journal = make_journal(config, folder, trainer, reports, stopping)
+    journal = make_journal(
+        config, folder, trainer, reports, stopping, given_data(config, task, data)
+    )
     if config.policy.debug or config.policy_optimizer.debug:
         print(parameter_table(policy))
     prefix = RunFolder(Path(), task.name, seed).prefix
@@ -171,6 +181,31 @@ def build(
         SavedState(identity, trainer, journal, prefix),
         config.checkpoint.save_on_done,
     )
+
+
+def check_sizes(config: Config) -> None:
+    """Refuse what would take more memory than machines have, each key being allowed by itself."""
+    training, policy = config.training, config.policy
+    batches = {
+        "training.batch_size": training.batch_size,
+        "training.warm_start": training.warm_start if training.use_memory else None,
+        "gp_meld.population_size": config.gp_meld.population_size,
+    }
+    for name, given in batches.items():
+        size = given or 0
+        if size * policy.max_length > MAX_TOKENS:
+            raise UserError(
+                f"{name}: {size}; with policy.max_length = {policy.max_length} that is "
+                f"{size * policy.max_length:.3g} tokens at once; allowed: {MAX_TOKENS:.3g}."
+            )
+    units = policy.num_units if isinstance(policy.num_units, list) else None
+    units = units or [policy.num_units] * policy.num_layers  # type: ignore[list-item]
+    n_weights = sum(4 * n * (n + below) for below, n in zip([0, *units], units, strict=False))
+    if n_weights > MAX_WEIGHTS:
+        raise UserError(
+            f"policy.num_units: {policy.num_units!r} in {len(units)} layer(s) are {n_weights:.3g} "
+            f"weights; allowed: {MAX_WEIGHTS:.3g}."
+        )
 
 
 def n_cores(config: Config) -> int:
@@ -404,7 +439,8 @@ def make_sources(
     seed: int,
 ) -> list[Source]:
     """Build all that proposes programs, in the order in which it is asked."""
-    policy, sources = learner.policy, list[Source]()
+    policy = learner.policy
+    sources: list[Source] = [Given(evaluator, policy.prior, keeper, task.guesses)]
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(ValueSearch(seeder, keeper))
     sources.append(
@@ -419,8 +455,6 @@ def make_sources(
             warm_start=config.training.warm_start,
         )
     )
-    if task.guesses is not None and len(task.guesses):
-        sources.append(Guesses(task.guesses, policy.prior, evaluator, keeper))
     if (controller := make_gp(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(GPMeld(controller, keeper, stopping))
     return sources
@@ -550,7 +584,7 @@ def make_folder(config: Config, identity: Identity) -> RunFolder | None:
         logger.info("experiment.logdir is null: no files are written.")
         return None
     timestamp = experiment.timestamp or time.strftime("%Y-%m-%d-%H%M%S")
-    folder = experiment.exp_name or f"{name}_{timestamp}".replace("/", "_")
+    folder = experiment.exp_name or file_name(f"{name}_{timestamp}")
     return RunFolder(Path(experiment.logdir, folder), name, identity.seed, identity.config)
 
 
@@ -564,11 +598,14 @@ def config_text(config: Config, task_name: str, seed: int, data: Dataset | None 
     experiment["task_name"] = task_name
     # With its timestamp a second run would write into the folder of the first.
     experiment.pop("timestamp", None)
+    return _as_json(plain, indent=3) + "\n"
 
+
+def _as_json(values: dict[str, Any], indent: int | None = None) -> str:
     def describe(value: Any) -> str:
         return f"{type(value).__name__} {np.shape(value)}"
 
-    return json.dumps(plain, indent=3, default=describe) + "\n"
+    return json.dumps(values, indent=indent, default=describe)
 
 
 def make_journal(
@@ -577,8 +614,12 @@ def make_journal(
     trainer: Trainer,
     reports: Reports,
     stopping: Stopping,
+    data: Dataset | None = None,
 ) -> Journal:
-    """Build what is told of each iteration: log, what else is asked for, tables, display."""
+    """Build what is told of each iteration: log, what else is asked for, tables, display.
+
+    Data of the user's own are kept in the folder.
+    """
     keeper, save_freq, wanted = trainer.keeper, config.logging.save_freq, config.checkpoint
 
     def display() -> Display:
@@ -586,16 +627,40 @@ def make_journal(
         return make_display(sys.stdout, stopping.n_samples, stopping.max_seconds, verbose=verbose)
 
     policy, evaluator = trainer.learner.policy, trainer.evaluator
-    recorders = make_recorders(config, folder, policy, policy.prior, evaluator)
-    progress = Progress(display, lambda: reports.expression(keeper.best))
+
+    def expression() -> str:
+        return reports.expression(keeper.best)
+
+    recorders = make_recorders(config, folder, policy, policy.prior, evaluator, expression)
+    progress = Progress(display, expression)
     if folder is None:
         return Journal([*recorders, progress])
     log = RunLog(folder, save_freq)
     tables = ResultFiles(folder, reports, keeper, save_freq)
+    if data is not None:
+        recorders.append(DataFile(folder, data))
     checkpoints = Checkpoints(
         folder.path, folder.prefix, folder.guard, wanted.save_freq, wanted.units
     )
     return Journal([log, *recorders, tables, progress], folder, checkpoints)
+
+
+def given_data(config: Config, task: Task, data: Dataset | None) -> Dataset | None:
+    """Return the data of a regression that come from its user: arrays, or a file.
+
+    Those of a benchmark can be drawn again.
+    """
+    source = config.task.to_dict().get("dataset")
+    is_file = isinstance(source, str) and source.lower().endswith(".csv")
+    is_named = data is None and isinstance(source, str | dict) and not is_file
+    return None if is_named else getattr(task, "dataset", None)
+
+
+def flat_settings(config: Config) -> dict[str, Any]:
+    """Return what runs are compared by: dotted keys of the sections that decide results."""
+    plain = config.to_dict()
+    sections = ("training", "policy", "policy_optimizer", "gp_meld", "semantic")
+    return {f"{name}.{key}": value for name in sections for key, value in plain[name].items()}
 
 
 def make_recorders(
@@ -604,6 +669,7 @@ def make_recorders(
     policy: Policy,
     prior: JointPrior,
     evaluator: Evaluator,
+    expression: Callable[[], str],
 ) -> list[Recorder]:
     """Build what watches the run; an empty list where nothing was asked for."""
     wanted, library = config.logging, prior.library
@@ -628,5 +694,14 @@ def make_recorders(
         recorders.append(CacheDump(folder, evaluator))
     if wanted.save_summary:
         detailed = config.policy_optimizer.summary
-        recorders.append(TensorBoard(folder, policy, with_parameters=detailed, save_freq=freq))
+        recorders.append(
+            TensorBoard(
+                folder,
+                policy,
+                with_parameters=detailed,
+                save_freq=freq,
+                expression=expression,
+                settings=flat_settings(config),
+            )
+        )
     return recorders

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dso.build import Run, build, make_stopping
 from dso.config import Config, load_config, validate
 from dso.program.batch import Batch
-from dso.training.stopping import INTERRUPT, Standing
+from dso.training.stopping import SIGNALLED, Standing
 from dso.training.trainer import Iteration
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class DeepSymbolicOptimizer:
     config_policy = _section("policy")
     config_policy_optimizer = _section("policy_optimizer")
     config_gp_meld = _section("gp_meld")
+    config_islands = _section("islands")
     config_checkpoint = _section("checkpoint")
 
     seed = _part("seed")
@@ -112,6 +113,27 @@ class DeepSymbolicOptimizer:
         self.stop_reason: str | None = None
         self._is_loaded = False
         self.set_config(config)
+
+    def __repr__(self) -> str:
+        task = self.config["task"]
+        what = task.get("dataset") if isinstance(task.get("dataset"), str) else task.get("env")
+        if self._run is None:
+            return f"<DeepSymbolicOptimizer {what or task['task_type']}: nothing built yet>"
+        standing, keeper = self._run.trainer.standing, self._run.trainer.keeper
+        state = self.stop_reason or "goes on"
+        text = (
+            f"{self._run.task.name}, seed {self._run.seed}: {standing.n_samples} samples, {state}"
+        )
+        best = self._run.reports.expression(keeper.best)
+        found = f"; best R {standing.r_best:.6f}: {best}" if best else ""
+        return f"<DeepSymbolicOptimizer {text}{found}>"
+
+    def _repr_latex_(self) -> str | None:
+        """Return the best program so far as LaTeX, for notebooks."""
+        if self._run is None:
+            return None
+        program = self._run.reports.best(self._run.trainer.keeper.best)
+        return None if program is None else program._repr_latex_()
 
     def set_config(self, config: str | os.PathLike[str] | dict | None) -> None:
         """Replace the config; parts that exist are dropped."""
@@ -162,6 +184,11 @@ class DeepSymbolicOptimizer:
     def save_path(self) -> str | None:
         """The run folder."""
         return None if self.folder is None else str(self.folder.path)
+
+    @property
+    def unwritten(self) -> list[str]:
+        """What could not be written or shown, and why; empty where nothing is missing."""
+        return [] if self._run is None else self._run.journal.guard.missing
 
     @property
     def output_file(self) -> str | None:
@@ -220,8 +247,9 @@ class DeepSymbolicOptimizer:
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
         """Set up, search until a rule of `Stopping` ends it, and return the result.
 
-        Ctrl-C finishes the iteration under way and returns the result so far. After `load` or
-        `resume` nothing is built again: the search goes on.
+        Ctrl-C finishes the iteration under way and returns the result so far. So do SIGTERM and
+        SIGHUP, which then take their course. After `load` or `resume` nothing is built again: the
+        search goes on.
 
         Parameters
         ----------
@@ -238,9 +266,9 @@ class DeepSymbolicOptimizer:
         elif callback is not None:
             self.stopping.callback = callback
         self._is_loaded = False
-        if self.stop_reason is not None:  # it had come to its end when it was saved
-            return self.finish()
-        with self.stopping.on_interrupt():
+        with self.stopping.on_signals():
+            if self.stop_reason is not None:  # it had come to its end when it was saved
+                return self.finish()
             while (result := self.train_one_step()) is None:
                 pass
         return result
@@ -292,7 +320,7 @@ class DeepSymbolicOptimizer:
         str
             Where it is.
         """
-        return str(self.run.saved.save(None if path is None else Path(path)))
+        return str(self.run.saved.save(None if path is None else Path(path).expanduser()))
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from a checkpoint; `train` and `train_one_step` then do the iterations after it.
@@ -311,7 +339,7 @@ class DeepSymbolicOptimizer:
         """
         if self._run is None:
             self.setup()
-        self.run.saved.load(Path(path))
+        self.run.saved.load(Path(path).expanduser())
         self._take_over()
 
     def resume(self, timestamp: str | None = None) -> bool:
@@ -326,15 +354,19 @@ class DeepSymbolicOptimizer:
         -------
         bool
             Whether there was one; without it `train` starts at the beginning.
+
+        Raises
+        ------
+        Refused
+            If another process writes the run, or if there are checkpoints and none can be taken.
         """
         self.setup()
-        if self.run.saved.has_checkpoint(timestamp):
-            if self.run.saved.load_newest():
-                self._take_over()
-                return True
-            self.setup()  # what could be read did not fit, and may have changed some parts
+        is_there = self.run.saved.has_checkpoint(timestamp)
+        if is_there:
+            self.run.saved.load_newest()
+            self._take_over()
         self._is_loaded = True
-        return False
+        return is_there
 
     def _take_over(self) -> None:
         self._is_loaded = True
@@ -353,8 +385,33 @@ class DeepSymbolicOptimizer:
             traversal and program are None.
         """
         run = self.run
-        self._close(run)
-        program, rewards = self._final_program(run)
+        try:
+            may_go_on = self._write_end(run)
+            result = self._result(run)
+        finally:
+            run.journal.close()
+        if run.journal.checkpoints is not None and self.stop_reason is not None and not may_go_on:
+            run.journal.checkpoints.clear()
+        return result
+
+    def _write_end(self, run: Run) -> bool:
+        """Write what belongs at the end, and return whether the run may yet go on.
+
+        Then a checkpoint is kept. There is one too while the final choice is made, which may take
+        longer than all iterations, so that a run that is killed there need only repeat that.
+        """
+        run.journal.finish(run.trainer.standing)
+        may_go_on = run.saves_on_done or self.stop_reason in SIGNALLED
+        checkpoints, keeper = run.journal.checkpoints, run.trainer.keeper
+        is_chosen_later = keeper.candidates is not None and self.stop_reason is not None
+        if checkpoints is not None and (may_go_on or (is_chosen_later and checkpoints.are_wanted)):
+            self.save()
+        return may_go_on
+
+    @staticmethod
+    def _result(run: Run) -> dict[str, Any]:
+        program, rewards = DeepSymbolicOptimizer._final_program(run)
+        evaluation = {} if program is None else run.task.final_evaluation(program)
         folder = run.journal.folder
         if folder is not None and program is not None:
             with folder.guard(folder.path):
@@ -362,7 +419,7 @@ class DeepSymbolicOptimizer:
         return {
             "seed": run.seed,
             **rewards,
-            **({} if program is None else run.task.final_evaluation(program)),
+            **evaluation,
             "expression": None if program is None else program.expression,
             "traversal": None if program is None else repr(program),
             "program": program,
@@ -370,17 +427,6 @@ class DeepSymbolicOptimizer:
             "n_samples": run.trainer.standing.n_samples,
             "n_cached": run.evaluator.n_cached,
         }
-
-    def _close(self, run: Run) -> None:
-        """Write what belongs at the end, and keep a checkpoint where the run may yet go on."""
-        run.journal.finish(run.trainer.standing)
-        checkpoints = run.journal.checkpoints
-        may_go_on = run.saves_on_done or self.stop_reason == INTERRUPT
-        if checkpoints is not None and may_go_on:
-            self.save()  # before the files are closed, whose lengths belong to it
-        run.journal.close()
-        if checkpoints is not None and self.stop_reason is not None and not may_go_on:
-            checkpoints.clear()
 
     @staticmethod
     def _final_program(run: Run) -> tuple[Program | None, dict[str, float]]:

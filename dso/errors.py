@@ -12,6 +12,10 @@ class UserError(ValueError):
     """An input that the user can correct."""
 
 
+class Refused(UserError):
+    """A run that is left as it is: another process writes it, or nothing there can be continued."""
+
+
 def nearest(given: str, allowed: Iterable[str]) -> str | None:
     """Return the allowed name most like `given`, or None where nothing is near."""
     by_lower = {name.lower(): name for name in allowed}

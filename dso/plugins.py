@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -21,6 +21,50 @@ _REFERENCE = re.compile(r"^(?P<module>[\w.]+|.+\.py):(?P<name>\w+)$")
 def is_reference(text: object) -> bool:
     """Tell whether `text` has the form of a reference to a user's own object."""
     return isinstance(text, str) and ":" in text
+
+
+def references(value: Any) -> Iterator[str]:
+    """Yield every text in a config value that names code, keys included."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from references(key)
+            yield from references(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from references(item)
+    elif is_reference(value):
+        yield value
+
+
+def refuse_code(named: Iterable[str], allowed: Collection[str], where: str, how: str) -> None:
+    """Refuse code that a file of somebody else's names and the user has not allowed.
+
+    Parameters
+    ----------
+    named : iterable of str
+        See `references`.
+    allowed : collection of str
+        Modules, files, or references as they stand there.
+    where : str
+        The file, for the error message.
+    how : str
+        How the user allows it.
+
+    Raises
+    ------
+    UserError
+        Listing what is named and not allowed.
+    """
+    modules = {_module_of(name) for name in allowed}
+    if refused := [name for name in dict.fromkeys(named) if _module_of(name) not in modules]:
+        raise UserError(
+            f"{where} names code that would be run: {', '.join(map(repr, refused))}. If you trust "
+            f"it, allow its modules: {how}."
+        )
+
+
+def _module_of(name: str) -> str:
+    return name.rpartition(":")[0] if is_reference(name) else name
 
 
 def import_object(reference: str, where: str) -> object:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from statistics import median
 
 import numpy as np
@@ -53,14 +54,15 @@ def ours(
     library: Library, programs: ProgramBatch, X: np.ndarray, y: np.ndarray, n_starts: int
 ) -> np.ndarray:
     """Return the normalised errors (B,) of the native fit, one call per target."""
-    arrays = programs.tokens, programs.lengths, np.ones_like(programs.constants)
+    start = replace(programs, constants=np.ones_like(programs.constants))
     if y.ndim == 1:
-        _, mse = _core.fit_constants(library.native, *arrays, X, y, n_starts=n_starts)
+        data = _core.Data(X, y)
+        _, mse = _core.fit_constants(library.native, start.native, data, n_starts=n_starts)
         return mse / y.var()
     errors = np.empty(len(programs))
     for b, target in enumerate(y):
-        row = [array[b : b + 1] for array in arrays]
-        _, mse = _core.fit_constants(library.native, *row, X, target, n_starts=n_starts)
+        row, data = start[b : b + 1].native, _core.Data(X, target)
+        _, mse = _core.fit_constants(library.native, row, data, n_starts=n_starts)
         errors[b] = mse[0]
     return errors / y.var(axis=1)
 

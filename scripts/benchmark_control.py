@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import gymnasium
 import numpy as np
 
 from dso import DeepSymbolicOptimizer
-from dso.config import load_config
+from dso.config import load_config, read_assignments, with_values
 from dso.launch.jobs import Job, summary_rows
 from dso.launch.stages import run_stages
 from dso.program import Program, ProgramBatch
@@ -152,11 +153,7 @@ def search_config(source: str, seed: int, changes: tuple[str, ...]) -> dict:
         config = load_config({"task": {"task_type": "control", "env": source}})
     config["experiment"].update(seed=seed, logdir=None)
     config["training"]["verbose"] = False
-    for change in changes:
-        place, value = change.split("=", 1)
-        section, key = place.split(".", 1)
-        config[section][key] = json.loads(value)
-    return config
+    return with_values(config, read_assignments(changes))
 
 
 def run(source: str, seed: int, changes: tuple[str, ...], most_steps: float) -> dict[str, object]:
@@ -238,14 +235,14 @@ def auto(names: tuple[str, ...], seeds: tuple[int, ...], folder: Path) -> None:
             print(_auto_line(place, row))
 
 
-def _auto_line(place: Path, row: dict[str, str]) -> str:
+def _auto_line(place: Path, row: Mapping[str, object]) -> str:
     """Return the line of a table about one run."""
     env_id = json.loads((place / "config.json").read_text())["task"]["env"]
-    sizes = ", ".join(str(len(entry)) for entry in json.loads(row["traversal"]))
-    figures = [f"{float(row[name]):.1f}" for name in ("r_avg_test", "r_avg_anchor")]
+    sizes = ", ".join(str(len(entry)) for entry in json.loads(str(row["traversal"])))
+    figures = [f"{float(str(row[name])):.1f}" for name in ("r_avg_test", "r_avg_anchor")]
     published = [str(table.get(env_id, "")) for table in (PUBLISHED, PUBLISHED_ESPL)]
-    cells = (f"`{env_id}`", row["seed"], *figures, *published, sizes,
-             f"{float(row['n_steps']):.2g}", f"`{row['expression']}`")  # fmt: skip
+    cells = (f"`{env_id}`", str(row["seed"]), *figures, *published, sizes,
+             f"{float(str(row['n_steps'])):.2g}", f"`{row['expression']}`")  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
 

@@ -14,11 +14,10 @@ import logging
 import time
 from statistics import median
 
-from benchmark_recovery import override
 from benchmark_throughput import Stopwatch
 
 from dso import DeepSymbolicOptimizer
-from dso.config import load_config
+from dso.config import load_config, read_assignments, with_values
 
 FIRST, N_WINDOWS, WINDOW = 3, 5, 2
 COLUMNS = ("n_offspring", "n_offspring_novel", "n_refused")
@@ -30,7 +29,7 @@ def make_optimizer(benchmark: str, assignments: list[str]) -> DeepSymbolicOptimi
     config["task"]["dataset"] = benchmark
     config["experiment"]["logdir"] = None
     config["training"].update(verbose=False, early_stopping=False, n_samples=10**12)
-    override(config, assignments)
+    config = with_values(config, read_assignments(assignments))
     optimizer = DeepSymbolicOptimizer(config)
     optimizer.setup()
     return optimizer

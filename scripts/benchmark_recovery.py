@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import logging
 import time
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from dso import DeepSymbolicOptimizer
-from dso.config import load_config
+from dso.config import load_config, read_assignments, with_values
 from dso.library.expression import evaluate
 from dso.program import Program
 from dso.task.regression.benchmarks import Benchmark, find_benchmark
@@ -77,17 +76,6 @@ def run(config: dict, name: str, seed: int) -> dict[str, object]:
     }
 
 
-def override(config: dict, assignments: list[str]) -> None:
-    """Apply assignments like ``policy_optimizer.pqt_use_pg=true``."""
-    for assignment in assignments:
-        place, value = assignment.split("=", 1)
-        *path, key = place.split(".")
-        section = config
-        for step in path:
-            section = section[step]
-        section[key] = json.loads(value)
-
-
 def summary(path: Path) -> str:
     """Return a Markdown table of the rows written so far; medians are of recovered runs."""
     rows = pd.read_csv(path)
@@ -132,7 +120,7 @@ def main() -> None:
                     continue
                 config = load_config(arguments.config)
                 config["training"]["n_samples"] = arguments.n_samples
-                override(config, arguments.set)
+                config = with_values(config, read_assignments(arguments.set))
                 row = run(config, name, seed)
                 writer.writerow(row)
                 file.flush()

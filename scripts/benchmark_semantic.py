@@ -37,11 +37,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from benchmark_recovery import THRESHOLD, fresh_points, override
+from benchmark_recovery import THRESHOLD, fresh_points
 
 from dso import DeepSymbolicOptimizer
 from dso.build import make_prior, make_task
-from dso.config import load_config, validate
+from dso.config import load_config, read_assignments, validate, with_values
 from dso.library import Library, create_tokens
 from dso.library.expression import evaluate, parse
 from dso.prior import JointPrior, make_joint_prior
@@ -299,7 +299,7 @@ def fill(arguments: argparse.Namespace, part: str) -> None:
             if (part, mode, name, str(seed)) in done:
                 continue
             config = load_config(arguments.config)
-            override(config, arguments.set)
+            config = with_values(config, read_assignments(arguments.set))
             config["experiment"]["seed"] = seed
             row = run(config, PARTS[part][0](name, seed), mode, arguments.cpu)
             row = {"part": part, "mode": mode, "name": name, "seed": seed, **row}

@@ -21,4 +21,9 @@ fi
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy dso
+if "$python" -c "import pybind11_stubgen, dso.native._core" 2>/dev/null; then
+    scripts/stubs.sh --check
+else
+    echo "dso/native/_core.pyi is not checked: that takes pybind11-stubgen and a built core." >&2
+fi
 "$clang_format" --dry-run --Werror dso/native/*.hpp dso/native/*/*.[ch]pp

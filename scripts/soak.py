@@ -1,15 +1,17 @@
-"""Stop runs at random moments and let them go on; count what differs from runs never stopped.
+"""Stop runs in every phase and let them go on; count what differs from runs never stopped.
 
-    python scripts/soak.py                  # 40 runs killed once or more, 10 with a lost worker
-    python scripts/soak.py --kills 10 --workers 0
+    python scripts/soak.py                  # 60 kills, 20 double starts, 20 parents, 10 workers
+    python scripts/soak.py --kills 10 --doubles 0 --parents 0 --workers 0
     python scripts/soak.py --memory 2000    # memory of a long run whose reward cache is full
 
-The last line is the number of files that differ; columns of time do not count.
+The last line counts the files that differ, columns of time apart, the processes left five seconds
+after their parent was killed, and the tracebacks.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import itertools
 import json
@@ -22,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,36 +59,95 @@ KINDS: dict[str, dict] = {
     "gp": {"gp_meld": {"run_gp_meld": True, "generations": 5, "population_size": 60}},
     "semantic": {"semantic": {"on": True}},
 }
+CONTROL = {
+    "task_type": "control",
+    "env": "CustomCartPoleContinuous-v0",
+    "n_episodes_train": 3,
+    "n_episodes_test": 300,
+    "n_episodes_validation": 30,
+    "function_set": ["add", "sub", "mul", "sin", 0.1, 1.0, 5.0],
+}
+SMALL = {"n_samples": 400, "batch_size": 20}
+GP = {"run_gp_meld": True, "generations": 3, "population_size": 20, "train_n": 5}
+for name, task, others in (
+    ("cartpole", {}, {}),
+    ("cartpole, fresh", {"fix_seeds": False, "racing": True}, {}),
+    ("pendulum", {"env": "Pendulum-v1", "refine_rounds": 3, "n_episodes_test": 100}, {}),
+    ("mountaincar, gp", {"env": "MountainCarContinuous-v0", "fix_seeds": False}, {"gp_meld": GP}),
+    (
+        "bipedal",
+        {
+            "env": "BipedalWalker-v3",
+            "env_kwargs": {"max_episode_steps": 60},
+            "action_spec": [None, ["mul", "x1", "x2"], ["x3"], ["x4"]],
+            "n_episodes_test": 10,
+            "n_episodes_validation": 5,
+        },
+        {},
+    ),
+):
+    KINDS[name] = {"task": {**CONTROL, **task}, "training": SMALL, **others}
+
+PHASES = ("start", "search", "end")
+SECONDS_TO_END = 5.0
+
+
+@dataclass
+class Tally:
+    """What went wrong."""
+
+    differences: int = 0
+    orphans: int = 0
+    tracebacks: int = 0
+
+    def add(
+        self, name: str, what: str, differences: int, orphans: int = 0, errors: str = ""
+    ) -> None:
+        """Count, and print a line."""
+        n_tracebacks = errors.count("Traceback")
+        self.differences += differences
+        self.orphans += orphans
+        self.tracebacks += n_tracebacks
+        found = f"{differences} differences, {orphans} orphans, {n_tracebacks} tracebacks"
+        print(f"{name}: {what}: {found}", flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=40, help="runs that are killed")
+    parser.add_argument("--kills", type=int, default=60, help="runs that are killed")
+    parser.add_argument(
+        "--doubles", type=int, default=20, help="runs that are resumed twice at once"
+    )
+    parser.add_argument("--parents", type=int, default=20, help="batches that lose their parent")
     parser.add_argument("--workers", type=int, default=10, help="batches that lose a worker")
     parser.add_argument("--memory", type=int, default=0, help="iterations of the long run")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.memory:
         return memory(options.memory)
-    moments = random.Random(options.seed)
+    moments, tally = random.Random(options.seed), Tally()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         kinds = [kind for kind in KINDS if is_available(folder, kind)]
         print("kinds:", ", ".join(kinds), flush=True)
-        n = sum(
-            killed(folder, kind, i, moments)
-            for i, kind in zip(range(options.kills), itertools.cycle(kinds), strict=False)
-        )
-        n += sum(worker_lost(folder, i, moments) for i in range(options.workers))
-    print(n, "differences")
-    return int(n > 0)
+        for i, kind in zip(range(options.kills), itertools.cycle(kinds), strict=False):
+            killed(folder, kind, i, moments, tally)
+        for i, kind in zip(range(options.doubles), itertools.cycle(kinds[::-1]), strict=False):
+            started_twice(folder, kind, i, moments, tally)
+        for i in range(options.parents):
+            parent_lost(folder, i, moments, tally)
+        for i in range(options.workers):
+            worker_lost(folder, i, moments, tally)
+    print(tally)
+    return int(tally != Tally())
 
 
 def config(folder: Path, kind: str, name: str, **training: object) -> Path:
     """Write the config of a run to a file."""
     merged = {**BASE, "experiment": {"logdir": str(folder), "exp_name": name}}
     for section, values in KINDS[kind].items():
-        merged[section] = {**merged.get(section, {}), **values}
+        is_control = values.get("task_type") == "control"
+        merged[section] = values if is_control else {**merged.get(section, {}), **values}
     merged["training"] = {**merged["training"], **training}
     path = folder / f"{name}.json"
     path.write_text(json.dumps(merged))
@@ -111,30 +173,117 @@ def is_available(folder: Path, kind: str) -> bool:
     return True
 
 
-def killed(folder: Path, kind: str, i: int, moments: random.Random) -> int:
+def start(*arguments: str) -> subprocess.Popen:
+    """Start a command in a process group of its own."""
+    return subprocess.Popen(
+        call(*arguments),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(*arguments: str) -> str:
+    """Run a command to its end, and return what it said of errors."""
+    process = start(*arguments)
+    errors = process.communicate()[1]
+    assert process.returncode == 0, errors
+    return errors
+
+
+def stop_in(phase: str, process: subprocess.Popen, folder: Path, kind: str, moment: float) -> None:
+    """Return when a run is in a phase, at a moment between 0 and 1 of it."""
+    if phase == "start":
+        time.sleep(3.0 * moment)
+        return
+    if phase == "end":
+        training = {**BASE["training"], **KINDS[kind].get("training", {})}
+        n_lines = 1 + training["n_samples"] // training["batch_size"]
+        wait_for(lambda: n_rows(folder) >= n_lines, process)
+        time.sleep(0.5 * moment)
+    elif wait_for(lambda: any(checkpoints(folder)), process):
+        time.sleep(2.0 * moment)
+
+
+def n_rows(folder: Path) -> int:
+    """Return how many lines the log of the run with seed 0 has."""
+    logs = [path for path in folder.glob("dso_*_0.csv") if path.is_file()]
+    return max((path.read_bytes().count(b"\n") for path in logs), default=0)
+
+
+def killed(folder: Path, kind: str, i: int, moments: random.Random, tally: Tally) -> None:
     """Kill a run one to three times, let it go on, and count the files that differ."""
     name = f"{kind}_{i}"
     arguments = [str(config(folder, kind, name))]
-    n_kills = 0
-    for _ in range(moments.randint(1, 3)):
-        process = subprocess.Popen(
-            call(*arguments), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        if wait_for(lambda: any(checkpoints(folder / name)), process):
-            time.sleep(moments.uniform(0.0, 2.0))
+    phases = [PHASES[(i + k) % 3] for k in range(moments.randint(1, 3))]
+    n_kills, errors = 0, ""
+    for phase in phases:
+        process = start(*arguments)
+        stop_in(phase, process, folder / name, kind, moments.random())
         n_kills += process.poll() is None
         process.send_signal(signal.SIGKILL)
-        process.communicate()
-        if (folder / name).exists():
+        errors += process.communicate()[1]
+        if (folder / name / "config.json").exists():
             arguments = ["--resume", str(folder / name)]
-    done = subprocess.run(call(*arguments), env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    errors += finish(*arguments)
     n = n_differences(folder / f"{kind}_whole", folder / name)
-    print(f"{name}: killed {n_kills} times, {n} differences", flush=True)
-    return n
+    tally.add(name, f"killed {n_kills} times ({', '.join(phases)})", n, errors=errors)
 
 
-def worker_lost(folder: Path, i: int, moments: random.Random) -> int:
+def started_twice(folder: Path, kind: str, i: int, moments: random.Random, tally: Tally) -> None:
+    """Resume a run twice at once, or while it goes on; one of both does it."""
+    name = f"twice_{kind}_{i}"
+    first = start(str(config(folder, kind, name)))
+    stop_in("search", first, folder / name, kind, moments.random() / 2)
+    both = []
+    if i % 2:
+        first.send_signal(signal.SIGKILL)
+        both = [start("--resume", str(folder / name)) for _ in range(2)]
+    elif (folder / name).exists():
+        both = [first, start("--resume", str(folder / name))]
+    errors = "".join(process.communicate()[1] for process in {first, *both})
+    errors += finish("--resume", str(folder / name))
+    n = n_differences(folder / f"{kind}_whole", folder / name)
+    statuses = [process.returncode for process in both]
+    tally.add(name, f"started twice, exit statuses {statuses}", n, errors=errors)
+
+
+def parent_lost(folder: Path, i: int, moments: random.Random, tally: Tally) -> None:
+    """Kill the process of a batch, count the workers left after some seconds, and let it go on."""
+    kind = "pg"
+    name, whole = f"parent_{i}", folder / "parent_whole"
+    if not whole.exists():
+        finish(str(config(folder, kind, whole.name)), "--runs", "3")
+    process = start(str(config(folder, kind, name)), "--runs", "3", "--n", "2")
+    stop_in(PHASES[i % 2], process, folder / name, kind, moments.random())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(SECONDS_TO_END)
+    orphans = members(process.pid)
+    for orphan in orphans:
+        os.kill(orphan, signal.SIGKILL)
+    errors = process.communicate()[1]
+    is_begun = (folder / name / "config.json").exists()
+    again = ["--resume", str(folder / name)] if is_begun else [str(folder / f"{name}.json")]
+    errors += finish(*again, *([] if is_begun else ["--runs", "3"]), "--n", "2")
+    n = n_differences(whole, folder / name)
+    tally.add(name, "parent killed", n, len(orphans), errors)
+
+
+def members(group: int) -> list[int]:
+    """Return the processes of a process group that are alive."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, of = path.read_text().rpartition(")")[2].split()[:3]
+            if int(of) == group and state != "Z":
+                found.append(int(path.parent.name))
+    return found
+
+
+def worker_lost(folder: Path, i: int, moments: random.Random, tally: Tally) -> None:
     """Do a batch on a cluster of this machine that loses one of two workers."""
     name = f"cluster_{i}"
     whole = folder / "cluster_whole"
@@ -176,9 +325,7 @@ def worker_lost(folder: Path, i: int, moments: random.Random) -> int:
         for process in (*workers, scheduler):
             process.kill()
             process.wait()
-    n = n_differences(whole, folder / name)
-    print(f"{name}: one worker killed, {n} differences", flush=True)
-    return n
+    tally.add(name, "one worker killed", n_differences(whole, folder / name), errors=errors)
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/install.sh"
 if [ "${1:-}" = "--all" ]; then
     shift
-    install_dso test,control,jax,bench,browser
+    install_dso test,control,jax,bench,browser,docs
     # Without a network a Chromium of the system will do, else the tests that want one are skipped.
     .venv/bin/python -m playwright install chromium >/dev/null 2>&1 || true
     set -- -m "slow or not slow" "$@"

@@ -7,12 +7,10 @@ With --check nothing is written; the exit status is 1 where a file is not what w
 
 import json
 import sys
-import textwrap
 from pathlib import Path
 
-from dso.config.base import Section
 from dso.config.config import TASK_DEFAULTS, Config, common_defaults
-from dso.config.task_sections import ControlTask
+from dso.config.document import document
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 WRITTEN_BY = "Written by scripts/write_config_files.py: change dso/config/, not this."
@@ -31,8 +29,6 @@ HEADS = {
         "others."
     ),
 }
-WIDTH = 100
-INDENT = "   "
 
 
 def reference_files() -> dict[str, str]:
@@ -42,7 +38,10 @@ def reference_files() -> dict[str, str]:
         "config_regression.json": TASK_DEFAULTS["regression"],
         "config_control.json": TASK_DEFAULTS["control"],
     }
-    files = {name: _document(HEADS[name], sections) for name, sections in values.items()}
+    files = {
+        name: document(f"{HEADS[name]} {WRITTEN_BY}", sections, "schema.json")
+        for name, sections in values.items()
+    }
     return files | {"schema.json": json.dumps(schema(), indent=1) + "\n"}
 
 
@@ -52,38 +51,6 @@ def schema() -> dict:
     # An unknown section is ignored with a warning; "$schema" itself is one.
     result["additionalProperties"] = True
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **result}
-
-
-def _document(head: str, sections: dict) -> str:
-    comment = [f"// {line}" for line in textwrap.wrap(f"{head} {WRITTEN_BY}", WIDTH - 3)]
-    lines = [*comment, "{", f'{INDENT}"$schema": "schema.json",']
-    for name, values in sections.items():
-        lines.append("")
-        lines += _entry(name, values, Config, depth=1)
-    return "\n".join([*lines, "}"]) + "\n"
-
-
-def _entry(name: str, value: object, model: type[Section], depth: int) -> list[str]:
-    """Return the lines of one key: its meaning as a comment, and its value."""
-    field = model.model_fields[name]
-    inner = type(field.default)
-    if isinstance(value, dict) and "task_type" in value:
-        inner = ControlTask if value["task_type"] == "control" else inner
-    indent = INDENT * depth
-    lines = [
-        f"{indent}// {line}"
-        for line in textwrap.wrap(field.description or "", WIDTH - 3 - len(indent))
-    ]
-    if not (isinstance(value, dict) and issubclass(inner, Section)):
-        return [*lines, f'{indent}"{name}": {json.dumps(value)},']
-    if len(value) == 1:
-        return [*lines, f'{indent}"{name}": {json.dumps(value)},']
-    lines.append(f'{indent}"{name}": {{')
-    for key, item in value.items():
-        # Every prior has the same switch.
-        entry = _entry(key, item, inner, depth + 1)
-        lines += entry[-1:] if key == "on" and model is not Config else entry
-    return [*lines, f"{indent}}},"]
 
 
 def main() -> int:

@@ -43,6 +43,7 @@ MODELS = {
     "policy_optimizer": "PolicyOptimizer",
     "gp_meld": "GPMeld",
     "semantic": "Semantic",
+    "islands": "Islands",
     "postprocess": "Postprocess",
     "checkpoint": "Checkpoint",
 }

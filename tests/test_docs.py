@@ -1,30 +1,31 @@
 """The documentation: examples run, links lead somewhere, tables are those of the code."""
 
 import csv
-import importlib.util
 import re
 import shlex
 import tomllib
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from click.testing import CliRunner
 
+import dso.command.main
 import dso.launch.command
+import dso.launch.plan
 import dso.logeval
+import dso.regressor.options
 import dso.report.__main__
 from dso.config import Config, load_config
 from dso.library.functions import OPERATORS
 from dso.prior.make import NOT_YET
 from dso.task.regression.benchmarks import benchmark_names
 from dso.task.regression.metrics import METRICS
+from tests.support.scripts import ROOT, script
 
-ROOT = Path(__file__).resolve().parent.parent
-GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [
     *GUIDES,
-    *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CONTRIBUTING", "THIRD_PARTY")),
+    *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CHANGELOG", "CONTRIBUTING", "THIRD_PARTY")),
 ]
 N_SAMPLES = 1000
 COMMANDS = {
@@ -87,7 +88,7 @@ class Reader:
         self.session: dict[str, object] = {}
 
     def follow(self, kind: str, text: str) -> None:
-        """Save a block that names a file, run one of Python, and each `python -m dso...`."""
+        """Save a block that names a file, run one of Python, and each command of dso."""
         file = FILE_NAME.match(text)
         if file:
             (self.folder / file[1]).write_text(text)
@@ -100,6 +101,9 @@ class Reader:
     def call(self, words: list[str]) -> None:
         if words[:2] == ["python", "-m"] and words[2] in COMMANDS:
             outcome = CliRunner().invoke(COMMANDS[words[2]], words[3:])
+            assert outcome.exit_code == 0, outcome.output
+        if words[:1] == ["dso"]:
+            outcome = CliRunner().invoke(dso.command.main.main, words[1:])
             assert outcome.exit_code == 0, outcome.output
         for word in words:
             assert not word.startswith("scripts/") or (ROOT / word).exists(), word
@@ -117,7 +121,9 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)  # as `python -m` does
-    monkeypatch.setattr(dso.launch.command, "load_config", small)
+    monkeypatch.setattr(dso.launch.plan, "load_config", small)
+    budgets = dict.fromkeys(dso.regressor.options.PRESETS, N_SAMPLES)
+    monkeypatch.setattr(dso.regressor.options, "PRESETS", budgets)
     return Reader(tmp_path)
 
 
@@ -153,15 +159,6 @@ def test_every_column_is_documented(reader: Reader) -> None:
                 general = re.sub(r"^error_node_.*", "error_node_<category>", column)
                 general = re.sub(r"^error_(?!node_).*", "error_<operator>", general)
                 assert f"`{general}`" in text, column
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def counts(output: str) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """What the sections of a config are made of: the class of a section, its keys and their types."""
 
+import os
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _integral(value: object) -> object:
@@ -20,7 +21,30 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
-Text = Annotated[str, Field(min_length=1)]
+
+
+def _without_control(text: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("expected text without control characters")
+    return text
+
+
+def relative_name(text: str) -> str:
+    """Return the name of a folder below another one; what leads out of that is refused."""
+    parts = _without_control(text).split("/")
+    if "\\" in text or text.startswith("~") or any(part in ("", ".", "..") for part in parts):
+        raise ValueError("expected a name, or several with '/' between them, without '..' or '~'")
+    if max(len(part.encode(errors="replace")) for part in parts) > MAX_NAME_BYTES:
+        raise ValueError(f"expected names of at most {MAX_NAME_BYTES} bytes")
+    return text
+
+
+MAX_NAME_BYTES = 200
+"""Of a folder: file systems allow 255, and the names of files in it may be longer than its own."""
+Text = Annotated[str, Field(min_length=1), AfterValidator(_without_control)]
+PathText = Annotated[Text, AfterValidator(os.path.expanduser)]
+FolderName = Annotated[str, AfterValidator(relative_name)]
+Noise = Annotated[float, Field(ge=0, le=1000)]
 Names = str | list[str | float]
 Reference = Annotated[str, Field(pattern=":")]
 

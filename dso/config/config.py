@@ -10,6 +10,7 @@ from dso.config.sections import (
     Checkpoint,
     Experiment,
     GPMeld,
+    Islands,
     Logging,
     Policy,
     PolicyOptimizer,
@@ -44,6 +45,7 @@ class Config(Section):
     policy_optimizer: PolicyOptimizerUnion = key(PolicyOptimizer(), "How it learns from rewards.")
     gp_meld: GPMeld = key(GPMeld(), "Genetic programming seeded by the policy's samples.")
     semantic: Semantic = key(Semantic(), "Search by values, before the first iteration.")
+    islands: Islands = key(Islands(), "One search as several that exchange their best programs.")
     prior: Priors = key(Priors(), "What may be written: one instance of each, or a list of them.")
     postprocess: Postprocess = key(Postprocess(), "The report at the end.")
     checkpoint: Checkpoint = key(Checkpoint(), "Saving the state of a run, and going on from it.")

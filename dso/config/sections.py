@@ -17,16 +17,17 @@ from dso.config.base import (
     WHOLE,
     Count,
     CountOrZero,
+    FolderName,
     Int,
     Level,
     NonNegative,
+    PathText,
     Positive,
     PositiveShare,
     Reference,
     Section,
     Share,
     Size,
-    Text,
     key,
     run_time_key,
 )
@@ -42,8 +43,10 @@ SCIPY_ONLY = ("method", "jac", "hess", "hessp", "constraints", "tol", "callback"
 class Experiment(Section):
     """Where results go, and the seed."""
 
-    logdir: Text | None = key("./logs", "Folder that run folders are made in; null writes no file.")
-    exp_name: Text | None = key(None, "Name of the run folder; null = task name and time.")
+    logdir: PathText | None = key(
+        "./logs", "Folder that run folders are made in; null writes no file."
+    )
+    exp_name: FolderName | None = key(None, "Name of the run folder; null = task name and time.")
     seed: Annotated[int, Field(ge=0, lt=2**63), WHOLE] | None = key(
         0, "Seed of the first run, run i takes seed + i; null draws one."
     )
@@ -125,7 +128,7 @@ class Training(Section):
     debug: Level = key(0, "Print parameter statistics: 1 at the start of steps, 2 at the end too.")
     use_memory: bool = key(False, "Memory-augmented quantile.")
     memory_capacity: Count = key(1000, "Items in the memory.")
-    warm_start: CountOrZero | None = key(
+    warm_start: Annotated[int, Field(ge=0, le=10_000_000), WHOLE] | None = key(
         None, "Samples that fill the memory first; null = batch_size."
     )
     memory_threshold: Share | None = key(
@@ -419,6 +422,28 @@ class Semantic(Section):
     )
 
 
+class Islands(Section):
+    """One search as several that exchange their best programs, in processes of their own."""
+
+    n: Annotated[int, Field(ge=1, le=10_000), WHOLE] = key(
+        1,
+        "Searches; they share training.n_samples. The result depends on this number, not on the "
+        "processes that do them. gp_meld.n_islands are parts of the population within each.",
+    )
+    interval: Count = key(10, "Iterations of each search between two exchanges.")
+    n_migrants: CountOrZero = key(
+        5, "Best programs of a search that others get, besides its Pareto front; 0 = none at all."
+    )
+    topology: Literal["ring", "all"] = key(
+        "ring", "'ring': each search gets those of the one before it; 'all': of all others."
+    )
+    portfolio: list[dict[str, Any]] = key(
+        [],
+        "In what the searches differ: dicts from 'section.key' to a value, dealt out in turn. What "
+        "function sets leave out must be in task.function_set.",
+    )
+
+
 class Postprocess(Section):
     """The report at the end of the command line's runs."""
 
@@ -429,7 +454,7 @@ class Postprocess(Section):
 class Checkpoint(Section):
     """Saving the state of a run, and going on from it."""
 
-    load_path: Text | None = key(None, "Checkpoint to start from.")
+    load_path: PathText | None = key(None, "Checkpoint to start from.")
     save_freq: Positive | None = key(23.0, "Save after this many units; null = never.")
     units: Literal["hours", "minutes", "seconds", "iterations"] = key(
         "hours", "'hours', 'minutes', 'seconds' or 'iterations'."

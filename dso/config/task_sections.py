@@ -18,7 +18,9 @@ from dso.config.base import (
     Count,
     CountOrZero,
     Int,
+    Noise,
     NonNegative,
+    PathText,
     Positive,
     Reference,
     Section,
@@ -72,10 +74,10 @@ class BenchmarkDataset(Section):
 
     name: Text = Field(description="Name of the benchmark.")
     benchmark_source: Text | None = key(None, "Table with the benchmark; null = the one of dso.")
-    root: Text | None = key(None, "Folder of benchmark_source.")
+    root: PathText | None = key(None, "Folder of benchmark_source.")
     noise: NonNegative | None = key(None, "Deviation of added noise, in RMS of the training y.")
     seed: CountOrZero | None = key(None, "Seed of the draw of the points; null = 0.")
-    logdir: Text | None = key(None, "Folder for a copy of the data.")
+    logdir: PathText | None = key(None, "Folder for a copy of the data.")
     backup: bool = key(False, "Whether to save a copy of the data in logdir.")
     y_limit: Positive | None = key(None, "Points drawn with |y| above it are drawn again.")
 
@@ -190,7 +192,7 @@ class RegressionTask(Section):
     extra_metric_test_params: list[float] | None = key([], "Parameters of extra_metric_test.")
     threshold: NonNegative = key(1e-12, "Success: the noiseless test NMSE is below it.")
     protected: bool = key(False, "Whether operators return a number everywhere (div by 0 = 1).")
-    reward_noise: NonNegative = key(0.0, "Deviation of noise added to the reward.")
+    reward_noise: Noise = key(0.0, "Deviation of noise added to the reward.")
     reward_noise_type: Literal["r", "y_hat"] = key(
         "r", "Noise on the reward 'r' or, in RMS of y, on the predictions 'y_hat'."
     )

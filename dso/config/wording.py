@@ -43,7 +43,7 @@ def describe(
         if not any(len(other) > len(place) and other[: len(place)] == place for other in problems)
     ]
     messages = [
-        _unknown_key(place, model_at, section_of)
+        unknown_key(place, model_at, section_of)
         if problems[place][0]["type"] == "extra_forbidden"
         else _message(".".join(map(str, place)), problems[place])
         for place in deepest
@@ -87,7 +87,7 @@ def _plain_words(message: str) -> str:
     return message.removeprefix("Input ")
 
 
-def _unknown_key(
+def unknown_key(
     place: Place,
     model_at: Callable[[list], type[BaseModel]],
     section_of: Callable[[str], str | None],

@@ -9,9 +9,10 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.evaluation.archive import ProgramArchive
-from dso.fitting.constants import constant_counts, widened, with_ones
+from dso.fitting.slots import constant_counts, widened, with_ones
 from dso.library import Library
 from dso.native import _core
+from dso.processes import serve_parent
 from dso.program import Program, ProgramBatch
 from dso.program.batch import Batch, ScoredBatch
 from dso.program.execute import INVALID, VALID, Execution
@@ -119,7 +120,8 @@ class Evaluator:
             everything = np.ones(len(programs), dtype=bool)
             verdicts = self._score(programs)
             return self._scored(batch, programs, verdicts, everything, everything)
-        found, *known, constants = self._cache.lookup(keys)
+        found, rewards, cause, node, constants = self._cache.lookup(keys)
+        known = Execution(rewards, cause, node)
         is_due = ~found & is_first
         is_new = is_due & ~self._cache.contains(keys)
         if is_due.any():
@@ -127,13 +129,16 @@ class Evaluator:
             new = self._with_constants(programs[is_due], start)
             scored = self._score(new)
             kept = new.constants if self.fitter is not None else None
-            self._cache.insert(keys[is_due], *scored, iteration, kept)
+            self._cache.insert(keys[is_due], *scored, iteration=iteration, constants=kept)
             if self.archive is not None:
                 self.archive.add(keys[is_due], new, scored.values)
             rows = (np.cumsum(is_due) - 1)[first]
-            known = [
-                np.where(found, old, fresh[rows]) for old, fresh in zip(known, scored, strict=True)
-            ]
+            known = Execution(
+                *(
+                    np.where(found, old, fresh[rows])
+                    for old, fresh in zip(known, scored, strict=True)
+                )
+            )
             constants = _joined(found, constants, new.constants[rows])
         self._cache.count(keys, batch.on_policy)
         if self.fitter is None:
@@ -141,7 +146,7 @@ class Evaluator:
         else:
             width = int(constant_counts(self.library, programs).max(initial=0))
             programs = replace(programs, constants=widened(constants, width))
-        return self._scored(batch, programs, Execution(*known), is_new, is_due)
+        return self._scored(batch, programs, known, is_new, is_due)
 
     def counts(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return how often each key (B,) came from the policy and from elsewhere, as remembered."""
@@ -258,7 +263,7 @@ class Evaluator:
             # One part per process, so that the task travels once.
             parts = [rows[i :: self.n_workers] for i in range(min(self.n_workers, len(rows)))]
             answers = Parallel(n_jobs=self.n_workers)(
-                delayed(_reward_rows)(self.task, part) for part in parts
+                delayed(_reward_rows_for_parent)(self.task, part) for part in parts
             )
             table = np.empty((len(rows), 3))
             for i, answer in enumerate(answers):
@@ -289,6 +294,12 @@ def _joined(found: np.ndarray, known: np.ndarray, fresh: np.ndarray) -> np.ndarr
     """Take the constants (B, K) of rows that were found from `known`, of others from `fresh`."""
     width = max(known.shape[1], fresh.shape[1])
     return np.where(found[:, None], widened(known, width), widened(fresh, width))
+
+
+def _reward_rows_for_parent(task: Task, programs: list[Program]) -> np.ndarray:
+    """Do the same in a worker process."""
+    serve_parent()
+    return _reward_rows(task, programs)
 
 
 def _reward_rows(task: Task, programs: list[Program]) -> np.ndarray:

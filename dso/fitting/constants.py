@@ -1,14 +1,27 @@
 """The fit of the token `const`: which numbers make a program's reward greatest.
 
-Where the reward is a squared error on rows of data, all programs of a batch are fitted by least
-squares in one native call. Any other reward is maximised program by program with SciPy.
+Where the reward is a squared error on rows of data, all programs of a batch are fitted by weighted
+least squares in one native call, with Levenberg and Marquardt's method. With errors e, weights W
+and the derivatives J of the predictions in the constants c, a step d solves
+
+    (J'WJ + m D) d = -J'We,    D = diag(J'WJ), the greatest so far
+
+so that the units of a constant do not matter. m = 0 is Gauss and Newton's step, the exact one where
+predictions are linear in c; with a large m it is a short step down the gradient. A step that lowers
+the error is taken, and m becomes m max(1/10, min(2, 1 - (2 q - 1)^3)), where q is the ratio of what
+was gained to what the linear model promised; else m grows 2, 4, 8, ... times (Marquardt, 1963;
+Nielsen, Damping parameter in Marquardt's method, 1999). So the damping follows how nearly linear
+the predictions are; most programs take few steps, and each of them is one pass over the rows.
+
+What has a token in Python is fitted one by one, and so is what is not rewarded for a squared error;
+see `constants_python`.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,19 +29,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from dso.errors import UserError
+from dso.fitting.constants_python import greatest_reward_fit, least_squares_fit
+from dso.fitting.rounding import nearest_rational
+from dso.fitting.slots import Bounds, bound_rows, widened, with_ones
 from dso.library import Library
 from dso.native import _core
-from dso.program import (
-    FitData,
-    Program,
-    ProgramBatch,
-    execute,
-    has_poly,
-    has_python_token,
-    mean_squared_error,
-)
-from dso.program.derivatives import derivatives_in_constants
-from dso.program.execute import VALID
+from dso.program import FitData, Program, ProgramBatch, has_poly, has_python_token
 from dso.streams import Stream
 
 if TYPE_CHECKING:
@@ -36,14 +42,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dso")
 
-MAX_DENOMINATOR = 12
-"""Of the rational numbers that constants are snapped to."""
-SNAP_LOSS = 1e-3
+MAX_SNAP_LOSS = 1e-3
 """Share by which snapping may raise the squared error."""
-EXACT = 1e-20
-"""Normalised squared errors below this are as good as none."""
-
-Bounds = Sequence[float | None] | Sequence[Sequence[float | None]] | None
+MAX_EXACT = 1e-20
+"""Normalised squared error that is as good as none."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,9 @@ class ConstantFitter:
         constants = start.constants.copy()
         constants[is_native] = self._least_squares(start, lower, upper, is_native)
         for b in np.flatnonzero(in_python & ~with_poly):
-            constants[b] = self._least_squares_in_python(start[b : b + 1], lower[b], upper[b])
+            constants[b] = least_squares_fit(
+                start[b : b + 1], self.data, lower[b], upper[b], **self._effort
+            )
         if with_poly.any():
             constants[with_poly] = self._beside_poly(start, lower, upper, with_poly, in_python)
         if not self.is_least_squares:
@@ -208,19 +212,14 @@ class ConstantFitter:
         assert data is not None
         return _core.fit_constants(
             self.task.library.native,
-            start.tokens,
-            start.lengths,
-            start.constants,
-            data.columns,
-            data.y,
-            data.weights,
-            data.protected,
-            lower,
-            upper,
-            self.options.max_iterations,
-            n_starts,
-            self._key,
-            self.task.n_threads,
+            start.native,
+            data.native,
+            lower=lower,
+            upper=upper,
+            max_iterations=self.options.max_iterations,
+            n_starts=n_starts,
+            key=self._key,
+            n_threads=self.task.n_threads,
         )
 
     def _snapped(
@@ -229,8 +228,8 @@ class ConstantFitter:
         """Round constants one after the other, fitting the rest anew, while the fit holds."""
         nearest = np.round if self.options.snap == "integer" else nearest_rational
         assert self.data is not None
-        exact = EXACT * np.var(self.data.y)
-        limit = np.maximum(mse * (1 + SNAP_LOSS), exact)
+        exact = MAX_EXACT * np.var(self.data.y)
+        limit = np.maximum(mse * (1 + MAX_SNAP_LOSS), exact)
         for k in range(programs.constants.shape[1]):
             value = nearest(programs.constants[:, k])
             value = np.clip(value, lower[:, k], upper[:, k])
@@ -249,58 +248,6 @@ class ConstantFitter:
             upper = np.where(holds[:, None], held_high, upper)
         return programs.constants
 
-    def _least_squares_in_python(
-        self, program: ProgramBatch, lower: np.ndarray, upper: np.ndarray
-    ) -> np.ndarray:
-        """Fit one program that the native machine cannot execute."""
-        from scipy.optimize import least_squares  # takes a second to import
-
-        data, library = self.data, self.task.library
-        assert data is not None
-        roots = 1.0 if data.weights is None else np.sqrt(data.weights)
-        start = program.constants[0]
-        is_free = lower < upper
-
-        def whole(free: np.ndarray) -> ProgramBatch:
-            constants = start.copy()
-            constants[is_free] = free
-            return replace(program, constants=constants[None])
-
-        def errors(free: np.ndarray) -> np.ndarray:
-            values, cause, _ = execute(library, whole(free), data.columns, data.protected)
-            return np.where(cause[0] == VALID, roots * (values[0] - data.y), np.inf)
-
-        def jacobian(free: np.ndarray) -> np.ndarray:
-            constants = whole(free).constants[0]
-            slopes = derivatives_in_constants(library, program.row(0), constants, data.columns)
-            return np.reshape(roots, (-1, 1)) * slopes[:, is_free]
-
-        def mse(free: np.ndarray) -> float:
-            arguments = data.columns, data.y, data.weights, data.protected
-            value = mean_squared_error(library, whole(free), *arguments).values[0]
-            return value if np.isfinite(value) else np.inf
-
-        best = np.clip(start, lower, upper)[is_free]
-        low, high = lower[is_free], upper[is_free]
-        key = int(program.keys()[0])
-        points = start_points(key, best, low, high, self.options.n_starts)
-        with np.errstate(all="ignore"):
-            for point in points:
-                if not np.isfinite(errors(point)).all():
-                    continue
-                try:
-                    found = least_squares(
-                        errors,
-                        point,
-                        jacobian,
-                        bounds=(low, high),
-                        max_nfev=self.options.max_iterations,
-                    ).x
-                except (ValueError, np.linalg.LinAlgError):  # derivatives that are not finite
-                    found = point
-                best = min((best, point, found), key=mse)
-        return whole(best).constants[0]
-
     def _maximised(self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
         return np.stack(
             [self._maximised_row(start[b : b + 1], lower[b], upper[b]) for b in range(len(start))]
@@ -309,36 +256,16 @@ class ConstantFitter:
     def _maximised_row(
         self, program: ProgramBatch, lower: np.ndarray, upper: np.ndarray
     ) -> np.ndarray:
-        """Look for the greatest reward with a method that needs no derivatives."""
-        from scipy.optimize import minimize  # takes a second to import
+        def reward(constants: np.ndarray) -> float:
+            return self.reward(self._program(program, constants))
 
-        start = program.constants[0]
-        is_free = lower < upper
-        low, high = lower[is_free], upper[is_free]
+        return greatest_reward_fit(program, reward, lower, upper, **self._effort)
 
-        def whole(free: np.ndarray) -> np.ndarray:
-            constants = start.copy()
-            constants[is_free] = free
-            return constants
-
-        def loss(free: np.ndarray) -> float:
-            reward = self.reward(self._program(program, whole(free)))
-            return -reward if np.isfinite(reward) else np.inf
-
-        best = np.clip(start, lower, upper)[is_free]
-        limit = self.options.max_iterations * max(1, len(best))
-        with np.errstate(all="ignore"):
-            points = start_points(int(program.keys()[0]), best, low, high, self.options.n_starts)
-            for point in points:
-                found = minimize(
-                    loss,
-                    point,
-                    method="Nelder-Mead",
-                    bounds=list(zip(low, high, strict=True)),
-                    options={"maxiter": limit, "xatol": 1e-10, "fatol": 1e-12},
-                ).x
-                best = min((best, point, found), key=loss)
-        return whole(best)
+    @property
+    def _effort(self) -> dict[str, int]:
+        """What fits in Python are told of the options."""
+        options = self.options
+        return {"n_starts": options.n_starts, "max_iterations": options.max_iterations}
 
     def _program(self, row: ProgramBatch, constants: np.ndarray) -> Program:
         task, polynomial = self.task, None
@@ -428,65 +355,3 @@ def reward_while_fitting(task: FittedTask) -> Callable[[Program], float]:
     if takes_it:
         return lambda program: float(task.reward_function(program, optimizing=True))
     return lambda program: float(task.reward_function(program))
-
-
-def constant_counts(library: Library, programs: ProgramBatch) -> np.ndarray:
-    """Return how many constants each program has, (B,)."""
-    if library.const_token is None:
-        return np.zeros(len(programs), dtype=np.int64)
-    return (programs.tokens == library.const_token).sum(axis=1)
-
-
-def with_ones(library: Library, programs: ProgramBatch) -> ProgramBatch:
-    """Return programs with (B, K) constants: those given, 1 for others, NaN in unused slots."""
-    counts = constant_counts(library, programs)
-    constants = np.full((len(programs), int(counts.max(initial=0))), np.nan)
-    constants[np.arange(constants.shape[1]) < counts[:, None]] = 1.0
-    given = programs.constants[:, : constants.shape[1]]
-    known = ~np.isnan(given)
-    constants[:, : given.shape[1]][known] = given[known]
-    return replace(programs, constants=constants)
-
-
-def widened(constants: np.ndarray, n_slots: int) -> np.ndarray:
-    """Return constants (B, K) cut to or filled with NaN up to (B, n_slots)."""
-    missing = max(0, n_slots - constants.shape[1])
-    if missing == 0:
-        return constants[:, :n_slots].copy()
-    return np.pad(constants[:, :n_slots], ((0, 0), (0, missing)), constant_values=np.nan)
-
-
-def bound_rows(bounds: Bounds, n_slots: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return least and greatest values, each (n_slots,)."""
-    low, high = np.full(n_slots, -np.inf), np.full(n_slots, np.inf)
-    if not bounds:
-        return low, high
-    is_one_pair = not isinstance(bounds[0], list | tuple)
-    pairs = [bounds] * n_slots if is_one_pair else bounds
-    for k, (lowest, highest) in enumerate(pairs[:n_slots]):  # type: ignore[misc]
-        low[k] = -np.inf if lowest is None else lowest
-        high[k] = np.inf if highest is None else highest
-    return low, high
-
-
-def start_points(
-    key: int, first: np.ndarray, low: np.ndarray, high: np.ndarray, n_starts: int
-) -> list[np.ndarray]:
-    """Return `n_starts` points within bounds: `first`, then random ones that belong to `key`."""
-    random = np.random.Generator(np.random.Philox(key=key))
-    points = [first]
-    for _ in range(n_starts - 1):
-        size = 10 ** random.uniform(-1, 1, len(first)) * random.choice([-1, 1], len(first))
-        is_bounded = np.isfinite(low) & np.isfinite(high)
-        inside = random.uniform(np.where(is_bounded, low, 0), np.where(is_bounded, high, 1))
-        points.append(np.where(is_bounded, inside, np.clip(size, low, high)))
-    return points
-
-
-def nearest_rational(values: np.ndarray) -> np.ndarray:
-    """Return for each number the nearest p / q with q up to `MAX_DENOMINATOR`."""
-    denominators = np.arange(1, MAX_DENOMINATOR + 1)[:, None]
-    candidates = np.round(values * denominators) / denominators  # (q, B)
-    distance = np.abs(candidates - values)
-    distance = np.where(np.isnan(distance), np.inf, distance)
-    return candidates[distance.argmin(axis=0), np.arange(len(values))]

@@ -1,7 +1,14 @@
 """What polynomials of some degree are on given rows: the part of a fit that depends on data alone.
 
-Monomials of inputs on different scales are nearly dependent. So the work is done with inputs
-shifted and scaled to [-1, 1], which changes no polynomial, and with orthonormal columns.
+A polynomial with the coefficients b has the values M b for the monomials M (n, P). The monomials of
+inputs on different scales are nearly dependent, so that fits with M lose most digits. Instead
+
+    Q = M C    with    Q'WQ = 1
+
+is found once: inputs are shifted and scaled to [-1, 1], which changes no polynomial, and the
+columns made orthonormal under the weights W by two QR decompositions, the second of which removes
+the rounding of the first. Then the polynomial nearest to values z has the coordinates u = Q'W z,
+which is one product, with no equations to solve, and the coefficients b = C u.
 """
 
 from __future__ import annotations
@@ -20,10 +27,12 @@ from dso.native import _core
 logger = logging.getLogger("dso")
 
 DEGREE_KEY = "task.poly_optimizer_params.degree"
-MOST_MONOMIALS = 2000
-MOST_NUMBERS = 2**24
+"""That errors and warnings name."""
+MAX_MONOMIALS = 2000
+"""Terms that are ever fitted: more would take minutes for one basis."""
+MAX_NUMBERS = 2**24
 """Of rows times monomials held in memory: 128 MB. Longer data are fitted by evenly spread rows."""
-LEAST_PIVOT = 1e-10
+MIN_PIVOT = 1e-10
 """Share of a column that must not depend on those before it."""
 
 
@@ -74,14 +83,14 @@ def supported_degrees(n_inputs: int, n_rows: int, degree: int) -> Degrees:
     most_terms = max(1, (n_rows - 1) // 2)
     counts = [n_monomials(n_inputs, d) for d in range(degree + 1)]
     dense = max(d for d, count in enumerate(counts) if d == 0 or count <= most_terms)
-    if counts[dense] > MOST_MONOMIALS:
-        possible = max(d for d, count in enumerate(counts) if count <= MOST_MONOMIALS)
+    if counts[dense] > MAX_MONOMIALS:
+        possible = max(d for d, count in enumerate(counts) if count <= MAX_MONOMIALS)
         raise UserError(
             f"{DEGREE_KEY}: {degree} makes {counts[degree]} monomials of {n_inputs} inputs; at "
-            f"most {MOST_MONOMIALS} are fitted, which allows degree {possible} "
+            f"most {MAX_MONOMIALS} are fitted, which allows degree {possible} "
             f"({counts[possible]} monomials)."
         )
-    limit = min(n_rows - 1, MOST_MONOMIALS)
+    limit = min(n_rows - 1, MAX_MONOMIALS)
     sparse = max(d for d, count in enumerate(counts) if d <= dense or count <= limit)
     return Degrees(dense, sparse, most_terms)
 
@@ -127,7 +136,7 @@ class PolynomialBasis:
         self._weights = weights
         self.exponents = exponents_up_to(len(columns), degree)
         n_rows = columns.shape[1]
-        most = max(2 * len(self.exponents) + 1, MOST_NUMBERS // len(self.exponents))
+        most = max(2 * len(self.exponents) + 1, MAX_NUMBERS // len(self.exponents))
         self.rows = slice(None, None, -(-n_rows // most))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -232,7 +241,7 @@ def _orthogonalised(
     kept = np.flatnonzero(norms > 0)
     scaled = values[:, kept] / norms[kept]
     triangle = np.asarray(np.linalg.qr(scaled, mode="r"))
-    if triangle.shape[0] < len(kept) or np.abs(np.diag(triangle)).min() < LEAST_PIVOT:
+    if triangle.shape[0] < len(kept) or np.abs(np.diag(triangle)).min() < MIN_PIVOT:
         independent = _independent(scaled)
         kept, scaled = kept[independent], scaled[:, independent]
         triangle = np.asarray(np.linalg.qr(scaled, mode="r"))
@@ -252,7 +261,7 @@ def _independent(columns: np.ndarray) -> np.ndarray:
         for _ in range(2):
             rest -= basis[:, : len(kept)] @ (basis[:, : len(kept)].T @ rest)
         size = np.linalg.norm(rest)
-        if size > LEAST_PIVOT and len(kept) < len(columns):
+        if size > MIN_PIVOT and len(kept) < len(columns):
             basis[:, len(kept)] = rest / size
             kept.append(k)
     return np.array(kept)

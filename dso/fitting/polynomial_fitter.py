@@ -1,4 +1,21 @@
-"""PolynomialFitter: which polynomials make programs with a token `poly` fit the data best."""
+"""PolynomialFitter: which polynomials make programs with a token `poly` fit the data best.
+
+For a program f(p, x) with a polynomial p = Q u (see `polynomial_basis`), f is inverted from the
+root down to p: where f(z, x) = y, the polynomial ought to have the values z, and
+
+    u = Q'W z
+
+is the one nearest to them. If that is exact nothing is left to do. Else it is where Levenberg and
+Marquardt's method starts, which lowers what matters, the squared error of the predictions:
+
+    (Q'S W S Q + m) d = Q'S W (y - f(Q u, x)),    S = diag(df/dp)
+
+is solved for the step d by conjugate gradients. Each of their steps is two products with Q, and few
+are needed: Q is orthonormal, so that without S the matrix would be the identity. Normal equations
+would take P times as long. Where f cannot be inverted, u starts as a constant.
+
+Coefficients are dropped where the data do not support them: see `supported_degrees`.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +28,15 @@ from dso.errors import UserError
 from dso.fitting.polynomial_basis import PolynomialBasis, supported_degrees
 from dso.fitting.polynomial_python import fit_in_python
 from dso.fitting.regressors import PARAMS_KEY, make_regressor, pruned
+from dso.fitting.slots import constant_counts
 from dso.library import FittedPolynomial
 from dso.native import _core
 from dso.program import FitData, ProgramBatch, has_poly, has_python_token, mean_squared_error
-from dso.program.execute import VALID
+from dso.program.execute import VALID, Execution
 
 NUMBERS_AT_ONCE = 4_000_000
 """Coefficients, or wanted values, held at once: 32 MB."""
-
-
-MOST_REMEMBERED = 300_000
+MAX_REMEMBERED = 300_000
 """Programs whose number of terms is remembered."""
 
 
@@ -178,16 +194,14 @@ class PolynomialFitter:
         return more
 
     def _remember(self, programs: ProgramBatch, fits: PolynomialFits) -> None:
-        if len(self._n_terms) > MOST_REMEMBERED:
+        if len(self._n_terms) > MAX_REMEMBERED:
             self._n_terms.clear()
         counts = np.count_nonzero(fits.coefficients, axis=1).tolist()
         self._n_terms.update(zip(self._identities(programs), counts, strict=True))
 
     def _identities(self, programs: ProgramBatch) -> list[tuple[int, bytes]]:
         """Return what tells programs apart: tokens, and constants."""
-        counts = np.zeros(len(programs), dtype=np.int64)
-        if self.library.const_token is not None:
-            counts = (programs.tokens == self.library.const_token).sum(axis=1)
+        counts = constant_counts(self.library, programs)
         return [
             (key, numbers[:count].tobytes())
             for key, numbers, count in zip(
@@ -204,7 +218,7 @@ class PolynomialFitter:
         """Give every constant that is not known the value 1."""
         if self.library.const_token is None:
             return programs
-        counts = (programs.tokens == self.library.const_token).sum(axis=1)
+        counts = constant_counts(self.library, programs)
         missing = max(0, int(counts.max(initial=0)) - programs.constants.shape[1])
         constants = np.pad(programs.constants, ((0, 0), (0, missing)), constant_values=1.0)
         return replace(programs, constants=np.where(np.isnan(constants), 1.0, constants))
@@ -233,25 +247,20 @@ class PolynomialFitter:
     ) -> tuple[PolynomialFits, np.ndarray]:
         """Return the fits and what the polynomials ought to be on the rows of the basis."""
         basis = self.basis
-        *fits, wanted = _core.fit_polynomials(
+        coefficients, constants, mse, cause, node, wanted = _core.fit_polynomials(
             self.library.native,
-            programs.tokens,
-            programs.lengths,
-            programs.constants,
-            basis.columns,
-            self.data.y[basis.rows],
-            basis.weights,
-            self.data.protected,
+            programs.native,
+            _core.Data(basis.columns, self.data.y[basis.rows], basis.weights, self.data.protected),
             basis.native,
-            _without_nan(lower),
-            _without_nan(upper),
+            lower=_without_nan(lower),
+            upper=_without_nan(upper),
             sparse_basis=None if self.sparse_basis is None else self.sparse_basis.native,
             most_terms=self.most_terms,
             coef_tol=self.options.coef_tol,
             with_wanted=self._is_regressed,
             n_threads=n_threads,
         )
-        return PolynomialFits(*fits), wanted
+        return PolynomialFits(coefficients, constants, mse, cause, node), wanted
 
     def _fit_in_lanes(
         self,
@@ -352,7 +361,9 @@ class PolynomialFitter:
                 old[bad] = new
         return PolynomialFits(coefficients, fits.constants, *verdicts)
 
-    def _errors(self, programs: ProgramBatch, coefficients: np.ndarray, n_threads: int) -> Any:
+    def _errors(
+        self, programs: ProgramBatch, coefficients: np.ndarray, n_threads: int
+    ) -> Execution:
         polynomials = [self._polynomial(row) for row in coefficients]
         return mean_squared_error(
             self.library,

@@ -1,7 +1,6 @@
 """The fit of `poly` in programs with a token that only Python can execute, one at a time.
 
-The same steps as in `dso/native/fitting/polynomial.cpp`, written with dense matrices and numerical
-derivatives.
+The same steps as in `polynomial_fitter`, written with dense matrices and numerical derivatives.
 """
 
 from __future__ import annotations
@@ -16,8 +15,13 @@ from dso.program import ProgramBatch, wanted_values
 from dso.program.execute import VALID, execute_columns
 
 MAX_STEPS = 30
+"""Of Levenberg and Marquardt's method."""
 STARTS = (1.0, 0.1, 10.0, -1.0)
-ROUNDING = 1e-13
+"""Where a polynomial starts if the program cannot be inverted: the first that is valid."""
+MAX_ROUNDING = 1e-13
+"""Share of a term in the greatest one that stands for zero."""
+RELATIVE_STEP = 1e-6
+"""Of a polynomial's value, of numerical derivatives."""
 
 
 def fit_in_python(
@@ -60,7 +64,7 @@ def fit_in_python(
     coefficients = to_monomials @ u
     contributions = np.abs(coefficients) * sizes
     is_small = np.abs(coefficients) < coef_tol
-    is_small |= contributions <= ROUNDING * contributions.max()
+    is_small |= contributions <= MAX_ROUNDING * contributions.max()
     return np.where(is_small, 0.0, coefficients), wishes[0] if is_known[0] else values @ u
 
 
@@ -81,7 +85,7 @@ def _improved(
 
     def jacobian(u: np.ndarray) -> np.ndarray:
         polynomial = values @ u
-        step = 1e-6 * np.maximum(1.0, np.abs(polynomial))
+        step = RELATIVE_STEP * np.maximum(1.0, np.abs(polynomial))
         with np.errstate(all="ignore"):
             above, below = predicted(polynomial + step), predicted(polynomial - step)
         if above is None or below is None:

@@ -18,6 +18,7 @@ from dso.fitting.weights import weighted_variance
 
 Regressor = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
 PARAMS_KEY = "task.poly_optimizer_params.regressor_params"
+"""That errors name."""
 
 
 def make_regressor(name: str, params: dict[str, Any]) -> Regressor:

@@ -1,4 +1,14 @@
-"""How well the data determine the fitted constants of a program."""
+"""How well the data determine the fitted constants of a program.
+
+To first order, predictions move by J d where the constants move by d. With weights W, errors e,
+n observations and k constants, their covariance at the least squares fit is
+
+    s^2 (J'WJ)^-1,    s^2 = e'We / (n - k)
+
+with weights scaled to the sum n. The inverse is had from the singular values of sqrt(W) J with
+columns of length 1, so that directions that the data say nothing of are seen: there other constants
+fit as well, and no error is stated.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +19,8 @@ import numpy as np
 from dso.program import FitData, ProgramBatch, execute
 from dso.program.derivatives import derivatives_in_constants
 
-DEPENDENT = 1e-10
-"""Singular values of the scaled Jacobian below this share of the greatest count as none."""
+MIN_SINGULAR = 1e-10
+"""Singular value of the scaled Jacobian, relative to the greatest; less counts as none."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ def _covariance(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lengths = np.linalg.norm(slopes, axis=0)
     scales = np.where(lengths > 0, lengths, 1.0)
     _, sizes, directions = np.linalg.svd(slopes / scales, full_matrices=False)
-    is_known = sizes > DEPENDENT * max(sizes.max(initial=0.0), np.finfo(float).tiny)
+    is_known = sizes > MIN_SINGULAR * max(sizes.max(initial=0.0), np.finfo(float).tiny)
     missing = n_constants - len(sizes)
     # What is orthogonal to all known directions is not determined.
     known = directions[: len(sizes)][is_known]

@@ -1,4 +1,10 @@
-"""GP-meld: genetic programming that the policy's samples seed."""
+"""GP-meld: genetic programming that the policy's samples seed.
+
+A *population* is a table of individuals: programs with their rewards, ranked on each *island*. A
+*breeder* makes *offspring* of them, under all priors; they are scored like any program. The
+*controller* is what goes on generation by generation: breed, score, select. The best offspring of
+all generations are the *harvest*, from which the policy learns.
+"""
 
 from dso.gp.breeder import Breeder, Offspring
 from dso.gp.controller import GPController, GPOptions, Harvest

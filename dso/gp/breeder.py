@@ -1,9 +1,26 @@
-"""Breeder: crossover and mutation of token sequences, under all priors."""
+"""Breeder: crossover and mutation of token sequences, under all priors.
+
+A parent is the best of k draws with replacement. With ranks 1 to n, best first, rank r is chosen
+with probability ((n - r + 1) / n)^k - ((n - r) / n)^k: the pressure depends on ranks alone, and so
+not on the scale of the rewards (Goldberg & Deb, 1991).
+
+Offspring are made by the operators of Koza (Genetic programming, 1992), as rows of tokens:
+
+CROSSED    a subtree of a second parent takes the place of one of the first; roots take no part
+SUBTREE    a random subtree takes the place of one: the largest step
+REPLACED   a token becomes another one of the same arity: the smallest
+INSERTED   an operator is put above a node; so a program grows by one that works
+SHRUNK     an operator becomes one of its arguments, which undoes that
+PERTURBED  a fitted number is multiplied by one near 1 and not fitted again
+
+A prefix row makes a subtree a range of tokens, so each operator is one splice. What breaks a prior,
+or was bred before, is tried again from the choice of parents on, which costs less than scoring it.
+The work is done in native code: `native/gp/variation.hpp`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,9 +31,11 @@ from dso.program import ProgramBatch
 from dso.streams import Stream
 
 COPIED = 0
+"""The operation of a row for which every try has failed."""
 CROSSED, SUBTREE, REPLACED, INSERTED, SHRUNK, PERTURBED, SEMANTIC, SOLVED = (
     1 << bit for bit in range(8)
 )
+"""What was done to a row, as bits: a crossed one may be mutated too."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +49,7 @@ class Offspring:
     islands : (n,) int32
     operations : (n,) uint8
         Sum of what was done, `CROSSED` to `SEMANTIC`; `COPIED` where every try failed. `SOLVED`
-        beside `SEMANTIC`: the new subtree has the values that were wanted.
+        together with `SEMANTIC`: the new subtree has the values that were wanted.
     n_refused : int
         Tries that broke a prior or grew too long.
     n_known : int
@@ -107,15 +126,13 @@ class Breeder:
             mutate_tree_max=mutate_tree_max,
             n_attempts=n_attempts,
         )
-        constant = prior.library.const_token
-        self._has_constant = [token == constant for token in range(prior.library.L)]
 
     def breed(
         self,
         parents: Population,
         islands: np.ndarray,
         stream: Stream,
-        known: Any = None,
+        known: _core.KeySet | None = None,
         archive: Population | None = None,
     ) -> Offspring:
         """Breed one offspring for each of `islands` (n,).
@@ -134,16 +151,27 @@ class Breeder:
         """
         parents, offsets = with_archive(parents, archive)
         rows = np.arange(len(islands), dtype=np.uint32)
-        parts = self.native(parents, offsets, stream.key, rows, islands, 0, known)
-        programs = ProgramBatch(*parts[:3])
-        operations, n_refused, n_known = parts[4], int(parts[5].sum()), int(parts[6].sum())
-        offspring = Offspring(programs, islands, operations, n_refused, n_known)
+        brood = self.native(
+            parents, offsets, rows, islands, key=stream.key, first_attempt=0, known=known
+        )
+        offspring = Offspring(
+            programs_of(brood),
+            islands,
+            brood.operations,
+            int(brood.n_refused.sum()),
+            int(brood.n_known.sum()),
+        )
         if not self.prior.python:
             return offspring
         return self._under_python_priors(offspring, parents, offsets, stream.key, known)
 
     def _under_python_priors(
-        self, offspring: Offspring, parents: Population, offsets: list[int], key: int, known: Any
+        self,
+        offspring: Offspring,
+        parents: Population,
+        offsets: list[int],
+        key: int,
+        known: _core.KeySet | None,
     ) -> Offspring:
         """Breed those again that priors in Python refuse, whole rows at a time."""
         programs, operations = offspring.programs, offspring.operations
@@ -155,47 +183,52 @@ class Breeder:
             if len(bad) == 0 or round_ == self.n_attempts:
                 operations[bad] = COPIED
                 break
-            first_attempt = round_ * self.n_attempts
-            rows, islands = bad.astype(np.uint32), offspring.islands[bad]
-            more = self.native(parents, offsets, key, rows, islands, first_attempt, known)
-            for whole, part in zip(
-                (*_arrays(programs), operations), (*more[:3], more[4]), strict=True
-            ):
-                whole[bad] = part
-            n_refused, n_known = n_refused + int(more[5].sum()), n_known + int(more[6].sum())
+            brood = self.native(
+                parents,
+                offsets,
+                bad.astype(np.uint32),
+                offspring.islands[bad],
+                key=key,
+                first_attempt=round_ * self.n_attempts,
+                known=known,
+            )
+            programs.tokens[bad], programs.lengths[bad] = brood.tokens, brood.lengths
+            programs.constants[bad], operations[bad] = brood.constants, brood.operations
+            n_refused += int(brood.n_refused.sum())
+            n_known += int(brood.n_known.sum())
         return Offspring(programs, offspring.islands, operations, n_refused, n_known)
 
     def native(
         self,
         parents: Population,
         offsets: list[int],
-        key: int,
         rows: np.ndarray,
         islands: np.ndarray,
+        *,
+        key: int,
         first_attempt: int,
-        known: Any,
+        known: _core.KeySet | None,
         target: _core.SemanticTarget | None = None,
-    ) -> tuple[np.ndarray, ...]:
+    ) -> _core.Brood:
         """Call `_core.breed`, by semantic mutation alone where there is a target."""
         programs, length = parents.programs, self.prior.max_length
         n_constants = 0
-        if any(self._has_constant):
+        if self.prior.library.const_token is not None:
             n_constants = min(length, 2 * programs.constants.shape[1] + 16)
         return _core.breed(
+            self.prior.library.native,
             self.prior.rules,
-            self._has_constant,
-            *_arrays(programs),
-            offsets,
+            _core.Parents(programs.native, offsets),
             self._options,
-            known,
-            key,
-            rows,
-            islands,
-            first_attempt,
-            length,
-            n_constants,
-            self.n_threads,
-            target,
+            rows=rows,
+            groups=islands,
+            key=key,
+            first_attempt=first_attempt,
+            n_positions=length,
+            n_constants=n_constants,
+            known=known,
+            target=target,
+            n_threads=self.n_threads,
         )
 
 
@@ -209,5 +242,6 @@ def with_archive(parents: Population, archive: Population | None) -> tuple[Popul
     return parents, offsets
 
 
-def _arrays(programs: ProgramBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return programs.tokens, programs.lengths, programs.constants
+def programs_of(brood: _core.Brood) -> ProgramBatch:
+    """Return the offspring themselves."""
+    return ProgramBatch(brood.tokens, brood.lengths, brood.constants)

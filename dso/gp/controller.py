@@ -1,4 +1,16 @@
-"""GPController: generations of breeding, scoring and selection around the policy's batch."""
+"""GPController: generations of breeding, scoring and selection around the policy's batch.
+
+The batch of the policy is the first population, since what it draws is already better than random.
+On each island, P individuals breed P offspring, and the best P of both live on, so that the best is
+never lost. Of those with equal values (see `probe`) only the first is among them: copies, and other
+spellings of the same function, would soon fill the table and breed nothing new.
+
+Islands breed among themselves and send their best to the next now and then, so that several forms
+are improved side by side. One without a gain for long starts again from the batch: a population
+that lives on fills up with long programs that nearly fit. The *archive* is the Pareto front of
+reward and complexity as a second source of parents, where small programs breed that selection would
+lose.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +34,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dso")
 
-MOST_KNOWN = 2**22
+MAX_KNOWN = 2**22
 """Token sequences remembered before all are forgotten: 64 MB."""
 
 
 @dataclass(frozen=True)
 class GPOptions:
-    """What a controller does, beside breeding.
+    """What a controller does besides breeding.
 
     Attributes
     ----------
@@ -39,7 +51,7 @@ class GPOptions:
     train_n : int
         Offspring returned.
     p_fit : float
-        Share of offspring whose constants are fitted anew; others keep those of their parents.
+        Share of offspring whose constants are fitted again; others keep those of their parents.
     has_archive : bool
         Keep the Pareto front of reward and complexity as further parents.
     keep_population : bool
@@ -225,7 +237,7 @@ class GPController:
         keys = np.where(bred.operations == PERTURBED, ~np.arange(len(keys)).astype("u8"), keys)
         is_first = _core.first_rows(keys) == np.arange(len(keys))
         rows = np.flatnonzero(is_first & (bred.operations != COPIED))
-        if len(self.known) > MOST_KNOWN:
+        if len(self.known) > MAX_KNOWN:
             self.known = _core.KeySet()
         self.known.insert(keys[rows])
         return bred, rows
@@ -240,7 +252,7 @@ class GPController:
     def _to_be_fitted(
         self, programs: ProgramBatch, operations: np.ndarray, iteration: int
     ) -> ProgramBatch:
-        """Take away the constants of those that are to be fitted anew."""
+        """Take away the constants of those that are to be fitted again."""
         name = f"gp fit {iteration}"
         random = Stream(self.seed, name, self.n_generations).generator()
         keeps = random.random(len(programs)) >= self.options.p_fit

@@ -1,4 +1,10 @@
-"""Population: the individuals of all islands, with what selection asks of them."""
+"""Population: the individuals of all islands, with what selection asks of them.
+
+They stand island by island, best first: by reward, then complexity, then length. So the best of an
+island are a slice, and a tournament is a draw of ranks. An individual is on the Pareto front where
+none has a reward as high and a complexity as low: going through all of them from the best reward
+down, where its complexity is below all before it.
+"""
 
 from __future__ import annotations
 

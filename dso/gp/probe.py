@@ -1,4 +1,14 @@
-"""The probe set: a few rows of data on which programs of equal values are told to be the same."""
+"""The probe set: a few rows of data on which programs of equal values are told to be the same.
+
+The values v_1, v_2, ... of a program become one number,
+
+    h <- (h xor v_i) FACTOR,    h <- h xor (h >> SHIFT)
+
+in 64 bits. Multiplication by an odd number loses nothing and carries each bit upwards; the shift
+brings the upper bits down again. With a million programs two that differ have the same number by
+chance with a probability of 3e-8. Values are taken in single precision: other spellings of a
+function differ in the last digits of double precision.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +17,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dso.library import Library, MultiDiscreteAction, Stop
-from dso.native import _core
 from dso.program import ProgramBatch, execute, has_poly
 from dso.streams import Stream
 
 if TYPE_CHECKING:
     from dso.task import Task
 
-FIRST = np.uint64(0x9E3779B97F4A7C15)
-SECOND = np.uint64(0xBF58476D1CE4E5B9)
+START = np.uint64(0x9E3779B97F4A7C15)
+"""Of the hash: 2^64 over the golden ratio, whose bits have no pattern."""
+FACTOR = np.uint64(0xBF58476D1CE4E5B9)
+"""Odd, and known to mix well: it is one of those of SplitMix (Steele, Lea & Flood, 2014)."""
+SHIFT = np.uint64(29)
+"""Not quite half of the bits."""
 
 
 class Probe:
@@ -66,13 +79,13 @@ class Probe:
         predictions, cause, _ = execute(self.library, programs, self.X, self.protected)
         with np.errstate(over="ignore"):
             bits = (predictions.astype(np.float32) + np.float32(0)).view(np.uint32)
-            hashed = np.full(len(programs), FIRST)
+            hashed = np.full(len(programs), START)
             for column in bits.T:
-                hashed = (hashed ^ column) * SECOND
-                hashed ^= hashed >> np.uint64(29)
+                hashed = (hashed ^ column) * FACTOR
+                hashed ^= hashed >> SHIFT
         return np.where(cause == 0, hashed, programs.keys())
 
 
 def tokens_only(programs: ProgramBatch) -> np.ndarray:
     """Return a number (B,) uint64 that programs of equal tokens have in common."""
-    return _core.hash_programs(np.ascontiguousarray(programs.tokens), programs.lengths)
+    return programs.keys()

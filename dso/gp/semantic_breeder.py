@@ -1,23 +1,35 @@
-"""SemanticBreeder: some of the offspring are solved for, the others bred blindly."""
+"""SemanticBreeder: some of the offspring are solved for, the others bred blindly.
+
+A parent f is seen as a function f(s) of one of its subtrees. What that ought to be is h = f^-1(y),
+from the root down, operator by operator (semantic backpropagation: Pawlak, Wieloch & Krawiec, IEEE
+Transactions on Evolutionary Computation, 2015). In its place comes, from a library of values,
+
+    an entry s = h;    else a pair s + t, s - t, s t or s / t = h;    else the s of least
+    sum w^2 (h - s)^2,    w = df/ds
+
+on four key rows. w is what an error there makes of y, to first order. A step that crossover meets
+once in many thousand tries is made at once where it exists. The joins are those of
+`semantic.strategies.joins`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from dso.gp.breeder import COPIED, Breeder, Offspring, with_archive
+from dso.gp.breeder import COPIED, Breeder, Offspring, programs_of, with_archive
 from dso.gp.population import Population
 from dso.native import _core
 from dso.program import FitData, ProgramBatch
 from dso.semantic.key_rows import choose_key_rows
-from dso.semantic.ranking import key_bits, sample_rows, significant_digits
+from dso.semantic.target import key_bits, sample_rows, significant_digits
 from dso.semantic.value_library import ValueLibrary
 from dso.streams import Stream
 
-VECTORS_PER_ENTRY = 20
+MAX_VECTORS_PER_ENTRY = 20
+"""Candidates computed for each entry of the library: far more than it takes, as a rule."""
 FIRST_ATTEMPT = 1 << 24
 """Semantic mutation numbers its tries from here on, so that its draws are its own."""
 
@@ -79,7 +91,7 @@ class SemanticBreeder:
                 self._rows,
                 bits=key_bits(significant_digits(data.y[sample_rows(data.n_rows, self.seed)])),
                 max_entries=self.max_entries,
-                max_vectors=VECTORS_PER_ENTRY * self.max_entries,
+                max_vectors=MAX_VECTORS_PER_ENTRY * self.max_entries,
                 max_seconds=np.inf,  # or a second run would differ
                 protected=data.protected,
             )
@@ -97,15 +109,14 @@ class SemanticBreeder:
             return choose_key_rows(self.data.columns, self.data.y, stream.generator())
 
     @cached_property
-    def _target(self) -> Any:
+    def _target(self) -> _core.SemanticTarget:
         """What is to be reached, for the core."""
         return _core.SemanticTarget(
             self.values.native,
             self.breeder.prior.library.native,
-            np.ascontiguousarray(self.data.columns[:, self._rows]),
-            self.data.y[self._rows],
-            self.n_partners,
-            self.n_nearest,
+            self.data.on_rows(self._rows).native,
+            n_partners=self.n_partners,
+            n_nearest=self.n_nearest,
         )
 
     def breed(
@@ -113,7 +124,7 @@ class SemanticBreeder:
         parents: Population,
         islands: np.ndarray,
         stream: Stream,
-        known: Any = None,
+        known: _core.KeySet | None = None,
         archive: Population | None = None,
     ) -> Offspring:
         """Breed one offspring for each of `islands` (n,); see `Breeder.breed`."""
@@ -122,26 +133,26 @@ class SemanticBreeder:
         if len(chosen) == 0:
             return offspring
         parents, offsets = with_archive(parents, archive)
-        *arrays, _, operations, n_refused, n_known, n_lookups = self.breeder.native(
+        brood = self.breeder.native(
             parents,
             offsets,
-            stream.key,
             chosen.astype(np.uint32),
             islands[chosen],
-            FIRST_ATTEMPT,
-            known,
-            self._target,
+            key=stream.key,
+            first_attempt=FIRST_ATTEMPT,
+            known=known,
+            target=self._target,
         )
-        solved = ProgramBatch(*arrays)
-        is_made = operations != COPIED
+        solved = programs_of(brood)
+        is_made = brood.operations != COPIED
         python = self.breeder.prior.python
         if python:
             is_made &= python.allowed(solved, self.breeder.prior.rules)
         return replace(
-            _with_rows(offspring, chosen[is_made], solved[is_made], operations[is_made]),
-            n_refused=offspring.n_refused + int(n_refused.sum()),
-            n_known=offspring.n_known + int(n_known.sum()),
-            n_lookups=int(n_lookups.sum()),
+            _with_rows(offspring, chosen[is_made], solved[is_made], brood.operations[is_made]),
+            n_refused=offspring.n_refused + int(brood.n_refused.sum()),
+            n_known=offspring.n_known + int(brood.n_known.sum()),
+            n_lookups=int(brood.n_lookups.sum()),
         )
 
 

@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import logging
-import re
+import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 import click
 
-from dso.config import load_config, read_source, validate
 from dso.errors import UserError
-from dso.launch.jobs import (
-    BATCH_FILE,
-    Job,
-    batch_text,
-    jobs_of,
-    label,
-    overview,
-    read_sweep,
-    unfinished,
-    with_values,
-)
-from dso.launch.outcome import FAILED, Outcome
+from dso.launch.jobs import Job, overview
+from dso.launch.options import CONTEXT, shared_options, values_of
+from dso.launch.outcome import Outcome
+from dso.launch.output import safe_output
+from dso.launch.plan import Wanted, describe, planned, resumed
 from dso.launch.runner import do_jobs
 from dso.launch.table import BatchTable
+from dso.processes import handlers
 from dso.report.text import report_lines
-from dso.runs.disk import Guard, write_text
+from dso.runs.disk import Guard
 from dso.runs.folder import RunFolder, write_rows
-from dso.training.stopping import INTERRUPT
 
 logger = logging.getLogger("dso")
 
-INTERRUPT_STATUS = 130  # the exit status that shells give a command ended by Ctrl-C
+FAILURE = 1
+SIGNAL_BASE = 128
+"""Added to the number of the signal that ended a command, as shells do."""
 
 
 class LineHandler(logging.Handler):
@@ -49,10 +43,11 @@ class LineHandler(logging.Handler):
 
 
 @contextmanager
-def _messages_as_lines() -> Iterator[None]:
+def messages_as_lines(quiet: bool = False) -> Iterator[None]:
+    """Print the messages of a command as lines; only warnings and worse where it is quiet."""
     handler, level = LineHandler(), logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
     try:
         yield
     finally:
@@ -60,17 +55,17 @@ def _messages_as_lines() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@click.command()
+@click.command(context_settings=CONTEXT)
 @click.argument("config_template", metavar="[CONFIG]", default="")
 @click.option(
     "--runs",
     "--r",
-    default=1,
+    default=None,
     type=click.IntRange(min=1),
-    help="Independent runs; run i uses seed + i.",
+    help="Independent runs, 1 by default; run i uses seed + i.",
 )
 @click.option(
-    "--n_cores_task",
+    "--n-cores-task",
     "--n",
     default=1,
     type=click.IntRange(min=-1),
@@ -85,12 +80,24 @@ def _messages_as_lines() -> Iterator[None]:
     multiple=True,
     help="Overrides task.dataset (regression) or task.env (control); may be given several times.",
 )
-@click.option("--exp_name", default=None, help="Name of the run folder below experiment.logdir.")
+@click.option("--exp-name", default=None, help="Name of the run folder below experiment.logdir.")
 @click.option(
     "--sweep", default=None, metavar="FILE", help="Run every combination of keys that FILE names."
 )
 @click.option(
+    "--n-islands",
+    default=None,
+    type=click.IntRange(min=1),
+    help="Overrides islands.n: searches that exchange their best, in --n_cores_task processes.",
+)
+@click.option(
     "--resume", default=None, metavar="RUN_DIR", help="Do what is not done yet in a run folder."
+)
+@click.option(
+    "--allow-code",
+    multiple=True,
+    metavar="MODULE",
+    help="With --resume: a module of your own that RUN_DIR names and that may be run.",
 )
 @click.option(
     "--backend",
@@ -99,137 +106,99 @@ def _messages_as_lines() -> Iterator[None]:
     help="Processes of this machine, or the workers of a Dask cluster.",
 )
 @click.option("--scheduler", default=None, metavar="ADDRESS", help="Of the Dask cluster.")
+@shared_options
 def main(
     config_template: str,
-    runs: int,
+    runs: int | None,
     n_cores_task: int,
     seed: int | None,
     benchmark: tuple[str, ...],
     exp_name: str | None,
     sweep: str | None,
+    n_islands: int | None,
     resume: str | None,
+    allow_code: tuple[str, ...],
     backend: str,
     scheduler: str | None,
+    assignments: tuple[str, ...],
+    n_samples: int | None,
+    seconds: float | None,
+    logdir: str | None,
+    quiet: bool,
+    dry_run: bool,
+    overwrite: bool,
 ) -> None:
     """Search as CONFIG says: a JSON file, or the name of one that comes with dso.
 
     Without CONFIG: regression with the default settings.
     """
-    with _messages_as_lines():
+    guard = Guard()
+    with safe_output(guard), messages_as_lines(quiet), leaving_in_order():
         try:
+            changes = values_of(assignments, n_samples, seconds, logdir, quiet)
+            if n_islands is not None:
+                changes["islands.n"] = n_islands
             if (backend == "dask") != (scheduler is not None):
                 raise UserError("--backend dask and --scheduler ADDRESS belong together.")
             if resume is not None:
-                if config_template or benchmark or exp_name or sweep or seed is not None:
-                    raise UserError("--resume RUN_DIR goes on as RUN_DIR says; give no config.")
-                jobs, root = _resumed(Path(resume))
+                others = (config_template, benchmark, exp_name, sweep, seed, runs, changes)
+                if any(other not in (None, "", (), {}) for other in others):
+                    raise UserError(
+                        "--resume RUN_DIR goes on as RUN_DIR says; give no config, and of the "
+                        "options only --n-cores-task, --backend, --scheduler and --allow-code."
+                    )
+                jobs, root = resumed(Path(resume), allow_code)
             else:
-                jobs, root = _planned(config_template, benchmark, sweep, exp_name, seed, runs)
-            n_processes = _n_processes(n_cores_task, len(jobs)) if backend == "loky" else 1
-            reasons = run_all(jobs, n_processes, scheduler, root)
+                wanted = Wanted(
+                    config_template, benchmark, sweep, exp_name, seed, runs or 1, changes
+                )
+                writer = None if dry_run else guard
+                jobs, root = planned(wanted, overwrite=overwrite, guard=writer)
+            if dry_run:
+                describe(jobs)
+                return
+            n_processes = _n_processes(n_cores_task, jobs) if backend == "loky" else 1
+            outcomes = run_all(jobs, n_processes, scheduler, root, guard, quiet=quiet)
+            status = exit_status(outcomes, guard)
         except (UserError, OSError) as error:
             click.echo(f"Error: {error}", err=True)
-            sys.exit(1)
+            status = FAILURE
         except KeyboardInterrupt:  # while starting, or for the second time
             click.echo("Interrupted.", err=True)
-            sys.exit(INTERRUPT_STATUS)
-    if INTERRUPT in reasons:
-        sys.exit(INTERRUPT_STATUS)
-    if FAILED in reasons:
-        sys.exit(1)
+            status = SIGNAL_BASE + signal.SIGINT
+    sys.exit(status)
 
 
-def _planned(
-    template: str,
-    benchmarks: tuple[str, ...],
-    sweep: str | None,
-    exp_name: str | None,
-    seed: int | None,
-    runs: int,
-) -> tuple[list[Job], Path | None]:
-    """Return the runs that the options ask for, and the folder of a batch of several configs."""
-    combinations = read_sweep(sweep) if sweep is not None else [{}]
-    configs: list[tuple[dict, dict[str, Any]]] = []
-    for name in benchmarks or (None,):
-        for values in combinations:
-            config = _load(template, values)
-            validate(config)
-            varied = dict(values)
-            if name is not None:
-                place = _set_benchmark(config, name)
-                varied = {place: name, **varied} if len(benchmarks) > 1 else varied
-            _apply_options(config, exp_name=exp_name, seed=seed, runs=runs)
-            configs.append((config, varied))
-    root = None
-    if len(configs) > 1:
-        first = configs[0][0]["experiment"]
-        for config, _ in configs:  # which were read one after the other
-            for key in ("timestamp", "seed", "starting_seed"):
-                config["experiment"][key] = first[key]
-        folder = exp_name or f"batch_{first['timestamp']}"
-        for i, (config, varied) in enumerate(configs):
-            config["experiment"]["exp_name"] = f"{folder}/{_folder_name(i, varied, sweep)}"
-        if first["logdir"] is not None:
-            root = Path(first["logdir"], folder)
-            with Guard()(root):
-                root.mkdir(parents=True, exist_ok=True)
-                write_text(root / BATCH_FILE, batch_text(configs, runs))
-    return jobs_of(configs, runs), root
+def exit_status(outcomes: list[Outcome], guard: Guard) -> int:
+    """Return the exit status of the command; say what could not be written."""
+    missing = list(dict.fromkeys([*guard.missing, *chain(*(one.unwritten for one in outcomes))]))
+    for what in missing:
+        click.echo(f"Not written: {what}", err=True)
+    signals = [one.signal for one in outcomes if one.signal is not None]
+    if signals:
+        return SIGNAL_BASE + signals[0]
+    return FAILURE if missing or any(one.error is not None for one in outcomes) else 0
 
 
-def _load(template: str, values: dict[str, Any]) -> dict:
-    if not values:
-        return load_config(template or None)
-    return load_config(with_values(read_source(template or None), values))
+@contextmanager
+def leaving_in_order() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP, where no run has to be ended first, end the command as an error does.
+
+    What is ignored, as SIGHUP under nohup, still is.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(SIGNAL_BASE + number)
+
+    with handlers(dict.fromkeys((signal.SIGTERM, signal.SIGHUP), leave)):
+        yield
 
 
-def _folder_name(number: int, varied: dict[str, Any], sweep: str | None) -> str:
-    if sweep is not None:
-        return label(number, varied)
-    return re.sub(r"[^\w.-]+", "_", str(next(iter(varied.values()))))
-
-
-def _resumed(folder: Path) -> tuple[list[Job], Path | None]:
-    """Return the runs of a folder that are not done, and the folder itself if it is of a batch."""
-    jobs, n_done = unfinished(folder, load_config)
-    for job in jobs:
-        validate(job.config)
-        job.config["experiment"]["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
-    click.echo(f"{n_done} run(s) are done, {len(jobs)} to do.")
-    return jobs, folder if (folder / BATCH_FILE).exists() else None
-
-
-def _set_benchmark(config: dict, name: str) -> str:
-    """Put the name where the task has it, and return that place."""
-    task = config["task"]
-    keys = {"regression": "dataset", "control": "env"}
-    if task["task_type"] not in keys:
-        raise UserError(
-            f"--benchmark: a task of type {task['task_type']!r} has no benchmarks; "
-            "it can be given for regression and control."
-        )
-    task[keys[task["task_type"]]] = name
-    return f"task.{keys[task['task_type']]}"
-
-
-def _apply_options(config: dict, *, exp_name: str | None, seed: int | None, runs: int) -> None:
-    """Lay the options of the command line over the config, and note when and how it was called."""
-    experiment = config["experiment"]
-    if exp_name is not None:
-        experiment["exp_name"] = exp_name
-    if seed is not None:
-        if experiment["seed"] not in (None, seed):
-            logger.info("--seed %d overrides experiment.seed = %s.", seed, experiment["seed"])
-        experiment["seed"] = seed
-    elif experiment["seed"] is None:
-        experiment["seed"] = time.time_ns() // 1_000_000 % 1_000_000_000
-    experiment["starting_seed"] = experiment["seed"]
-    experiment["runs"] = runs if runs > 1 else None
-    experiment["cmd"] = " ".join(sys.argv)
-    experiment["timestamp"] = time.strftime("%Y-%m-%d-%H%M%S")
-
-
-def _n_processes(n_cores_task: int, runs: int) -> int:
+def _n_processes(n_cores_task: int, jobs: list[Job]) -> int:
+    """Return the processes to use: as many as there are runs, or islands of a single one."""
+    runs, things = len(jobs), "run(s)"
+    if runs == 1 and (n_islands := jobs[0].config["islands"]["n"]) > 1:
+        runs, things = n_islands, "islands"
     if n_cores_task == -1:
         from joblib import cpu_count  # those that this process may use
 
@@ -237,15 +206,21 @@ def _n_processes(n_cores_task: int, runs: int) -> int:
     n_processes = max(n_cores_task, 1)
     if n_processes > runs:
         logger.info(
-            "--n_cores_task %d is more than the %d run(s): %d used.", n_processes, runs, runs
+            "--n_cores_task %d is more than the %d %s: %d used.", n_processes, runs, things, runs
         )
     return max(1, min(n_processes, runs))
 
 
 def run_all(
-    jobs: list[Job], n_processes: int, scheduler: str | None = None, root: Path | None = None
-) -> set[str]:
-    """Do all runs, print each result, and return why they ended.
+    jobs: list[Job],
+    n_processes: int,
+    scheduler: str | None = None,
+    root: Path | None = None,
+    guard: Guard | None = None,
+    *,
+    quiet: bool = False,
+) -> list[Outcome]:
+    """Do all runs, print each result, and return what became of them.
 
     Parameters
     ----------
@@ -255,9 +230,14 @@ def run_all(
         See `dso.launch.runner.do_jobs`.
     root : Path, optional
         Where a batch of several configs has its table of all runs.
+    guard : Guard, optional
+        Takes down what could not be written or shown.
+    quiet : bool
+        Whether results alone are printed.
     """
     if not jobs:
-        return set()
+        return []
+    guard = guard or Guard()
     table = BatchTable(jobs, sys.stdout)
     outcomes: list[Outcome] = []
     try:
@@ -267,37 +247,42 @@ def run_all(
             outcomes.append(outcome)
             table.add(outcome)
             _print_outcome(outcome)
-            if outcome.error is None:
+            if outcome.error is None and not quiet:
                 seconds, expression = outcome.result["t"], outcome.result["expression"]
                 done = f"{len(outcomes)} of {len(jobs)}"
                 click.echo(f"Completed run {done} in {seconds:.1f} s: {expression}")
     finally:
         table.close()
+        if root is not None:
+            with guard(root / "summary.csv"):
+                write_rows(root / "summary.csv", overview(root))
     if root is None:
-        _write_homeless_errors(outcomes)
-    else:
-        with Guard()(root):
-            write_rows(root / "summary.csv", overview(root))
-    _postprocess(jobs, outcomes)
+        _write_homeless_errors(outcomes, guard)
+    _postprocess(jobs, outcomes, root, guard, quiet=quiet)
     errors = sum(outcome.error is not None for outcome in outcomes)
     if errors:
         click.echo(f"{errors} of {len(jobs)} run(s) failed.", err=True)
-    return {outcome.stop_reason for outcome in outcomes}
+    return outcomes
 
 
-def _postprocess(jobs: list[Job], outcomes: list[Outcome]) -> None:
-    """Say of each run folder what its runs found, as its section postprocess asks."""
+def _postprocess(
+    jobs: list[Job], outcomes: list[Outcome], root: Path | None, guard: Guard, *, quiet: bool
+) -> None:
+    """Say of each run folder, or of a whole batch, what its runs found, as postprocess asks."""
     sections = {job.number: job.config["postprocess"] for job in jobs}
     wanted = {one.save_path: sections[one.number] for one in outcomes if one.save_path is not None}
+    if root is not None:
+        wanted = {str(root): section for section in list(wanted.values())[:1]}
     for folder, section in wanted.items():
-        try:
+        if not Path(folder).is_dir():  # which has been said
+            continue
+        with guard(f"the report on {folder}"):
             for line in report_lines(folder, section["show_count"], section["save_plots"]):
-                click.echo(line)
-        except (UserError, OSError) as error:  # the results are there; only their report is not
-            logger.warning("postprocess: %s", error)
+                if not quiet:
+                    click.echo(line)
 
 
-def _write_homeless_errors(outcomes: list[Outcome]) -> None:
+def _write_homeless_errors(outcomes: list[Outcome], guard: Guard) -> None:
     """Write down errors of runs that did not get far enough to know their folder.
 
     Where no name is given, all runs of a config share the folder that those know which began.
@@ -307,7 +292,8 @@ def _write_homeless_errors(outcomes: list[Outcome]) -> None:
         return
     for outcome in outcomes:
         if outcome.save_path is None and outcome.error is not None:
-            RunFolder(Path(*folders), "", outcome.seed).append_summary(outcome.result)
+            folder = RunFolder(Path(*folders), "", outcome.seed, guard=guard)
+            folder.append_summary(outcome.result)
 
 
 def _print_outcome(outcome: Outcome) -> None:
@@ -322,5 +308,5 @@ def _print_outcome(outcome: Outcome) -> None:
             click.echo(f"  {name}: {result[name]}")
     n_invalid = sum(count for name, count in result.items() if name.startswith("error_node_"))
     click.echo(f"  invalid samples: {n_invalid} of {result['n_samples']}")
-    if outcome.save_path is not None:
+    if outcome.save_path is not None and Path(outcome.save_path).is_dir():
         click.echo(f"  results in {outcome.save_path}")

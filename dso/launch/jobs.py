@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dso.config import merge
 from dso.config.files import parse_config
 from dso.errors import UserError, unknown
+from dso.files import read_regular
+from dso.runs.batches import BATCH_FILE, BATCH_FORMAT, VERSION
 from dso.runs.checkpoint import find_runs, peek
+from dso.runs.folder import Row, read_rows
 
-BATCH_FILE = "batch.json"
-BATCH_FORMAT = "dso batch"
-VERSION = 1
 MAX_RUNS = 1_000_000
+MAX_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,7 @@ def read_sweep(path: str) -> list[dict[str, Any]]:
     UserError
         If the file says anything else.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--sweep {path!r} cannot be read: {error}.") from None
+    text = _text_of(Path(path), "--sweep")
     given = parse_config(text, path)
     for name in given:
         if name not in ("grid", "list"):
@@ -91,17 +88,15 @@ def read_sweep(path: str) -> list[dict[str, Any]]:
     return combinations
 
 
+def _text_of(path: Path, option: str) -> str:
+    """Return the text of a file that an option names, or that lies in its folder."""
+    try:
+        return read_regular(path, MAX_BYTES).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{option} {str(path)!r} cannot be read: {error}.") from None
+
+
 _EXAMPLE = '{"training.epsilon": [0.05, 0.1]}'
-
-
-def with_values(config: dict, values: dict[str, Any]) -> dict:
-    """Return a config with the values of dotted keys laid over it."""
-    for place, value in values.items():
-        nested: Any = value
-        for name in reversed(place.split(".")):
-            nested = {name: nested}
-        config = merge(config, nested)
-    return config
 
 
 def label(number: int, values: dict[str, Any]) -> str:
@@ -181,7 +176,7 @@ def _configs_of(
         config = load(_config_of(folder))
         _place(config, folder)
         return [(config, {})], _runs(config["experiment"].get("runs"), folder)
-    whole = parse_config(path.read_text(encoding="utf-8"), str(path))
+    whole = parse_config(_text_of(path, "--resume"), str(path))
     if whole.get("format") != BATCH_FORMAT or whole.get("version") != VERSION:
         raise UserError(f"--resume: '{path}' is not a batch that this dso can read.")
     configs = []
@@ -207,7 +202,7 @@ def _place(config: dict, folder: Path) -> None:
 
 def overview(folder: Path) -> list[dict[str, Any]]:
     """Return the rows of all runs of a batch of several configs, with what varies between them."""
-    whole = parse_config((folder / BATCH_FILE).read_text(encoding="utf-8"), BATCH_FILE)
+    whole = parse_config(_text_of(folder / BATCH_FILE, "--resume"), BATCH_FILE)
     rows: list[dict[str, Any]] = []
     for entry in whole["entries"]:
         name = Path(entry["config"]["experiment"]["exp_name"]).name
@@ -216,12 +211,11 @@ def overview(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def summary_rows(folder: Path) -> list[dict[str, str]]:
+def summary_rows(folder: Path) -> list[Row]:
     """Return the rows of the ``summary.csv`` of a run folder; none where it cannot be read."""
     try:
-        with open(folder / "summary.csv", encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file, restkey="", restval=""))
-    except (OSError, UnicodeDecodeError, csv.Error):
+        return read_rows(folder / "summary.csv")[0]
+    except (OSError, ValueError, csv.Error):
         return []
 
 
@@ -237,7 +231,7 @@ def _config_of(folder: Path) -> dict:
     """Return the config of a run folder, or of a checkpoint where ``config.json`` is missing."""
     path = folder / "config.json"
     if path.exists():
-        return parse_config(path.read_text(encoding="utf-8"), str(path))
+        return parse_config(_text_of(path, "--resume"), str(path))
     for prefix in find_runs(folder):
         for checkpoint in sorted((folder / "checkpoint").glob(f"{prefix}_*.zip"), reverse=True):
             try:

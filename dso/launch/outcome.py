@@ -24,6 +24,10 @@ class Outcome:
         Of `DeepSymbolicOptimizer.finish`, without ``program`` and with the wall seconds ``t``; of a
         failed run only ``seed`` and ``error``.
     save_path : str or None
+    signal : int or None
+        The signal that asked for the end while the run was under way; then no other run begins.
+    unwritten : list of str
+        What could not be written or shown, and why.
     """
 
     number: int
@@ -31,6 +35,8 @@ class Outcome:
     stop_reason: str
     result: dict[str, Any] = field(default_factory=dict)
     save_path: str | None = None
+    signal: int | None = None
+    unwritten: list[str] = field(default_factory=list)
 
     @property
     def error(self) -> str | None:

@@ -97,7 +97,7 @@ def _best_policy(folder: Path) -> Path:
     rewards: dict[str, float] = {}
     for row in summary_rows(folder):
         try:
-            rewards[str(row["seed"])] = float(row["r"])
+            rewards[str(row["seed"])] = float(str(row["r"]))
         except (KeyError, ValueError):
             continue
 

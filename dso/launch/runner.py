@@ -5,27 +5,34 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import signal
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dso.errors import UserError
+from dso.errors import Refused, UserError
+from dso.launch.islands import Engine, Stay, make_search, one_by_one
 from dso.launch.jobs import Job, is_staged
 from dso.launch.outcome import FAILED, Outcome
+from dso.processes import deferred, serve_parent
 from dso.runs.disk import write_text
 from dso.runs.folder import RunFolder
-from dso.training.stopping import INTERRUPT, Standing
+from dso.training.stopping import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from distributed import Client
 
     from dso.core import DeepSymbolicOptimizer
 
 logger = logging.getLogger("dso")
+
+N_ATTEMPTS = 3
+"""At a round of islands, where processes die."""
+SECONDS_TO_END = 3.0
+"""What a run has for its iteration and its files where the process of the batch has died."""
 
 
 class StatusFile:
@@ -34,6 +41,8 @@ class StatusFile:
     Parameters
     ----------
     path : Path
+        Beside it a file ``stop`` may appear, with the number of a signal that all runs are to end
+        by; see `StopFile`.
     """
 
     INTERVAL = 0.5
@@ -69,7 +78,31 @@ class StatusFile:
             return None
 
 
-def run_one(job: Job, status: Path | None = None) -> Outcome:
+class StopFile:
+    """How the process of a batch asks its runs, wherever they are, to end as by a signal.
+
+    Parameters
+    ----------
+    statuses : Path
+        The folder of the `StatusFile` of every run.
+    """
+
+    def __init__(self, statuses: Path) -> None:
+        self.path = statuses / "stop"
+
+    def ask(self, number: int) -> None:
+        """Ask for the end by this signal."""
+        write_text(self.path, str(int(number)))
+
+    def asked(self) -> int | None:
+        """Return the number of the signal, None as long as there was none."""
+        try:
+            return int(self.path.read_text())
+        except (OSError, ValueError):
+            return None
+
+
+def run_one(job: Job, engine: Engine | None = None) -> Outcome:
     """Do one run and add its row to ``summary.csv``.
 
     A run that was begun by the same command before, in a process that died, goes on from its
@@ -79,41 +112,64 @@ def run_one(job: Job, status: Path | None = None) -> Outcome:
         from dso.launch.stages import run_stages
 
         return run_stages(job)
-    from dso.core import DeepSymbolicOptimizer
-
-    return _run(DeepSymbolicOptimizer(job.config), job, status)
+    return _run(make_search(job.config, engine=engine), job, None)
 
 
 def _run(model: DeepSymbolicOptimizer, job: Job, status: Path | None) -> Outcome:
     start = time.perf_counter()
     logger.info("Run with seed %d starts.", job.seed)
-    report = None if status is None else StatusFile(status)
-    if report is not None:
-        report.write(iteration=0)
-    started = job.config["experiment"].get("timestamp")
-    if job.is_resumed or started is not None:
-        model.resume(None if job.is_resumed else started)
-    result = model.train(report)
-    del result["program"]
-    result["t"] = time.perf_counter() - start
+    signals: list[int] = []
+    with deferred(signals.append, passes_on=False) if status is not None else nullcontext():
+        started = job.config["experiment"].get("timestamp")
+        if job.is_resumed or started is not None:
+            model.resume(None if job.is_resumed else started)
+        with deferred(signals.append, passes_on=False):
+            result = model.train(None if status is None else _report(model, status, signals))
+            del result["program"]
+            result["t"] = time.perf_counter() - start
+            if model.folder is not None:
+                model.folder.append_summary(result, replace=job.is_resumed)
     assert model.stop_reason is not None
-    if model.folder is not None:
-        model.folder.append_summary(result, replace=job.is_resumed)
-    return Outcome(job.number, job.seed, model.stop_reason, result, model.save_path)
+    return Outcome(
+        job.number,
+        job.seed,
+        model.stop_reason,
+        result,
+        model.save_path,
+        model.stopping.signal or next(iter(signals), None),
+        model.unwritten,
+    )
+
+
+def _report(
+    model: DeepSymbolicOptimizer, status: Path, signals: list[int]
+) -> Callable[[Standing], None]:
+    """Return what is called after each iteration of a run that others watch, and may stop."""
+    file, stop = StatusFile(status), StopFile(status.parent)
+    file.write(iteration=0)
+
+    def report(standing: Standing) -> None:
+        file(standing)
+        for number in filter(None, [stop.asked(), *signals]):
+            model.stopping.heed(number)
+
+    return report
 
 
 def attempt(job: Job, status: Path | None = None) -> Outcome:
     """Do one run of several; an error is its outcome, and stands in ``summary.csv``."""
+    if status is not None:
+        serve_parent(SECONDS_TO_END)
     model = None
     try:
         if is_staged(job.config):
             from dso.launch.stages import run_stages
 
             return run_stages(job)
-        from dso.core import DeepSymbolicOptimizer
-
-        model = DeepSymbolicOptimizer(job.config)
+        model = make_search(job.config)
         return _run(model, job, status)
+    except Refused as error:  # whoever writes the run writes its row too
+        return Outcome(job.number, job.seed, FAILED, {"seed": job.seed, "error": str(error)})
     except Exception as error:
         logger.debug("seed %d failed", job.seed, exc_info=True)
         message = str(error) if isinstance(error, UserError) else repr(error)
@@ -140,7 +196,7 @@ def in_a_row(jobs: Iterable[Job]) -> Iterator[Outcome]:
     for job in jobs:
         outcome = run_one(job) if len(jobs) == 1 else attempt(job)
         yield outcome
-        if outcome.stop_reason == INTERRUPT:
+        if outcome.signal is not None:
             return
 
 
@@ -161,10 +217,11 @@ def in_processes(jobs: list[Job], n_processes: int, statuses: Path) -> Iterator[
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     waiting = {job.number: job for job in jobs}
-    with _finishing_on_interrupt() as interrupts:
+    stop = StopFile(statuses)
+    with deferred(stop.ask, passes_on=False), _without_survivors():
         while waiting:
             try:
-                for outcome in _pool(list(waiting.values()), n_processes, statuses, interrupts):
+                for outcome in _pool(list(waiting.values()), n_processes, statuses):
                     del waiting[outcome.number]
                     yield outcome
                 return
@@ -173,7 +230,7 @@ def in_processes(jobs: list[Job], n_processes: int, statuses: Path) -> Iterator[
                 begun = [n for n in waiting if status_path(statuses, n).exists()]
                 logger.warning("A process died; the runs under way are done again, one by one.")
             for number in begun or list(waiting)[:1]:
-                if interrupts:
+                if stop.asked() is not None:
                     return
                 yield _alone(waiting.pop(number), statuses)
 
@@ -182,14 +239,12 @@ def status_path(statuses: Path, number: int) -> Path:
     return statuses / f"{number}.json"
 
 
-def _pool(
-    jobs: list[Job], n_processes: int, statuses: Path, interrupts: list[int]
-) -> Iterator[Outcome]:
+def _pool(jobs: list[Job], n_processes: int, statuses: Path) -> Iterator[Outcome]:
     from joblib import Parallel, delayed, parallel_config
 
     def pending() -> Iterator[Any]:
         for job in jobs:
-            if interrupts:
+            if StopFile(statuses).asked() is not None:
                 return
             yield delayed(attempt)(job, status_path(statuses, job.number))
 
@@ -211,32 +266,31 @@ def _alone(job: Job, statuses: Path) -> Outcome:
             return executor.submit(attempt, job, status_path(statuses, job.number)).result()
         except BrokenProcessPool:
             return failed(job, "its process died twice: it was killed, or ran out of memory")
+        except BaseException:
+            executor.shutdown(wait=False, kill_workers=True)
+            raise
 
 
 @contextmanager
-def _finishing_on_interrupt() -> Iterator[list[int]]:
-    """Let workers, whom Ctrl-C reaches too, finish their runs; this process waits for them."""
-    interrupts: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+def _without_survivors() -> Iterator[None]:
+    """End all worker processes at once where this one breaks off."""
     try:
-        yield interrupts
-    finally:
-        signal.signal(signal.SIGINT, before)
+        yield
+    except BaseException:
+        from joblib.externals.loky import get_reusable_executor
+
+        get_reusable_executor().shutdown(wait=False, kill_workers=True)
+        raise
 
 
-def on_dask(jobs: list[Job], scheduler: str, statuses: Path) -> Iterator[Outcome]:
-    """Do runs on the workers of a Dask cluster, through joblib; yield outcomes at the end.
-
-    A run whose worker is lost is done again on another one, from its newest checkpoint where the
-    workers share a file system.
+@contextmanager
+def cluster(scheduler: str) -> Iterator[Client]:
+    """Connect to a Dask cluster; joblib then does its work there.
 
     Parameters
     ----------
-    jobs : list of Job
     scheduler : str
         Its address, e.g. ``"tcp://10.0.0.1:8786"``.
-    statuses : Path
-        Folder for the `StatusFile` of every run, of use where workers see it.
 
     Raises
     ------
@@ -249,20 +303,85 @@ def on_dask(jobs: list[Job], scheduler: str, statuses: Path) -> Iterator[Outcome
         raise UserError(
             "--backend dask: Dask is not installed; pip install 'deep-symbolic-optimization[dask]'."
         ) from None
-    from joblib import Parallel, delayed, parallel_config
-
     try:
         client = Client(scheduler, set_as_default=False, timeout=10)
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"--scheduler {scheduler!r}: no scheduler answers there: {error}") from None
     with client:
         try:
-            with parallel_config("dask", client=client):
-                yield from Parallel(n_jobs=-1, batch_size=1)(
-                    delayed(attempt)(job, status_path(statuses, job.number)) for job in jobs
-                )
+            yield client
         except TimeoutError:
             raise UserError(f"--scheduler {scheduler!r}: it has no workers.") from None
+
+
+def on_dask(jobs: list[Job], scheduler: str, statuses: Path) -> Iterator[Outcome]:
+    """Do runs on the workers of a Dask cluster, through joblib; yield outcomes at the end.
+
+    A run whose worker is lost is done again on another one, from its newest checkpoint where the
+    workers share a file system.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    scheduler : str
+        See `cluster`.
+    statuses : Path
+        Folder for the `StatusFile` of every run, of use where workers see it.
+    """
+    from joblib import Parallel, delayed, parallel_config
+
+    with cluster(scheduler) as client, parallel_config("dask", client=client):
+        yield from Parallel(n_jobs=-1, batch_size=1)(
+            delayed(attempt)(job, status_path(statuses, job.number)) for job in jobs
+        )
+
+
+@contextmanager
+def island_engine(n_processes: int = 1, scheduler: str | None = None) -> Iterator[Engine]:
+    """Yield what does the rounds of islands: here, in processes, or on a Dask cluster.
+
+    A round is a pure function, so the round of a process that died is simply done again.
+    """
+    if scheduler is not None:
+        with cluster(scheduler) as client:
+            yield partial(_in_parallel, {"backend": "dask", "client": client}, -1)
+    elif n_processes > 1:
+        with _without_survivors():
+            backend = {"backend": "loky", "inner_max_num_threads": 1}
+            yield partial(_in_parallel, backend, n_processes)
+    else:
+        yield one_by_one
+
+
+def _in_parallel(
+    backend: dict[str, Any],
+    n_jobs: int,
+    function: Callable[..., Stay],
+    calls: Sequence[tuple[Any, ...]],
+) -> list[Stay]:
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    for attempt_left in range(N_ATTEMPTS - 1, -1, -1):
+        try:
+            with parallel_config(**backend):
+                return Parallel(n_jobs=n_jobs, batch_size=1)(
+                    delayed(_for_parent)(function, *arguments) for arguments in calls
+                )
+        except TerminatedWorkerError:
+            if not attempt_left:
+                raise UserError(
+                    f"islands: processes died in {N_ATTEMPTS} tries at one round: they were "
+                    "killed, or ran out of memory."
+                ) from None
+            logger.warning("A process died; the round of the islands is done again.")
+    raise AssertionError  # the last try returns or raises
+
+
+def _for_parent(function: Callable[..., Stay], *arguments: Any) -> Stay:
+    """Do a round in a worker process: signals are for the parent, whose end is the worker's too."""
+    serve_parent(SECONDS_TO_END)
+    return function(*arguments)
 
 
 @contextmanager
@@ -308,6 +427,10 @@ def do_jobs(
     watch : callable, optional
         Is told the folder of the status files.
     """
+    if len(jobs) == 1 and jobs[0].config["islands"]["n"] > 1:
+        with island_engine(n_processes, scheduler) as engine:
+            yield run_one(jobs[0], engine)
+        return
     if scheduler is None and n_processes == 1:
         yield from in_a_row(jobs)
         return

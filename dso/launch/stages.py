@@ -164,6 +164,12 @@ class StageRun:
                 return INTERRUPT, self._result(self.spec)
         return DONE, self._result(self.spec)
 
+    def close(self) -> None:
+        """Give back processes and the folder."""
+        self.task.rollouts.close()
+        if self.folder is not None:
+            self.folder.release()
+
     # ------------------------------------------------------------------------------- stages
 
     @property
@@ -479,10 +485,10 @@ def run_stages(job: Job) -> Outcome:
     run = StageRun(job)
     try:
         reason, result = run.run()
+        result["t"] = time.perf_counter() - start
+        if run.folder is not None and reason != INTERRUPT:
+            run.folder.append_summary(result, replace=job.is_resumed)
     finally:
-        run.task.rollouts.close()
-    result["t"] = time.perf_counter() - start
-    if run.folder is not None and reason != INTERRUPT:
-        run.folder.append_summary(result, replace=job.is_resumed)
+        run.close()
     path = None if run.folder is None else str(run.folder.path)
     return Outcome(job.number, job.seed, reason, result, path)

@@ -85,7 +85,7 @@ def parse(
         if depth > MAX_DEPTH:
             raise _refusal(where, text, f"it is nested more than {MAX_DEPTH} deep")
         try:
-            node, arguments = _read(part, columns)
+            node, arguments = _read(part, columns, text)
         except _Unreadable as problem:
             raise _refusal(where, text, str(problem)) from None
         if node is not None:
@@ -141,7 +141,9 @@ def _syntax_tree(text: str, where: str) -> ast.expr:
         raise _refusal(where, text, f"it is nested more than {MAX_DEPTH} deep") from None
 
 
-def _read(part: ast.expr, columns: dict[str, int] | None) -> tuple[Node | None, list[ast.expr]]:
+def _read(
+    part: ast.expr, columns: dict[str, int] | None, text: str
+) -> tuple[Node | None, list[ast.expr]]:
     """Return a part's own node (None for a unary plus) and its arguments."""
     match part:
         case ast.Constant(value):
@@ -158,7 +160,8 @@ def _read(part: ast.expr, columns: dict[str, int] | None) -> tuple[Node | None, 
             return _operator(name, len(arguments)).name, arguments
         case ast.Name(id=name):
             return _input_or_constant(name, columns), []
-    raise _Unreadable(f"'{ast.unparse(part)[:40]}' is neither an operator, an input nor a number")
+    shown = ast.get_source_segment(text.strip(), part) or type(part).__name__
+    raise _Unreadable(f"'{shown[:40]}' is neither an operator, an input nor a number")
 
 
 def _number(value: object) -> float:

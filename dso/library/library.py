@@ -27,7 +27,7 @@ TRIGONOMETRIC = frozenset(row.shown for row in OPERATORS.values() if row.is_trig
 }
 INVERSE_PAIRS = tuple((row.shown, row.cancels) for row in OPERATORS.values() if row.cancels)
 MAX_TOKENS = int(np.iinfo(np.int16).max)  # programs are int16 arrays
-OPCODES = {row["name"]: row["opcode"] for row in _core.operator_table()}
+OPCODES = {row.name: row.opcode for row in _core.operator_table()}
 
 ELSEWHERE = re.compile(r"const|poly|stop|x\d+( < .*)?|a(\d+)?_\d+|[-+.\d].*")
 """Names of tokens that are no operators: fitted ones, inputs, conditions, actions, numbers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ class FittedPolynomial:
             )
         )
 
-    def _terms(self) -> Any:
+    def _terms(self) -> Iterator[tuple[float, np.ndarray]]:
         return zip(self.coefficients.tolist(), self.exponents, strict=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,15 @@ from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
 from dso.policy.policy import Policy, Replay
-from dso.policy.sampling import Drawn, StepLogits, make_batch, make_replay, sample_stepwise
+from dso.policy.sampling import (
+    Drawn,
+    NativeReplay,
+    StepLogits,
+    Stepper,
+    make_batch,
+    make_replay,
+    sample_stepwise,
+)
 from dso.policy.state_manager import StateManager
 from dso.prior.joint_prior import JointPrior
 from dso.program.batch import Batch
@@ -24,10 +32,14 @@ from dso.streams import Stream
 N_GATES = {"lstm": 4, "gru": 3}
 
 
+Network = _core.Network32 | _core.Network64
+NetworkState = _core.NetworkState32 | _core.NetworkState64
+
+
 class _Native(NamedTuple):
-    network: Any
-    stepper: Any
-    replay: Any
+    network: type[Network]
+    stepper: type[Stepper]
+    replay: NativeReplay
 
 
 _NATIVE = {
@@ -99,6 +111,14 @@ class RNNPolicy(Policy):
             for name, value in self._initial_weights(initializer, Stream(seed, "weights")).items()
         }
 
+    def __repr__(self) -> str:
+        n_weights = sum(value.numel() for value in self._parameters.values())
+        layers = " + ".join(map(str, self.units))
+        return (
+            f"<RNNPolicy {self.cell} of {layers} units, {self.library.L} tokens, "
+            f"at most {self.max_length} a program, {n_weights} weights>"
+        )
+
     def _initial_weights(self, initializer: str, stream: Stream) -> dict[str, np.ndarray]:
         random = stream.generator()
         manager, n_gates = self.state_manager, N_GATES[self.cell]
@@ -139,7 +159,7 @@ class RNNPolicy(Policy):
         inner = [value for name, value in weights.items() if not name.startswith("embedding.")]
         return [self.state_manager.table(inner[0], embeddings), *inner[1:]]
 
-    def _network(self, parameters: Sequence[Tensor]) -> Any:
+    def _network(self, parameters: Sequence[Tensor]) -> Network:
         """Return the native network with a copy of the weights."""
         arrays = [p.detach().numpy() for p in parameters]
         return _NATIVE[self.dtype].network(self.cell, arrays, self.action_prob_lowerbound)
@@ -176,15 +196,15 @@ class RNNPolicy(Policy):
                 *network.sample(
                     self.prior.rules,
                     self._observation,
-                    stream.key,
-                    n,
-                    self.max_length,
-                    self.n_threads,
+                    key=stream.key,
+                    n_rows=n,
+                    n_positions=self.max_length,
+                    n_threads=self.n_threads,
                 )
             )
         return make_batch(drawn, self.prior)
 
-    def _steps(self, state: Any) -> StepLogits:
+    def _steps(self, state: NetworkState) -> StepLogits:
         observed = self.state_manager.observe_dangling
         return lambda features, slots: state.step(features, slots if observed else None)
 
@@ -228,9 +248,8 @@ class _RecurrentNetwork(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, make_network, replay, open_slots, *parameters):  # type: ignore[no-untyped-def]
-        programs = replay.programs
         log_prob, entropy, forward_pass = make_network(parameters).forward(
-            replay.features, open_slots, replay.prior, programs.tokens, programs.lengths
+            replay.programs.native, replay.features, open_slots, replay.prior
         )
         if any(p.requires_grad for p in parameters):
             ctx.forward_pass = forward_pass

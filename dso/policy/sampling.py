@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,13 @@ from dso.program.program_batch import ProgramBatch
 StepLogits = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From features (B, O) and open slots (B,) of the next position to logits (B, L); keeps the hidden
 state of the rows between calls."""
+
+Stepper = _core.Stepper32 | _core.Stepper64
+NativeReplay = Callable[
+    [_core.RuleSet, _core.Observation, _core.Programs],
+    tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+]
+"""``_core.replay32`` or ``_core.replay64``."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ def sample_stepwise(
     prior: JointPrior,
     observation: _core.Observation,
     start: Callable[[int], StepLogits],
-    stepper: Any = _core.Stepper32,
+    stepper: type[Stepper] = _core.Stepper32,
 ) -> Drawn:
     """Draw `n` programs, all rows of a round at the same position.
 
@@ -86,7 +92,9 @@ def sample_stepwise(
     return Drawn(tokens, lengths, withdrawn)
 
 
-def _walk(walk: Any, prior: JointPrior, observation: _core.Observation, step: StepLogits) -> None:
+def _walk(
+    walk: Stepper, prior: JointPrior, observation: _core.Observation, step: StepLogits
+) -> None:
     """Choose tokens until every row is finished or stuck."""
     plain = plain_observation(prior.library)
     for t in range(prior.max_length):
@@ -136,7 +144,7 @@ def make_replay(
     programs: ProgramBatch,
     prior: JointPrior,
     observation: _core.Observation,
-    replay: Any = _core.replay32,
+    replay: NativeReplay = _core.replay32,
 ) -> Replay:
     """Walk programs through traversal state and all priors.
 
@@ -147,11 +155,9 @@ def make_replay(
     observation : Observation
         What the network sees.
     replay : callable
-        ``_core.replay32`` or ``_core.replay64``.
+        In the precision wanted.
     """
-    features, open_slots, logits, allowed = replay(
-        prior.rules, observation, programs.tokens, programs.lengths
-    )
+    features, open_slots, logits, allowed = replay(prior.rules, observation, programs.native)
     if prior.python:
         logits += prior.python.replay(programs, prior.rules).astype(logits.dtype)
         chosen = np.maximum(programs.tokens, 0).astype(np.intp)[:, :, None]

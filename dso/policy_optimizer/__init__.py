@@ -1,5 +1,10 @@
 """How the policy learns from rewards: risk filter, baselines, losses.
 
+The *risk filter* keeps the best share of a batch: what counts is the best program, not the average.
+The *baseline* is what a kept reward is compared with before it pushes the policy. A *policy
+optimiser* is a method's loss of log-probabilities, entropies and rewards, and the step down its
+gradient. The *learner* makes one update of all three.
+
 The optimisers need torch and are loaded on first use, so that the risk filter and the baselines can
 be had without it.
 
@@ -27,6 +32,7 @@ POLICY_OPTIMIZERS = {
     "ppo": "dso.policy_optimizer.ppo:ProximalPolicyOptimization",
     "pqt": "dso.policy_optimizer.pqt:PriorityQueueTraining",
 }
+"""Names of `policy_optimizer_type`."""
 
 __all__ = [
     "POLICY_OPTIMIZERS",
@@ -40,6 +46,7 @@ __all__ = [
 ]
 
 _TYPE_KEY = "policy_optimizer.policy_optimizer_type"
+"""That errors name."""
 
 
 def policy_optimizer_class(name: str) -> type:

@@ -1,4 +1,12 @@
-"""What a reward is compared with before it pushes the policy."""
+"""What a reward is compared with before it pushes the policy.
+
+Any number b that does not depend on the program drawn leaves the expected gradient the same,
+
+    E[(r - b) grad log p] = E[r grad log p],    since E[grad log p] = 0,
+
+but not its scatter. So b is near the rewards that are kept: their quantile, their mean, or moving
+averages of these, which change less from one batch to the next.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +15,7 @@ import numpy as np
 from dso.policy_optimizer.risk import REWARD_LIMIT, clip_rewards
 
 KINDS = ("ewma_R", "R_e", "ewma_R_e", "combined")
+"""See the table of `Baseline`."""
 
 
 class Baseline:

@@ -1,5 +1,17 @@
 """Adam, RMSProp and SGD as short in-place updates, equal to torch.optim with its defaults.
 
+For weights w, their gradient g and the learning rate a, after t steps:
+
+    SGD      w <- w - a g
+    RMSProp  v <- 0.99 v + 0.01 g^2
+             w <- w - a g / (sqrt v + 1e-8)
+    Adam     m <- 0.9 m + 0.1 g,        v <- 0.999 v + 0.001 g^2
+             M = m / (1 - 0.9^t),       V = v / (1 - 0.999^t)
+             w <- w - a M / (sqrt V + 1e-8)
+
+A step is divided by the recent size of its own gradient, so that all weights move alike however
+large rewards are. M and V make up for moments that start at zero.
+
 torch.optim itself is not imported: constructing one of its classes loads the compiler stack, which
 costs more than a short run.
 """
@@ -55,6 +67,11 @@ RULES: dict[str, Callable[[torch.Tensor, torch.Tensor, State, float], None]] = {
     "rmsprop": rmsprop_,
     "sgd": sgd_,
 }
+"""Names of `policy_optimizer.optimizer`."""
+
+
+STATES = {"adam": ("step", "mean", "square"), "rmsprop": ("square",), "sgd": ()}
+"""What each rule remembers of a parameter."""
 
 
 class GradientDescent:
@@ -109,7 +126,7 @@ class GradientDescent:
                 f"not to {self.rule!r}."
             )
         self.states = [
-            _as_tensors(one, like)
+            _as_tensors(one, like, STATES[self.rule])
             for one, like in zip(state["states"], self.parameters, strict=True)
         ]
 
@@ -121,13 +138,16 @@ def _as_arrays(state: State) -> State:
     }
 
 
-def _as_tensors(state: State, like: torch.Tensor) -> State:
-    """Return the moments of the parameter `like`, whose shape they have."""
+def _as_tensors(state: State, like: torch.Tensor, names: tuple[str, ...]) -> State:
+    """Return the moments of the parameter `like`, whose shape they have; none before the first."""
+    if set(state) not in (set(), set(names)):
+        raise UserError(f"moments {', '.join(map(str, state))}; expected {', '.join(names)}.")
     tensors: State = {}
     for name, value in state.items():
-        if isinstance(value, np.ndarray):
-            if value.shape != tuple(like.shape):
-                raise UserError(f"a moment of shape {value.shape} for weights {tuple(like.shape)}.")
-            value = torch.from_numpy(value.copy()).to(like)
-        tensors[name] = value
+        if name == "step":
+            tensors[name] = int(value)
+            continue
+        if not isinstance(value, np.ndarray) or value.shape != tuple(like.shape):
+            raise UserError(f"a moment of shape {np.shape(value)} for weights {tuple(like.shape)}.")
+        tensors[name] = torch.from_numpy(value.copy()).to(like)
     return tensors

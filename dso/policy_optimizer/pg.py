@@ -1,4 +1,12 @@
-"""Policy gradient on the kept programs."""
+"""Policy gradient on the kept programs (REINFORCE: Williams, 1992).
+
+    loss = -mean((r - b) log p)
+
+for rewards r, the baseline b and the probabilities p of the programs. Its gradient is an estimate
+of that of the expected reward, from draws alone: rewards need no derivatives. Where only rewards
+above a quantile are kept, and b is that quantile, it is the gradient of the expected reward of the
+best share: the policy may draw many bad programs for a few that are better.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""PolicyOptimizer: from a batch of kept programs to one update of the policy's weights."""
+"""PolicyOptimizer: from a batch of kept programs to one update of the policy's weights.
+
+    minimise    loss(log p, r, b) - weight mean(sum_t gamma^t H_t)
+
+H_t is the entropy of the choice at position t. The bonus keeps the policy from settling on one
+program. With gamma below 1 it counts for more at the first tokens, which decide the form, and whose
+choice becomes certain too early.
+"""
 
 from __future__ import annotations
 

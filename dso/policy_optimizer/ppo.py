@@ -1,4 +1,11 @@
-"""Proximal policy optimisation: several small steps on one batch, none of them far."""
+"""Proximal policy optimisation: several small steps on one batch, none of them far.
+
+    loss = -mean(min(q A, clip(q, 1 - c, 1 + c) A)),    A = r - b,    q = p / p_old
+
+p_old is a program's probability before the first step. Once q has moved by c in the direction that
+A asks for, the term is constant and pushes no further. So a batch, whose rewards were dear, can be
+learned from several times without leaving the policy that it was drawn from.
+"""
 
 from __future__ import annotations
 

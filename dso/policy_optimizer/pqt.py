@@ -1,4 +1,10 @@
-"""Priority queue training: imitate the best programs so far."""
+"""Priority queue training: imitate the best programs so far.
+
+    loss = -weight mean(log p)
+
+over draws from the queue: maximum likelihood. The size of rewards plays no part, only which
+programs are the best, and a good one is learned from again and again instead of once.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""The risk filter: learn from the best fraction of a batch only."""
+"""The risk filter: learn from the best fraction of a batch only.
+
+The expected reward is the wrong aim for a search, whose answer is one program. The aim is that of
+the best share epsilon,
+
+    E[r | r >= q],    q the (1 - epsilon) quantile of r,
+
+whose gradient is that of the kept rows alone, compared with q.
+"""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class JointPrior:
 
     def allowed(self, programs: ProgramBatch) -> np.ndarray:
         """Tell which complete programs the sampler could have written, (B,) bool."""
-        obeys = self.rules.violations(programs.tokens, programs.lengths) < 0
+        obeys = self.rules.violations(programs.native) < 0
         return obeys & self.python.allowed(programs, self.rules) if self.python else obeys
 
     def violations(self, programs: ProgramBatch) -> dict[str, np.ndarray]:
@@ -114,7 +114,7 @@ class JointPrior:
         for prior, rules in zip(self._compiled, self._each, strict=True):
             if isinstance(prior, Constraint):
                 name = type(prior).__name__
-                violated = rules.violations(programs.tokens, programs.lengths) >= 0
+                violated = rules.violations(programs.native) >= 0
                 counted[name] = counted.get(name, False) | violated
         for prior in self.python.priors:
             alone = PythonPriors(self.library, [prior])
@@ -127,12 +127,12 @@ class JointPrior:
 
         The last entry, ``all``, counts what all of them together masked.
         """
-        tokens, lengths = programs.tokens, programs.lengths
+        native = programs.native
         parts = [
-            (type(prior).__name__, rules.mask_counts(tokens, lengths))
+            (type(prior).__name__, rules.mask_counts(native))
             for prior, rules in zip(self._compiled, self._each, strict=True)
         ]
-        together = self.rules.mask_counts(tokens, lengths)
+        together = self.rules.mask_counts(native)
         if self.python:
             masks = np.isneginf(self.python.rule_logits(programs, self.rules))  # (B, T, L)
             for prior in self.python.priors:

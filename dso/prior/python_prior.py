@@ -92,9 +92,8 @@ class PythonPriors:
         rules : RuleSet
             Of the same library; only the traversal is taken from it.
         """
-        features, open_slots, _, _ = _core.replay64(
-            rules, plain_observation(self.library), programs.tokens, programs.lengths
-        )
+        observation = plain_observation(self.library)
+        features, open_slots, _, _ = _core.replay64(rules, observation, programs.native)
         actions = np.maximum(programs.tokens, 0).astype(np.int32)
         dangling = open_slots.astype(np.int32)
         steps = [
@@ -107,7 +106,7 @@ class PythonPriors:
     def rule_logits(self, programs: ProgramBatch, rules: _core.RuleSet) -> np.ndarray:
         """Return what compiled rules add at every position of given programs, (B, T, L)."""
         observation = plain_observation(self.library)
-        return _core.replay64(rules, observation, programs.tokens, programs.lengths)[2]
+        return _core.replay64(rules, observation, programs.native)[2]
 
     def allowed(self, programs: ProgramBatch, rules: _core.RuleSet) -> np.ndarray:
         """Tell which programs none of them forbids anywhere, (B,) bool."""

@@ -40,6 +40,8 @@ class SoftLengthPrior(Prior):
 
     def compile(self, rules: _core.RuleSet) -> None:
         """The formula above, from the second token on."""
+        assert self.loc is not None  # validate has looked
+        assert self.scale is not None
         rules.add_soft_length(self.loc, self.scale)
 
     def describe(self) -> str:

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from dso.library import Library
+from dso.native import _core
 from dso.program.columns import Rows
 
 
@@ -52,6 +53,11 @@ class FitData:
     def n_rows(self) -> int:
         """N."""
         return len(self.y)
+
+    @property
+    def native(self) -> _core.Data:
+        """A copy for the native core."""
+        return _core.Data(self.columns, self.y, self.weights, self.protected)
 
     def on_rows(self, rows: Rows) -> Self:
         """Return some of the rows."""

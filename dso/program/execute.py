@@ -26,6 +26,7 @@ from dso.native import _core
 from dso.program.program_batch import ProgramBatch
 
 Polynomials = Sequence[FittedPolynomial | None] | None
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]  # as in Execution
 VALID, DIVIDE, OVERFLOW, INVALID = range(4)
 CAUSES = ("valid", "divide", "overflow", "invalid")
 
@@ -73,8 +74,10 @@ def execute(
         What `poly` stands for in each program that has one.
     """
 
-    def native(part: ProgramBatch) -> tuple[np.ndarray, ...]:
-        return _core.execute(library.native, *_arrays(part), X, protected, n_threads)
+    data = _core.Data(X, protected=protected)
+
+    def native(part: ProgramBatch) -> Arrays:
+        return _core.execute(library.native, part.native, data, n_threads)
 
     return _in_lanes(library, programs, X, protected, native, lambda values: values, polynomials)
 
@@ -94,10 +97,10 @@ def mean_squared_error(
     Parameters are those of `execute`, and `y`, `weights` : (N,) float64.
     """
 
-    def native(part: ProgramBatch) -> tuple[np.ndarray, ...]:
-        return _core.mean_squared_error(
-            library.native, *_arrays(part), X, y, weights, protected, n_threads
-        )
+    data = _core.Data(X, y, weights, protected)
+
+    def native(part: ProgramBatch) -> Arrays:
+        return _core.mean_squared_error(library.native, part.native, data, n_threads)
 
     def from_values(values: np.ndarray) -> np.ndarray:
         return np.average(np.square(values - y), axis=1, weights=weights)
@@ -119,9 +122,11 @@ def fraction_within(
 ) -> Execution:
     """Return the share of rows with |prediction - y| < relative |y| + absolute."""
 
-    def native(part: ProgramBatch) -> tuple[np.ndarray, ...]:
+    data = _core.Data(X, y, weights, protected)
+
+    def native(part: ProgramBatch) -> Arrays:
         return _core.fraction_within(
-            library.native, *_arrays(part), X, y, relative, absolute, weights, protected, n_threads
+            library.native, part.native, data, relative, absolute, n_threads
         )
 
     def from_values(values: np.ndarray) -> np.ndarray:
@@ -131,16 +136,12 @@ def fraction_within(
     return _in_lanes(library, programs, X, protected, native, from_values, polynomials)
 
 
-def _arrays(programs: ProgramBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return programs.tokens, programs.lengths, programs.constants
-
-
 def _in_lanes(
     library: Library,
     programs: ProgramBatch,
     X: np.ndarray,
     protected: bool,
-    native: Callable[[ProgramBatch], tuple[np.ndarray, ...]],
+    native: Callable[[ProgramBatch], Arrays],
     from_values: Callable[[np.ndarray], np.ndarray],
     polynomials: Polynomials,
 ) -> Execution:
@@ -198,9 +199,8 @@ def _execute_with_column(
 ) -> tuple[np.ndarray, int, int]:
     """Execute one program whose `poly` has the values `column` (N,)."""
     inputs = np.vstack([X[: library.native.n_inputs], column])
-    values, cause, node = _core.execute(
-        library.native_with_column, *_arrays(program), inputs, protected
-    )
+    data = _core.Data(inputs, protected=protected)
+    values, cause, node = _core.execute(library.native_with_column, program.native, data)
     return values[0], int(cause[0]), int(node[0])
 
 

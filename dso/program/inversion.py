@@ -57,15 +57,11 @@ def wanted_values(
     in_python = has_python_token(library, programs)
     values = np.full((len(programs), len(y)), np.nan)
     is_finite = np.zeros(len(programs), dtype=bool)
-    native = programs[~in_python]
     values[~in_python], is_finite[~in_python] = _core.invert_programs(
         library.native,
-        native.tokens,
-        native.lengths,
-        native.constants,
+        programs[~in_python].native,
+        _core.Data(X, y),
         np.asarray(positions, dtype=np.int32)[~in_python],
-        X,
-        y,
         n_threads,
     )
     for b in np.flatnonzero(in_python).tolist():

@@ -19,7 +19,10 @@ from dso.library import (
 )
 from dso.program.execute import CAUSES, VALID, execute
 from dso.program.program_batch import ProgramBatch
-from dso.program.symbolic import to_sympy, to_text
+from dso.program.symbolic import to_sympy, to_text, with_digits
+
+LATEX_DIGITS = 5
+"""Significant digits of numbers in a notebook."""
 
 
 class Scorer(Protocol):
@@ -161,6 +164,10 @@ class Program:
         """The expression as text, protected operators as the functions that they guard."""
         return to_text(self.traversal, self.library.input_names)
 
+    def short_expression(self, digits: int) -> str:
+        """Return `expression` with its numbers to so many significant digits."""
+        return to_text(self.traversal, self.library.input_names, digits)
+
     def pretty(self) -> str:
         """Return the expression drawn in two dimensions."""
         from sympy import pretty
@@ -172,6 +179,12 @@ class Program:
         from sympy import latex
 
         return latex(self.sympy_expr)
+
+    def _repr_latex_(self) -> str:
+        """Return the expression for notebooks, its numbers to a few digits."""
+        from sympy import latex
+
+        return f"$\\displaystyle {latex(with_digits(self.sympy_expr, LATEX_DIGITS))}$"
 
     def __len__(self) -> int:
         return len(self.tokens)

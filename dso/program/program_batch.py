@@ -56,7 +56,12 @@ class ProgramBatch(Columns):
 
     def keys(self) -> np.ndarray:
         """Return a 64-bit identity of each token sequence, (B,) uint64."""
-        return _core.hash_programs(np.ascontiguousarray(self.tokens), self.lengths)
+        return self.native.keys()
+
+    @property
+    def native(self) -> _core.Programs:
+        """The same for the native core."""
+        return _core.Programs(self.tokens, self.lengths, self.constants)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return the arrays by name."""

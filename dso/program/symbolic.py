@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+from dso.errors import UserError
 from dso.library import HardCodedConstant, PlaceholderConstant, Polynomial, StateChecker, Token
 from dso.library.operator import Operator, apply_form
 
@@ -19,7 +21,13 @@ def to_sympy(traversal: Sequence[Token], input_names: Sequence[str] | None = Non
     Inputs are symbols: x1, x2, ..., or what `input_names` calls them. A `const` without a number
     becomes the symbol c1, c2, ...; a protected operator a Piecewise; a user's token without a row
     in the operator table an undefined function of its name; so do those of `COMPARING` where sympy
-    fails, as at Max(x1, acos(5)), of which protected operators can still make a number.
+    fails, as at Max(x1, acos(5)), of which protected operators can still make a number, and all
+    operators where it still does, as at exp(exp(exp(exp(5)))).
+
+    Raises
+    ------
+    UserError
+        If the expression is nested so deeply that sympy can do nothing with it.
     """
     has_guards = any(t.operator is not None and t.operator.guard for t in traversal)
     if not has_guards:
@@ -32,9 +40,51 @@ def to_short_sympy(traversal: Sequence[Token], input_names: Sequence[str] | None
     return _simplified_if_possible(lambda expression: expression, traversal, input_names, _Bare())
 
 
-def to_text(traversal: Sequence[Token], input_names: Sequence[str] | None = None) -> str:
-    """Return `to_short_sympy` as text."""
-    return _simplified_if_possible(str, traversal, input_names, _Bare())
+def to_text(
+    traversal: Sequence[Token],
+    input_names: Sequence[str] | None = None,
+    digits: int | None = None,
+) -> str:
+    """Return `to_short_sympy` as text; what sympy cannot write is written as calls of operators.
+
+    Parameters
+    ----------
+    traversal, input_names
+        See `to_sympy`.
+    digits : int, optional
+        Significant digits of numbers; all by default.
+    """
+    form = str if digits is None else partial(short_text, digits=digits)
+    try:
+        return _simplified_if_possible(form, traversal, input_names, _Bare())
+    except UserError:
+        return _as_calls(traversal, input_names)
+
+
+def _as_calls(traversal: Sequence[Token], input_names: Sequence[str] | None) -> str:
+    stack: list[str] = []
+    for token in reversed(traversal):
+        arguments = [stack.pop() for _ in range(token.arity)]
+        if token.input_var is not None and input_names is not None:
+            stack.append(input_names[token.input_var])
+        else:
+            stack.append(f"{token!r}({', '.join(arguments)})" if arguments else repr(token))
+    return stack.pop()
+
+
+def short_text(expression: Any, digits: int) -> str:
+    """Return a sympy expression as text, its numbers to `digits` significant digits."""
+    import sympy
+
+    return sympy.sstr(with_digits(expression, digits), full_prec=False)
+
+
+def with_digits(expression: Any, digits: int) -> Any:
+    """Return a sympy expression with its numbers rounded to `digits` significant digits."""
+    import sympy
+
+    numbers = expression.atoms(sympy.Float)
+    return exchanged(expression, {number: sympy.Float(number, digits) for number in numbers})
 
 
 def exchanged(expression: Any, replacements: Mapping[Any, Any]) -> Any:
@@ -86,6 +136,13 @@ class _Guarded(_Bare):
         return self.cases(sympy, value, condition, otherwise)
 
 
+class _Named(_Bare):
+    """Write operators as functions of which sympy knows nothing but the name."""
+
+    def operation(self, sympy: Any, operator: Operator, arguments: list[Any]) -> Any:
+        return sympy.Function(operator.name)(*arguments)
+
+
 def _without_poles(expression: Any) -> Any:
     """Return an expression whose cases are infinite in no place, as sympy cannot print that.
 
@@ -108,12 +165,18 @@ def _simplified_if_possible(
 ) -> Any:
     import sympy
 
-    try:
-        return form(_build(sympy, traversal, names, write))
-    except Exception:
-        plain = {name: sympy.Function(name) for name in COMPARING}
-        namespace = SimpleNamespace(**{**vars(sympy), **plain})
-        return form(_build(namespace, traversal, names, write))
+    plain = {name: sympy.Function(name) for name in COMPARING}
+    ways = (
+        (sympy, write),
+        (SimpleNamespace(**{**vars(sympy), **plain}), write),
+        (sympy, _Named()),
+    )
+    for namespace, way in ways:
+        try:
+            return form(_build(namespace, traversal, names, way))
+        except Exception as error:  # sympy fails in many ways: numbers too large, nesting too deep
+            problem = error
+    raise UserError(f"a program of {len(traversal)} tokens is too much for sympy ({problem}).")
 
 
 def _build(

@@ -2,77 +2,91 @@
 
 from __future__ import annotations
 
+import textwrap
 from html import escape
-from typing import Any
 
+from dso.export import latex
+from dso.program.symbolic import short_text
 from dso.regressor.equations import Equations
-from dso.regressor.equations import as_text as equation_text
 
-PRECISION = 5
-"""Significant digits of numbers in tables."""
-HEADS = ("pick", "score", "equation", "loss", "complexity")
+HEADS = ("pick", "score", "loss", "complexity", "equation")
 MARK = ">>>>"
+WIDTH = 100
+"""Columns that the text fits; longer equations go on in the next line."""
 
 
-def short_text(expression: Any) -> str:
-    """Return a sympy expression as text with short numbers."""
-    import sympy
-
-    numbers = expression.atoms(sympy.Float)
-    return equation_text(expression.xreplace({n: sympy.Float(n, PRECISION) for n in numbers}))
-
-
-def cells(equations: Equations, strategy: str) -> list[tuple[str, ...]]:
-    """Return the rows of the table, in the columns of `HEADS`."""
+def figures(equations: Equations, strategy: str, precision: int) -> list[tuple[str, ...]]:
+    """Return the rows of the table without the equations, in the columns of `HEADS`."""
     chosen = equations.select(strategy) if len(equations) else -1
+    front = equations.front
+    rows = zip(equations.scores, front.losses, front.complexities, strict=True)
     return [
         (
             MARK if i == chosen else "",
-            f"{max(score, 0.0):.{PRECISION}g}",
-            short_text(equations.short_sympy(i)),
-            f"{loss:.{PRECISION}g}",
+            f"{max(score, 0.0):.{precision}g}",
+            f"{loss:.{precision}g}",
             f"{complexity:g}",
         )
-        for i, (score, loss, complexity) in enumerate(
-            zip(
-                equations.scores,
-                equations.front.losses,
-                equations.front.complexities,
-                strict=True,
-            )
-        )
+        for i, (score, loss, complexity) in enumerate(rows)
     ]
 
 
-def as_text(name: str, targets: list[Equations], strategy: str) -> str:
-    """Return one table for each target."""
+def as_text(name: str, targets: list[Equations], strategy: str, precision: int) -> str:
+    """Return one table for each target, its numbers to `precision` significant digits."""
     return (
         f"{name}.equations_ = [\n"
-        + ",\n".join(_table(cells(equations, strategy)) for equations in targets)
+        + ",\n".join(_table(equations, strategy, precision) for equations in targets)
         + "\n]"
     )
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
-    numbered = [("", *HEADS), *((str(i), *row) for i, row in enumerate(rows))]
-    widths = [max(map(len, column)) for column in zip(*numbered, strict=True)]
-    return "\n".join(
-        "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in numbered
-    )
+def _table(equations: Equations, strategy: str, precision: int) -> str:
+    rows: list[tuple[str, ...]] = [("", *HEADS[:-1])]
+    for i, cells in enumerate(figures(equations, strategy, precision)):
+        rows.append((str(i), *cells))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    texts = [_text(equations, i, precision) for i in range(len(equations))]
+    lines = []
+    for row, text in zip(rows, [HEADS[-1], *texts], strict=True):
+        start = "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        start = f"  {start}  "
+        lines += textwrap.wrap(
+            text,
+            WIDTH,
+            initial_indent=start,
+            subsequent_indent=" " * (len(start) + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
 
 
-def as_html(targets: list[Equations], strategy: str) -> str:
-    """Return the same for a notebook."""
-    return "\n".join(_html_table(cells(equations, strategy)) for equations in targets)
+def as_html(targets: list[Equations], strategy: str, precision: int) -> str:
+    """Return the same for a notebook, whose MathJax sets the equations."""
+    return "\n".join(_html_table(equations, strategy, precision) for equations in targets)
 
 
-def _html_table(rows: list[tuple[str, ...]]) -> str:
+def _html_table(equations: Equations, strategy: str, precision: int) -> str:
     head = "".join(f"<th>{name}</th>" for name in ("", *HEADS))
     lines = []
-    for i, row in enumerate(rows):
+    for i, row in enumerate(figures(equations, strategy, precision)):
         style = ' style="font-weight: bold"' if row[0] else ""
-        columns = "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        cells = [*map(escape, row), _mathematics(equations, i, precision)]
+        columns = "".join(f"<td>{cell}</td>" for cell in cells)
         lines.append(f"<tr{style}><th>{i}</th>{columns}</tr>")
     body = "\n".join(lines)
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def _text(equations: Equations, i: int, precision: int) -> str:
+    try:
+        return short_text(equations.short_sympy(i), precision)
+    except Exception:  # nested too deeply for sympy
+        return equations.texts[i]
+
+
+def _mathematics(equations: Equations, i: int, precision: int) -> str:
+    try:
+        return f"${escape(latex(equations.short_sympy(i), precision))}$"
+    except Exception:  # nested too deeply for sympy
+        return escape(equations.texts[i])

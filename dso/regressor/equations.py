@@ -204,17 +204,32 @@ class Equations:
 
     def sympy(self, i: int) -> Any:
         """Return row `i` as a sympy expression, its whole numbers as such: x1, not 1.0*x1."""
-        return with_integers(to_sympy(self.program(i).traversal, self.names))
+        return _with_integers_if_possible(to_sympy(self.program(i).traversal, self.names))
 
     def short_sympy(self, i: int) -> Any:
         """Return the same with protected operators as the functions that they guard."""
-        return with_integers(to_short_sympy(self.program(i).traversal, self.names))
+        return _with_integers_if_possible(to_short_sympy(self.program(i).traversal, self.names))
+
+    def sympy_or_none(self, i: int) -> Any:
+        """Return `sympy`, None where the equation is too much for it."""
+        try:
+            return self.sympy(i)
+        except UserError:
+            return None
 
     def template(self, i: int) -> str:
-        """Return row `i` as text with c1, c2, ... for its constants."""
+        """Return row `i` as text with c1, c2, ... for its constants.
+
+        These stand for absolute values: the sign of a number belongs to the text.
+        """
+        import sympy
+
         front = self.front
         bare = Program(self.library, front.programs.row(i), polynomial=front.polynomials[i])
-        return to_text(bare.traversal, self.names)
+        form = to_short_sympy(bare.traversal, self.names)
+        symbols = [sympy.Symbol(f"c{k + 1}") for k in range(front.programs.constants.shape[1])]
+        numbers = zip(symbols, front.programs.constants[i].tolist(), strict=True)
+        return as_text(exchanged(form, {c: -c for c, number in numbers if number < 0}))
 
     def formula(self, i: int) -> Formula:
         """Return row `i` as a function."""
@@ -231,7 +246,7 @@ class Equations:
                 "loss": self.front.losses,
                 "equation": self.texts,
                 "score": self.scores,
-                "sympy_format": [self.sympy(i) for i in rows],
+                "sympy_format": [self.sympy_or_none(i) for i in rows],
                 "lambda_format": [self.formula(i) for i in rows],
             }
         )
@@ -258,10 +273,12 @@ class Equations:
         if self.errors is None:
             raise UserError("the errors of constants are not known before a search has ended.")
         errors = self.errors[i]
-        intervals = errors.intervals(level)
+        # As the template has the signs, bounds of what is negative change places.
+        signs = np.where(errors.values < 0, -1.0, 1.0)
+        intervals = np.sort(signs[:, None] * errors.intervals(level), axis=1)
         frame = pd.DataFrame(
             {
-                "value": errors.values,
+                "value": signs * errors.values,
                 "standard_error": errors.standard_errors,
                 "lower": intervals[:, 0],
                 "upper": intervals[:, 1],
@@ -269,6 +286,8 @@ class Equations:
             },
             index=[f"c{k + 1}" for k in range(len(errors.values))],
         )
+        # Where the constants stand belongs to what is printed.
+        frame.columns.name = self.template(i)
         frame.attrs.update(equation=self.template(i), note=errors.statement, level=level)
         return frame
 
@@ -290,6 +309,13 @@ def with_integers(expression: Any) -> Any:
         if abs(value) <= MAX_WHOLE and abs(value - round(value)) <= ROUNDING * abs(value):
             whole[number] = sympy.Integer(round(value))
     return exchanged(expression, whole)
+
+
+def _with_integers_if_possible(expression: Any) -> Any:
+    try:
+        return with_integers(expression)
+    except Exception:  # nested too deeply, or with what sympy cannot compare
+        return expression
 
 
 def falling(found: Found, least: float) -> Found:

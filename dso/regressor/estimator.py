@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from dso.regressor.equations import Equations
     from dso.regressor.rows import CanonicalRows
     from dso.regressor.search import Search
+    from dso.runs.disk import Guard
+    from dso.training.stopping import Standing
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
 
@@ -61,19 +64,23 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The search ends once a loss is below this number, or once it returns true for
         ``(loss, complexity)`` of an equation.
     callback : callable, optional
-        Called after each iteration with its standing (iteration, n_samples, seconds, r_best, ...);
-        a true answer ends the search.
+        Called after each iteration with its standing: iteration, n_samples, seconds, r_best, ...,
+        and of what was found so far the selected expression, its loss, and the front. A true answer
+        ends the search.
     random_state : int, RandomState or None
     n_jobs : int, optional
         Threads; -1 is all. Default: all, but one in a worker process. Results do not depend on it.
     warm_start : bool
         Whether another `fit` to the same data goes on with what the search has learned.
+    print_precision : int
+        Significant digits of numbers where the table of equations is shown.
     progress : bool
         Show how the search comes along.
     verbosity : int
         0 shows nothing, warnings included.
     output_directory : path, optional
-        Where a folder for each fit is made. Without it nothing is written.
+        Where a folder for each fit is made. Without it nothing is written. Where files cannot be
+        written later on, as on a full disk, the fit goes on, and says so at its end.
     run_id : str, optional
         Name of that folder; default: date, time and a random part.
 
@@ -92,6 +99,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         As in scikit-learn; names only where X has them.
     display_feature_names_in_ : (D,) array of str
         The inputs as equations name them: identifiers.
+    target_names_ : list of str
+        Those of a data frame or series; else y, or y1, y2, ...
     interrupted_ : bool
         Whether Ctrl-C ended the search.
     stop_reason_ : str
@@ -99,6 +108,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     n_evaluations_ : int
         Expressions looked at.
     run_id_, output_directory_ : str or None
+    unwritten_ : list of str
+        What could not be written or shown, and why; empty where nothing is missing.
 
     Examples
     --------
@@ -129,6 +140,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         random_state: Any = None,
         n_jobs: int | None = None,
         warm_start: bool = False,
+        print_precision: int = 5,
         progress: bool = True,
         verbosity: int = 1,
         output_directory: str | os.PathLike[str] | None = None,
@@ -150,6 +162,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.warm_start = warm_start
+        self.print_precision = print_precision
         self.progress = progress
         self.verbosity = verbosity
         self.output_directory = output_directory
@@ -172,6 +185,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> DeepSymbolicRegressor:
         """Search for equations; Ctrl-C, or ``q`` and Enter, end the search and keep its results.
 
+        SIGTERM and SIGHUP do so too, and then take their course, once the files are written.
+
         Parameters
         ----------
         X : (N, D) array, data frame or lists
@@ -188,6 +203,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         -------
         self
         """
+        _refuse_masked(X=X, y=y, sample_weight=sample_weight, weights=weights)
+        given_names = _names_of(y)
         X, y = validate_data(
             self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True
         )
@@ -197,6 +214,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._set_names(variable_names)
         targets = y[:, None] if y.ndim == 1 else y
         self.nout_ = targets.shape[1]
+        numbered = ["y"] if self.nout_ == 1 else [f"y{k + 1}" for k in range(self.nout_)]
+        self.target_names_ = given_names or numbered
         with self._messages():
             self._fit_targets(X, targets, sample_weight)
         return self
@@ -208,6 +227,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             from dso.errors import unknown
 
             raise unknown("model_selection", self.model_selection, SELECTIONS)
+        if not (isinstance(self.print_precision, int) and 1 <= self.print_precision <= 17):
+            raise UserError(
+                f"print_precision: {self.print_precision!r}; expected a whole number from 1 to 17."
+            )
         for name in ("early_stop_condition", "timeout_in_seconds"):
             value = getattr(self, name)
             if value is None or (callable(value) and name == "early_stop_condition"):
@@ -249,37 +272,57 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     @contextmanager
     def _messages(self) -> Iterator[None]:
-        """Keep the messages of a quiet fit to itself."""
-        logger = logging.getLogger("dso")
-        level = logger.level
+        """Keep the messages of a quiet fit to itself; other threads may say what they like."""
+        logger, thread = logging.getLogger("dso"), threading.get_ident()
+
+        def is_heard(record: logging.LogRecord) -> bool:
+            return record.thread != thread or record.levelno >= logging.ERROR
+
         if not self.verbosity:
-            logger.setLevel(logging.ERROR)
+            logger.addFilter(is_heard)
         try:
             yield
         finally:
-            logger.setLevel(level)
+            logger.removeFilter(is_heard)
 
     def _fit_targets(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+        from sympy.core.cache import clear_cache
+
+        from dso.processes import deferred
         from dso.regressor.options import search_config
         from dso.regressor.rows import CanonicalRows
+        from dso.runs.disk import Guard
 
         config = search_config(self)
         rows = [CanonicalRows.of(X, y, weights) for y in targets.T]
         before = self._searches_to_continue(config, rows)
         config["experiment"]["seed"] = self._seed(config, before)
+        self._last_random_state = self.random_state
         self._name_run(before)
-        writer = self._writer(config)
+        guard = Guard()
+        writer = self._writer(config, guard)
         self._targets: list[Equations] = []
         self._searches: list[Search | None] = []
         self._stop_reasons: list[str] = []
-        for k, part in enumerate(rows):
-            search = before[k] if before else None
-            self._fit_one(config, k, part, search, writer)
-            if self.interrupted_:
-                # The targets that are left get the few equations of one iteration.
-                config["training"]["n_samples"] = 1
-        if writer is not None:
-            writer(self._targets)
+        self._signals: list[int] = []
+        with deferred(self._signals.append):
+            for k, part in enumerate(rows):
+                search = before[k] if before else None
+                self._fit_one(config, k, part, search, writer)
+                if self.interrupted_:
+                    # The targets that are left get the few equations of one iteration.
+                    config["training"]["n_samples"] = 1
+            if writer is not None:
+                writer(self._targets)
+            self._say_what_is_missing(guard)
+        clear_cache()  # sympy remembers every expression that it has met
+
+    def _say_what_is_missing(self, guard: Guard) -> None:
+        searches = [search for search in self._searches if search is not None]
+        of_runs = (what for search in searches for what in search.optimizer.unwritten)
+        self.unwritten_ = list(dict.fromkeys([*guard.missing, *of_runs]))
+        for what in self.unwritten_:
+            logging.getLogger("dso").error("Not written: %s", what)
 
     def _fit_one(
         self,
@@ -290,7 +333,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         writer: Callable[[list[Equations]], None] | None,
     ) -> None:
         from dso.regressor.search import Search, constant_equation
-        from dso.training.stopping import INTERRUPT
+        from dso.training.stopping import SIGNALLED
 
         if k == 0:
             self.interrupted_, self.n_evaluations_ = False, 0
@@ -309,16 +352,33 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             found = search.run(
                 n_iterations=self.niterations,
                 early_stop=self.early_stop_condition,
-                callback=self.callback,
+                callback=self._callback(search),
                 write=None if writer is None else lambda found: writer([*done, found]),
                 is_continued=is_continued,
             )
+            search.write_result(found, found.select(self.model_selection))
             self._targets.append(found)
             self._searches.append(search)
             self._stop_reasons.append(str(search.optimizer.stop_reason))
             self.n_evaluations_ += search.standing.n_samples
-            self.interrupted_ |= search.optimizer.stop_reason == INTERRUPT
+            self.interrupted_ |= search.optimizer.stop_reason in SIGNALLED or bool(self._signals)
         self.stop_reason_ = "; ".join(dict.fromkeys(self._stop_reasons))
+
+    def _callback(self, search: Search) -> Callable[[Standing, Search], object]:
+        """Return what is asked after each iteration; signals that came before it end the search.
+
+        The callback of the user is told all that was found so far.
+        """
+        from dso.regressor.search import SoFar
+
+        def callback(standing: Standing, search: Search) -> object:
+            for number in self._signals:
+                search.optimizer.stopping.heed(number)
+            if self.callback is None:
+                return False
+            return self.callback(SoFar(standing, search, self.model_selection))
+
+        return callback
 
     def _searches_to_continue(
         self, config: dict[str, Any], rows: list[CanonicalRows]
@@ -333,6 +393,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if search is None:
                 continue
             others = changed_keys(search.config, config)
+            if self.random_state != getattr(self, "_last_random_state", None):
+                others.insert(0, "random_state")
             if not search.rows.same_as(part):
                 others.insert(0, "the data")
             if others:
@@ -352,10 +414,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _name_run(self, before: list[Search | None]) -> None:
+        from dso.config.base import relative_name
         from dso.regressor.run_files import new_run_id
 
         directory = self.output_directory
-        self.output_directory_ = None if directory is None else str(directory)
+        self.output_directory_ = None if directory is None else os.path.expanduser(directory)
+        if self.run_id is not None:
+            try:
+                relative_name(str(self.run_id))
+            except ValueError as error:
+                raise UserError(f"run_id: {self.run_id!r}; {error}.") from None
         if not (before and getattr(self, "run_id_", None)):
             self.run_id_ = self.run_id or new_run_id()
 
@@ -365,7 +433,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         folder = {"logdir": self.output_directory_, "exp_name": name}
         return {**config, "experiment": {**config["experiment"], **folder}}
 
-    def _writer(self, config: dict[str, Any]) -> Callable[[list[Equations]], None] | None:
+    def _writer(
+        self, config: dict[str, Any], guard: Guard
+    ) -> Callable[[list[Equations]], None] | None:
         """Return what writes the files of the fit, None where none are wanted."""
         if self.output_directory_ is None:
             return None
@@ -379,9 +449,11 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             "original_names": self._original_names,
             "display_feature_names_in": self.display_feature_names_in_.tolist(),
             "nout": self.nout_,
+            "target_names": self.target_names_,
             "run_id": self.run_id_,
         }
         files = RunFiles(Path(self.output_directory_, self.run_id_), header, self.nout_)
+        files.make_folder()
         plan = library_plan(config["task"], self.n_features_in_)
         constant = {**plan, "function_set": ["const"], "protected": False, "thresholds": []}
 
@@ -390,7 +462,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 constant if equations.library.names[self.n_features_in_ :] == ["const"] else plan
                 for equations in targets
             ]
-            files.write(targets, plans)
+            with guard(files.folder):
+                files.write(targets, plans)
 
         return write
 
@@ -431,6 +504,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             NaN or infinite where the equation is not defined; there is a warning then.
         """
         self._fitted()
+        _refuse_masked(X=X)
         X = validate_data(self, X, dtype=np.float64, order="C", reset=False)
 
         def values(equations: Equations, i: int) -> np.ndarray:
@@ -566,15 +640,30 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise UserError(f"level: {level!r}; expected a number between 0 and 1.")
         return self._for_each(lambda equations, i: equations.constants_frame(i, level), index)
 
-    def plot(self, X: Any = None, y: Any = None, index: int | Sequence[int] | None = None) -> Any:
-        """Return a figure: front, predictions against truth, residuals (extra ``plots``).
+    def plot(
+        self,
+        X: Any = None,
+        y: Any = None,
+        index: int | Sequence[int] | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Draw front, predictions against truth, and residuals (extra ``plots``).
+
+        In a notebook the figure is shown below the cell, with a display in a window.
 
         Parameters
         ----------
         X, y : arrays, optional
-            Default: the data of the fit, which a model that was loaded does not have; the front is
-            drawn alone then.
+            Default: the data of the fit. Where a model was loaded and its folder has none, the
+            front is drawn alone.
         index : int or sequence of int, optional
+        ax : Axes or sequence of Axes, optional
+            What to draw in: one for the front alone, or three. Default: a new figure.
+
+        Returns
+        -------
+        array of Axes
+            Of matplotlib; a list of them for several targets.
         """
         from dso.regressor.plots import plot
 
@@ -585,14 +674,32 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if X is not None:
             X = validate_data(self, X, dtype=np.float64, order="C", reset=False)
             columns = iter(np.reshape(np.asarray(y, dtype=np.float64), (len(X), -1)).T)
-        fits = iter(searches)
+        fits = enumerate(searches)
 
         def draw(equations: Equations, i: int) -> Any:
-            search = next(fits)
-            rows = None if search is None else (search.rows.X, search.rows.y)
-            return plot(equations, i, rows if X is None else (X, next(columns)))
+            k, search = next(fits)
+            rows = self._kept_rows(k) if search is None else (search.rows.X, search.rows.y)
+            return plot(equations, i, rows if X is None else (X, next(columns)), ax)
 
         return self._for_each(draw, index)
+
+    def _kept_rows(self, k: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the data of target `k` that the folder of the fit holds, None without."""
+        from dso.runs.folder import DATA_FILE
+        from dso.task.regression.data_archive import read_archive
+
+        if self.output_directory_ is None:
+            return None
+        path = self._folder_of(k) / DATA_FILE
+        if not path.exists():
+            return None
+        data = read_archive(path)
+        return data.X_train, data.y_train
+
+    def _folder_of(self, k: int) -> Path:
+        """Return the folder of the search of target `k`: a fit with several has one for each."""
+        folder = Path(str(self.output_directory_), str(self.run_id_))
+        return folder if self.nout_ == 1 else folder / f"output{k + 1}"
 
     # ------------------------------------------------------------------------ shown, and stored
 
@@ -601,7 +708,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return super().__repr__(N_CHAR_MAX)
         from dso.regressor.display import as_text
 
-        return as_text(type(self).__name__, self._targets, self.model_selection)
+        return as_text(
+            type(self).__name__, self._targets, self.model_selection, self.print_precision
+        )
 
     def _html_repr(self) -> str:
         if not hasattr(self, "_targets"):
@@ -610,7 +719,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return estimator_html_repr(self)
         from dso.regressor.display import as_html
 
-        return as_html(self._targets, self.model_selection)
+        return as_html(self._targets, self.model_selection, self.print_precision)
 
     def __getstate__(self) -> dict[str, Any]:
         # The searches are as large as the data and their caches, and live in this process only.
@@ -621,38 +730,101 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     @classmethod
     def from_file(
-        cls, run_directory: str | os.PathLike[str], **parameters: Any
+        cls,
+        run_directory: str | os.PathLike[str],
+        *,
+        seed: int | None = None,
+        allow_code: Collection[str] = (),
+        **parameters: Any,
     ) -> DeepSymbolicRegressor:
         """Return the model of a run folder as it stands, also while its search goes on.
 
         Parameters
         ----------
         run_directory : path
-            ``output_directory/run_id`` of a fit.
+            ``output_directory/run_id`` of a fit, or the folder of a run of `dso run`.
+        seed : int, optional
+            Which of several runs of `dso run`; default: the one with the best reward.
+        allow_code : sequence of str
+            Modules with functions of your own that the model uses: only these are imported. What
+            `parameters` name is allowed too.
         **parameters
             Replace those of the fit, e.g. `model_selection`.
-        """
-        from dso.regressor.run_files import read_equations, read_estimator
 
-        state = read_estimator(Path(run_directory))
-        model = cls(**{**state["parameters"], **parameters})
-        model.n_features_in_ = state["n_features_in"]
-        if state["feature_names_in"] is not None:
-            model.feature_names_in_ = np.array(state["feature_names_in"], dtype=object)
-        model._original_names = state["original_names"]
-        model.display_feature_names_in_ = np.array(state["display_feature_names_in"], dtype=object)
-        model._targets = read_equations(state)
-        if len(model._targets) < state["nout"]:
+        Raises
+        ------
+        UserError
+            If there is no model that can be read, or it names code that is not allowed.
+        """
+        from dso.plugins import references
+        from dso.regressor.run_files import is_of_estimator, read_equations, read_estimator
+
+        if not is_of_estimator(Path(run_directory)):
+            return cls._of_run(Path(run_directory), seed, allow_code, parameters)
+        saved = read_estimator(Path(run_directory), [*allow_code, *references(parameters)])
+        given = {**saved.parameters, **parameters}
+        known = cls._get_param_names()
+        if wrong := [name for name in given if name not in known]:
+            from dso.errors import unknown
+
+            raise unknown("parameter", wrong[0], known, f"from_file({str(run_directory)!r})")
+        model = cls(**given)
+        model.n_features_in_ = saved.n_features_in
+        if saved.feature_names_in is not None:
+            model.feature_names_in_ = np.array(saved.feature_names_in, dtype=object)
+        model._original_names = saved.original_names
+        model.display_feature_names_in_ = np.array(saved.display_feature_names_in, dtype=object)
+        model._targets = read_equations(saved)
+        if len(model._targets) < saved.nout:
             logging.getLogger("dso").warning(
                 "%s: %d of %d targets have been begun so far.",
                 run_directory,
                 len(model._targets),
-                state["nout"],
+                saved.nout,
             )
         model.nout_ = len(model._targets)
-        model.run_id_ = state["run_id"]
+        model.target_names_ = saved.target_names[: model.nout_]
+        model.run_id_ = saved.run_id
         model.output_directory_ = str(Path(run_directory).parent)
         return model
+
+    @classmethod
+    def _of_run(
+        cls,
+        folder: Path,
+        seed: int | None,
+        allow_code: Collection[str],
+        parameters: dict[str, Any],
+    ) -> DeepSymbolicRegressor:
+        """Return the model of a run with any config."""
+        from dso.regressor.run_folders import read_run
+
+        equations = read_run(folder, seed, allow_code)
+        model = cls(**{"config": str(folder / "config.json"), **parameters})
+        model.n_features_in_ = len(equations.names)
+        model._original_names = equations.original_names
+        if equations.original_names != [f"x{i + 1}" for i in range(len(equations.names))]:
+            model.feature_names_in_ = np.array(equations.original_names, dtype=object)
+        model.display_feature_names_in_ = np.array(equations.names, dtype=object)
+        model._targets, model.nout_, model.target_names_ = [equations], 1, ["y"]
+        model.run_id_, model.output_directory_ = folder.name, str(folder.parent)
+        return model
+
+
+def _names_of(y: Any) -> list[str]:
+    """Return the names that a data frame or series gives its columns, none of anything else."""
+    columns = list(getattr(y, "columns", [getattr(y, "name", None)]))
+    return columns if all(isinstance(name, str) for name in columns) else []
+
+
+def _refuse_masked(**arrays: Any) -> None:
+    """Refuse masked values, as missing ones are refused: scikit-learn takes them for numbers."""
+    for name, array in arrays.items():
+        if isinstance(array, np.ma.MaskedArray) and (n := np.ma.count_masked(array)):
+            raise UserError(
+                f"{name}: {n} of {array.size} values are masked; leave these rows out, or fill in "
+                "values (numpy.ma.filled)."
+            )
 
 
 def _plain_parameters(parameters: dict[str, Any]) -> dict[str, Any]:

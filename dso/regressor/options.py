@@ -6,9 +6,11 @@ import math
 import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from dso.config import load_config
+from dso.config.results import deciding_keys
 from dso.errors import UserError
 
 SEARCH: dict[str, dict] = {
@@ -48,6 +50,10 @@ than any number; `poly` as one token wins by interpolation, so it is left to the
 """
 
 
+PRESETS = {"quick": 60_000, "default": 600_000, "best": 40_000_000}
+"""Budgets of `SEARCH` by name: a tenth of its own, its own, and that of the best preset."""
+
+
 def search_config(estimator: Any) -> dict[str, Any]:
     """Return the config that an estimator's arguments stand for, without data and seed.
 
@@ -82,25 +88,13 @@ def search_config(estimator: Any) -> dict[str, Any]:
     return config
 
 
-ENDS = ("n_samples", "max_seconds", "reward_threshold", "patience", "early_stopping", "verbose")
-"""Keys of `training` that a search which goes on takes over from the new config."""
-_WITHOUT_EFFECT = ("experiment", "checkpoint", "postprocess")
-
-
 def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return by name the keys in which a config differs so that no search can go on with it.
 
     The number of threads is none of them: it stays as it was, and changes no result.
     """
-    renewed = {f"training.{key}" for key in (*ENDS, "n_cores_batch")}
-    changed = []
-    for section in now:
-        if section in _WITHOUT_EFFECT:
-            continue
-        old, new = before[section], now[section]
-        names = [f"{section}.{key}" for key in new if new[key] != old.get(key)]
-        changed += [name for name in names if name not in renewed]
-    return changed
+    old, new = deciding_keys(before), deciding_keys(now)
+    return [name for name in new if new[name] != old.get(name)]
 
 
 def function_set(estimator: Any) -> list[Any] | None:
@@ -139,8 +133,7 @@ def _names(names: Any, place: str) -> list[Any]:
 
 
 def _set_maxsize(config: dict[str, Any], maxsize: Any) -> None:
-    if isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 1:
-        raise UserError(f"maxsize: {maxsize!r}; expected a whole number >= 1.")
+    maxsize = whole("maxsize", maxsize)
     lengths = config["prior"]["length"]
     if isinstance(lengths, list):
         raise UserError("maxsize: the config has several length priors; set it there.")
@@ -159,10 +152,21 @@ def n_samples(estimator: Any, config: Mapping[str, Any]) -> int:
         value = getattr(estimator, name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise UserError(f"{name}: {value!r}; expected a whole number >= 1.")
+        value = whole(name, value)
         budgets.append(value if name != "niterations" else _room_for(value, config))
     return min(budgets, default=config["training"]["n_samples"])
+
+
+def whole(name: str, value: Any) -> int:
+    """Return a whole number of at least 1, of Python or of numpy."""
+    if not is_whole(value) or value < 1:
+        raise UserError(f"{name}: {value!r}; expected a whole number >= 1.")
+    return int(value)
+
+
+def is_whole(value: Any) -> bool:
+    """Tell whether something is a whole number; true and false are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _room_for(n_iterations: int, config: Mapping[str, Any]) -> int:
@@ -183,7 +187,8 @@ def n_threads(n_jobs: int | None) -> int:
     """Return the threads to use; one in a worker process, unless more are asked for."""
     if n_jobs is None:
         return 1 if multiprocessing.parent_process() is not None else os.cpu_count() or 1
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+    if not is_whole(n_jobs) or n_jobs == 0:
         raise UserError(f"n_jobs: {n_jobs!r}; expected None, a whole number >= 1, or -1 for all.")
+    n_jobs = int(n_jobs)
     # As in joblib: -2 is all but one.
     return n_jobs if n_jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + n_jobs)

@@ -25,7 +25,7 @@ class QuitKey:
 
         try:
             ready = select.select([sys.stdin], [], [], 0)[0]
-        except (OSError, ValueError):
+            return bool(ready) and sys.stdin.readline().strip().lower() == "q"
+        except (OSError, ValueError):  # the terminal has gone, or what was typed is no text
             self._is_terminal = False
             return False
-        return bool(ready) and sys.stdin.readline().strip().lower() == "q"

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+DIGITS = 32
+"""Binary digits of a weight that count."""
+
 
 @dataclass(frozen=True)
 class CanonicalRows:
@@ -16,7 +19,7 @@ class CanonicalRows:
     X : (N, D) float64
     y : (N,) float64
     weights : (N,) float64 or None
-        Positive; None where all are equal.
+        Positive, of mean 1 but for rounding; None where all are equal.
     n_observations : int
         Rows before equal ones were merged, without those of weight 0.
     """
@@ -46,6 +49,7 @@ class CanonicalRows:
         starts = np.flatnonzero(is_first)
         merged = np.add.reduceat(weights[order], starts)
         table = table[starts]
+        merged = _without_scale(merged)
         is_even = bool((merged == merged[0]).all())
         return CanonicalRows(
             np.ascontiguousarray(table[:, :-1]),
@@ -64,3 +68,13 @@ class CanonicalRows:
         mine, its = (r.weights if r.weights is not None else np.ones(1) for r in (self, other))
         pairs = ((self.X, other.X), (self.y, other.y), (mine, its))
         return all(np.array_equal(one, another) for one, another in pairs)
+
+
+def _without_scale(weights: np.ndarray) -> np.ndarray:
+    """Return the weights (N,) over their mean, so that 2.5 times the weights are the same weights.
+
+    That holds to the last bit: what rounding makes of the factor is rounded away.
+    """
+    weights = weights / weights.max()  # whose sum is finite
+    mantissas, exponents = np.frexp(weights / weights.mean())
+    return np.ldexp(np.round(mantissas * 2.0**DIGITS) / 2.0**DIGITS, exponents)

@@ -5,23 +5,33 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from dso.errors import UserError
+from dso.files import read_regular
 from dso.fitting.uncertainty import ConstantErrors
 from dso.library import FittedPolynomial, Library, create_tokens
+from dso.plugins import references, refuse_code
 from dso.program import ProgramBatch
 from dso.regressor.equations import Equations, Found
-from dso.runs.folder import write_text
+from dso.regressor.saved import FORMAT, SavedErrors, SavedEstimator, SavedFound, SavedTarget
+from dso.runs.disk import cause, write_text
 from dso.task.regression.benchmarks import function_sets
 from dso.task.regression.regression import DEFAULT_FUNCTION_SET
 
 FILE = "estimator.json"
-FORMAT = 1
+MAX_BYTES = 2**30
+FUNCTIONS = ("function_set", "operators", "binary_operators", "unary_operators")
+
+
+def is_of_estimator(folder: Path) -> bool:
+    """Tell whether a fit of the estimator has written a folder."""
+    return (folder / FILE).exists()
 
 
 def new_run_id() -> str:
@@ -35,7 +45,7 @@ class RunFiles:
     Parameters
     ----------
     folder : Path
-        Made when the first file is written.
+        Made anew where it was deleted.
     header : dict
         What is written of the estimator beside its equations; see `read_estimator`.
     n_targets : int
@@ -45,6 +55,21 @@ class RunFiles:
         self.folder = folder
         self.header = header
         self.n_targets = n_targets
+
+    def make_folder(self) -> None:
+        """Make the folder, before a search that could not leave its files there.
+
+        Raises
+        ------
+        UserError
+            If it cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"output_directory: {str(self.folder)!r} cannot be made ({cause(error)})."
+            ) from None
 
     def write(self, targets: Sequence[Equations], libraries: Sequence[dict[str, Any]]) -> None:
         """Replace the files, each atomically.
@@ -56,12 +81,7 @@ class RunFiles:
         libraries : sequence of dict
             From what each library is made; see `library_plan`.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"output_directory: {str(self.folder)!r} cannot be made ({error.strerror})."
-            ) from None
+        self.folder.mkdir(parents=True, exist_ok=True)
         for k, equations in enumerate(targets):
             suffix = f"_output{k + 1}" if self.n_targets > 1 else ""
             write_text(self.folder / f"hall_of_fame{suffix}.csv", pysr_csv(equations))
@@ -93,50 +113,82 @@ def library_plan(task_section: dict[str, Any], n_inputs: int) -> dict[str, Any]:
     }
 
 
-def read_estimator(folder: Path) -> dict[str, Any]:
+def read_estimator(folder: Path, allow_code: Collection[str] = ()) -> SavedEstimator:
     """Return what `RunFiles` wrote last.
+
+    Parameters
+    ----------
+    folder : Path
+    allow_code : collection of str
+        Modules, or ``module:name``, that it may have imported; see `dso.plugins.refuse_code`.
 
     Raises
     ------
     UserError
-        If there is nothing that can be read.
+        If there is nothing that can be read, or it names code that is not allowed.
     """
     path = folder / FILE
+    where = f"run_directory: {str(path)!r}"
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        content = read_regular(path, MAX_BYTES)
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"run_directory: {str(path)!r} cannot be read ({error.strerror}). It is written by a "
-            "fit with output_directory, some seconds after it has started."
+            f"{where} cannot be read ({cause(error)}). It is written by a fit with "
+            "output_directory, some seconds after it has started."
         ) from None
-    except ValueError:
-        raise UserError(f"run_directory: {str(path)!r} is not a file of dso.") from None
-    if state.get("format") != FORMAT:
-        raise UserError(
-            f"run_directory: {str(path)!r} has the format {state.get('format')!r}; this version "
-            f"reads {FORMAT}."
-        )
-    return state
-
-
-def read_equations(state: dict[str, Any]) -> list[Equations]:
-    """Rebuild the equations of each target from what `read_estimator` returned."""
-    return [_equations(target, state) for target in state["targets"]]
-
-
-def _equations(plain: dict[str, Any], state: dict[str, Any]) -> Equations:
-    plan, errors = plain["library"], plain["errors"]
-    functions, thresholds = plan["function_set"], plan["thresholds"]
-    tokens = create_tokens(plan["n_inputs"], functions, plan["protected"], thresholds)
-    return Equations(
-        Library(tokens, state["display_feature_names_in"]),
-        state["display_feature_names_in"],
-        state["original_names"],
-        plan["protected"],
-        _found(plain["front"]),
-        _found(plain["hall_of_fame"]),
-        None if errors is None else [_errors(one) for one in errors],
+    try:
+        state = json.loads(content)
+        form = state["format"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise UserError(f"{where} is not a file of dso.") from None
+    if form != FORMAT:
+        raise UserError(f"{where} has the format {form!r}; this version reads {FORMAT}.")
+    try:
+        saved = SavedEstimator.model_validate(state)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise UserError(f"{where} is damaged: {place}: {first['msg']}.") from None
+    functions = [target.library.function_set for target in saved.targets]
+    later = [saved.parameters.get(name) for name in ("config", *FUNCTIONS)]  # by another fit
+    refuse_code(
+        references([*functions, *later]), allow_code, where, 'from_file(..., allow_code=["module"])'
     )
+    return saved
+
+
+def read_equations(saved: SavedEstimator) -> list[Equations]:
+    """Rebuild the equations of each target from what `read_estimator` returned.
+
+    Raises
+    ------
+    UserError
+        If programs do not fit their library.
+    """
+    try:
+        return [_equations(target, saved) for target in saved.targets]
+    except (ValueError, OverflowError) as error:
+        raise UserError(f"run_directory: '{FILE}' is damaged: {error}") from None
+
+
+def _equations(target: SavedTarget, saved: SavedEstimator) -> Equations:
+    plan, names = target.library, saved.display_feature_names_in
+    tokens = create_tokens(plan.n_inputs, plan.function_set, plan.protected, plan.thresholds)
+    library = Library(tokens, names)
+    for found in (target.front, target.hall_of_fame):
+        found.check(library, plan.n_inputs)
+    equations = Equations(
+        library,
+        names,
+        saved.original_names,
+        plan.protected,
+        _found(target.front),
+        _found(target.hall_of_fame),
+        None if target.errors is None else [_errors(one) for one in target.errors],
+    )
+    for i in range(len(equations)):
+        equations.program(i)  # which looks whether it is a whole one
+    return equations
 
 
 def _plain_equations(equations: Equations) -> dict[str, Any]:
@@ -160,19 +212,16 @@ def _plain_found(found: Found) -> dict[str, Any]:
     }
 
 
-def _found(plain: dict[str, Any]) -> Found:
-    batch = ProgramBatch.from_rows(plain["tokens"])
-    n_slots = max(map(len, plain["constants"]), default=0)
-    constants = np.full((len(batch), n_slots), np.nan)
-    for b, row in enumerate(plain["constants"]):
-        constants[b, : len(row)] = row
+def _found(saved: SavedFound) -> Found:
+    batch = ProgramBatch.from_rows(saved.tokens)
+    constants = np.full((len(batch), max(map(len, saved.constants))), np.nan)
+    for row, values in zip(constants, saved.constants, strict=True):
+        row[: len(values)] = values
     programs = ProgramBatch(batch.tokens, batch.lengths, constants)
     polynomials = np.full(len(batch), None)
-    for b, one in enumerate(plain["polynomials"]):
-        if one is not None:
-            exponents = np.array(one["exponents"], dtype=np.int32).reshape(-1, one["n_inputs"])
-            polynomials[b] = FittedPolynomial(exponents, np.array(one["coefficients"]))
-    return Found(programs, np.array(plain["losses"]), np.array(plain["complexities"]), polynomials)
+    for b, one in enumerate(saved.polynomials):
+        polynomials[b] = None if one is None else one.rebuilt()
+    return Found(programs, np.array(saved.losses), np.array(saved.complexities), polynomials)
 
 
 def _plain_polynomial(polynomial: FittedPolynomial | None) -> dict[str, Any] | None:
@@ -194,13 +243,13 @@ def _plain_errors(errors: ConstantErrors) -> dict[str, Any]:
     }
 
 
-def _errors(plain: dict[str, Any]) -> ConstantErrors:
-    n_constants = len(plain["values"])
+def _errors(saved: SavedErrors) -> ConstantErrors:
+    n_constants = len(saved.values)
     return ConstantErrors(
-        np.array(plain["values"]),
-        np.reshape(plain["covariance"], (n_constants, n_constants)),
-        np.array(plain["is_determined"], dtype=bool),
-        plain["degrees_of_freedom"],
+        np.array(saved.values),
+        np.reshape(saved.covariance, (n_constants, n_constants)),
+        np.array(saved.is_determined, dtype=bool),
+        saved.degrees_of_freedom,
     )
 
 

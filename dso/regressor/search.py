@@ -5,26 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dso.config.results import ENDS
 from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
-from dso.fitting.constants import EXACT
+from dso.fitting.constants import MAX_EXACT
 from dso.fitting.rounding import rounded_constants
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
 from dso.program import Program, ProgramBatch
 from dso.regressor.equations import Equations, Found, falling
-from dso.regressor.options import ENDS
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.shorter import shorter_forms
+from dso.runs.tables import ResultFiles
 from dso.task.regression import RegressionTask
 from dso.task.regression.dataset import from_arrays
 from dso.training.stopping import Standing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SECONDS_BETWEEN_FILES = 2.0
 
@@ -62,7 +67,7 @@ class Search:
         *,
         n_iterations: int | None = None,
         early_stop: EarlyStop = None,
-        callback: Callable[[Standing], object] | None = None,
+        callback: Callable[[Standing, Search], object] | None = None,
         write: Callable[[Equations], None] | None = None,
         is_continued: bool = False,
     ) -> Equations:
@@ -76,7 +81,8 @@ class Search:
             End once a loss on the front is below this, or once it says so of a loss and its
             complexity.
         callback : callable, optional
-            Called with the `Standing` after each iteration; a true answer ends the search.
+            Called with the `Standing` and this search after each iteration; a true answer ends the
+            search.
         write : callable, optional
             Given the equations so far, now and then.
         is_continued : bool
@@ -94,7 +100,7 @@ class Search:
         else:
             optimizer.setup(watch)
             self._offer_simple_ones()
-        with optimizer.stopping.on_interrupt():
+        with optimizer.stopping.on_signals():
             while optimizer.train_one_step() is None:
                 pass
         self._offer_shorter_ones()
@@ -105,6 +111,28 @@ class Search:
                 "samples, or other operators."
             )
         return found.with_errors(self._errors(found))
+
+    def write_result(self, found: Equations, chosen: int) -> None:
+        """Write what a run writes at its end, with the chosen equation as its result."""
+        optimizer, folder = self.optimizer, self.optimizer.folder
+        if folder is None:
+            return
+        for recorder in optimizer.run.journal.recorders:
+            if isinstance(recorder, ResultFiles):
+                recorder.write()  # again, as shorter forms have come since
+        program = found.program(chosen)
+        folder.append_summary(
+            {
+                "seed": optimizer.seed,
+                "r": self.task.reward_function(program),
+                **self.task.final_evaluation(program),
+                "expression": found.texts[chosen],
+                "traversal": repr(program),
+                "n_samples": self.standing.n_samples,
+                "t": self.standing.seconds,
+            },
+            replace=True,
+        )
 
     def _offer_simple_ones(self) -> None:
         """Have c, x, c x and c x + c judged for each input x, where they may be written.
@@ -175,7 +203,7 @@ class Search:
         """Return what has been found so far, constants rounded where that changes nothing."""
         optimizer = self.optimizer
         task = self.task
-        exact = EXACT * task.metric.variance if task.is_least_squares else 0.0
+        exact = MAX_EXACT * task.metric.variance if task.is_least_squares else 0.0
         return Equations(
             optimizer.library,
             self.names,
@@ -200,6 +228,53 @@ class Search:
         return [constant_errors(programs, b, task.fit_data, n_rows) for b in range(len(found))]
 
 
+class SoFar:
+    """Where a search stands, and what it has found; worked out when it is asked for.
+
+    It has the attributes of a `Standing` too.
+
+    Attributes
+    ----------
+    front : DataFrame
+        As `DeepSymbolicRegressor.equations_`.
+    expression : str or None
+        The equation that would be selected; None before there is one.
+    loss : float
+        Its loss; infinite before there is one.
+    """
+
+    def __init__(self, standing: Standing, search: Search, strategy: str) -> None:
+        self.standing = standing
+        self._search = search
+        self._strategy = strategy
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.standing, name)
+
+    @cached_property
+    def _equations(self) -> Equations:
+        return self._search.equations()
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """See the class."""
+        return self._equations.frame()
+
+    @property
+    def expression(self) -> str | None:
+        """See the class."""
+        found = self._equations
+        return found.texts[found.select(self._strategy)] if len(found) else None
+
+    @property
+    def loss(self) -> float:
+        """See the class."""
+        found = self._equations
+        return float(found.front.losses[found.select(self._strategy)]) if len(found) else np.inf
+
+
 class _Watch:
     """Called after each iteration: writes what was found, and asks for the end."""
 
@@ -208,7 +283,7 @@ class _Watch:
         search: Search,
         last: int | None,
         early_stop: EarlyStop,
-        callback: Callable[[Standing], object] | None,
+        callback: Callable[[Standing, Search], object] | None,
         write: Callable[[Equations], None] | None,
     ) -> None:
         self.search = search
@@ -231,7 +306,7 @@ class _Watch:
             request("early_stop_condition is met")
         if self.write is not None:
             self._write_if_due(self.write)
-        return self.callback is not None and bool(self.callback(standing))
+        return self.callback is not None and bool(self.callback(standing, self.search))
 
     def _is_good_enough(self) -> bool:
         front = self.search.optimizer.front

@@ -12,15 +12,21 @@ import numpy as np
 from dso.errors import UserError
 from dso.report.curves import QUANTILES, learning_curves, reward_distribution
 from dso.report.formula import MathML, to_mathml
+from dso.report.pick import picked_row
+from dso.report.policy_data import describe_policy, episode_returns
 from dso.report.run_data import RunData, arities, load_run_data
+from dso.runs.batches import settings_of
 from dso.runs.results import RunName, RunResults, numbers, truths
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dso.library import Library
+
 ROW_COLUMNS = ("r", "complexity", "count_on_policy", "count_off_policy", "expression", "traversal")
 MAX_DISTRIBUTIONS = 12
 MAX_PREDICTIONS = 200
+MAX_SOURCES = 40
 RUNNING_SECONDS = 90.0
 """A run without a result whose log is older than this is taken to have been stopped."""
 
@@ -42,10 +48,12 @@ class Collector:
     Parameters
     ----------
     folders : sequence of str or Path
+        Run folders; that of a batch of several configs stands for all of its own.
     """
 
     def __init__(self, folders: Sequence[str | Path]) -> None:
-        self.folders = [_Folder(RunResults(Path(path))) for path in folders]
+        self.settings = [one for path in folders for one in settings_of(Path(path))]
+        self.folders = [_Folder(RunResults(setting.folder)) for setting in self.settings]
         self._formulas: dict[str, MathML] = {}
 
     def stamp(self) -> tuple:
@@ -55,12 +63,17 @@ class Collector:
 
     def collect(self) -> dict[str, Any]:
         """Return what the page shows; numbers that are not finite are None."""
-        names = _distinct_names([folder.results.path for folder in self.folders])
+        paths = [setting.folder for setting in self.settings]
+        names = [
+            setting.label if setting.values else name
+            for setting, name in zip(self.settings, _distinct_names(paths), strict=True)
+        ]
         n_runs = max(1, sum(len(folder.runs()) for folder in self.folders))
         folders, runs = [], []
         for i, folder in enumerate(self.folders):
             own = folder.describe_runs(n_runs)
-            folders.append({"name": names[i], **folder.describe(own)})
+            values = self.settings[i].values
+            folders.append({"name": names[i], "values": values, **folder.describe(own)})
             for run in own:
                 label = f"seed {run['seed']}"
                 name = label if len(self.folders) == 1 else f"{names[i]}, {label}"
@@ -95,6 +108,8 @@ class _Folder:
         self._reason: str | None = ""
         self._loaded_for: dict[str, Any] | None = None
         self._predictions: dict[str, np.ndarray | None] = {}
+        self._known_sources: dict[str, dict[str, str]] = {}
+        self._policies: dict[RunName, tuple[int | None, dict[str, Any] | None]] = {}
 
     def runs(self) -> list[RunName]:
         """Return the runs with files, and those that only ``summary.csv`` knows."""
@@ -117,6 +132,8 @@ class _Folder:
             hof, pf = self.results.best(run, "_hof"), self.results.best(run, "_pf")
             ended = _result(summary, run.seed)
             result = ended or _result_so_far(log, hof)
+            picked = picked_row(pf, ended)
+            shown = _spread(len(pf), n_pf, picked)
             entries.append(
                 {
                     "task": run.task,
@@ -128,7 +145,10 @@ class _Folder:
                     "distribution": self._distribution(run) if i < MAX_DISTRIBUTIONS else None,
                     "hof": _rows(hof.head(n_hof)),
                     "n_hof": len(hof),
-                    "pf": _rows(_spread(pf, n_pf)),
+                    "pf": _rows(pf.iloc[shown]),
+                    "policy": self._policy(run),
+                    "returns": episode_returns(self.results.path / f"{run.prefix}_returns.csv"),
+                    "picked": shown.index(picked) if picked is not None else None,
                     "n_pf": len(pf),
                 }
             )
@@ -145,12 +165,28 @@ class _Folder:
             "config": config,
             "settings": _settings(config),
             "n_samples": _section(config, "training").get("n_samples"),
-            "issues": [f"{name} {why}" for name, why in sorted(self.results.issues.items())],
+            "issues": self._issues(),
+            "inputs": _input_names(library),
             "arities": arities(traversals, library),
             "data": self._shown_data(),
             "no_data": self._reason,
             "predictions": self._predict(traversals),
+            "sources": self._sources(traversals),
         }
+
+    def _policy(self, run: RunName) -> dict[str, Any] | None:
+        """Return what is shown of a run's policy, read again if its file has changed."""
+        path = self.results.path / f"{run.prefix}_policy.json"
+        stamp = path.stat().st_mtime_ns if path.exists() else None
+        known = self._policies.get(run)
+        if known is None or known[0] != stamp:
+            known = self._policies[run] = stamp, describe_policy(path)
+        return known[1]
+
+    def _issues(self) -> list[str]:
+        if not self.results.path.is_dir():  # of a batch, none of whose runs has begun there
+            return []
+        return [f"{name} {why}" for name, why in sorted(self.results.issues.items())]
 
     def _status(self, run: RunName, result: dict[str, Any]) -> str:
         """Return the state of a run that ``summary.csv`` does not know, as those from Python."""
@@ -173,15 +209,27 @@ class _Folder:
     def _load_data(self, config: dict[str, Any]) -> None:
         if config == self._loaded_for:
             return
-        self._loaded_for, self._data, self._predictions = config, None, {}
+        self._loaded_for, self._data = config, None
+        self._predictions, self._known_sources = {}, {}
         try:
-            self._data, self._reason = load_run_data(config), None
+            self._data, self._reason = load_run_data(config, self.results.path), None
         except (UserError, OSError, ValueError, TypeError, RecursionError) as error:
             self._reason = str(error)
 
     def _shown_data(self) -> dict[str, Any] | None:
         data = self._data
         return None if data is None else {"X": data.X.T, "y": data.y, "is_test": data.is_test}
+
+    def _sources(self, traversals: list[str]) -> dict[str, dict[str, str]]:
+        """Return the best programs as Python and C."""
+        if self._data is None:
+            return {}
+        chosen = traversals[:MAX_SOURCES]
+        known = self._known_sources
+        self._known_sources = {
+            text: known[text] if text in known else self._data.sources(text) for text in chosen
+        }
+        return {text: sources for text, sources in self._known_sources.items() if sources}
 
     def _predict(self, traversals: list[str]) -> dict[str, np.ndarray]:
         if self._data is None:
@@ -192,6 +240,12 @@ class _Folder:
             text: known[text] if text in known else self._data.predict(text) for text in chosen
         }
         return {text: y for text, y in self._predictions.items() if y is not None}
+
+
+def _input_names(library: Library | None) -> dict[str, str]:
+    """Return what the inputs x1, x2, ... of traversals are called, where they have other names."""
+    names = [] if library is None else list(library.input_names or [])
+    return {f"x{i + 1}": name for i, name in enumerate(names) if name != f"x{i + 1}"}
 
 
 def _traversals(runs: list[dict[str, Any]]) -> list[str]:
@@ -225,11 +279,10 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def _spread(table: pd.DataFrame, n_rows: int) -> pd.DataFrame:
-    """Return at most this many rows, with the first and the last."""
-    if len(table) <= n_rows:
-        return table
-    return table.iloc[np.linspace(0, len(table) - 1, n_rows).astype(int)]
+def _spread(n: int, n_rows: int, kept: int | None) -> list[int]:
+    """Return about this many of `n` rows, with the first, the last and the one to be kept."""
+    chosen = set(np.linspace(0, n - 1, min(n, n_rows)).astype(int).tolist())
+    return sorted(chosen | ({kept} if kept is not None else set()))
 
 
 def _result(summary: pd.DataFrame, seed: int) -> dict[str, Any]:

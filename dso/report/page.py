@@ -10,7 +10,16 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-SCRIPTS = ("dom.js", "charts.js", "programs.js", "report.js")
+SCRIPTS = (
+    "dom.js",
+    "formulas.js",
+    "downloads.js",
+    "charts.js",
+    "programs.js",
+    "settings.js",
+    "control.js",
+    "report.js",
+)
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dso.config import load_config, validate
 from dso.errors import UserError
+from dso.export import c_source, numpy_source
 from dso.library.functions import NAMES, OPERATORS
-from dso.plugins import is_reference
-from dso.program import from_str_tokens
+from dso.plugins import references, refuse_code
+from dso.program import Program, from_str_tokens
+from dso.runs.folder import DATA_FILE
 from dso.task import make_task
+from dso.task.regression import RegressionTask
+from dso.task.regression.data_archive import read_archive
 
 if TYPE_CHECKING:
     from dso.library import Library
@@ -53,38 +58,75 @@ class RunData:
     def predict(self, traversal: str) -> np.ndarray | None:
         """Return the predictions (n,) of a program, None where it cannot be computed."""
         try:
-            program = from_str_tokens(traversal, self.library)
-            program.protected = self.protected
-            return program.execute(self.X)
+            return _program(traversal, self.library, self.protected).execute(self.X)
         except (UserError, ValueError, RuntimeError):
             return None
 
+    def sources(self, traversal: str) -> dict[str, str]:
+        """Return a program as source code by language, empty where it has none."""
+        names = list(self.library.input_names or [])
+        try:
+            tokens = _program(traversal, self.library, self.protected).traversal
+            return {"python": numpy_source(tokens, names), "c": c_source(tokens, names)}
+        except (UserError, ValueError, LookupError, TypeError):
+            return {}
 
-def load_run_data(config: dict[str, Any]) -> RunData:
-    """Rebuild the data of a run from its ``config.json``.
+
+def _program(traversal: str, library: Library, protected: bool) -> Program:
+    program = from_str_tokens(traversal, library)
+    program.protected = protected
+    return program
+
+
+def load_run_data(config: dict[str, Any], folder: Path | None = None) -> RunData:
+    """Rebuild some rows of the data of a run; see `rebuilt_task`."""
+    return _some_rows(rebuilt_task(config, folder))
+
+
+def rebuilt_task(
+    config: dict[str, Any], folder: Path | None = None, allow_code: Collection[str] = ()
+) -> RegressionTask:
+    """Make the task of a run again, with its data.
+
+    Parameters
+    ----------
+    config : dict
+        What its ``config.json`` says.
+    folder : Path, optional
+        Where data of a user's own are kept.
+    allow_code : collection of str
+        Modules of a user's own that may be imported; a report allows none, as it may be of a folder
+        from somewhere else.
 
     Raises
     ------
     UserError
-        Why that is not possible. Code that a config names is not run: a report may be of a folder
-        from somewhere else.
+        Why that is not possible.
     """
     if not config:
         raise UserError("there is no config.json.")
     section = validate(load_config(config)).task.to_dict()
     if section["task_type"] != "regression":
         raise UserError(f"a task of type {section['task_type']!r} has no table of data.")
-    if named := next(_references({**section, "dataset": None}), None):
-        raise UserError(f"the run used code of its own ({named}), which a report does not run.")
+    named = list(references({**section, "dataset": None}))
+    if named and not allow_code:
+        raise UserError(f"the run used code of its own ({named[0]}), which a report does not run.")
+    refuse_code(named, allow_code, "config.json", 'load(..., allow_code=["module"])')
+    kept = None if folder is None else folder / DATA_FILE
     if isinstance(section["dataset"], dict):
         section["dataset"] = {**section["dataset"], "backup": False}
+    elif kept is not None and kept.exists():
+        # Rows are set aside in it already, and weights are part of it.
+        section |= {"weights": None, "validation_fraction": 0.0}
+        section["dataset"] = read_archive(kept)
     elif not isinstance(section["dataset"], str):
         raise UserError("the data were arrays; they are not part of the run folder.")
-    task: Any = make_task(**section)
-    return _some_rows(task)
+    task = make_task(**section)
+    assert isinstance(task, RegressionTask)
+    return task
 
 
-def _some_rows(task: Any) -> RunData:
+def _some_rows(task: RegressionTask) -> RunData:
     data = task.dataset
     parts = [(data.X_train, data.y_train)]
     if data.X_test is not data.X_train:
@@ -102,17 +144,6 @@ def _some_rows(task: Any) -> RunData:
 def _spread(n_rows: int) -> np.ndarray:
     """Return at most `MAX_POINTS` of the rows, evenly spread."""
     return np.unique(np.linspace(0, n_rows - 1, min(n_rows, MAX_POINTS)).astype(int))
-
-
-def _references(value: Any) -> Iterator[str]:
-    """Yield every text in a value that names code."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _references(item)
-    elif is_reference(value):
-        yield value
 
 
 def arities(traversals: Iterable[str], library: Library | None) -> dict[str, int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import threading
 import time
 from http import HTTPStatus
@@ -13,6 +15,13 @@ from dso.report.collect import Collector
 from dso.report.page import build_page
 
 LOOPBACK = "127.0.0.1"
+SECONDS_TO_ASK = 10.0
+"""Between two bytes of a request, and of an answer that is taken."""
+MAX_REQUESTS = 16
+"""Requests that are answered at the same time."""
+MAX_WAITING = 64
+
+logger = logging.getLogger("dso")
 
 
 class LiveReport:
@@ -69,7 +78,38 @@ class LiveReport:
         return build_page(self.content(), self.title, is_live=True)
 
 
-def make_server(report: LiveReport, port: int = 0) -> ThreadingHTTPServer:
+class Server(ThreadingHTTPServer):
+    """Answers few at a time, and gives up on who says nothing: a request may be half sent only."""
+
+    daemon_threads = True
+    request_queue_size = MAX_WAITING
+
+    def __init__(self, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__((LOOPBACK, port), handler)
+        self._places = threading.BoundedSemaphore(MAX_REQUESTS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own; whoever comes when all are busy has to come again."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer, and make place for another."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of who has gone before the answer; of all else, what it was."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            logger.error("--serve: a request could not be answered: %r", error)
+
+
+def make_server(report: LiveReport, port: int = 0) -> Server:
     """Return a server for 127.0.0.1 that has ``/`` and ``/data``; port 0 takes a free one.
 
     A request that names another host is refused, so that no page of another site can read the
@@ -79,6 +119,7 @@ def make_server(report: LiveReport, port: int = 0) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         server_version = "dso"
         sys_version = ""
+        timeout = SECONDS_TO_ASK
 
         def do_GET(self) -> None:
             if self.headers.get("Host") not in allowed:
@@ -111,7 +152,6 @@ def make_server(report: LiveReport, port: int = 0) -> ThreadingHTTPServer:
         def log_message(self, *arguments: object) -> None:
             """Print nothing: the terminal may be the run's."""
 
-    server = ThreadingHTTPServer((LOOPBACK, port), Handler)
-    server.daemon_threads = True
+    server = Server(port, Handler)
     allowed = {f"{name}:{server.server_port}" for name in (LOOPBACK, "localhost")}
     return server

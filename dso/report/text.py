@@ -12,11 +12,21 @@ import click
 import numpy as np
 
 from dso.errors import UserError
+from dso.report.pick import picked_row
+from dso.report.pictures import (
+    draw_front,
+    draw_learning,
+    draw_prediction,
+    draw_ranks,
+    new_figure,
+)
+from dso.report.run_data import load_run_data
+from dso.runs.batches import settings_of
+from dso.runs.folder import file_name
 from dso.runs.results import RunResults, numbers, truths
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
 SHOW_COUNT = 10
 ERRORS = ("nmse_test", "r_avg_test")
@@ -24,20 +34,22 @@ ERRORS = ("nmse_test", "r_avg_test")
 
 
 class LogEval:
-    """The runs of a folder, put together.
+    """The runs of a folder, or of all settings of a sweep, put together.
 
     Parameters
     ----------
     path : str or Path
-        A run folder.
+        A run folder, or that of a batch of several configs.
 
     Attributes
     ----------
     task : str
+    settings : list of Setting
+        Of a batch; otherwise the folder alone.
     summary : DataFrame
         One row per run that has ended.
     hof : DataFrame
-        Halls of fame of all runs with a column ``seed``, best first.
+        Halls of fame of all runs with the columns ``seed`` and ``setting``, best first.
     pf : DataFrame
         What is not dominated among the Pareto fronts of all runs, simplest first.
 
@@ -53,41 +65,63 @@ class LogEval:
             raise UserError(
                 f"RUN_DIR: {str(path)!r} is not a folder; expected one that a run made."
             )
-        self._results = RunResults(self.path)
-        self.runs = self._results.runs()
+        self.settings = settings_of(self.path)
+        self._results = [RunResults(setting.folder) for setting in self.settings]
+        self.runs = [(i, run) for i, one in enumerate(self._results) for run in one.runs()]
         self.task = self._task_name()
-        self.summary = self._results.summary()
+        self.summary = self._put_together([one.summary() for one in self._results])
         self.hof = _sorted(self._joined("_hof"), ["r", "success", "seed"], best_first=True)
         self.pf = _not_dominated(_sorted(self._joined("_pf"), ["complexity", "seed"]))
 
     def _task_name(self) -> str:
-        experiment = self._results.config().get("experiment", {})
-        return str(experiment.get("task_name") or next((run.task for run in self.runs), "unknown"))
+        names = [one.config().get("experiment", {}).get("task_name") for one in self._results]
+        found = [*filter(None, names), *(run.task for _, run in self.runs)]
+        return ", ".join(dict.fromkeys(map(str, found))) or "unknown"
+
+    def _put_together(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+        import pandas as pd
+
+        named = [
+            table.assign(setting=setting.label)
+            for table, setting in zip(tables, self.settings, strict=True)
+            if len(table)
+        ]
+        return pd.concat(named, ignore_index=True) if named else pd.DataFrame()
 
     def _joined(self, suffix: str) -> pd.DataFrame:
         import pandas as pd
 
-        tables = [self._results.best(run, suffix).assign(seed=run.seed) for run in self.runs]
-        tables = [table for table in tables if len(table)]
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        tables: list[list[pd.DataFrame]] = [[] for _ in self.settings]
+        for i, run in self.runs:
+            table = self._results[i].best(run, suffix)
+            if len(table):
+                tables[i].append(table.assign(seed=run.seed))
+        return self._put_together(
+            [pd.concat(one, ignore_index=True) if one else pd.DataFrame() for one in tables]
+        )
 
     @property
     def issues(self) -> list[str]:
         """What could not be read, one line each."""
-        return [f"{name} {why}" for name, why in sorted(self._results.issues.items())]
+        found = []
+        for setting, one in zip(self.settings, self._results, strict=True):
+            if setting.folder.is_dir():  # else none of its runs has begun
+                where = "" if len(self.settings) == 1 else f"{setting.folder.name}/"
+                found += [f"{where}{name} {why}" for name, why in sorted(one.issues.items())]
+        return found
 
     def lines(
         self, *, show_count: int = SHOW_COUNT, show_hof: bool = True, show_pf: bool = True
     ) -> Iterator[str]:
         """Yield the text of the evaluation, line by line."""
         yield from _block("LOG SUMMARY", self._overview())
+        if len(self.settings) > 1:
+            yield from _block("SETTINGS (best mean first)", setting_lines(self.summary))
         if show_hof:
-            rows = (_line(i, row) for i, row in enumerate(_first(self.hof, show_count)))
+            rows = (self._line(i, row) for i, row in enumerate(_first(self.hof, show_count)))
             yield from _block(f"HALL OF FAME (best {show_count})", rows)
         if show_pf:
-            rows = (
-                _line(i, row, complexity=True) for i, row in enumerate(_first(self.pf, show_count))
-            )
+            rows = (self._line(i, row) for i, row in enumerate(_first(self.pf, show_count)))
             yield from _block(f"PARETO FRONT (first {show_count})", rows)
         if self.issues:
             yield from _block("FOUND ISSUES", self.issues)
@@ -96,7 +130,9 @@ class LogEval:
         yield f"Task                 : {self.task}"
         yield f"Folder               : {self.path}"
         n_ended = len(self.summary)
-        n_others = len({run.seed for run in self.runs} - set(numbers(self.summary, "seed")))
+        ended = set(zip(self._setting_of(self.summary), numbers(self.summary, "seed"), strict=True))
+        begun = {(self.settings[i].label, float(run.seed)) for i, run in self.runs}
+        n_others = len(begun - ended)
         others = f", {n_others} without a result" if n_others else ""
         yield f"Runs                 : {n_ended}{others}"
         if not n_ended:
@@ -110,37 +146,90 @@ class LogEval:
             n_solved = int(truths(self.summary, "success").sum())
             yield f"Success rate         : {n_solved / n_ended:.3f} ({n_solved} of {n_ended})"
 
+    def _line(self, i: int, row: dict[str, Any]) -> str:
+        size = f"C={row['complexity']:g} " if "complexity" in row else ""
+        setting = f"[{row['setting']}] " if len(self.settings) > 1 else ""
+        r, text = row.get("r"), row.get("expression")
+        return f"{i:3d}: S={row['seed']} R={r:.6f} {size}{setting}<-- {text}"
+
+    @staticmethod
+    def _setting_of(table: pd.DataFrame) -> list[str]:
+        return table["setting"].tolist() if "setting" in table else [""] * len(table)
+
     def plot_hof(self) -> Any:
         """Return a figure of the rewards and errors in the halls of fame."""
         names = ["r", *self._errors(self.hof)]
-        figure, (upper, lower) = _axes(2, len(names))
+        figure, (upper, lower) = new_figure(len(names), 2)
         for name, above, below in zip(names, upper, lower, strict=True):
-            values = numbers(self.hof, name)
-            above.plot(np.arange(1, len(values) + 1), values, ".-")
-            above.set(xlabel="rank", ylabel=name, title=name)
-            below.boxplot(values[np.isfinite(values)], orientation="horizontal")
-            below.set(xlabel=name, yticks=[])
+            draw_ranks(above, below, numbers(self.hof, name), name, f"Hall of fame, {self.task}")
         return figure
 
     def plot_pf(self) -> Any:
-        """Return a figure of rewards and errors against complexity."""
+        """Return a figure of rewards and errors against complexity, the picked row marked."""
         names = ["r", *self._errors(self.pf)]
-        figure, (panels,) = _axes(1, len(names))
+        figure, (panels,) = new_figure(len(names))
+        picked = picked_row(self.pf, self._best_result())
         for name, panel in zip(names, panels, strict=True):
-            panel.plot(numbers(self.pf, "complexity"), numbers(self.pf, name), "o-")
-            panel.set(xlabel="complexity", ylabel=name, title=name)
+            draw_front(panel, self.pf, name, picked, f"Pareto front, {self.task}")
         return figure
+
+    def plot_curves(self) -> Any:
+        """Return a figure of the best reward over samples, of all runs."""
+        figure, ((panel,),) = new_figure(1)
+        logs = [self._results[i].log(run) for i, run in self.runs]
+        draw_learning(panel, logs, f"Learning curve, {self.task}")
+        return figure
+
+    def plot_prediction(self) -> Any:
+        """Return a figure of predictions of the best result against data.
+
+        Raises
+        ------
+        UserError
+            If there is no result, or its data cannot be had.
+        """
+        result = self._best_result()
+        if not result.get("traversal"):
+            raise UserError(f"{self.path}: no run has a result yet.")
+        labels = [setting.label for setting in self.settings]
+        setting = self._results[labels.index(result["setting"])]
+        data = load_run_data(setting.config(), setting.path)
+        predicted = data.predict(result["traversal"])
+        if predicted is None:
+            raise UserError(f"{self.path}: the predictions cannot be computed.")
+        figure, ((panel,),) = new_figure(1)
+        draw_prediction(panel, data.y, predicted, data.is_test, f"Predictions, {self.task}")
+        return figure
+
+    def _best_result(self) -> dict[str, Any]:
+        """Return the row of the summary with the best reward, empty where there is none."""
+        rewards = numbers(self.summary, "r")
+        if not np.isfinite(rewards).any():
+            return {}
+        return dict(self.summary.iloc[int(np.nanargmax(rewards))])
 
     def _errors(self, table: pd.DataFrame) -> list[str]:
         return [name for name in ERRORS if np.isfinite(numbers(table, name)).any()]
 
     def save_plots(self) -> list[Path]:
         """Write the plots that have something to show as PNG files into the folder."""
+        plots = {
+            "hof": self.plot_hof if len(self.hof) else None,
+            "pf": self.plot_pf if len(self.pf) else None,
+            "curves": self.plot_curves if self.runs else None,
+            "prediction": self.plot_prediction if self._best_result() else None,
+        }
         saved = []
-        for kind, table, plot in (("hof", self.hof, self.plot_hof), ("pf", self.pf, self.plot_pf)):
-            if len(table):
-                path = self.path / f"dso_{self.task.replace('/', '_')}_plot_{kind}.png"
-                plot().savefig(path, dpi=150)
+        for kind, plot in plots.items():
+            try:
+                figure = None if plot is None else plot()
+            except UserError:
+                if kind != "prediction":  # for control, and where data are elsewhere
+                    raise
+                figure = None
+            if figure is not None:
+                path = self.path / f"dso_{file_name(self.task)}_plot_{kind}.png"
+                figure.savefig(path, dpi=200)
                 saved.append(path)
         return saved
 
@@ -185,9 +274,25 @@ def _first(table: pd.DataFrame, n_rows: int) -> list[dict[str, Any]]:
     return [dict(row) for _, row in table.head(n_rows).iterrows()]
 
 
-def _line(i: int, row: dict[str, Any], *, complexity: bool = False) -> str:
-    size = f"C={row.get('complexity')} " if complexity else ""
-    return f"{i:3d}: S={row['seed']} R={row.get('r'):.6f} {size}<-- {row.get('expression')}"
+def setting_lines(summary: pd.DataFrame) -> Iterator[str]:
+    """Yield a line for each setting of a batch: its runs, mean, deviation and best result."""
+    if "setting" not in summary or "r" not in summary:
+        return
+    column = "r_avg_test" if "r_avg_test" in summary else "r"
+    groups = []
+    for label, rows in summary.groupby("setting", sort=False):
+        values = numbers(rows, column)
+        values = values[np.isfinite(values)]
+        if len(values):
+            n_solved = int(truths(rows, "success").sum())
+            groups.append((values.mean(), values, n_solved, len(rows), str(label)))
+    width = max((len(group[-1]) for group in groups), default=0)
+    for mean, values, n_solved, n_runs, label in sorted(groups, key=lambda one: -one[0]):
+        spread = values.std(ddof=1) if len(values) > 1 else 0.0
+        yield (
+            f"  {label:<{width}}  runs {n_runs}  {column} mean {mean:.6g}  sd {spread:.3g}  "
+            f"best {values.max():.6g}  solved {n_solved}"
+        )
 
 
 def _sorted(table: pd.DataFrame, columns: list[str], *, best_first: bool = False) -> pd.DataFrame:
@@ -205,17 +310,6 @@ def _not_dominated(table: pd.DataFrame) -> pd.DataFrame:
     by_size = table.sort_values(["complexity", "r"], ascending=[True, False], kind="stable")
     best_before = by_size["r"].cummax().shift(fill_value=-np.inf)
     return by_size[by_size["r"] > best_before].reset_index(drop=True)
-
-
-def _axes(n_rows: int, n_columns: int) -> tuple[Any, list[list[Axes]]]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError(
-            "plots need matplotlib: pip install 'deep-symbolic-optimization[plots]'."
-        ) from None
-    figure = Figure(figsize=(5 * n_columns, 3 * n_rows), layout="constrained")
-    return figure, figure.subplots(n_rows, n_columns, squeeze=False).tolist()
 
 
 @click.command()

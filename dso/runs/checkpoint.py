@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from dso.errors import UserError
+from dso.files import check_regular
 from dso.runs.disk import Guard, replace_file
 
 logger = logging.getLogger("dso")
@@ -47,6 +48,18 @@ def write_checkpoint(path: Path, about: dict[str, Any], state: dict[str, Any]) -
         Dicts with text keys, lists, numbers, text, None, and numpy arrays of numbers.
     """
     replace_file(path, lambda file: _write(file, about, state), sync=True)
+
+
+def to_bytes(about: dict[str, Any], state: dict[str, Any]) -> bytes:
+    """Return what `write_checkpoint` would write."""
+    file = io.BytesIO()
+    _write(file, about, state)
+    return file.getvalue()
+
+
+def from_bytes(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what `to_bytes` was given; errors are those of `read_checkpoint`."""
+    return _read(io.BytesIO(content), "in memory", with_state=True)
 
 
 def _write(file: IO[bytes], about: dict[str, Any], state: dict[str, Any]) -> None:
@@ -87,7 +100,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     UserError
         If the file is cut off or damaged, no checkpoint, or from a newer version.
     """
-    return _read(path, with_state=True)
+    return _read(path, path, with_state=True)
 
 
 def peek(path: Path) -> dict[str, Any]:
@@ -98,12 +111,16 @@ def peek(path: Path) -> dict[str, Any]:
     UserError
         As `read_checkpoint` does.
     """
-    return _read(path, with_state=False)[0]
+    return _read(path, path, with_state=False)[0]
 
 
-def _read(path: Path, *, with_state: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(
+    file: Path | IO[bytes], path: Path | str, *, with_state: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        if isinstance(file, Path):
+            check_regular(file)
+        with zipfile.ZipFile(file) as archive:
             whole = json.loads(_member(archive, "state.json", _MAX_JSON))
             _check_kind(whole, path)
             state = _with_arrays(whole["state"], archive) if with_state else {}
@@ -130,7 +147,7 @@ def _read(path: Path, *, with_state: bool) -> tuple[dict[str, Any], dict[str, An
         ) from None
 
 
-def _check_kind(whole: Any, path: Path) -> None:
+def _check_kind(whole: Any, path: Path | str) -> None:
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:
         raise UserError(f"checkpoint '{path}' is not a checkpoint of dso.")
     version = whole.get("version")
@@ -211,6 +228,11 @@ class Checkpoints:
         self.units = units
         self._last = (time.monotonic(), 0)
 
+    @property
+    def are_wanted(self) -> bool:
+        """Whether any are written while the run goes on."""
+        return self.save_freq is not None
+
     def start(self, iteration: int) -> None:
         """Count from now, and from this iteration, to the next checkpoint."""
         self._last = (time.monotonic(), iteration)
@@ -256,7 +278,7 @@ class Checkpoints:
         with self.guard(self.folder):
             if not self.folder.is_dir():
                 return
-            leftover = re.compile(rf"\.{re.escape(self.prefix)}_\d{{9,}}\.zip\.\d+")
+            leftover = re.compile(rf"\.{re.escape(self.prefix)}_\d{{9,}}\.zip\.[0-9a-f]+")
             halves = [path for path in self.folder.iterdir() if leftover.fullmatch(path.name)]
             for path in [*self.found(), *halves]:
                 path.unlink(missing_ok=True)

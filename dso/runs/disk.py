@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
+from dso.errors import UserError
 
 logger = logging.getLogger("dso")
 
@@ -29,9 +33,10 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object], *, sync: bool
     sync : bool
         Return only when the file would survive a power cut.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    file = open(temporary, "xb")  # noqa: SIM115 - a name that is taken, or a link, is never followed
     try:
-        with open(temporary, "wb") as file:
+        with file:
             write(file)
             if sync:
                 file.flush()
@@ -42,6 +47,17 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object], *, sync: bool
         raise
     if sync:
         _sync_folder(path.parent)
+
+
+def remove_halves(folder: Path, prefix: str) -> None:
+    """Remove what a writer that was killed left half written of files whose names begin so.
+
+    Only who may alone write these files can know that nobody is at it.
+    """
+    half = re.compile(rf"\.{re.escape(prefix)}.*\.[0-9a-f]+")
+    for path in folder.iterdir():
+        if half.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -59,38 +75,58 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace the file at `path` atomically."""
-    write_bytes(path, text.encode())
+    """Replace the file at `path` atomically; what was read from bytes that are no UTF-8 is kept."""
+    write_bytes(path, text.encode(errors="surrogateescape"))
 
 
 class Guard:
-    """Let a run go on where a file cannot be written: say so once, and when it can be again.
+    """Let a run go on where something cannot be written or shown: no result is lost to that.
 
-    ``with guard(path): ...`` swallows what the operating system refuses. Whoever writes keeps what
-    is not on disk yet and tries again later.
+    ``with guard(what): ...`` swallows whatever goes wrong but what the user has to correct. It is
+    said once, and again when all can be written; what is still missing at the end is in `missing`.
+    Whoever writes keeps what is not on disk yet and tries again later.
     """
 
     def __init__(self) -> None:
-        self._failing: set[Path] = set()
+        self._failing: dict[str, str] = {}
 
     @contextmanager
-    def __call__(self, path: Path) -> Iterator[None]:
+    def __call__(self, what: str | Path) -> Iterator[None]:
+        """Guard the writing of a file, or of what is named in words."""
+        name = str(what)
         try:
             yield
-        except OSError as error:
-            if not self._failing:
-                logger.warning(
-                    "%s cannot be written (%s). The run goes on; results are kept in memory and "
-                    "written as soon as that is possible.",
-                    path,
-                    error.strerror or error,
-                )
-            self._failing.add(path)
+        except UserError:
+            raise
+        except Exception as error:
+            self.note(name, error)
         else:
-            if path in self._failing:
-                self._failing.remove(path)
-                if not self._failing:
-                    logger.info("%s is written again.", path)
+            if self._failing.pop(name, None) is not None and not self._failing:
+                logger.info("%s: written again.", name)
+
+    def note(self, name: str, error: Exception) -> None:
+        """Take down that something could not be written, and say so if all else can be."""
+        is_first, self._failing[name] = not self._failing, cause(error)
+        logger.debug("%s cannot be written", name, exc_info=error)
+        if is_first:
+            logger.warning(
+                "%s: cannot be written (%s). The run goes on; results are kept in memory and "
+                "written as soon as that is possible.",
+                name,
+                cause(error),
+            )
+
+    @property
+    def missing(self) -> list[str]:
+        """What could not be written the last time, and why."""
+        return [f"{name} ({why})" for name, why in self._failing.items()]
+
+
+def cause(error: Exception) -> str:
+    """Return in a few words why something could not be written."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {error}"[:200]
 
 
 class GrowingFile:
@@ -148,13 +184,16 @@ class GrowingFile:
         self._waiting += data
         return True
 
-    def write(self, head: bytes = b"") -> None:
-        """Make the file, write what waits, and then `head` over its first bytes."""
-        if self.guard is None:
+    def write(self, head: bytes = b"", *, sync: bool = False) -> None:
+        """Make the file, write what waits, and then `head` over its first bytes.
+
+        With `sync` it would then survive a power cut.
+        """
+        with nullcontext() if self.guard is None else self.guard(self.path):
             self._write(head)
-            return
-        with self.guard(self.path):
-            self._write(head)
+            if sync:
+                assert self._file is not None
+                os.fsync(self._file.fileno())
 
     def _write(self, head: bytes) -> None:
         if self._file is not None and not self._is_in_place():
@@ -224,9 +263,7 @@ class GrowingFile:
     def state_dict(self) -> dict[str, Any]:
         """Return how long the file is, and what waits to be written."""
         if self.n_bytes:
-            self.write()
-        if self._file is not None:
-            os.fsync(self._file.fileno())
+            self.write(sync=True)
         waiting = np.frombuffer(bytes(self._waiting), np.uint8)
         return {"n_written": self._n_written, "waiting": waiting}
 

@@ -1,11 +1,13 @@
-"""What a run shows while it goes on: a live panel in a terminal, plain lines elsewhere."""
+"""What a run shows while it goes on: a panel in a terminal, a line in a notebook, else lines."""
 
 from __future__ import annotations
 
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from html import escape
+from typing import TYPE_CHECKING, Any, TextIO
 
 from dso.runs.recorders.recorder import Recorder
 from dso.training.stopping import Standing
@@ -151,6 +153,40 @@ class LiveDisplay(PacedDisplay):
         self._live.stop()
 
 
+class NotebookDisplay(PacedDisplay):
+    """Redraw one line below the cell of a notebook four times a second."""
+
+    def __init__(self, n_samples: int, max_seconds: float | None = None) -> None:
+        super().__init__(n_samples, max_seconds)
+        self._handle: Any = None
+
+    def _interval(self, standing: Standing) -> float:
+        return 0.25
+
+    def _show(self, standing: Standing, expression: str) -> None:
+        from IPython.display import HTML, display
+
+        line = HTML(self._line(standing, expression))
+        if self._handle is None:
+            self._handle = display(line, display_id=True)
+        else:
+            self._handle.update(line)
+
+    def _line(self, standing: Standing, expression: str) -> str:
+        left = format_seconds(self._seconds_left(standing))
+        return (
+            f'<progress value="{standing.n_samples}" max="{self.n_samples}"></progress> '
+            f"{left} left, best R {standing.r_best:.6f}: <code>{escape(expression)}</code>"
+        )
+
+
+def is_notebook() -> bool:
+    """Tell whether this process is the kernel of a notebook."""
+    shell = sys.modules.get("IPython")
+    made = None if shell is None else shell.get_ipython()
+    return made is not None and hasattr(made, "kernel")
+
+
 class Progress(Recorder):
     """Shows how far a run is.
 
@@ -161,6 +197,8 @@ class Progress(Recorder):
     expression : callable
         Returns the best program as text.
     """
+
+    writes = "the progress of the run"
 
     def __init__(self, make: Callable[[], Display], expression: Callable[[], str]) -> None:
         self._make = make
@@ -200,11 +238,17 @@ def format_seconds(seconds: float) -> str:
 
 
 def make_display(
-    stream: TextIO, n_samples: int, max_seconds: float | None = None, *, verbose: bool = True
+    stream: TextIO | None,
+    n_samples: int,
+    max_seconds: float | None = None,
+    *,
+    verbose: bool = True,
 ) -> Display:
-    """Choose the display that fits the stream."""
-    if not verbose:
+    """Choose the display that fits the stream; a closed one (None) shows nothing."""
+    if not verbose or stream is None:
         return Display()
+    if is_notebook():
+        return NotebookDisplay(n_samples, max_seconds)
     if stream.isatty():
         return LiveDisplay(stream, n_samples, max_seconds)
     return PlainDisplay(stream, n_samples, max_seconds)

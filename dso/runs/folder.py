@@ -9,17 +9,68 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import json
+import logging
 import os
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from dso.runs.disk import GrowingFile, Guard, write_text
+from dso.files import read_regular
+from dso.runs.disk import GrowingFile, Guard, cause, remove_halves, write_text
+from dso.runs.lock import RunLock
+
+logger = logging.getLogger("dso")
 
 Row = Mapping[str, object]
+MAX_BYTES = 2**30
+
+DATA_FILE = "data.npz"
+RUN_FILES = (
+    "config.json",
+    "summary.csv",
+    "batch.json",
+    "report.html",
+    "checkpoint",
+    "estimator.json",
+    DATA_FILE,
+    "formula.png",
+)
+"""What a run folder holds beside the files of each run, whose names begin with ``dso_``."""
+_WITHOUT_EFFECT = (
+    *("experiment", "postprocess", "checkpoint"),
+    *("training.verbose", "training.debug", "training.n_cores_batch"),
+    *("gp_meld.verbose", "gp_meld.parallel_eval"),
+)
+"""Sections and keys that change no result."""
+_NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\s]+')
+
+
+def file_name(text: str) -> str:
+    """Return a text as part of a file name that every system can hold."""
+    return _NOT_IN_NAMES.sub("_", text)
+
+
+def config_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """Return the first key in which the config of a folder differs from another, with both values.
+
+    Keys that change no result may differ; the answer is empty then.
+    """
+    for section, values in here.items():
+        other = there.get(section)
+        if section in _WITHOUT_EFFECT or not isinstance(values, dict):
+            continue
+        if not isinstance(other, dict):
+            return f"no section {section} there"
+        for key in (*values, *other):
+            is_other = values.get(key) != other.get(key)
+            if is_other and f"{section}.{key}" not in _WITHOUT_EFFECT:
+                return f"{section}.{key}: {other.get(key)!r} there, {values.get(key)!r} here"
+    return ""
 
 
 def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> None:
@@ -45,7 +96,7 @@ def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
 
     The file depends on its rows alone, not on the order in which they came: its columns are the
     union of theirs, each behind the one that precedes it. Runs that end at the same time wait for
-    each other.
+    each other. What stands there and is no table is set aside, under another name.
 
     Parameters
     ----------
@@ -55,13 +106,18 @@ def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
         Whether rows of the same seed give way.
     """
     with _locked(path.parent):
-        rows: list[Row] = []
-        columns: list[str] = []
-        if path.exists():
-            with open(path, encoding="utf-8", newline="") as file:
-                reader = csv.DictReader(file, restkey="", restval="")
-                rows = list(reader)
-                columns = [name for name in reader.fieldnames or () if name]
+        remove_halves(path.parent, path.name)
+        try:
+            rows, columns = read_rows(path)
+        except FileNotFoundError:
+            rows, columns = [], []
+        except (OSError, ValueError, csv.Error) as error:
+            rows, columns = [], []
+            aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+            os.replace(path, aside)
+            logger.warning(
+                "%s is no table (%s); it is now called %s.", path, cause(error), aside.name
+            )
         if replace:
             rows = [old for old in rows if old.get("seed") != str(row["seed"])]
         rows = sorted([*rows, row], key=_seed)
@@ -72,6 +128,26 @@ def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
             names = _merged(names, extra)
         known = [{name: one.get(name, "") for name in names} for one in rows]
         write_rows(path, known, names)
+
+
+def read_rows(path: Path) -> tuple[list[Row], list[str]]:
+    """Return the rows of a CSV file, and its columns.
+
+    Bytes that are no UTF-8 are kept as they are, and fields may be of any length.
+
+    Raises
+    ------
+    OSError, ValueError, csv.Error
+        If it cannot be read, is no regular file, or no table.
+    """
+    text = read_regular(path, MAX_BYTES).decode(errors="surrogateescape")
+    limit = csv.field_size_limit(MAX_BYTES)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", restval="")
+        rows: list[Row] = list(reader)
+        return rows, [name for name in reader.fieldnames or () if name]
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _seed(row: Row) -> float:
@@ -194,29 +270,60 @@ class RunFolder:
     ----------
     guard : Guard
         Decides what happens where a file of this run cannot be written.
+    lock : RunLock
+        See `claim`.
     """
 
-    def __init__(self, path: Path, task_name: str, seed: int, config: str = "{}") -> None:
+    def __init__(
+        self,
+        path: Path,
+        task_name: str,
+        seed: int,
+        config: str = "{}",
+        guard: Guard | None = None,
+    ) -> None:
         self.path = path
-        self.prefix = f"dso_{task_name.replace('/', '_')}_{seed}"
-        self.guard = Guard()
+        self.prefix = f"dso_{file_name(task_name)}_{seed}"
+        self.guard = guard or Guard()
+        self.lock = RunLock(path / f".{self.prefix}.lock")
         self._config = config
 
     def file(self, suffix: str) -> Path:
         """Return the path of one of this run's own files, e.g. ``_hof.csv``."""
         return self.path / f"{self.prefix}{suffix}"
 
+    def claim(self) -> None:
+        """Be the only one that writes this run's own files, until `release`.
+
+        What a run of the same name and seed left half written is removed.
+
+        Where there is no folder yet, or nothing can be written to it, there is nothing to protect.
+
+        Raises
+        ------
+        Refused
+            If another process, or another object, writes them.
+        """
+        if self.path.is_dir():
+            with self.guard(self.lock.path):
+                if self.lock.acquire():
+                    remove_halves(self.path, f"{self.prefix}.")
+                    remove_halves(self.path, f"{self.prefix}_")
+
+    def release(self) -> None:
+        """Let others write this run's files."""
+        with self.guard(self.lock.path):
+            self.lock.release()
+
     def create(self) -> None:
         """Make the folder and write ``config.json``, and again where they were deleted.
 
-        What a run of the same name and seed left half written is removed.
+        A config of other runs gives way, with a warning.
         """
         with self.guard(self.path):
             self._create()
-            leftover = re.compile(rf"\.{re.escape(self.prefix)}(_[a-z_]+)?\.csv\.\d+")
-            for path in self.path.iterdir():
-                if leftover.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
+            self.claim()
+            self._replace_other_config()
 
     def _create(self) -> None:
         path = self.path / "config.json"
@@ -226,6 +333,17 @@ class RunFolder:
         with _locked(self.path):
             if not path.exists():
                 write_text(path, self._config)
+
+    def _replace_other_config(self) -> None:
+        path = self.path / "config.json"
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+            other = config_difference(there, json.loads(self._config))
+        except (ValueError, AttributeError):
+            other = "it cannot be read"
+        if other:
+            logger.warning("%s is of another run (%s); it is replaced.", path, other)
+            write_text(path, self._config)
 
     def write_rows(self, suffix: str, rows: Iterable[Row], columns: Sequence[str]) -> None:
         """Replace one of this run's own CSV files atomically."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dso.errors import UserError
 from dso.runs.checkpoint import Checkpoints
+from dso.runs.disk import Guard
 from dso.runs.folder import RunFolder
 from dso.runs.recorders import Recorder, RunLog
 
@@ -36,11 +38,13 @@ class Journal:
         self.recorders = list(recorders)
         self.folder = folder
         self.checkpoints = checkpoints
+        self.guard = Guard() if folder is None else folder.guard
 
     def start(self, number: int) -> None:
         """Say that iteration `number` (1 for the first) begins."""
-        for recorder in self.recorders:
-            recorder.start(number)
+        if self.folder is not None:
+            self.folder.claim()
+        self._tell(lambda recorder: recorder.start(number))
 
     def update(self, iteration: Iteration) -> None:
         """Write down what an iteration made."""
@@ -49,18 +53,27 @@ class Journal:
                 self.folder.create()
             if self.checkpoints is not None:
                 self.checkpoints.clear()
-        for recorder in self.recorders:
-            recorder.update(iteration)
+        self._tell(lambda recorder: recorder.update(iteration))
 
     def finish(self, standing: Standing) -> None:
         """Write what belongs at the end of a run; it may yet go on."""
-        for recorder in self.recorders:
-            recorder.finish(standing)
+        self._tell(lambda recorder: recorder.finish(standing))
 
     def close(self) -> None:
-        """Give back terminal and files; a second call does nothing."""
+        """Give back terminal and files, which others may write then; a second call does nothing."""
+        self._tell(lambda recorder: recorder.close())
+        if self.folder is not None:
+            self.folder.release()
+
+    def _tell(self, what: Callable[[Recorder], None]) -> None:
+        """Tell every recorder, whatever becomes of the others."""
         for recorder in self.recorders:
-            recorder.close()
+            try:
+                what(recorder)
+            except UserError:
+                raise
+            except Exception as error:  # what that recorder missed is not made up for
+                self.guard.note(recorder.writes, error)
 
     def state_dict(self) -> dict[str, Any]:
         """Return how far the files have come."""

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dso.files import check_regular, read_regular
+
 if TYPE_CHECKING:
     import pandas as pd
 
+MAX_BYTES = 2**30
 TEXT_COLUMNS = ("expression", "traversal", "error")
 OWN_FILE = re.compile(r"(?P<prefix>dso_(?P<task>.+)_(?P<seed>\d+))(_hof|_pf|_all_info)?\.csv")
 
@@ -69,7 +72,7 @@ class RunResults:
     def config(self) -> dict[str, Any]:
         """Return ``config.json``, empty where there is none that can be read."""
         try:
-            content = json.loads((self.path / "config.json").read_bytes())
+            content = json.loads(read_regular(self.path / "config.json", MAX_BYTES))
         except FileNotFoundError:
             self.issues["config.json"] = "is missing"
             return {}
@@ -87,8 +90,19 @@ class RunResults:
         return table.drop_duplicates("seed", keep="last")
 
     def best(self, run: RunName, suffix: str) -> pd.DataFrame:
-        """Return a run's hall of fame (``_hof``) or Pareto front (``_pf``)."""
-        return self.table(f"{run.prefix}{suffix}.csv")
+        """Return a run's hall of fame (``_hof``) or Pareto front (``_pf``).
+
+        Rewards and complexities are numbers, NaN where the file has none.
+        """
+        name = f"{run.prefix}{suffix}.csv"
+        table = self.table(name)
+        if not len(table):
+            return table
+        needed = ("r", "complexity") if suffix == "_pf" else ("r",)
+        if missing := [column for column in needed if column not in table]:
+            self.issues[name] = f"has no column {', '.join(missing)}"
+            return table.iloc[:0]
+        return table.assign(**{column: numbers(table, column) for column in needed})
 
     def log(self, run: RunName) -> pd.DataFrame:
         """Return a run's row for each iteration."""
@@ -105,7 +119,7 @@ class RunResults:
             known = self._tables.get(name)
             if known is None or known[0] != stamp:
                 self.issues.pop(name, None)
-                known = stamp, self._read(name, path.read_bytes())
+                known = stamp, self._read(name, read_regular(path, MAX_BYTES))
                 self._tables[name] = known
         except FileNotFoundError:
             return pd.DataFrame()
@@ -142,10 +156,13 @@ class RunResults:
         """Return the rewards (iterations, B) that ``save_all_iterations`` kept, None without."""
         name = f"{run.prefix}_all_r.npy"
         try:
+            check_regular(self.path / name)
             rewards = np.load(self.path / name, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError) as error:
+        except (
+            Exception
+        ) as error:  # numpy reads headers with a parser of Python, which fails so too
             self.issues[name] = f"cannot be read: {error}"
             return None
         self.issues.pop(name, None)

@@ -10,8 +10,15 @@ from zlib import crc32
 
 import numpy as np
 
-from dso.errors import UserError
-from dso.runs.checkpoint import Checkpoints, peek, read_checkpoint, write_checkpoint
+from dso.errors import Refused, UserError
+from dso.runs.checkpoint import (
+    Checkpoints,
+    from_bytes,
+    peek,
+    read_checkpoint,
+    to_bytes,
+    write_checkpoint,
+)
 from dso.runs.disk import Guard
 
 if TYPE_CHECKING:
@@ -26,7 +33,8 @@ def fingerprint(data: FitData | None) -> int | None:
     """Return a number that tells training data apart, None where there are none."""
     if data is None:
         return None
-    return crc32(data.y.tobytes(), crc32(np.ascontiguousarray(data.columns.T).tobytes()))
+    rows = crc32(data.y.tobytes(), crc32(np.ascontiguousarray(data.columns.T).tobytes()))
+    return rows if data.weights is None else crc32(data.weights.tobytes(), rows)
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class Identity:
         Names of the library's tokens.
     data : int or None
         See `fingerprint`.
+    settings : dict
+        The values of all keys of the config on which results depend, by name.
     config : str
         The config as JSON.
     timestamp : str or None
@@ -52,10 +62,11 @@ class Identity:
     seed: int
     tokens: list[str]
     data: int | None
+    settings: dict[str, Any]
     config: str
     timestamp: str | None
 
-    def check(self, path: Path, about: dict[str, Any]) -> None:
+    def check(self, path: Path | None, about: dict[str, Any]) -> None:
         """Refuse what a checkpoint of another run says about itself."""
         for name in ("task", "seed", "tokens", "data"):
             if about.get(name) != (ours := getattr(self, name)):
@@ -63,6 +74,20 @@ class Identity:
                     f"checkpoint '{path}': its {name} is {about.get(name)!r}, that of this run "
                     f"{ours!r}."
                 )
+        theirs = about.get("settings")
+        if not isinstance(theirs, dict):
+            raise UserError(f"checkpoint '{path}' does not say with what settings it was made.")
+        ours = self.settings
+        differences = [
+            f"{name} is {theirs[name]!r} there and {ours[name]!r} here"
+            for name in ours
+            if name in theirs and theirs[name] != ours[name]
+        ]
+        if differences:
+            raise UserError(
+                f"checkpoint '{path}' is of a run with other settings, which give other results: "
+                f"{'; '.join(differences)}."
+            )
 
 
 class SavedState:
@@ -75,6 +100,11 @@ class SavedState:
     journal : Journal
     prefix : str
         Of the run's files.
+
+    Attributes
+    ----------
+    others : dict
+        Further parts with a `state_dict`, by name.
     """
 
     def __init__(self, identity: Identity, trainer: Trainer, journal: Journal, prefix: str) -> None:
@@ -82,11 +112,26 @@ class SavedState:
         self.trainer = trainer
         self.journal = journal
         self.prefix = prefix
+        self.others: dict[str, Any] = {}
+
+    def _about(self) -> dict[str, Any]:
+        return {**asdict(self.identity), "iteration": self.trainer.standing.iteration}
+
+    def _state(self) -> dict[str, Any]:
+        others = {name: part.state_dict() for name, part in self.others.items()}
+        return {"trainer": self.trainer.state_dict(), **self.journal.state_dict(), **others}
+
+    def to_bytes(self) -> bytes:
+        """Return the state as the content of a checkpoint."""
+        return to_bytes(self._about(), self._state())
+
+    def from_bytes(self, content: bytes) -> None:
+        """Take over what `to_bytes` returned, and continue the logs."""
+        self._restore(None, *from_bytes(content))
 
     def save(self, path: Path | None = None) -> Path:
         """Write a checkpoint; see `DeepSymbolicOptimizer.save`."""
-        state = {"trainer": self.trainer.state_dict(), **self.journal.state_dict()}
-        about = {**asdict(self.identity), "iteration": self.trainer.standing.iteration}
+        about, state = self._about(), self._state()
         if path is not None:
             write_checkpoint(path, about, state)
             return path
@@ -101,10 +146,22 @@ class SavedState:
         elif not self._restore_newest(Checkpoints(path, self.prefix, Guard())):
             raise UserError(f"checkpoint.load_path: {str(path)!r} has no checkpoint of this run.")
 
-    def load_newest(self) -> bool:
-        """Take over the newest checkpoint of the run's own that fits; return whether one did."""
+    def load_newest(self) -> None:
+        """Take over the newest checkpoint of the run's own that fits.
+
+        Raises
+        ------
+        Refused
+            If none of them does. Then the run must not begin again either, over what is there.
+        """
         checkpoints = self.journal.checkpoints
-        return checkpoints is not None and self._restore_newest(checkpoints)
+        assert checkpoints is not None
+        if not self._restore_newest(checkpoints):
+            raise Refused(
+                f"none of the {len(checkpoints.found())} checkpoint(s) of '{self.prefix}' in "
+                f"'{checkpoints.folder}' can be gone on from, so nothing there is touched. Without "
+                "them, or under another experiment.exp_name, the run begins anew."
+            )
 
     def has_checkpoint(self, timestamp: str | None) -> bool:
         """Tell whether there is one, of the command that began at `timestamp` if that is given."""
@@ -121,22 +178,34 @@ class SavedState:
         for path, about, state in checkpoints.readable():
             try:
                 self._restore(path, about, state)
+            except Refused:
+                raise
             except UserError as error:
                 logger.warning("%s The one before it is taken, if there is one.", error)
             else:
                 return True
         return False
 
-    def _restore(self, path: Path, about: dict[str, Any], state: dict[str, Any]) -> None:
+    def _restore(self, path: Path | None, about: dict[str, Any], state: dict[str, Any]) -> None:
+        """Take over a state that was read from `path`; None for one in memory."""
         self.identity.check(path, about)
         folder = self.journal.folder
         try:
             self.trainer.load_state_dict(state["trainer"])
+            for name, part in self.others.items():
+                part.load_state_dict(state[name])
             # The logs in the run's own folder are continued; elsewhere they begin again.
-            if folder is not None and folder.path.resolve() in path.resolve().parents:
+            if folder is not None and (
+                path is None or folder.path.resolve() in path.resolve().parents
+            ):
+                folder.claim()
                 self.journal.load_state_dict(state)
+        except Refused:
+            raise
         except (UserError, TypeError, LookupError, AttributeError, ValueError) as error:
             raise UserError(f"checkpoint '{path}' does not fit this run: {error}") from None
+        if path is None:
+            return
         iteration, seed = self.trainer.standing.iteration, self.identity.seed
         logger.info("Seed %d goes on after iteration %d from '%s'.", seed, iteration, path)
         if self.journal.checkpoints is not None:

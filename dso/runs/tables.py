@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HOF_COLUMNS = ("r", "count_on_policy", "count_off_policy", "expression", "traversal")
 PF_COLUMNS = ("complexity", *HOF_COLUMNS)
+SHOWN_DIGITS = 4
 
 
 class Reports:
@@ -66,9 +67,9 @@ class Reports:
         return None if best is None else self.program(best.programs)
 
     def expression(self, best: ScoredPrograms | None) -> str:
-        """Return it as text."""
+        """Return it as text with short numbers, to be shown while the run goes on."""
         program = self.best(best)
-        return "" if program is None else program.expression
+        return "" if program is None else program.short_expression(SHOWN_DIGITS)
 
     def tables(self, *parts: ScoredPrograms) -> list[list[Row]]:
         """Return the rows of each part: the columns of `PF_COLUMNS`, then those of the task.
@@ -128,6 +129,8 @@ class ResultFiles(Recorder):
         Least number of iterations between two writes; below 1: only `write` writes. None is 1.
     min_seconds, max_share : float
     """
+
+    writes = "hall of fame and Pareto front"
 
     def __init__(
         self,

@@ -1,4 +1,14 @@
-"""Contexts on rows of data: what must stand in the hole for the whole to be y, row by row."""
+"""Contexts on rows of data: what must stand in the hole for the whole to be y, row by row.
+
+With noise, or constants still to be fitted, what stands in the hole only comes near the values
+wanted there, h. An error e in the hole is an error e dy/dh of the whole, to first order. So squared
+errors in the hole are weighted by
+
+    (dy/dh)^2 = 1 / (dh/dy)^2,
+
+the inverse variance of h where that of y is 1: the delta method. dh/dy is measured: y is moved by a
+millionth of its scale, and the chain of inverses that gives h is worked out once more.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +16,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dso.library import OPERATORS, Library
 from dso.native import _core
 from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
-from dso.semantic.forms import Forms
+from dso.semantic.forms import Forms, solved
+from dso.semantic.target import Target
 from dso.semantic.value_library import ValueLibrary
 
-MOST_ROWS = 200
-"""Rows that entries are compared on with what contexts want."""
-STEP = 1e-6
-"""Of the scale of y, to tell how a context's value depends on it."""
+MAX_COMPARED_ROWS = 200
+"""Rows that entries are compared on with what contexts want: enough to put them in order."""
+STEP_OF_Y = 1e-6
+"""In units of its scale, to measure dh/dy: half of the digits are left for the difference."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Contexts:
     weights : (C, N) float64
         Inverse variances of the wanted values where those of y are 1.
     n_partners : (C,) int64
-        Entries beside the hole.
+        Entries outside the hole.
     """
 
     numbers: np.ndarray
@@ -41,18 +51,49 @@ class Contexts:
     n_partners: np.ndarray
 
 
-def cheapest_on_rows(
-    library: Library, values: ValueLibrary, n: int, X: np.ndarray, protected: bool
-) -> tuple[ProgramBatch, np.ndarray]:
-    """Return the first n entries and their values on rows (n, N), NaN where one is not valid."""
-    entries = values.programs(np.arange(n))
-    columns, cause, _ = execute(library, entries, X, protected)
-    columns[cause != VALID] = np.nan
-    return entries, columns
+@dataclass(frozen=True)
+class Comparison:
+    """The cheapest entries and contexts on the same rows.
+
+    Attributes
+    ----------
+    y, weights : (N,) float64
+        Of the rows.
+    entries : ProgramBatch
+        The first n.
+    columns : (n, N) float64
+        Their values, NaN where one is not valid on all rows.
+    costs : (n,) int32
+    contexts : Contexts
+    """
+
+    y: np.ndarray
+    weights: np.ndarray
+    entries: ProgramBatch
+    columns: np.ndarray
+    costs: np.ndarray
+    contexts: Contexts
+
+    @staticmethod
+    def of(
+        data: Target,
+        values: ValueLibrary,
+        joins: _core.SemanticSearch,
+        *,
+        n_entries: int,
+        n_contexts: int,
+    ) -> Comparison:
+        """Execute the first entries, and work out the first contexts that have no others."""
+        X, y, weights = data.thinned(MAX_COMPARED_ROWS)
+        entries = values.programs(np.arange(min(n_entries, len(values))))
+        columns, cause, _ = execute(data.library, entries, X, data.protected)
+        columns[cause != VALID] = np.nan
+        contexts = contexts_on_rows(joins, values.forms, n_contexts, columns, y)
+        return Comparison(y, weights, entries, columns, values.costs[: len(entries)], contexts)
 
 
 def contexts_on_rows(
-    search: _core.SemanticSearch,
+    joins: _core.SemanticSearch,
     forms: Forms,
     n_contexts: int,
     entry_values: np.ndarray,
@@ -62,15 +103,15 @@ def contexts_on_rows(
 
     Parameters
     ----------
-    search : _core.SemanticSearch
+    joins : _core.SemanticSearch
     forms : Forms
     n_contexts : int
     entry_values : (n, N) float64
         Of the first entries, NaN where one is not valid; contexts with others are left out.
     y : (N,) float64
     """
-    parents, others, numbers, slots = (column[:n_contexts] for column in search.context_table)
-    step = STEP * max(float(np.std(y)), 1e-12 * float(np.abs(y).max()))
+    parents, others, numbers, slots = (column[:n_contexts] for column in joins.context_table)
+    step = STEP_OF_Y * max(float(np.std(y)), 1e-12 * float(np.abs(y).max()))
     wanted = np.full((len(parents), len(y)), np.nan)
     moved = wanted.copy()
     n_partners = np.zeros(len(parents), dtype=np.int64)
@@ -83,19 +124,13 @@ def contexts_on_rows(
                 continue
             solution = forms.inverses[numbers[i]][slots[i]]
             assert solution is not None
-            beside = entry_values[other] if other >= 0 else None
+            partner = entry_values[other] if other >= 0 else None
             n_partners[i] = n_partners[parent] + (other >= 0)
             for table in (wanted, moved):
-                table[i] = _solve(solution, table[parent], beside)
+                table[i] = solved(solution, table[parent], partner)
         slopes = (moved - wanted) / step
         weights = 1 / slopes**2
     fits = np.isfinite(wanted).all(axis=1) & np.isfinite(weights).all(axis=1)
     fits &= (weights > 0).all(axis=1)
     kept = np.flatnonzero(fits)
     return Contexts(kept, wanted[kept], weights[kept], n_partners[kept])
-
-
-def _solve(solution: tuple[str, ...], y: np.ndarray, beside: np.ndarray | None) -> np.ndarray:
-    """Return the argument that an operator's row of the table is solved for."""
-    name, *operands = solution
-    return OPERATORS[name].numpy(*(y if operand == "y" else beside for operand in operands))

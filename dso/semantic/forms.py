@@ -1,7 +1,8 @@
 """Forms: how the tokens of a library make expressions, macros and numbers that they can build.
 
-A form has a pattern of prefix tokens with holes for its arguments. What a library lacks is spelled
-out: without ``n2`` a square is ``mul L L``, without ``2`` the number is ``div add x1 x1 x1``.
+A form has a cost and a pattern of prefix tokens with holes for its arguments. What a library lacks
+is spelled out: without ``n2`` a square is ``mul L L``, without ``2`` the number is ``div add x1 x1
+x1``. Such macros cost as little as the operator would.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dso.library import OPERATORS, HardCodedConstant, Library
+from dso.library.functions import solve
 from dso.library.library import OPCODES
 from dso.library.operator import Inverse, Operator
 from dso.native import _core
@@ -19,14 +21,15 @@ from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
 
 L, R = _core.LEFT, _core.RIGHT
+"""Holes of a pattern for the first and second argument."""
 
 NEGATED_COST = 2
 """Of a function of -s."""
 NUMBERS = ((1.0, 1), (2.0, 1), (0.5, 2), (3.0, 2), (4.0, 2), (1 / 3, 3), (5.0, 3), (6.0, 3))
 """Numbers that are built from tokens, each with its cost."""
-MOST_WHOLE = 16
+MAX_WHOLE = 16
 """Greatest whole number that is built."""
-MOST_INPUTS = 8
+MAX_NUMBER_INPUTS = 8
 """Inputs that numbers are built from."""
 
 
@@ -37,14 +40,14 @@ class Forms:
     Attributes
     ----------
     all : list of _core.Form
-    arithmetic : list of int
-        Numbers of the forms for sum, difference, product, quotient and negation, -1 for none.
+    arithmetic : _core.Arithmetic
+        Which forms are sum, difference, product, quotient and negation.
     inverses : list of tuple
         Of each form, as in `Operator.inverse`.
     """
 
     all: list[_core.Form]
-    arithmetic: list[int]
+    arithmetic: _core.Arithmetic
     inverses: list[tuple[Inverse | None, ...]]
 
 
@@ -66,7 +69,7 @@ def make_forms(library: Library, X: np.ndarray, rows: np.ndarray, protected: boo
     numbers: dict[str, int] = {}
     for name, pattern in {**_patterns(library), **_macros(library)}.items():
         numbers[name] = len(forms)
-        inverses.append(OPERATORS[name].inverse)
+        inverses.append(_short_inverses(OPERATORS[name]))
         forms.append(_function(name, pattern))
     for name in (row.name for row in OPERATORS.values() if _differs_at_negative(row)):
         if name in numbers and "expneg" not in numbers:
@@ -76,7 +79,8 @@ def make_forms(library: Library, X: np.ndarray, rows: np.ndarray, protected: boo
         numbers["negate"] = len(forms)
         forms.append(_core.Form(OPCODES["neg"], 1, 1, negate, parity="odd"))
     names = ("add", "sub", "mul", "div", "negate")
-    return Forms(forms, [numbers.get(name, -1) for name in names], inverses)
+    arithmetic = _core.Arithmetic(**{name: numbers[name] for name in names if name in numbers})
+    return Forms(forms, arithmetic, inverses)
 
 
 def _patterns(library: Library) -> dict[str, list[int]]:
@@ -144,7 +148,7 @@ def _function(name: str, pattern: list[int], negates: bool = False) -> _core.For
     row = OPERATORS[name]
     inverses = [(_core.OP_PYTHON, True)] * row.arity
     if row.inverse and not negates:
-        inverses = [_inverse(solution) for solution in row.inverse]
+        inverses = [_inverse(solution) for solution in _short_inverses(row)]
     return _core.Form(
         OPCODES[name],
         row.arity,
@@ -157,11 +161,27 @@ def _function(name: str, pattern: list[int], negates: bool = False) -> _core.For
     )
 
 
+def _short_inverses(row: Operator) -> tuple[Inverse | None, ...]:
+    """Return how to solve for each argument, None where it takes more than one operator.
+
+    A context is one operator deeper than its parent, in native code and in `contexts`.
+    """
+    return tuple(
+        solution if solution and all(isinstance(part, str) for part in solution) else None
+        for solution in row.inverse
+    )
+
+
 def _inverse(solution: Inverse | None) -> tuple[int, bool]:
     """Translate a row's way to solve for an argument: opcode, and whether y comes first."""
-    if solution is None or callable(solution[0]):
+    if solution is None:
         return _core.OP_PYTHON, True
     return OPCODES[solution[0]], solution[1] == "y"
+
+
+def solved(inverse: Inverse, y: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+    """Return an argument of an operator, given its value and the other argument, if it has one."""
+    return solve(inverse, {"y": y} if other is None else {"y": y, "a": other, "b": other})
 
 
 def _leaves(
@@ -220,9 +240,9 @@ def _spellings(library: Library, value: float) -> Iterator[list[int]]:
     div = has.get("div", has.get("protected_div"))
     inv = has.get("inv", has.get("protected_inv"))
     n = round(value) if value >= 1 else round(1 / value)
-    if n > MOST_WHOLE:
+    if n > MAX_WHOLE:
         return
-    for x in map(int, library.input_tokens[:MOST_INPUTS]):
+    for x in map(int, library.input_tokens[:MAX_NUMBER_INPUTS]):
         many = _sum(has, [x], n)
         if div is not None and many:
             yield [div, *many, x] if value >= 1 else [div, x, *many]

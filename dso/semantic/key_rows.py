@@ -1,4 +1,10 @@
-"""Key rows: the few rows of data on which expressions are told apart."""
+"""Key rows: the few rows of data on which expressions are told apart.
+
+Four rows fill one register, and with 18 bits of each value tell 2^72 vectors apart: a library of
+millions has hardly any two entries that only seem equal. But at 0, 1 and -1 many expressions are
+(x, x^2, 1 / x), and inverses are not defined where y is zero. So rows are chosen that avoid these,
+each as far as may be from those before it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +13,13 @@ import numpy as np
 from dso.native import _core
 
 N_KEY_ROWS: int = _core.KEY_ROWS
-MOST_CANDIDATES = 500
+"""Four: one vector register of doubles."""
+MAX_KEY_CANDIDATES = 500
+"""Rows that are chosen from: among so many there are good ones."""
 SPECIAL = (0.0, 1.0, -1.0)
 """Numbers at which different expressions often agree, and inverses are undefined."""
-NEAR = 0.02
-"""Of the scale of a column: as good as special."""
+MAX_SPECIAL_DISTANCE = 0.02
+"""Of the scale of a column, within which a number is as good as special."""
 
 
 def choose_key_rows(X: np.ndarray, y: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -31,14 +39,16 @@ def choose_key_rows(X: np.ndarray, y: np.ndarray, generator: np.random.Generator
     """
     n_rows = len(y)
     candidates = np.arange(n_rows)
-    if n_rows > MOST_CANDIDATES:
-        candidates = np.sort(generator.choice(n_rows, MOST_CANDIDATES, replace=False))
+    if n_rows > MAX_KEY_CANDIDATES:
+        candidates = np.sort(generator.choice(n_rows, MAX_KEY_CANDIDATES, replace=False))
     points = np.vstack([X, y])[:, candidates]  # (D + 1, n)
     scales = np.maximum(np.median(np.abs(points), axis=1), 1e-300)[:, None]
     badness = np.zeros(len(candidates))
     for special in SPECIAL:
-        badness += (np.abs(X[:, candidates] - special) <= NEAR * scales[:-1]).sum(axis=0)
-    badness += 3 * (np.abs(points[-1]) <= NEAR * scales[-1])
+        badness += (np.abs(X[:, candidates] - special) <= MAX_SPECIAL_DISTANCE * scales[:-1]).sum(
+            axis=0
+        )
+    badness += 3 * (np.abs(points[-1]) <= MAX_SPECIAL_DISTANCE * scales[-1])
     spread = np.clip(points / scales, -10, 10)
     chosen = [int(np.lexsort((-np.abs(spread).sum(axis=0), badness))[0])]
     distance = np.full(len(candidates), np.inf)

@@ -1,11 +1,13 @@
-"""SemanticSearch: solves for the missing half of an expression by looking up its values."""
+"""SemanticSearch: asks all strategies in turn, with a small library of values, then a large one.
+
+Each level of cost multiplies a library by 6 or 7, and most of what is found at all is found with
+the small one, which takes a tenth of a second. So the large one is built only for what is left.
+"""
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,62 +15,26 @@ import numpy as np
 from dso.native import _core
 from dso.prior import JointPrior
 from dso.program import FitData, ProgramBatch
-from dso.semantic.fitted import FittedSearch
+from dso.semantic.budget import Budget, SemanticLimits
 from dso.semantic.key_rows import choose_key_rows
-from dso.semantic.nearest import MOST_NEAR, NearestSearch
-from dso.semantic.polynomials import PolynomialSearch
-from dso.semantic.ranking import Target, is_enough_evidence, ranked
-from dso.semantic.rational import find_rational
+from dso.semantic.problem import Problem
+from dso.semantic.ranking import is_enough_evidence, ranked
+from dso.semantic.strategies import STRATEGIES, Strategy, Turn
+from dso.semantic.strategies.joins import make_joins
 from dso.semantic.value_library import ValueLibrary
-from dso.semantic.writing import Writer
 from dso.streams import Stream
 
 if TYPE_CHECKING:
     from dso.fitting.polynomial_fitter import PolynomialFitter
 
-FIRST_ENTRIES = 30_000
-"""A library of this size comes first: most of what is found at all is found with it."""
-FIRST_LOOKUPS = 1_500_000
-SOLVED_LOOKUPS = 300_000
-VECTORS_PER_ENTRY, VECTORS_PER_CONTEXT = 4, 6
-"""More than it takes, as a rule, to make one."""
-MOST_HITS = 64
-FIRST_PARTNERS, SECOND_PARTNERS = 2000, 60
-"""Cheapest entries that y is combined with, and what comes of that."""
-MOST_CONTEXT_COST = 12
-
-
-@dataclass(frozen=True)
-class SemanticLimits:
-    """What a search may cost.
-
-    Attributes
-    ----------
-    max_entries : int
-        Of the value library, about 90 bytes each.
-    max_bytes : int or None
-        Of memory for it.
-    max_lookups : int
-    max_vectors : int
-        Candidates computed.
-    max_evaluations : int
-        Look-ups and vectors together.
-    max_seconds : float
-        The only limit that results depend on in a way that cannot be repeated.
-    max_contexts : int
-        Parts of an expression that are solved for.
-    max_programs : int
-        That are returned.
-    """
-
-    max_entries: int = 300_000
-    max_bytes: int | None = None
-    max_lookups: int = 200_000_000
-    max_vectors: int = 50_000_000
-    max_evaluations: int = 2**62
-    max_seconds: float = math.inf
-    max_contexts: int = 12_000
-    max_programs: int = 50
+MAX_FIRST_ENTRIES = 30_000
+"""Of the small library: it solves all of Nguyen, Livermore and R in a tenth of a second."""
+MAX_FIRST_LOOKUPS = 1_500_000
+"""With the small library: more find little that the large one does not find sooner."""
+MAX_SHORTENING_LOOKUPS = 300_000
+"""With a library where something exact is known, and all that is left to find is a shorter one."""
+VECTORS_PER_ENTRY = 4
+"""Vectors to have left for each entry: more than it takes, as a rule, to make one."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +73,39 @@ class SemanticResult:
         return self.n_vectors + self.n_lookups
 
 
+@dataclass
+class _Found:
+    """What has been found so far.
+
+    Attributes
+    ----------
+    problem : Problem
+    programs : list of ProgramBatch
+    is_exact : bool
+        Whether a program among them is.
+    n_bytes : int
+        Of the largest library.
+    """
+
+    problem: Problem
+    programs: list[ProgramBatch] = field(default_factory=lambda: [ProgramBatch.from_rows([])])
+    is_exact: bool = False
+    n_bytes: int = 0
+
+    def add(self, programs: ProgramBatch) -> None:
+        """Take programs in."""
+        self.programs.append(programs)
+        self.is_exact |= bool(ranked(programs, self.problem.data)[2].any())
+
+    def ranked(self) -> tuple[ProgramBatch, np.ndarray, np.ndarray]:
+        """Return the programs, each once, as many as are wanted; see `ranking.ranked`."""
+        programs = ProgramBatch.concatenate(self.programs)
+        programs = programs[np.unique(programs.keys(), return_index=True)[1]]
+        programs, nmse, is_exact = ranked(programs, self.problem.data)
+        kept = slice(self.problem.max_programs)
+        return programs[kept], nmse[kept], is_exact[kept]
+
+
 class SemanticSearch:
     """Looks for programs with the values of y.
 
@@ -121,6 +120,8 @@ class SemanticSearch:
         Of the same rows, or of more; without it `poly` takes no part.
     seed : int
         Of the choice of key rows.
+    strategies : sequence of type
+        In the order in which they are asked.
     """
 
     def __init__(
@@ -131,209 +132,103 @@ class SemanticSearch:
         limits: SemanticLimits | None = None,
         polynomials: PolynomialFitter | None = None,
         seed: int = 0,
+        strategies: Sequence[type[Strategy]] = STRATEGIES,
     ) -> None:
-        self.library = data.library
-        self.prior = prior
         self.limits = limits or SemanticLimits()
-        self.data = Target.of(data, seed, polynomials)
-        self.writer = Writer(data.library, data.columns, data.protected)
         self.seed = seed
-        self.n_vectors = self.n_lookups = self.n_bytes = 0
-        self._start = 0.0
+        self.problem = Problem.of(
+            prior,
+            data,
+            seed=seed,
+            max_programs=self.limits.max_programs,
+            polynomials=polynomials,
+        )
+        self.strategies = [one(self.problem) for one in strategies if one.suits(self.problem)]
 
     def run(self) -> SemanticResult:
         """Search until something exact is found or a limit is reached."""
-        self._start = time.perf_counter()
-        self.n_vectors = self.n_lookups = self.n_bytes = 0
+        budget, found = Budget.of(self.limits), _Found(self.problem)
         with np.errstate(all="ignore"):  # whatever the data hold; what is not finite is dropped
-            found, stopped_by = self._search()
-            return self._result(found, stopped_by)
-
-    def _search(self) -> tuple[list[ProgramBatch], str]:
-        found: list[ProgramBatch] = []
-        stages = self._stages()
-        if not stages:
-            return found, "lookups"
-        generator = Stream(self.seed, "semantic").generator()
-        rows = choose_key_rows(self.data.columns, self.data.y, generator)
-        is_solved = self._keep(found, self._allowed(find_rational(self.data, self.writer)))
-        stopped_by = "exhausted"
-        for stage, max_entries in enumerate(stages):
-            if stage and self._evaluations_left() < VECTORS_PER_ENTRY * max_entries:
-                break
-            values = self.make_library(rows, max_entries)
-            search = self._make_search(values)
-            lookups = self._lookups(max_entries == stages[-1])
-            if is_solved:  # all that is left to find is a shorter one
-                lookups = min(lookups, SOLVED_LOOKUPS)
-            hits, stopped_by = self._join(search, lookups)
-            is_solved |= self._keep(found, hits)
-            if not is_solved and self.data.polynomials is not None and stage == 0:
-                is_solved = self._keep(found, self._with_polynomial(values))
-            if not is_solved and self.library.const_token is not None:
-                # The cheapest entries, which regression goes by, are those of any library.
-                fitted = self._fitted(values, search, with_regression=stage == 0)
-                is_solved = self._keep(found, fitted)
-            if is_solved:
-                return found, "exact"
-            if self._seconds_left() <= 0:
-                stopped_by = "seconds"
-                break
-        if self.library.const_token is None and self._keep(found, self._near(values, search)):
+            self._search(budget, found)
+            programs, nmse, is_exact = found.ranked()
+        if found.is_exact:
             stopped_by = "exact"
-        return found, stopped_by
-
-    def _keep(self, found: list[ProgramBatch], programs: ProgramBatch) -> bool:
-        """Add programs to those found; return whether one of them is exact."""
-        found.append(programs)
-        return bool(ranked(self.library, programs, self.data)[2].any())
-
-    def make_library(self, rows: np.ndarray, max_entries: int) -> ValueLibrary:
-        """Build a value library within what is left of the limits, and count it."""
-        values = ValueLibrary(
-            self.library,
-            self.prior,
-            self.data.columns,
-            rows,
-            bits=self.data.key_bits,
-            max_entries=max_entries,
-            max_vectors=self._vectors_left(),
-            max_seconds=self._seconds_left(),
-            protected=self.data.protected,
+        else:
+            stopped_by = "seconds" if budget.seconds_left <= 0 else budget.stopped_by or "lookups"
+        return SemanticResult(
+            programs,
+            nmse,
+            is_exact & is_enough_evidence(self.problem.data),
+            budget.n_vectors,
+            budget.n_lookups,
+            found.n_bytes,
+            budget.seconds,
+            stopped_by,
         )
-        self.n_vectors += values.n_vectors
-        self.n_bytes = max(self.n_bytes, values.n_bytes)
-        return values
 
-    def _stages(self) -> list[int]:
-        """Return the sizes of the libraries to try, as far as the evaluations allow any."""
+    def _search(self, budget: Budget, found: _Found) -> None:
+        sizes = self._library_sizes(budget)
+        data = self.problem.data
+        rows = choose_key_rows(data.columns, data.y, Stream(self.seed, "semantic").generator())
+        for i, max_entries in enumerate(sizes):
+            if i > 0 and budget.evaluations_left < VECTORS_PER_ENTRY * max_entries:
+                break
+            values = self._make_library(rows, max_entries, budget)
+            found.n_bytes = max(found.n_bytes, values.n_bytes)
+            joins = make_joins(self.problem, values, budget, max_contexts=self.limits.max_contexts)
+            max_lookups = self.limits.max_lookups if i + 1 == len(sizes) else MAX_FIRST_LOOKUPS
+            turns = (Turn.EACH, Turn.LATER if i > 0 else Turn.FIRST)
+            self._ask(turns, values, joins, budget, found, max_lookups)
+            if found.is_exact or budget.seconds_left <= 0:
+                break
+        if sizes and not found.is_exact:
+            self._ask((Turn.LAST,), values, joins, budget, found, self.limits.max_lookups)
+
+    def _library_sizes(self, budget: Budget) -> list[int]:
+        """Return how many entries the libraries have that are tried; nothing where none can be."""
         largest = self.limits.max_entries
         if self.limits.max_bytes is not None:
             largest = min(largest, ValueLibrary.entries_in(self.limits.max_bytes))
-        affordable = self._evaluations_left() // VECTORS_PER_ENTRY
-        if largest > 3 * FIRST_ENTRIES:
-            stages = [min(FIRST_ENTRIES, affordable), largest]
+        affordable = budget.evaluations_left // VECTORS_PER_ENTRY
+        if largest > 3 * MAX_FIRST_ENTRIES:
+            sizes = [min(MAX_FIRST_ENTRIES, affordable), largest]
         else:
-            stages = [min(largest, affordable)]
-        return stages if stages[0] else []
+            sizes = [min(largest, affordable)]
+        return sizes if sizes[0] else []
 
-    def _lookups(self, is_last: bool) -> int:
-        """Return how many look-ups a library is for, the last of them or not."""
-        left = self._evaluations_left()
-        # What is fitted or only comes near wants its part.
-        is_fitted = self.library.const_token is not None or self.data.polynomials is not None
-        left -= left // 2 if is_fitted else min(left // 4, MOST_NEAR)
-        left = min(left, max(0, self.limits.max_lookups - self.n_lookups))
-        return left if is_last else min(left, FIRST_LOOKUPS)
-
-    def _evaluations_left(self) -> int:
-        return max(0, self.limits.max_evaluations - self.n_vectors - self.n_lookups)
-
-    def _vectors_left(self) -> int:
-        return min(self._evaluations_left(), max(0, self.limits.max_vectors - self.n_vectors))
-
-    def _seconds_left(self) -> float:
-        return max(0.0, self.limits.max_seconds - (time.perf_counter() - self._start))
-
-    def _make_search(self, values: ValueLibrary) -> _core.SemanticSearch:
-        data = self.data
-        search = _core.SemanticSearch(
-            values.native,
-            self.library.native,
-            self.prior.rules,
-            data.y[values.rows],
-            data.sample,
-            data.sample_y,
+    def _make_library(self, rows: np.ndarray, max_entries: int, budget: Budget) -> ValueLibrary:
+        """Build a value library within what is left of the budget, and count it."""
+        data = self.problem.data
+        values = ValueLibrary(
+            data.library,
+            self.problem.prior,
             data.columns,
-            data.y,
-            data.protected,
-            data.tolerance,
-            max_contexts=min(
-                self.limits.max_contexts, 1 + self._vectors_left() // VECTORS_PER_CONTEXT
-            ),
-            first_partners=FIRST_PARTNERS,
-            second_partners=SECOND_PARTNERS,
-            max_cost=MOST_CONTEXT_COST,
+            rows,
+            bits=data.key_bits,
+            max_entries=max_entries,
+            max_vectors=budget.vectors_left,
+            max_seconds=budget.seconds_left,
+            protected=data.protected,
         )
-        self.n_vectors += search.n_vectors
-        return search
+        budget.count(vectors=values.n_vectors)
+        return values
 
-    def _fitted(
-        self, values: ValueLibrary, search: _core.SemanticSearch, with_regression: bool
-    ) -> ProgramBatch:
-        """Return programs with fitted constants, the most promising of them."""
-        fitted = FittedSearch(
-            self.library,
-            self.prior,
-            values,
-            search,
-            self.data,
-            self.writer,
-            max_evaluations=self._vectors_left(),
-            seconds=self._seconds_left(),
-        ).run(with_regression)
-        self.n_vectors += fitted.n_evaluations
-        return fitted.programs[: self.limits.max_programs]
-
-    def _near(self, values: ValueLibrary, search: _core.SemanticSearch) -> ProgramBatch:
-        """Return programs without constants that come near y."""
-        near = NearestSearch(
-            self.library,
-            values,
-            search,
-            self.data,
-            self.writer,
-            max_evaluations=self._vectors_left(),
-        )
-        programs = self._allowed(near.run())
-        self.n_vectors += near.n_evaluations
-        return programs
-
-    def _with_polynomial(self, values: ValueLibrary) -> ProgramBatch:
-        """Return programs with a fitted polynomial that are exact."""
-        search = PolynomialSearch(
-            self.library,
-            self.prior,
-            values,
-            self.data,
-            max_evaluations=self._vectors_left(),
-            seconds=self._seconds_left(),
-        )
-        found = search.run()
-        self.n_vectors += search.n_evaluations
-        return found
-
-    def _join(self, search: _core.SemanticSearch, max_lookups: int) -> tuple[ProgramBatch, str]:
-        """Join entries, cost by cost, until programs with the target's values are found."""
-        cost, stopped_by = 0, "exhausted"
-        hits = ProgramBatch.from_rows([])
-        while not len(hits) and search.has_layer(cost):
-            complete, tokens, lengths = search.run_layer(
-                cost, max_lookups, self._seconds_left(), MOST_HITS
-            )
-            hits = self._allowed(ProgramBatch.from_arrays(tokens, lengths))
-            cost += 1
-            if not complete:
-                stopped_by = "seconds" if self._seconds_left() <= 0 else "lookups"
-                break
-        self.n_lookups += search.n_lookups
-        return hits, stopped_by
-
-    def _allowed(self, programs: ProgramBatch) -> ProgramBatch:
-        return programs[self.prior.allowed(programs)] if len(programs) else programs
-
-    def _result(self, found: Sequence[ProgramBatch], stopped_by: str) -> SemanticResult:
-        programs = ProgramBatch.concatenate(found) if found else ProgramBatch.from_rows([])
-        programs = programs[np.unique(programs.keys(), return_index=True)[1]]
-        programs, nmse, matches = ranked(self.library, programs, self.data)
-        kept = slice(self.limits.max_programs)
-        return SemanticResult(
-            programs[kept],
-            nmse[kept],
-            matches[kept] & is_enough_evidence(self.data),
-            self.n_vectors,
-            self.n_lookups,
-            self.n_bytes,
-            time.perf_counter() - self._start,
-            stopped_by,
-        )
+    def _ask(
+        self,
+        turns: Sequence[Turn],
+        values: ValueLibrary,
+        joins: _core.SemanticSearch,
+        budget: Budget,
+        found: _Found,
+        max_lookups: int,
+    ) -> None:
+        """Run the strategies whose turn it is, until something exact is found."""
+        for strategy in self.strategies:
+            if strategy.turn not in turns or (found.is_exact and not strategy.shortens):
+                continue
+            left = budget.evaluations_left
+            left -= max((other.reserve(left) for other in self.strategies), default=0)
+            if found.is_exact:
+                left = min(left, MAX_SHORTENING_LOOKUPS)
+            part = budget.part(max_lookups=min(left, max_lookups))
+            found.add(strategy.run(values, joins, part))

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dso.program.batch import Batch, ScoredBatch
-from dso.semantic.search import SemanticLimits, SemanticResult, SemanticSearch
+from dso.semantic.budget import SemanticLimits
+from dso.semantic.search import SemanticResult, SemanticSearch
+from dso.semantic.target import MAX_ROWS
 from dso.streams import Stream
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
     from dso.prior import JointPrior
-
-MOST_ROWS = 20_000
-"""Rows of data that are searched by; rewards are on all that the evaluator has."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,8 @@ class Seeds:
 
 class Seeder:
     """Searches the data of an evaluator's task by values.
+
+    It searches some `MAX_ROWS` of them; rewards are on all that the evaluator has.
 
     Parameters
     ----------
@@ -80,9 +81,9 @@ class Seeder:
         task = self.evaluator.task
         data = task.fit_data
         assert data is not None
-        if data.n_rows > MOST_ROWS:
+        if data.n_rows > MAX_ROWS:
             generator = Stream(self.seed, "semantic rows").generator()
-            data = data.on_rows(np.sort(generator.choice(data.n_rows, MOST_ROWS, replace=False)))
+            data = data.on_rows(np.sort(generator.choice(data.n_rows, MAX_ROWS, replace=False)))
         return SemanticSearch(
             self.prior,
             data,

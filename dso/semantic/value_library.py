@@ -1,4 +1,18 @@
-"""ValueLibrary: small expressions of a task, one per distinct value vector."""
+"""ValueLibrary: small expressions of a task, one per distinct value vector.
+
+Expressions are enumerated in order of cost c, every form f applied to all entries cheap enough:
+
+    f(s)     where cost(f) + cost(s) = c
+    f(s, t)  where cost(f) + cost(s) + cost(t) = c
+
+and dropped where the values on four key rows, or their negatives, are known already. Parts of equal
+values make wholes of equal values, so that little is lost by it, and what grows from many spellings
+of a function grows from one (observational equivalence: Albarghouthi, Gulwani & Kincaid, Recursive
+program synthesis, 2013). Costs are not lengths: squares, cubes and small numbers are cheap even
+where they have to be spelled out, since formulas are full of them.
+
+All of this is done in native code: `native/semantic/library.hpp`.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +26,12 @@ from dso.prior import JointPrior
 from dso.program import ProgramBatch
 from dso.semantic.forms import make_forms
 
-MOST_COST = 40
+MAX_COST = 40
+"""Of an entry: more than any library has room for, unless it has very few tokens."""
 SHARED_PART = 0.7
 """Of the entries, for expressions in any inputs; the others are for a few inputs each."""
-MOST_SUBSETS = 16
+MAX_SUBSETS = 16
+"""Sets of inputs with entries of their own: with more, each would have too few."""
 
 
 class ValueLibrary:
@@ -68,13 +84,15 @@ class ValueLibrary:
             self.forms.all,
             self.forms.arithmetic,
             prior.rules,
-            bits,
-            max_entries,
-            max_vectors,
-            max_seconds,
-            MOST_COST,
-            SHARED_PART,
-            input_subsets(len(library.input_tokens)),
+            bits=bits,
+            growth=_core.Growth(
+                max_entries=max_entries,
+                max_vectors=max_vectors,
+                max_seconds=max_seconds,
+                max_cost=MAX_COST,
+                shared_part=SHARED_PART,
+                subsets=input_subsets(len(library.input_tokens)),
+            ),
         )
 
     @staticmethod
@@ -167,10 +185,10 @@ class ValueLibrary:
 
 def input_subsets(n_inputs: int) -> list[int]:
     """Return the sets of inputs, as bits, that are given entries of their own."""
-    if n_inputs < 2 or n_inputs > MOST_SUBSETS:
+    if n_inputs < 2 or n_inputs > MAX_SUBSETS:
         return []
     subsets = [1 << i for i in range(n_inputs)]
     pairs = [1 << i | 1 << j for i, j in combinations(range(n_inputs), 2)]
-    if n_inputs > 2 and len(subsets) + len(pairs) <= MOST_SUBSETS:
+    if n_inputs > 2 and len(subsets) + len(pairs) <= MAX_SUBSETS:
         subsets += pairs
     return subsets

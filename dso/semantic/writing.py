@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dso.library import Library
+from dso.native import _core
 from dso.semantic.forms import make_number, operator_tokens
 
 Tokens = list[int]
@@ -42,6 +43,16 @@ class Writer:
             return None
         return [self._has[name], *(token for a in arguments for token in a or ())]
 
+    @property
+    def const(self) -> Tokens | None:
+        """A constant that is fitted."""
+        token = self.library.const_token
+        return None if token is None else [int(token)]
+
+    def scaled(self, a: Tokens | None) -> Tokens | None:
+        """Write a with a factor that is fitted."""
+        return self.apply("mul", self.const, a)
+
     def number(self, value: float) -> Tokens | None:
         """Write a positive whole number or its inverse."""
         if value not in self._numbers:
@@ -64,7 +75,7 @@ class Writer:
         direct = self.apply("div", a, b) or self.apply("protected_div", a, b)
         return direct or self.apply("mul", a, self.apply("inv", b))
 
-    def polynomial(self, powers: np.ndarray, coefficients: Sequence[int]) -> Tokens | None:
+    def polynomial(self, powers: np.ndarray, coefficients: np.ndarray) -> Tokens | None:
         """Write a polynomial with whole coefficients by Horner's rule.
 
         Parameters
@@ -116,3 +127,8 @@ class Writer:
             for token in self.library.input_tokens
             if self.library.tokens[token].input_var == d
         )
+
+
+def filled(frame: Sequence[int], part: Tokens) -> Tokens:
+    """Put tokens into the hole, or holes, of others."""
+    return [t for token in frame for t in (part if token == _core.HOLE else [token])]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dso.program.batch import Batch, ScoredBatch
+from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
 from dso.training.statistics import GP_COLUMNS, LOOKUP_COLUMN, SEMANTIC_COLUMNS
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from dso.memory import Keeper, ProgramMemory
     from dso.policy import Policy
     from dso.prior import JointPrior
-    from dso.program import ProgramBatch
     from dso.semantic import Seeder
     from dso.training.stopping import Stopping
 
@@ -96,6 +96,63 @@ class Source(ABC):
     def parts(self) -> dict[str, Any]:
         """Return what has a state, by name."""
         return {}
+
+
+class Given(Source):
+    """Hands over programs that came from elsewhere: guesses of a user, finds of another search.
+
+    They join the next iteration, off policy, with the constants that they have; those without are
+    fitted. One that breaks a prior is kept if it is good, but neither policy nor population sees
+    it.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    prior : JointPrior
+    keeper : Keeper
+    guesses : ProgramBatch, optional
+        For the first iteration.
+    """
+
+    name = "given"
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        prior: JointPrior,
+        keeper: Keeper,
+        guesses: ProgramBatch | None = None,
+    ) -> None:
+        self.evaluator = evaluator
+        self.prior = prior
+        self.keeper = keeper
+        self.guesses = guesses
+        self._waiting: list[ProgramBatch] = []
+
+    def add(self, programs: ProgramBatch) -> None:
+        """Let programs wait for the next iteration."""
+        self._waiting.append(programs)
+
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Evaluate what waits; once."""
+        waiting, self._waiting = self._waiting, []
+        if iteration == 0 and self.guesses is not None:
+            waiting = [self.guesses, *waiting]
+        if not waiting:
+            return Proposal()
+        batch = Batch.off_policy(ProgramBatch.concatenate(waiting))
+        scored = self.evaluator.evaluate(batch, iteration)
+        is_allowed = self.prior.allowed(batch.programs)
+        if not is_allowed.all():
+            self._tell(batch.programs)
+            self.keeper.take_in(scored, iteration)
+        return Proposal(scored[is_allowed], len(scored))
+
+    def _tell(self, programs: ProgramBatch) -> None:
+        for name, is_violated in self.prior.violations(programs).items():
+            if is_violated.any():
+                n = np.count_nonzero(is_violated)
+                logger.info("%d of %d given programs break the prior %s.", n, len(programs), name)
 
 
 class PolicySource(Source):
@@ -204,43 +261,6 @@ class ValueSearch(Source):
         counts = (seeds.n_vectors, seeds.n_lookups)
         columns: dict[str, float] = dict(zip(SEMANTIC_COLUMNS, counts, strict=True))
         return Proposal(seeds.batch, seeds.n_evaluations, columns)
-
-
-class Guesses(Source):
-    """Puts given programs into the first batch.
-
-    One that breaks a prior is kept if it is good, but neither policy nor population sees it.
-
-    Parameters
-    ----------
-    programs : ProgramBatch
-        With their numbers.
-    prior : JointPrior
-    evaluator : Evaluator
-    keeper : Keeper
-    """
-
-    name = "guesses"
-
-    def __init__(
-        self, programs: ProgramBatch, prior: JointPrior, evaluator: Evaluator, keeper: Keeper
-    ) -> None:
-        self.programs = programs
-        self.evaluator = evaluator
-        self.keeper = keeper
-        self.is_allowed = prior.allowed(programs)
-        for name, is_violated in prior.violations(programs).items():
-            if is_violated.any():
-                n = np.count_nonzero(is_violated)
-                logger.info("%d of %d guesses break the prior %s.", n, len(programs), name)
-
-    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
-        """Evaluate the guesses, in the first iteration."""
-        if iteration > 0:
-            return Proposal()
-        scored = self.evaluator.evaluate(Batch.off_policy(self.programs), iteration)
-        self.keeper.take_in(scored, iteration)
-        return Proposal(scored[self.is_allowed], len(scored))
 
 
 class GPMeld(Source):

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from dso.errors import UserError
+from dso.processes import deferred
 
 if TYPE_CHECKING:
     from dso.program import ProgramBatch
     from dso.program.batch import Batch
 
-INTERRUPT = "interrupted"
-"""The reason that Ctrl-C gives."""
+SIGNAL_REASONS = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated by SIGTERM",
+    signal.SIGHUP: "hung up by SIGHUP",
+}
+"""The reasons that signals give."""
+INTERRUPT = SIGNAL_REASONS[signal.SIGINT]
+SIGNALLED = frozenset(SIGNAL_REASONS.values())
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,11 @@ class Stopping:
         End once the task calls the best program a success.
     callback : callable, optional
         Called with the standing after every iteration; a true answer ends the run.
+
+    Attributes
+    ----------
+    signal : int or None
+        The latest signal that asked for the end.
     """
 
     def __init__(
@@ -92,11 +102,15 @@ class Stopping:
         self.patience = patience
         self.early_stopping = early_stopping
         self.callback = callback
+        self.on_request: Callable[[], object] | None = None
+        self.signal: int | None = None
         self._requested: str | None = None
 
     def request(self, reason: str) -> None:
-        """Ask for the end after the iteration that is under way."""
+        """Ask for the end after the iteration that is under way, and call `on_request`."""
         self._requested = reason
+        if self.on_request is not None:
+            self.on_request()
 
     def reason(self, standing: Standing) -> str | None:
         """Return why the run ends now, or None to go on."""
@@ -128,26 +142,14 @@ class Stopping:
     def _idle_iterations(standing: Standing) -> int:
         return standing.iteration - standing.best_iteration
 
-    @contextmanager
-    def on_interrupt(self) -> Iterator[None]:
-        """Let the first Ctrl-C finish the iteration and the run; a second one breaks off.
+    def on_signals(self) -> AbstractContextManager[None]:
+        """Let signals that end the process finish the iteration and the run; see `deferred`."""
+        return deferred(self.heed)
 
-        Outside the main thread, where no handler can be set, Ctrl-C keeps its usual meaning.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def handle(number: int, frame: FrameType | None) -> None:
-            if self._requested is not None:
-                raise KeyboardInterrupt
-            self.request(INTERRUPT)
-
-        before = signal.signal(signal.SIGINT, handle)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
+    def heed(self, number: int) -> None:
+        """Take a signal as a request."""
+        self.signal = number
+        self.request(SIGNAL_REASONS[signal.Signals(number)])
 
 
 def _reached(standing: Standing) -> float:
@@ -195,4 +197,5 @@ class DeadEndWatch:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the counts."""
-        self.counts = deque(map(tuple, state["counts"]), maxlen=self.counts.maxlen)
+        pairs = ((int(withdrawn), int(finished)) for withdrawn, finished in state["counts"])
+        self.counts = deque(pairs, maxlen=self.counts.maxlen)

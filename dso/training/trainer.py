@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dso.errors import UserError
 from dso.memory import Keeper, ScoredPrograms
+from dso.policy_optimizer.learner import Lesson
 from dso.program.batch import Batch, ScoredBatch
-from dso.training.sources import Proposal, Source
-from dso.training.statistics import ALL_COLUMNS, TrainStats
+from dso.training.sources import Given, Proposal, Source
+from dso.training.states import check_form
+from dso.training.statistics import ALL_COLUMNS, COLUMNS, TrainStats
 from dso.training.stopping import DeadEndWatch, Standing
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator, RowBatches
-    from dso.policy_optimizer.learner import Learner, Lesson
+    from dso.policy_optimizer.learner import Learner
     from dso.program.program_batch import ProgramBatch
 
 
@@ -139,6 +143,32 @@ class Trainer:
         self.keeper.take_in(scored, iteration)
         self.standing = self._with_best(self.standing)
 
+    def suggest(self, programs: ProgramBatch) -> None:
+        """Let programs take part in the next iteration; they count as evaluations."""
+        given = self.sources[Given.name]
+        assert isinstance(given, Given)
+        given.add(programs)
+
+    def gather(self, programs: ProgramBatch, standing: Standing) -> Iteration:
+        """Keep what others found in an iteration of theirs; the policy learns nothing.
+
+        Parameters
+        ----------
+        programs : ProgramBatch
+        standing : Standing
+            What they have spent, and how far they have come.
+        """
+        start = time.perf_counter()
+        batch = self.evaluator.evaluate(Batch.off_policy(programs), self.standing.iteration)
+        self.keeper.take_in(batch, self.standing.iteration)
+        self.standing = self._with_best(standing)
+        lesson = Lesson(np.ones(len(batch), dtype=bool), 0.0, {})
+        columns = dict.fromkeys(COLUMNS, np.nan)
+        if len(batch):
+            columns = self.stats.row(batch, lesson.kept)
+        row = self._log_row(columns, lesson.baseline, time.perf_counter() - start)
+        return Iteration(self.standing, batch, lesson, {}, row)
+
     def pause(self) -> None:
         """Do not count the time from here to the next step."""
         self._clock = None
@@ -219,9 +249,12 @@ class Trainer:
             raise UserError(f"the runs differ in their parts: {', '.join(sorted(wrong))}.")
         for name in names:
             try:
-                self._parts()[name].load_state_dict(state[name])
+                part = self._parts()[name]
+                check_form(state[name], part.state_dict(), name)
+                part.load_state_dict(state[name])
             except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
                 raise UserError(f"the state of {name} does not fit: {error}") from None
+        check_form(state["standing"], asdict(Standing()), "standing")
         self.standing = Standing(**state["standing"])
         best, keeper = state["best"], self.keeper
         keeper.best = None if best is None else ScoredPrograms.from_state_dict(best)

@@ -153,6 +153,13 @@ COMMON = {
         "max_programs": 50,
         "max_seconds": None,
     },
+    "islands": {
+        "n": 1,
+        "interval": 10,
+        "n_migrants": 5,
+        "topology": "ring",
+        "portfolio": [],
+    },
     "prior": {
         "count_constraints": False,
         "relational": {"on": False, "targets": [], "effectors": [], "relationship": None},

@@ -8,7 +8,8 @@ import pytest
 from dso.errors import UserError
 from dso.evaluation import Evaluator
 from dso.fitting import ConstantFitter, FitOptions, make_fitter
-from dso.fitting.constants import nearest_rational, start_points
+from dso.fitting.rounding import nearest_rational
+from dso.fitting.slots import start_points
 from dso.library import Library, create_tokens
 from dso.program import Program, ProgramBatch, from_str_tokens
 from dso.program.batch import Batch

@@ -7,7 +7,7 @@ import pytest
 
 from dso.errors import UserError
 from dso.fitting.polynomial_basis import (
-    MOST_NUMBERS,
+    MAX_NUMBERS,
     PolynomialBasis,
     exponents_up_to,
     n_monomials,
@@ -93,7 +93,7 @@ def test_powers_that_overflow_are_left_out() -> None:
 
 
 def test_long_data_are_fitted_by_evenly_spread_rows() -> None:
-    columns = np.random.default_rng(0).uniform(0, 3, (1, 2 * MOST_NUMBERS // 4 + 1000))
+    columns = np.random.default_rng(0).uniform(0, 3, (1, 2 * MAX_NUMBERS // 4 + 1000))
     basis = PolynomialBasis(columns, None, 3)
     assert basis.rows.step == 3
-    assert basis.columns.shape[1] * len(basis.exponents) <= MOST_NUMBERS
+    assert basis.columns.shape[1] * len(basis.exponents) <= MAX_NUMBERS

@@ -217,20 +217,20 @@ def test_offspring_obey_priors_in_python():
         ({"offsets": [0, 0, 1]}, "group without parents"),
         ({"groups": np.array([1], np.int32)}, "group without parents"),
         ({"groups": np.array([0, 0], np.int32)}, "rows and groups"),
-        ({"has_constant": [False]}, "has_constant"),
+        ({"library": Library(create_tokens(1, ["sin"])).native}, "different libraries"),
     ],
 )
 def test_the_core_refuses_what_does_not_fit(change, message):
     sin = LIBRARY.index("sin")
-    arguments = {
-        "rules": FREE.rules,
-        "has_constant": [False] * LIBRARY.L,
+    parents = {
         "tokens": np.array([[sin, 0]], np.int16),
         "lengths": np.array([2], np.int32),
-        "constants": np.empty((1, 0)),
         "offsets": [0, 1],
+    }
+    arguments = {
+        "library": LIBRARY.native,
+        "rules": FREE.rules,
         "options": Breeder(FREE)._options,
-        "known": None,
         "key": 1,
         "rows": np.zeros(1, np.uint32),
         "groups": np.zeros(1, np.int32),
@@ -238,6 +238,12 @@ def test_the_core_refuses_what_does_not_fit(change, message):
         "n_positions": 5,
         "n_constants": 0,
     }
-    assert len(_core.breed(**arguments)) == 8
+
+    def breed(changed):
+        tokens, lengths, offsets = (changed.pop(k, v) for k, v in parents.items())
+        made = _core.Parents(_core.Programs(tokens, lengths), offsets)
+        return _core.breed(parents=made, **{**arguments, **changed})
+
+    assert len(breed({}).tokens) == 1
     with pytest.raises(ValueError, match=message):
-        _core.breed(**{**arguments, **change})
+        breed(dict(change))

@@ -326,14 +326,21 @@ def test_a_task_without_data_is_refused():
 def test_the_core_refuses_what_does_not_fit():
     breeder = breeder_of(PRIOR, POINTS, Y)
     native, library = breeder.values.native, LIBRARY.native
-    for X, y in ((POINTS[:, :3], Y[:3]), (POINTS[:1, :4], Y[:4]), (POINTS[:, :4], Y[:5])):
+    for X, y in ((POINTS[:, :3], Y[:3]), (POINTS[:1, :4], Y[:4]), (POINTS[:, :5], Y[:5])):
         with pytest.raises(ValueError, match="on the key rows"):
-            _core.SemanticTarget(native, library, np.ascontiguousarray(X), y, 10, 10)
+            _core.SemanticTarget(native, library, _core.Data(X, y), n_partners=10, n_nearest=10)
     population = population_of(ProgramBatch.from_rows([[PLAIN.index("x1")]]))
     islands = np.zeros(1, np.int32)
     with pytest.raises(ValueError, match="different libraries"):
         Breeder(PLAIN_PRIOR).native(
-            population, [0, 1], 1, islands.astype(np.uint32), islands, 0, None, breeder._target
+            population,
+            [0, 1],
+            islands.astype(np.uint32),
+            islands,
+            key=1,
+            first_attempt=0,
+            known=None,
+            target=breeder._target,
         )
 
 

@@ -1,9 +1,11 @@
 """The command line."""
 
+import contextlib
 import csv
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -168,36 +170,106 @@ def test_benchmarks_belong_to_tasks_that_have_them(invoke, tmp_path):
     assert "--benchmark" in outcome.stderr
 
 
-@pytest.mark.parametrize(
-    "options", [[], pytest.param(["--runs", "3", "--n", "2"], marks=pytest.mark.slow)]
-)
-def test_a_signal_ends_real_processes_cleanly(tmp_path, options):
-    endless = {**SMALL, "training": {"n_samples": 10**9, "batch_size": 100}}
-    endless["task"] = {**SMALL["task"], "dataset": "Nguyen-12"}
-    (tmp_path / "endless.json").write_text(json.dumps(endless))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dso.run", "endless.json", "--exp_name", "e", *options],
-        cwd=tmp_path,
+def command(*arguments, **options):
+    """Start the command line as a process of its own, in a group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dso.run", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # a process group of its own, as a terminal makes it
+        start_new_session=True,
+        **options,
     )
-    logs = [tmp_path / "logs" / "e" / f"dso_Nguyen-12_{seed}.csv" for seed in range(2)]
-    logs = logs if options else logs[:1]
-    deadline = time.monotonic() + 60
-    while not all(log.exists() and log.stat().st_size > 0 for log in logs):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+
+
+@pytest.fixture
+def endless(tmp_path):
+    """Return a function that starts runs that never end by themselves, and waits for their logs."""
+    section = {**SMALL, "training": {"n_samples": 10**9, "batch_size": 100}}
+    section["task"] = {**SMALL["task"], "dataset": "Nguyen-12"}
+    (tmp_path / "endless.json").write_text(json.dumps(section))
+    started = []
+
+    def start(*options, n_runs=1):
+        process = command(
+            "endless.json", "--exp_name", "e", *options, cwd=tmp_path, stdout=subprocess.PIPE
+        )
+        started.append(process)
+        logs = [tmp_path / "logs" / "e" / f"dso_Nguyen-12_{seed}.csv" for seed in range(n_runs)]
+        deadline = time.monotonic() + 120
+        while not all(log.exists() and log.stat().st_size > 0 for log in logs):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return process
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+BATCH = ("--runs", "3", "--n", "2")
+SIGNALS = {
+    "a scheduler": ((), os.kill, signal.SIGTERM),
+    "Ctrl-C": ((), os.killpg, signal.SIGINT),
+    "a terminal that closes": ((), os.killpg, signal.SIGHUP),
+    "Ctrl-C of a batch": (BATCH, os.killpg, signal.SIGINT),
+    "Ctrl-C of the parent alone": (BATCH, os.kill, signal.SIGINT),
+    "a scheduler of a batch": (BATCH, os.killpg, signal.SIGTERM),
+    "a scheduler of the parent alone": (BATCH, os.kill, signal.SIGTERM),
+}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.slow if i else ()) for i, kind in enumerate(SIGNALS)],
+)
+def test_a_signal_ends_real_processes_cleanly(tmp_path, endless, kind):
+    options, send, number = SIGNALS[kind]
+    n_runs = 2 if options else 1
+    process = endless(*options, n_runs=n_runs)
+    send(process.pid, number)
     output, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert output.count("ended: interrupted") == len(logs)
+    assert process.returncode == 128 + number, errors
+    reason = {signal.SIGINT: "interrupted"}.get(number, number.name)
+    assert len(re.findall(f"ended: .*{reason}", output)) == n_runs
     assert "Traceback" not in errors
-    assert len(read(tmp_path / "logs" / "e" / "summary.csv")) == len(logs)
-    assert read(tmp_path / "logs" / "e" / "dso_Nguyen-12_0_hof.csv")
+    folder = tmp_path / "logs" / "e"
+    assert len(read(folder / "summary.csv")) == n_runs
+    assert read(folder / "dso_Nguyen-12_0_hof.csv")
+    assert len(list(folder.glob("checkpoint/*.zip"))) == n_runs
+    assert not list(folder.glob(".*"))
+
+
+def members(group):
+    """Return the processes of a process group that are alive."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, of = path.read_text().rpartition(")")[2].split()[:3]
+            if int(of) == group and state != "Z":
+                found.append(path.parent.name)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes in /proc")
+@pytest.mark.parametrize("how", ["killed", "interrupted twice"])
+def test_a_batch_leaves_no_process_behind(endless, how):
+    process = endless(*BATCH, n_runs=2)
+    assert len(members(process.pid)) >= 3
+    if how == "killed":
+        os.kill(process.pid, signal.SIGKILL)
+    else:
+        for _ in range(2):
+            os.kill(process.pid, signal.SIGINT)
+            time.sleep(0.01)
+    deadline = time.monotonic() + 5
+    while left := members(process.pid):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
 def test_ctrl_c_while_starting_is_no_error_of_the_input(invoke, monkeypatch):
@@ -224,9 +296,58 @@ def test_a_folder_that_vanishes_is_written_again(invoke, tmp_path, monkeypatch):
     assert len(read(tmp_path / "logs" / "e" / f"{prefix}.csv")) == 2
 
 
-def test_a_summary_that_cannot_be_written_does_not_hide_the_result(invoke, tmp_path):
+def test_a_folder_in_the_place_of_the_summary_is_set_aside(invoke, tmp_path):
     (tmp_path / "logs" / "e" / "summary.csv").mkdir(parents=True)
     outcome = invoke("small.json", "--exp_name", "e")
     assert outcome.exit_code == 0
-    assert "WARNING: logs/e/summary.csv cannot be written (Is a directory)." in outcome.output
+    assert "WARNING: logs/e/summary.csv is no table (it is no regular file)" in outcome.output
+    assert len(read(tmp_path / "logs" / "e" / "summary.csv")) == 1
+
+
+SUMMARIES = {
+    "Latin-1": lambda path: path.write_bytes("seed,r,expression\n7,0.5,\u00e9\n".encode("latin-1")),
+    "a long field": lambda path: path.write_text(f"seed,r,expression\n7,0.5,{'x' * 200_000}\n"),
+    "NUL": lambda path: path.write_bytes(b"seed,r\n7,0.5\0\n"),
+    "a FIFO": os.mkfifo,
+    "a loop of links": lambda path: path.symlink_to(path.name),
+    "a link to what never ends": lambda path: path.symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("kind", SUMMARIES)
+def test_whatever_stands_in_the_place_of_the_summary_loses_no_run(invoke, tmp_path, kind):
+    folder = tmp_path / "logs" / "e"
+    folder.mkdir(parents=True)
+    SUMMARIES[kind](folder / "summary.csv")
+    outcome = invoke("small.json", "--runs", "2", "--exp_name", "e")
+    assert outcome.exit_code == 0, outcome.output
+    with open(folder / "summary.csv", errors="replace") as file:
+        seeds = [line.split(",")[0] for line in file][1:]
+    assert seeds == (["0", "1", "7"] if kind in ("Latin-1", "a long field", "NUL") else ["0", "1"])
+
+
+def test_a_folder_that_cannot_be_made_is_said_at_the_end(invoke, tmp_path):
+    (tmp_path / "logs").write_text("")
+    outcome = invoke("small.json", "--exp_name", "e")
+    assert outcome.exit_code == 1
     assert "  expression: " in outcome.output
+    assert "results in" not in outcome.output
+    assert "Not written: logs/e/dso_Nguyen-5_0.csv (Not a directory)" in outcome.stderr
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_gone_ends_no_run(tmp_path):
+    """As in ``| head -1``, ``> /dev/full`` and ``>&-``."""
+    (tmp_path / "small.json").write_text(json.dumps(SMALL))
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open("/dev/full", "w") as full:
+        gone = command("small.json", "--exp_name", "gone", cwd=tmp_path, stdout=writing)
+        os.close(writing)
+        on_full = command("small.json", "--exp_name", "full", cwd=tmp_path, stdout=full)
+    for process, why in ((gone, "Broken pipe"), (on_full, "No space left on device")):
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert errors.splitlines()[-1] == f"Not written: standard output ({why})"
+    for name in ("gone", "full"):
+        assert len(read(tmp_path / "logs" / name / "summary.csv")) == 1

@@ -6,8 +6,6 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,9 +15,9 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dso.config import load_config
+from dso.config import load_config, with_values
 from dso.errors import UserError
-from dso.launch.jobs import Job, jobs_of, label, read_sweep, unfinished, with_values
+from dso.launch.jobs import Job, jobs_of, label, read_sweep, unfinished
 from dso.launch.runner import FAILED, Outcome, StatusFile, do_jobs, in_processes, status_path
 from dso.launch.table import BatchTable
 from dso.run import main
@@ -219,9 +217,48 @@ def test_resume_without_a_config_takes_that_of_a_checkpoint(invoke, tmp_path):
     assert len(rows(tmp_path / "e")) == 1
 
 
+NAMED = {
+    "a task": {"task": {"task_type": "evil:Task"}},
+    "a token": {"task": {"task_type": "regression", "function_set": ["add", "evil:f"]}},
+    "a metric": {"task": {"task_type": "regression", "metric": "evil.py:f"}},
+    "a prior": {"prior": {"evil:Prior": {"on": True}}},
+    "a policy": {"policy": {"policy_type": "evil:Policy"}},
+    "an environment": {"task": {"task_type": "control", "env": "evil:Env-v0"}},
+    "a pickle": {"task": {"task_type": "control", "anchor": "evil.zip"}},
+}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_a_folder_runs_no_code_that_was_not_allowed(invoke, tmp_path, kind):
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')")
+    sections = {**SMALL, **NAMED[kind], "experiment": {"seed": 0}}
+    for place in ("config.json", "batch.json"):
+        folder = tmp_path / place.partition(".")[0]
+        folder.mkdir()
+        entry = {**sections, "experiment": {"seed": 0, "exp_name": "x"}}
+        batch = {"format": "dso batch", "version": 1, "runs": 1}
+        whole = {**batch, "entries": [{"config": entry, "varied": {}}]}
+        (folder / place).write_text(json.dumps(whole if place == "batch.json" else sections))
+        outcome = invoke("--resume", str(folder), "--allow-code", "other")
+        assert outcome.exit_code == 1
+        assert "names code that would be run: 'evil" in outcome.stderr
+        assert "--allow-code" in outcome.stderr
+    assert not (tmp_path / "marker").exists()
+
+
+def test_code_that_is_allowed_runs(invoke, tmp_path):
+    sections = {**SMALL, **plug_in(), "experiment": {"seed": 0}}
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text(json.dumps(sections))
+    outcome = invoke("--resume", "run", "--allow-code", "tests.launch.test_runner")
+    assert outcome.exit_code == 0, outcome.output
+    assert len(rows(tmp_path / "run")) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--resume", ".", "--runs", "3"], "give no config, and of the options only"),
         (["--resume", "gone"], "no such folder"),
         (["--resume", "."], "neither a config.json nor a checkpoint"),
         (["small.json", "--resume", "."], "give no config"),
@@ -321,39 +358,6 @@ def test_the_table_shows_every_run(tmp_path):
     for cell in ("seed 2", "321", "0.250000", "it broke", "1 min 01 s", "[x1]", "waiting"):
         assert cell in text
     assert text.rindex("seed 2") < text.rindex("seed 1") < text.rindex("seed 0")
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """Start a Dask scheduler and two workers on this machine; yield address and workers."""
-    run = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    dask = [sys.executable, "-W", "ignore", "-m", "distributed.cli"]
-    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-    scheduler = subprocess.Popen(
-        [*dask[:-1], "distributed.cli.dask_scheduler", *options], env=environment, **run
-    )
-    address = None
-    for line in scheduler.stderr:
-        if "Scheduler at" in line:
-            address = line.split()[-1]
-            break
-    threading.Thread(target=scheduler.stderr.read, daemon=True).start()
-    options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
-    workers = [
-        subprocess.Popen(
-            [*dask[:-1], "distributed.cli.dask_worker", address, *options],
-            env=environment,
-            cwd=tmp_path,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(2)
-    ]
-    yield address, workers
-    for process in (*workers, scheduler):
-        process.kill()
-        process.wait()
-    scheduler.stderr.close()
 
 
 @pytest.mark.slow

@@ -61,3 +61,13 @@ def test_a_program_shows_and_executes_it() -> None:
     assert unfitted.expression == "x1 + exp(poly)"
     with pytest.raises(UserError, match="before its polynomial is fitted"):
         unfitted.execute(X.T)
+
+
+def test_exponents_have_a_limit() -> None:
+    """Each takes a column of the data."""
+    high = FittedPolynomial(np.array([[1000]], dtype=np.int32), np.ones(1))
+    assert high.values(np.ones((1, 3))).tolist() == [1.0, 1.0, 1.0]
+    for exponent in (1001, -1):
+        beyond = FittedPolynomial(np.array([[exponent]], dtype=np.int32), np.ones(1))
+        with pytest.raises(ValueError, match="0 to 1000"):
+            beyond.values(np.ones((1, 3)))

@@ -25,9 +25,11 @@ def with_constants(programs: ProgramBatch, constants: np.ndarray) -> ProgramBatc
 
 def fit(programs: ProgramBatch, start: np.ndarray, y: np.ndarray, **options):
     library = options.pop("library", LIBRARY)
-    data = options.pop("X", X)
-    arrays = programs.tokens, programs.lengths, np.atleast_2d(np.asarray(start, dtype=float))
-    return _core.fit_constants(library.native, *arrays, data, y, **options)
+    data = _core.Data(
+        options.pop("X", X), y, options.pop("weights", None), options.pop("protected", False)
+    )
+    started = with_constants(programs, np.asarray(start, dtype=float))
+    return _core.fit_constants(library.native, started.native, data, **options)
 
 
 def koza_batch(n: int, seed: int = 1) -> ProgramBatch:

@@ -30,10 +30,23 @@ COLUMNS = np.linspace(0.1, 1.0, 2 * N).reshape(2, N)
 Y = np.linspace(1.0, 2.0, N)
 MASK = np.zeros(L, dtype=bool)
 MASK[SIN] = True
-FEATURES, SLOTS, LOGITS, _ = _core.replay32(PRIOR.rules, OBSERVATION, TOKENS, LENGTHS)
+PROGRAMS = _core.Programs(TOKENS, LENGTHS, CONSTANTS)
+FEATURES, SLOTS, LOGITS, _ = _core.replay32(PRIOR.rules, OBSERVATION, PROGRAMS)
 KEYS = np.array([0, 1, 2**64 - 1], np.uint64)
+ARRAYS = (TOKENS, LENGTHS, CONSTANTS, COLUMNS, Y, np.ones(N))
 
-PROGRAMS = (LIBRARY.native, TOKENS, LENGTHS, CONSTANTS, COLUMNS)
+LEAF = _core.Library([0], [_core.OP_INPUT], [0], [0.0])
+GROWTH = {
+    "max_entries": 100, "max_vectors": 1000, "max_seconds": 1.0, "max_cost": 3,
+    "shared_part": 1.0, "subsets": [],
+}  # fmt: skip
+VALUES = _core.ValueLibrary(
+    [_core.Form(_core.OP_INPUT, 0, 1, [X1], values=COLUMNS[0, :4], input=0)],
+    _core.Arithmetic(),
+    PRIOR.rules,
+    bits=18,
+    growth=_core.Growth(**GROWTH),
+)
 
 
 def rules():
@@ -63,8 +76,61 @@ def choose(key, rows, attempt, n_positions, logits):
 
 
 def backward(d_log_prob, d_entropy):
-    *_, forward_pass = NETWORK.forward(FEATURES, SLOTS, LOGITS, TOKENS, LENGTHS)
+    *_, forward_pass = NETWORK.forward(PROGRAMS, FEATURES, SLOTS, LOGITS)
     return forward_pass.backward(d_log_prob, d_entropy)
+
+
+def call(function, *options):
+    """Return what calls it with programs and data made of arrays."""
+
+    def made(tokens, lengths, constants, columns, y, weights, protected, *rest):
+        programs = _core.Programs(tokens, lengths, constants)
+        data = _core.Data(columns, y, weights, protected)
+        named = dict(zip(options, rest, strict=True))
+        return function(LIBRARY.native, programs, data, **named)
+
+    return made
+
+
+def of_programs(function, *before):
+    """Return what calls it with programs made of arrays."""
+    return lambda tokens, lengths: function(*before, _core.Programs(tokens, lengths))
+
+
+def forward(tokens, lengths, features, slots, logits):
+    return NETWORK.forward(_core.Programs(tokens, lengths), features, slots, logits)
+
+
+def breed(tokens, lengths, offsets, rows, groups, key, n_positions, n_constants):
+    options = _core.BreedOptions(
+        p_crossover=0.5, p_mutate=0.5, p_perturb=0.1, p_join=0.0, p_archive=0.0,
+        tournament_size=2, mutate_tree_max=2, n_attempts=2,
+    )  # fmt: skip
+    parents = _core.Parents(_core.Programs(tokens, lengths), offsets)
+    return _core.breed(
+        LIBRARY.native, PRIOR.rules, parents, options, rows=rows, groups=groups, key=key,
+        first_attempt=0, n_positions=n_positions, n_constants=n_constants,
+    )  # fmt: skip
+
+
+def search(target, sample, sample_y, columns, y):
+    made = _core.SemanticSearch(
+        VALUES, LIBRARY.native, PRIOR.rules, target, _core.Data(sample, sample_y),
+        _core.Data(columns, y), tolerance=1e-9, max_contexts=10, first_partners=1,
+        second_partners=1, max_cost=2,
+    )  # fmt: skip
+    return made.run_layer(1, 100, 1.0, 10)
+
+
+def play(states, observations, parameters, max_steps):
+    composition = _core.Composition(
+        kind="box", sources=[-1], low=[-2.0], high=[2.0], is_single=True, n_observations=3
+    )
+    return _core.rollout(
+        system="Pendulum", parameters=parameters, composition=composition, library=LEAF,
+        programs=_core.Programs(np.zeros((1, 1), np.int16), [1]),
+        starts=_core.Starts(states, observations), max_steps=max_steps, n_threads=2,
+    )  # fmt: skip
 
 
 def load(**columns):
@@ -76,13 +142,28 @@ def load_columns(keys, rewards, causes, constants):
 
 
 CALLS = {
-    "hash_programs": (_core.hash_programs, (TOKENS, LENGTHS)),
-    "execute": (_core.execute, (*PROGRAMS, False, 2)),
-    "mean_squared_error": (_core.mean_squared_error, (*PROGRAMS, Y, np.ones(N), False, 2)),
-    "fraction_within": (_core.fraction_within, (*PROGRAMS, Y, 0.1, 0.1, np.ones(N), True, 1)),
+    "keys": (of_programs(_core.Programs.keys), (TOKENS, LENGTHS)),
+    "execute": (call(_core.execute, "n_threads"), (*ARRAYS, False, 2)),
+    "mean_squared_error": (call(_core.mean_squared_error, "n_threads"), (*ARRAYS, False, 2)),
+    "fraction_within": (
+        call(_core.fraction_within, "relative", "absolute", "n_threads"),
+        (*ARRAYS, True, 0.1, 0.1, 1),
+    ),
     "fit_constants": (
-        _core.fit_constants,
-        (*PROGRAMS, Y, None, False, CONSTANTS - 1, CONSTANTS + 1, 5, 2, 3, 2),
+        call(_core.fit_constants, "lower", "upper", "max_iterations", "n_starts", "key"),
+        (*ARRAYS, False, CONSTANTS - 1, CONSTANTS + 1, 5, 2, 3),
+    ),
+    "invert_programs": (
+        call(_core.invert_programs, "positions"),
+        (*ARRAYS, False, np.array([1, 1, 2], np.int32)),
+    ),
+    "PolynomialBasis": (
+        _core.PolynomialBasis,
+        (np.array([[0, 0], [1, 0]], np.int32), np.ones((N, 2)), np.ones((2, 2)), np.ones(2)),
+    ),
+    "polynomial_values": (
+        _core.polynomial_values,
+        (np.array([[0, 0], [1, 2]], np.int32), np.ones(2), COLUMNS),
     ),
     "partials": (_core.partials, (0, Y, Y, Y)),
     "Library": (
@@ -116,19 +197,25 @@ CALLS = {
     "look_ahead_to": (lambda *a: rules().look_ahead_to(*a), (5,)),
     "add_logits": (lambda *a: rules().add_logits(*a), ([0.0] * L,)),
     "add_soft_length": (lambda *a: rules().add_soft_length(*a), (3.0, 1.0)),
-    "mask_counts": (PRIOR.rules.mask_counts, (TOKENS, LENGTHS)),
-    "violations": (PRIOR.rules.violations, (TOKENS, LENGTHS)),
+    "mask_counts": (of_programs(PRIOR.rules.mask_counts), (TOKENS, LENGTHS)),
+    "violations": (of_programs(PRIOR.rules.violations), (TOKENS, LENGTHS)),
     "Observation": (_core.Observation, (0, L, 2 * L, True, [0] * L, 1)),
-    "replay32": (_core.replay32, (PRIOR.rules, OBSERVATION, TOKENS, LENGTHS)),
+    "replay32": (of_programs(_core.replay32, PRIOR.rules, OBSERVATION), (TOKENS, LENGTHS)),
     "Network32": (
         _core.Network32,
         ("lstm", [p.detach().numpy() for p in POLICY._network_parameters()], 0.0),
     ),
     "sample": (NETWORK.sample, (PRIOR.rules, OBSERVATION, 1, 4, T, 2, 0)),
-    "forward": (NETWORK.forward, (FEATURES, SLOTS, LOGITS, TOKENS, LENGTHS)),
+    "forward": (forward, (TOKENS, LENGTHS, FEATURES, SLOTS, LOGITS)),
     "backward": (backward, (np.ones((B, T), np.float32), np.ones((B, T), np.float32))),
     "step": (steps, (FEATURES[:, 0], SLOTS[:, 0])),
     "choose": (choose, (1, [0, 1, 2], 0, T, LOGITS[:, 0])),
+    "breed": (
+        breed,
+        (TOKENS, LENGTHS, [0, 2, 3], np.arange(2, dtype=np.uint32), np.zeros(2, np.int32), 1, 8, 2),
+    ),
+    "search": (search, (Y[:4], COLUMNS[:, :5], Y[:5], COLUMNS, Y)),
+    "rollout": (play, (np.zeros((2, 2)), np.zeros((2, 3)), np.ones(6), 5)),
 }
 REFUSALS = (ValueError, TypeError, OverflowError, IndexError, MemoryError)
 
@@ -200,7 +287,9 @@ def wrong(value):
 
 
 # A number that stands for rows to make: what is asked for is made.
-SIZES = {("sample", 3), ("sample", 4), ("choose", 3)}
+SIZES = {
+    ("sample", 3), ("sample", 4), ("choose", 3), ("breed", 6), ("breed", 7), ("rollout", 3),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CALLS)

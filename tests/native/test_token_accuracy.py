@@ -139,12 +139,12 @@ def test_infinite_and_undefined_arguments(name: str) -> None:
 def test_python_table_equals_native_table() -> None:
     """Values and causes are compared below, slopes in test_partials, inverses in test_inversion."""
     native = _core.operator_table()
-    assert [row["name"] for row in native] == list(OPERATORS)
+    assert [row.name for row in native] == list(OPERATORS)
     for row, (name, ours) in zip(native, OPERATORS.items(), strict=True):
-        assert row["arity"] == ours.arity, name
-        assert row["period"] == ours.period, name
-        assert row["is_even"] == (ours.parity == "even"), name
-    opcodes = [row["opcode"] for row in native]
+        assert row.arity == ours.arity, name
+        assert row.period == ours.period, name
+        assert row.is_even == (ours.parity == "even"), name
+    opcodes = [row.opcode for row in native]
     assert len(set(opcodes)) == len(opcodes)
     tokens = [Token(row.numpy, row.name, row.arity, 1) for row in OPERATORS.values()]
     assert not Library([*tokens, HardCodedConstant(1)]).is_python.any()

@@ -217,9 +217,9 @@ def test_large_library_and_deep_programs() -> None:
     np.testing.assert_allclose(values[2], expected, rtol=1e-10)
 
 
-def call_core(library: Library, row: list[int], X: np.ndarray, **changed: object) -> object:
+def call_core(library: Library, row: list[int], X: np.ndarray) -> object:
     batch = ProgramBatch.from_rows([row])
-    return _core.execute(library.native, batch.tokens, batch.lengths, batch.constants, X, False, 1)
+    return _core.execute(library.native, batch.native, _core.Data(X))
 
 
 def test_refuses_what_it_cannot_run() -> None:

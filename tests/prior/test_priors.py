@@ -39,7 +39,7 @@ def is_masked(prior: JointPrior, text: str) -> bool:
     library = prior.library
     programs = ProgramBatch.from_rows([library.actionize(text)])
     nothing = _core.Observation(-1, -1, -1, True, library.parent_adjust.tolist(), library.n_parents)
-    _, _, logits, _ = _core.replay64(prior.rules, nothing, programs.tokens, programs.lengths)
+    _, _, logits, _ = _core.replay64(prior.rules, nothing, programs.native)
     chosen = logits[0, np.arange(programs.lengths[0]), programs.tokens[0]]
     return bool(np.isneginf(chosen).any())
 
@@ -410,7 +410,7 @@ def test_soft_length_and_uniform_arity_add_the_documented_logits():
     nothing = _core.Observation(
         -1, -1, -1, True, TWO_INPUTS.parent_adjust.tolist(), TWO_INPUTS.n_parents
     )
-    logits = _core.replay64(prior.rules, nothing, programs.tokens, programs.lengths)[2][0]
+    logits = _core.replay64(prior.rules, nothing, programs.native)[2][0]
     arities = TWO_INPUTS.arities
     uniform = -np.log(np.bincount(arities)[arities])
     np.testing.assert_allclose(logits[0], uniform)
@@ -418,7 +418,7 @@ def test_soft_length_and_uniform_arity_add_the_documented_logits():
     np.testing.assert_allclose(logits[2], uniform)
     np.testing.assert_allclose(logits[4], uniform - np.where(arities > 0, 0.1, 0))
     one_open = ProgramBatch.from_rows([TWO_INPUTS.actionize("sin,exp")])
-    logits = _core.replay64(prior.rules, nothing, one_open.tokens, one_open.lengths)[2][0]
+    logits = _core.replay64(prior.rules, nothing, one_open.native)[2][0]
     np.testing.assert_allclose(logits[1], uniform - np.where(arities == 0, 0.4, 0))
 
 

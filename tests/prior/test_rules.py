@@ -39,7 +39,7 @@ def native_masks(rules, tokens) -> np.ndarray:
     """Return which tokens the rules mask before each token of a traversal, (T, L) bool."""
     programs = ProgramBatch.from_rows([tokens])
     nothing = _core.Observation(-1, -1, -1, True, [-1] * L, 0)
-    _, _, prior, _ = _core.replay64(rules, nothing, programs.tokens, programs.lengths)
+    _, _, prior, _ = _core.replay64(rules, nothing, programs.native)
     return np.isneginf(prior[0])
 
 
@@ -148,7 +148,7 @@ def test_violations_name_the_first_forbidden_token():
     rules = _core.RuleSet(ARITIES)
     rules.forbid_child(mask([5]), mask([0]))
     programs = ProgramBatch.from_rows([[5, 1, 2], [5, 0, 1], [5, 1, 0], [3, 0], [5, 1]])
-    found = rules.violations(programs.tokens, programs.lengths)
+    found = rules.violations(programs.native)
     np.testing.assert_array_equal(found, [-1, 1, 2, -1, 2])  # the last is incomplete
 
 
@@ -166,7 +166,7 @@ NO_LIMITS = np.full((L, 3), -1, dtype=np.int32)
 
 def obeys(rules, tokens) -> bool:
     programs = ProgramBatch.from_rows([tokens])
-    return bool(rules.violations(programs.tokens, programs.lengths)[0] < 0)
+    return bool(rules.violations(programs.native)[0] < 0)
 
 
 @settings(max_examples=100, deadline=None)
@@ -348,12 +348,12 @@ def test_an_observation_of_another_library_is_refused():
         _core.Observation(-1, 0, -1, True, [-1] * L, 5),
     ):
         with pytest.raises(ValueError, match="another library"):
-            _core.replay32(rules, observation, programs.tokens, programs.lengths)
+            _core.replay32(rules, observation, programs.native)
 
 
 def test_masks_are_counted():
     rules = _core.RuleSet(ARITIES)
     rules.forbid_child(mask([5]), mask([0, 1]))
     programs = ProgramBatch.from_rows([[5, 2, 2], [3, 0]])
-    counts = rules.mask_counts(programs.tokens, programs.lengths)
+    counts = rules.mask_counts(programs.native)
     np.testing.assert_array_equal(counts, [2, 2, 0, 0, 0, 0, 0, 0])

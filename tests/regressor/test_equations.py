@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dso.errors import UserError
+from dso.fitting.uncertainty import ConstantErrors
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch
 from dso.regressor.display import as_html, as_text
@@ -83,16 +84,54 @@ def test_formulas_take_the_columns_of_a_data_frame() -> None:
 
 
 def test_the_selected_row_is_marked() -> None:
-    text = as_text("Model", [equations([4.0, 2.0, 1.0, 0.9])], "best")
+    text = as_text("Model", [equations([4.0, 2.0, 1.0, 0.9])], "best", 5)
     lines = text.splitlines()
     assert lines[0] == "Model.equations_ = ["
-    assert lines[1].split() == ["pick", "score", "equation", "loss", "complexity"]
+    assert lines[1].split() == ["pick", "score", "loss", "complexity", "equation"]
     assert [">>>>" in line for line in lines[2:6]] == [False, False, True, False]
-    assert lines[5].split()[2:] == ["0.12346*x1", "+", "sin(x2)", "+", "1", "0.9", "8"]
+    assert lines[5].split()[2:] == ["0.9", "8", "0.12346*x1", "+", "sin(x2)", "+", "1"]
+    short = as_text("Model", [equations([4.0, 2.0, 1.0, 0.987654])], "best", 2)
+    assert short.splitlines()[5].split()[2:] == ["0.99", "8", "0.12*x1", "+", "sin(x2)", "+", "1"]
 
 
-def test_html_is_escaped() -> None:
-    html = as_html([equations([4.0, 2.0], ("<b>", "&"))], "best")
+def test_long_equations_go_on_in_the_next_line() -> None:
+    names = ("mass_of_the_whole_vehicle_in_kilograms", "speed_over_ground_in_metres_per_second")
+    text = as_text("Model", [equations([4.0, 2.0, 1.0, 0.9], names)], "best", 5)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert len(lines) == 8  # one more than without the last row's second line
+    assert " ".join(text.split()).count(f"0.12346*{names[0]} + sin({names[1]}) + 1") == 1
+
+
+def test_html_is_mathematics_and_escaped() -> None:
+    html = as_html([equations([4.0, 2.0], ("<b>", "&"))], "best", 5)
     assert "<b>" not in html
-    assert "2*&lt;b&gt;" in html
     assert html.count("&gt;&gt;&gt;&gt;") == 1
+    plain = as_html([equations([4.0, 2.0, 1.0])], "best", 5)
+    assert "<td>$3 x_{1} + 0.25$</td>" in plain
+
+
+def test_constants_say_where_they_stand() -> None:
+    table = equations([4.0, 2.0, 1.0])
+    errors = ConstantErrors(np.array([0.25, 3.0]), np.eye(2), np.ones(2, dtype=bool), 9)
+    frame = table.with_errors([errors] * 3).constants_frame(2, 0.95)
+    assert str(frame).splitlines()[0].startswith("c1 + c2*x1")
+
+
+def test_constants_have_the_signs_of_the_equation() -> None:
+    table = equations([4.0, 2.0, 1.0])
+    found = replace(
+        table.front,
+        programs=replace(
+            table.front.programs, constants=np.array([[0.5, np.nan], [2, np.nan], [0.25, -3]])
+        ),
+    )
+    table = Equations(LIBRARY, table.names, table.names, False, found, found)
+    errors = ConstantErrors(np.array([0.25, -3.0]), np.diag([1.0, 4.0]), np.ones(2, bool), 9)
+    frame = table.with_errors([errors] * 3).constants_frame(2, 0.95)
+    assert frame.attrs["equation"] == "c1 - c2*x1"
+    assert frame["value"].tolist() == [0.25, 3.0]
+    assert frame["standard_error"].tolist() == [1.0, 2.0]
+    assert (frame["lower"] < frame["value"]).all()
+    assert (frame["value"] < frame["upper"]).all()
+    assert frame["upper"]["c2"] - 3 == pytest.approx(2 * (frame["upper"]["c1"] - 0.25))

@@ -352,19 +352,27 @@ def test_what_needs_a_fit_says_so() -> None:
 
 def test_plots(model: DeepSymbolicRegressor) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is an extra that is not installed")
-    assert len(model.plot().axes) == 3
-    assert len(model.plot(FRAME[:5], Y[:5], index=0).axes) == 3
+    assert len(model.plot()) == 3
+    assert len(model.plot(FRAME[:5], Y[:5], index=0)) == 3
     loaded = pickle.loads(pickle.dumps(model))
-    assert len(loaded.plot().axes) == 1
-    figure = loaded.plot(FRAME, Y)
-    assert [axes.get_title() for axes in figure.axes] == [
-        "Pareto front",
-        "Predictions",
-        "Residuals",
-    ]
-    figure.savefig(io.BytesIO())
+    assert len(loaded.plot()) == 1
+    drawn = loaded.plot(FRAME, Y)
+    titles = ["Pareto front", "Predictions", "Residuals"]
+    assert [axes.get_title() for axes in drawn] == titles
+    drawn[0].figure.savefig(io.BytesIO())
     with pytest.raises(UserError, match="both X and y"):
         model.plot(X)
+
+
+def test_plots_in_axes_that_are_given(model: DeepSymbolicRegressor) -> None:
+    figures = pytest.importorskip("matplotlib.figure", reason="needs the extra 'plots'")
+    panels = figures.Figure().subplots(1, 4)
+    assert model.plot(ax=panels[0])[0] is panels[0]
+    model.plot(ax=panels[1:])
+    titles = ["Pareto front", "Pareto front", "Predictions", "Residuals"]
+    assert [axes.get_title() for axes in panels] == titles
+    with pytest.raises(UserError, match="2 axes"):
+        model.plot(ax=panels[:2])
 
 
 def test_undefined_predictions_are_nan_with_a_warning() -> None:
@@ -442,7 +450,7 @@ def test_a_run_folder_can_be_read_while_the_search_goes_on(
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="holds no run and no fit"):
         DeepSymbolicRegressor.from_file(tmp_path)
     (tmp_path / "estimator.json").write_text("[")
     with pytest.raises(UserError, match="not a file of dso"):
@@ -457,8 +465,12 @@ def test_a_token_of_ones_own_comes_back_from_its_reference(tmp_path: Path) -> No
         function_set=[f"{__name__}:twice"], maxsize=3, output_directory=tmp_path, run_id="run"
     )
     model.fit(X, 2 * X[:, 0])
-    loaded = DeepSymbolicRegressor.from_file(tmp_path / "run")
+    with pytest.raises(UserError, match=f"names code that would be run: '{__name__}:twice'"):
+        DeepSymbolicRegressor.from_file(tmp_path / "run")
+    loaded = DeepSymbolicRegressor.from_file(tmp_path / "run", allow_code=[__name__])
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    named = {"function_set": [f"{__name__}:twice"]}
+    DeepSymbolicRegressor.from_file(tmp_path / "run", **named)
     assert str(model.sympy()) == "twice(x1)"
 
 
@@ -574,6 +586,20 @@ def test_early_stop_condition() -> None:
         assert model.equations_["loss"].min() < 0.5 * np.var(Y)
     assert len(calls) >= 2
     assert min(complexity for _, complexity in calls) == 1
+
+
+def test_a_callback_is_told_what_was_found() -> None:
+    seen = []
+
+    def look(so_far: Any) -> None:
+        seen.append((so_far.iteration, so_far.expression, so_far.loss, so_far.front))
+
+    model = small(callback=look).fit(X, Y)
+    iteration, expression, loss, front = seen[-1]
+    assert [one[0] for one in seen] == list(range(1, iteration + 1))
+    assert expression in front["equation"].tolist()
+    assert loss == front["loss"][front["equation"].tolist().index(expression)]
+    assert loss >= model.equations_["loss"].min()
 
 
 def test_a_callback_ends_the_search() -> None:

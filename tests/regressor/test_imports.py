@@ -39,7 +39,7 @@ sys.argv = ["dso.run", "--help"]
 runpy.run_module("dso.run", run_name="__main__", alter_sys=True)
 """
     *text, line = printed(code)
-    assert any("--n_cores_task" in row for row in text)
+    assert any("--n-cores-task" in row for row in text)
     assert any("Search as CONFIG says" in row for row in text)
     modules = line.split()
     assert SLOW.isdisjoint(modules)

@@ -2,11 +2,14 @@
 
 import http.client
 import json
+import socket
+import struct
 import threading
+import time
 
 import pytest
 
-from dso.report import Collector
+from dso.report import Collector, serve
 from dso.report.serve import LiveReport, make_server
 
 
@@ -81,3 +84,41 @@ def test_the_data_follow_the_run(server, folder):
         file.write(log.read_text().splitlines()[-1] + "\n")
     after = json.loads(ask(server, "/data")[1])
     assert after["runs"][0]["n_iterations"] == before["runs"][0]["n_iterations"] + 1
+
+
+def threads():
+    return sum("process_request" in thread.name for thread in threading.enumerate())
+
+
+def test_half_sent_requests_hold_few_threads_and_for_a_while(server, monkeypatch):
+    monkeypatch.setattr(server.RequestHandlerClass, "timeout", 0.3)
+    clients = []
+    for _ in range(60):
+        client = socket.create_connection(("127.0.0.1", server.server_port))
+        client.sendall(b"GET / HT")
+        clients.append(client)
+    deadline = time.monotonic() + 20
+    while True:  # those that are answered have to have given up on the others
+        assert threads() <= serve.MAX_REQUESTS
+        try:
+            answer, _ = ask(server, "/data")
+        except (OSError, http.client.HTTPException):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+            continue
+        assert answer.status == 200
+        break
+    for client in clients:
+        client.close()
+
+
+def test_a_client_that_goes_leaves_no_traceback(server, capfd):
+    for _ in range(5):
+        client = socket.create_connection(("127.0.0.1", server.server_port))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(f"GET / HTTP/1.1\r\nHost: localhost:{server.server_port}\r\n\r\n".encode())
+        client.close()  # which resets the connection
+    assert ask(server, "/data")[0].status == 200
+    while threads():
+        time.sleep(0.01)
+    assert capfd.readouterr().err == ""

@@ -7,16 +7,7 @@ from click.testing import CliRunner
 
 from dso.errors import UserError
 from dso.logeval import LogEval, main
-
-
-def write_run(folder: Path, seed: int, hof: list[tuple], pf: list[tuple]) -> None:
-    columns = "r,count_on_policy,count_off_policy,expression,traversal,nmse_test,success"
-    rows = [f'{r},1,0,{text},"{text},x1",0.5,{success}' for r, text, success in hof]
-    (folder / f"dso_toy_{seed}_hof.csv").write_text("\n".join([columns, *rows]) + "\n")
-    rows = [f'{size},{r},1,0,{text},"{text},x1",0.5,False' for size, r, text in pf]
-    (folder / f"dso_toy_{seed}_pf.csv").write_text(
-        "\n".join([f"complexity,{columns}", *rows]) + "\n"
-    )
+from tests.support.sweeps import write_run, write_sweep
 
 
 @pytest.fixture
@@ -91,7 +82,7 @@ def test_no_folder():
 def test_plots_are_saved_under_their_names(folder):
     pytest.importorskip("matplotlib", reason="needs the extra 'plots'")
     text = said(str(folder), "--save_plots")
-    for kind in ("hof", "pf"):
+    for kind in ("hof", "pf", "curves"):
         path = folder / f"dso_toy_plot_{kind}.png"
         assert f"Plot saved as {path}" in text
         assert path.read_bytes().startswith(b"\x89PNG")
@@ -102,3 +93,15 @@ def test_plots_without_matplotlib(folder, monkeypatch):
     outcome = CliRunner().invoke(main, [str(folder), "--save_plots"])
     assert outcome.exit_code == 1
     assert "[plots]" in outcome.output
+
+
+def test_a_sweep_counts_by_setting_and_seed(tmp_path):
+    write_sweep(tmp_path, [("0.05", (0.2, 0.4)), ("0.5", (0.9,))])
+    lines = said(str(tmp_path), "--show_hof").splitlines()
+    assert "Runs                 : 3, 1 without a result" in lines
+    assert "== FOUND ISSUES ==" not in lines
+    start = lines.index("== SETTINGS (best mean first) ==")
+    first, second = (" ".join(lines[start + i].split()) for i in (1, 2))
+    assert first == "epsilon=0.5 runs 1 r mean 0.9 sd 0 best 0.9 solved 0"
+    assert second == "epsilon=0.05 runs 2 r mean 0.3 sd 0.141 best 0.4 solved 0"
+    assert "  0: S=1 R=0.900000 [epsilon=0.05] <-- e0s1" in lines

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dso import DeepSymbolicOptimizer
-from dso.errors import UserError
+from dso.errors import Refused, UserError
 from dso.policy import TorchPolicy
 from dso.runs.checkpoint import Checkpoints, read_checkpoint, write_checkpoint
 from dso.runs.disk import Guard
@@ -64,6 +64,32 @@ KINDS: dict[str, dict] = {
 }
 
 
+CONTROL = {
+    "task": {
+        "task_type": "control",
+        "env": "CustomCartPoleContinuous-v0",
+        "n_episodes_train": 3,
+        "n_episodes_test": 5,
+        "n_episodes_validation": 5,
+        "function_set": ["add", "mul", "sin", 1.0],
+    },
+    "training": {"batch_size": 20},
+}
+
+
+def control(task=(), **sections):
+    return {**CONTROL, **sections, "task": {**CONTROL["task"], **dict(task)}}
+
+
+KINDS |= {
+    "control": control(),
+    "control, fresh episodes": control({"fix_seeds": False}),
+    "control, racing and refined": control({"racing": True, "refine_rounds": 2}),
+    "control, no front": control({"fix_seeds": False, "racing": True}, logging={"hof": 5}),
+    "control, gp": control(gp_meld={"run_gp_meld": True, "generations": 3, "train_n": 5}),
+}
+
+
 def cut_off(model, n):
     """Do n iterations, and leave it as SIGKILL would."""
     for _ in range(n):
@@ -86,6 +112,30 @@ def test_a_run_that_goes_on_leaves_the_same_files(tmp_path, kind):
     assert result == expected
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
     assert second.journal.checkpoints.found() == []
+
+
+@pytest.mark.parametrize("kind", ["pg", "control", "control, racing and refined"])
+def test_a_run_that_was_cut_off_in_its_last_steps_repeats_them(tmp_path, monkeypatch, kind):
+    """While it chooses, refines and tests; and behind that, before its result is written down."""
+    limits = {"training": {"n_samples": 120, **KINDS[kind].get("training", {})}}
+    sections = {**KINDS[kind], **limits}
+    expected = DeepSymbolicOptimizer(long(tmp_path, "whole", **sections)).train()
+    first = DeepSymbolicOptimizer(long(tmp_path, "cut", **sections))
+    first.setup()
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(first.task), "final_evaluation", killed)
+        with pytest.raises(KeyboardInterrupt):
+            first.train()
+    second = DeepSymbolicOptimizer(long(tmp_path, "cut", **sections))
+    assert second.resume()
+    result = second.train()
+    del expected["program"], result["program"]
+    assert result == expected
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
 
 
 class OwnPolicy(TorchPolicy):
@@ -220,9 +270,50 @@ def test_what_cannot_be_used_is_named_and_the_one_before_it_is_taken(two, caplog
     assert message in warning
     with pytest.raises(UserError, match=message.split()[0]):
         DeepSymbolicOptimizer(model.config).load(newest)
+    model.journal.close()
     before.unlink()
-    assert not model.resume()
-    assert model.trainer.standing.iteration == 0
+    with pytest.raises(Refused, match="nothing there is touched"):
+        model.resume()
+    assert newest.exists()
+
+
+CHANGES = {
+    "metric": {"task": {"metric": "neg_mse", "metric_params": []}},
+    "protected": {"task": {"protected": True}},
+    "noise": {"task": {"reward_noise": 0.1}},
+    "complexity": {"training": {"complexity": "length"}},
+    "a prior": {"prior": {"length": {"min_": 5, "max_": 20, "on": True}}},
+    "the size of the batch": {"training": {"batch_size": 50}},
+    "the hall of fame": {"logging": {"hof": 3}},
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_run_with_other_settings_does_not_go_on(two, tmp_path, caplog, kind):
+    before = files(tmp_path / "run")
+    ((section, values),) = CHANGES[kind].items()
+    with pytest.raises(Refused, match="nothing there is touched"):
+        DeepSymbolicOptimizer(long(tmp_path, **CHANGES[kind])).resume()
+    assert f"{section}.{next(iter(values))} is " in caplog.text
+    assert files(tmp_path / "run") == before
+
+
+def test_what_was_left_half_written_goes_when_the_run_goes_on(two, tmp_path):
+    folder = tmp_path / "run"
+    halves = [f".dso_Nguyen-5_0{suffix}.0123456789abcdef" for suffix in (".csv", "_hof.csv")]
+    others = [".dso_Nguyen-5_01.csv.0123456789abcdef", ".mine.csv.0123", ".dso_Nguyen-5_0.csv"]
+    for name in [*halves, *others]:
+        (folder / name).touch()
+    assert two[0].resume()
+    assert {path.name for path in folder.glob(".*")} == {*others, ".dso_Nguyen-5_0.lock"}
+    two[0].journal.close()
+
+
+def test_a_run_may_go_on_for_longer_and_say_less(two, tmp_path):
+    longer = {"training": {"n_samples": 2 * 10**6, "patience": 5, "n_cores_batch": 2}}
+    model = DeepSymbolicOptimizer(long(tmp_path, **longer))
+    assert model.resume()
+    model.journal.close()
 
 
 def test_a_log_that_was_shortened_is_said_to_be(two, caplog):

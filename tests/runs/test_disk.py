@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dso import DeepSymbolicOptimizer
 from dso.runs.array_log import ArrayLog
-from dso.runs.disk import GrowingFile, Guard
+from dso.runs.disk import GrowingFile, Guard, write_text
 from dso.runs.folder import insert_row
 from tests.support.runs import EVERYTHING, files, long, stop_after
 
@@ -65,7 +65,7 @@ def test_a_full_disk_loses_nothing(tmp_path, disk, caplog):
     said = [r.getMessage() for r in caplog.records if "written" in r.getMessage()]
     assert len(said) == 2
     assert "cannot be written (No space left on device). The run goes on" in said[0]
-    assert "is written again" in said[1]
+    assert "written again" in said[1]
 
 
 def test_a_place_where_nothing_can_be_written_does_not_end_the_run(tmp_path, caplog):
@@ -219,3 +219,12 @@ def test_a_summary_that_somebody_edited_is_kept(tmp_path):
     assert lines[0] == "name,seed,r"
     assert lines[-2:] == ["long,1,", ",0,1.0"] or lines[-2:] == [",0,1.0", "long,1,"]
     assert lines[1] == "mine,x,"
+
+
+def test_a_planted_link_is_not_written_through(tmp_path, monkeypatch):
+    monkeypatch.setattr("dso.runs.disk.secrets.token_hex", lambda n: "00")
+    (tmp_path / "victim").write_text("theirs")
+    (tmp_path / ".summary.csv.00").symlink_to("victim")
+    with pytest.raises(FileExistsError):
+        write_text(tmp_path / "summary.csv", "ours")
+    assert (tmp_path / "victim").read_text() == "theirs"

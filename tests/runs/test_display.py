@@ -1,11 +1,20 @@
 """What a run shows: plain lines for a pipe, a panel for a terminal, nothing when quiet."""
 
 import io
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from dso.runs.display import Display, LiveDisplay, PlainDisplay, format_seconds, make_display
+from dso.runs.display import (
+    Display,
+    LiveDisplay,
+    NotebookDisplay,
+    PlainDisplay,
+    format_seconds,
+    make_display,
+)
 from dso.training.stopping import Standing
 
 STANDING = Standing(iteration=3, n_samples=3000, seconds=1.5, r_best=0.25, best_iteration=2)
@@ -90,3 +99,37 @@ def test_the_display_fits_the_stream():
 )
 def test_durations_read_well(seconds, text):
     assert format_seconds(seconds) == text
+
+
+class Kernel:
+    """What of IPython a display uses, as in the kernel of a notebook."""
+
+    def __init__(self):
+        self.display = self  # the module IPython.display
+        self.kernel = True
+        self.lines = []
+        self.HTML = str
+
+    def get_ipython(self):
+        return self
+
+    def __call__(self, line, display_id):
+        self.lines.append(line)
+        return self
+
+    def update(self, line):
+        self.lines[-1] = line
+
+
+def test_a_notebook_has_one_line_that_is_updated(monkeypatch):
+    kernel = Kernel()
+    module = SimpleNamespace(HTML=str, display=kernel)
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    display = make_display(io.StringIO(), 9000)
+    assert type(display) is NotebookDisplay
+    display.show(STANDING, lambda: "x1 < 2")
+    display.show(replace(STANDING, iteration=4, n_samples=4000), lambda: "x1 < 2")
+    (line,) = kernel.lines
+    assert 'value="4000" max="9000"' in line
+    assert "x1 &lt; 2" in line

@@ -1,7 +1,9 @@
 """Files of a run: atomic, appended, shared."""
 
 import csv
+import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -81,11 +83,40 @@ def test_a_save_freq_below_one_writes_at_the_end_only(tmp_path):
 
 
 def test_the_first_run_of_a_batch_writes_the_config(tmp_path):
-    for seed, text in ((0, "first"), (1, "second")):
+    for seed in (0, 1):
+        text = json.dumps({"experiment": {"seed": seed}})
         RunFolder(tmp_path / "new" / "run", "Nguyen-1", seed, text).create()
-    assert (tmp_path / "new" / "run" / "config.json").read_text() == "first"
+    assert (tmp_path / "new" / "run" / "config.json").read_text() == '{"experiment": {"seed": 0}}'
 
 
 def test_files_are_named_for_task_and_seed(tmp_path):
     folder = RunFolder(tmp_path, "data/my", 7)
     assert folder.file("_hof.csv") == tmp_path / "dso_data_my_7_hof.csv"
+
+
+def test_a_config_of_another_run_gives_way_with_a_warning(tmp_path, caplog):
+    def config(**training):
+        experiment = {"seed": training.pop("seed", 0)}
+        return json.dumps({"experiment": experiment, "training": {"n_samples": 5, **training}})
+
+    def written():
+        return (tmp_path / "config.json").read_text()
+
+    RunFolder(tmp_path, "task", 0, config()).create()
+    for same in (config(seed=7), config(verbose=False)):
+        RunFolder(tmp_path, "task", 1, same).create()
+        assert written() == config()
+    assert caplog.messages == []
+    RunFolder(tmp_path, "task", 2, config(n_samples=6)).create()
+    assert written() == config(n_samples=6)
+    (said,) = caplog.messages
+    assert "training.n_samples: 5 there, 6 here" in said
+    (tmp_path / "config.json").write_text("[")
+    RunFolder(tmp_path, "task", 3, config()).create()
+    assert written() == config()
+
+
+@pytest.mark.parametrize("name", ["a b", "dir/file", "module:Env-v0", 'x*?"<>|y', "\\\\"])
+def test_names_of_files_can_be_held_by_every_system(tmp_path, name):
+    made = RunFolder(tmp_path, name, 3).file(".csv").name
+    assert re.fullmatch(r"dso_[\w.+-]+_3\.csv", made)

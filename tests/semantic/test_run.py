@@ -167,7 +167,7 @@ def test_rows_set_aside_are_not_searched(monkeypatch) -> None:
     search = SemanticSearch.run
 
     def watch(self):
-        seen.append(self.data.columns.shape)
+        seen.append(self.problem.data.columns.shape)
         return search(self)
 
     monkeypatch.setattr(SemanticSearch, "run", watch)

@@ -10,7 +10,7 @@ from dso.library import Library, create_tokens
 from dso.prior import JointPrior, make_joint_prior
 from dso.program import FitData, ProgramBatch, execute
 from dso.semantic import SemanticLimits, SemanticSearch, ValueLibrary
-from dso.semantic.ranking import significant_digits
+from dso.semantic.target import significant_digits
 from tests.support.function_sets import KOZA
 
 LIMITS = SemanticLimits(max_entries=20_000, max_lookups=2_000_000, max_seconds=20)

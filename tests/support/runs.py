@@ -30,7 +30,8 @@ def config(tmp_path=None, **sections):
         "training": {"n_samples": 400, "batch_size": 100, "verbose": False},
     }
     for name, section in sections.items():
-        merged[name] = {**merged.get(name, {}), **section}
+        is_other_task = section.get("task_type", "regression") != "regression"
+        merged[name] = section if is_other_task else {**merged.get(name, {}), **section}
     return merged
 
 

@@ -51,7 +51,7 @@ def test_success_ends_the_run_only_with_early_stopping():
 def test_the_first_interrupt_asks_and_the_second_breaks_off():
     stopping = Stopping(n_samples=10**6)
     before = signal.getsignal(signal.SIGINT)
-    with stopping.on_interrupt():
+    with stopping.on_signals():
         signal.raise_signal(signal.SIGINT)
         assert stopping.reason(STANDING) == "interrupted"
         with pytest.raises(KeyboardInterrupt):
@@ -63,7 +63,7 @@ def test_other_threads_run_without_a_signal_handler():
     entered = []
 
     def run():
-        with Stopping(n_samples=1).on_interrupt():
+        with Stopping(n_samples=1).on_signals():
             entered.append(True)
 
     thread = threading.Thread(target=run)

@@ -1,80 +1,95 @@
-// Policies of environments, and their episodes, as Python sees them.
-#include <optional>
+// Policies of environments, and their episodes.
+#include <memory>
 
 #include "bindings/arrays.hpp"
 #include "control/controller.hpp"
 #include "control/mujoco_rollout.hpp"
 #include "control/rollout.hpp"
 
-namespace dso {
+namespace dso::bindings {
 
-template <class T>
-static std::vector<T> to_vector(const Array<T>& values) {
-    return {values.data(), values.data() + values.size()};
-}
+using namespace control;
+
+namespace {
 
 using Matrices = std::vector<Array<float>>;
 
-static std::shared_ptr<Network> make_network(const Matrices& weights, const Matrices& biases,
-                                             const std::string& activation,
-                                             const std::string& head, const Array<double>& low,
-                                             const Array<double>& high, double z_limit,
-                                             const Array<double>& mean,
-                                             const Array<double>& deviation, double limit) {
-    auto network = std::make_shared<Network>();
+std::shared_ptr<Perceptron> make_perceptron(const Matrices& weights, const Matrices& biases,
+                                            const std::string& activation, const std::string& head,
+                                            const Array<double>& low, const Array<double>& high,
+                                            double z_limit,
+                                            const Array<double>& mean,
+                                            const Array<double>& deviation, double limit) {
+    auto perceptron = std::make_shared<Perceptron>();
     if (weights.empty() || weights.size() != biases.size())
-        throw std::invalid_argument("Network: as many biases as weights");
+        throw std::invalid_argument("Perceptron: as many biases as weights");
     for (size_t l = 0; l < weights.size(); ++l) {
         const auto& w = weights[l];
         if (w.ndim() != 2 || biases[l].size() != w.shape(0) ||
             (l > 0 && weights[l - 1].shape(0) != w.shape(1)))
-            throw std::invalid_argument("Network: the shapes of the layers do not fit");
-        network->layers.push_back({static_cast<size_t>(w.shape(1)), static_cast<size_t>(w.shape(0)),
-                                   to_vector(w), to_vector(biases[l])});
+            throw std::invalid_argument("Perceptron: the shapes of the layers do not fit");
+        perceptron->layers.push_back({static_cast<size_t>(w.shape(1)),
+                                      static_cast<size_t>(w.shape(0)), to_vector(w),
+                                      to_vector(biases[l])});
     }
     if (activation != "tanh" && activation != "relu")
-        throw std::invalid_argument("Network: activation is tanh or relu");
-    network->activation =
-        activation == "tanh" ? Network::Activation::tanh : Network::Activation::relu;
+        throw std::invalid_argument("Perceptron: activation is tanh or relu");
+    perceptron->activation =
+        activation == "tanh" ? Perceptron::Activation::tanh : Perceptron::Activation::relu;
     if (head != "linear" && head != "squashed" && head != "choice")
-        throw std::invalid_argument("Network: head is linear, squashed or choice");
-    network->head = head == "linear"     ? Network::Head::linear
-                    : head == "squashed" ? Network::Head::squashed
-                                         : Network::Head::choice;
-    network->low = to_vector(low), network->high = to_vector(high);
-    network->z_limit = z_limit;
-    network->mean = to_vector(mean), network->deviation = to_vector(deviation);
-    network->limit = limit;
-    const size_t n_in = network->n_inputs(), n_out = network->n_outputs();
-    if (network->head == Network::Head::squashed &&
-        (network->low.size() != n_out || network->high.size() != n_out))
-        throw std::invalid_argument("Network: one bound per action");
-    if (network->mean.size() != network->deviation.size() ||
-        (!network->mean.empty() && network->mean.size() != n_in))
-        throw std::invalid_argument("Network: one mean and deviation per observation");
-    return network;
+        throw std::invalid_argument("Perceptron: head is linear, squashed or choice");
+    perceptron->head = head == "linear"     ? Perceptron::Head::linear
+                       : head == "squashed" ? Perceptron::Head::squashed
+                                            : Perceptron::Head::choice;
+    perceptron->z_limit = z_limit;
+    perceptron->low = to_vector(low), perceptron->high = to_vector(high);
+    perceptron->mean = to_vector(mean), perceptron->deviation = to_vector(deviation);
+    perceptron->limit = limit;
+    const size_t n_in = perceptron->n_inputs(), n_out = perceptron->n_outputs();
+    if (perceptron->head == Perceptron::Head::squashed &&
+        (perceptron->low.size() != n_out || perceptron->high.size() != n_out))
+        throw std::invalid_argument("Perceptron: one bound per action");
+    if (perceptron->mean.size() != perceptron->deviation.size() ||
+        (!perceptron->mean.empty() && perceptron->mean.size() != n_in))
+        throw std::invalid_argument("Perceptron: one mean and deviation per observation");
+    return perceptron;
 }
 
-static Array<double> run_network(const Network& network, const Array<double>& observations) {
+Array<double> run_perceptron(const Perceptron& perceptron, const Array<double>& observations) {
     if (observations.ndim() != 2 ||
-        static_cast<size_t>(observations.shape(1)) != network.n_inputs())
-        throw std::invalid_argument("Network: observations are (N, " +
-                                    std::to_string(network.n_inputs()) + ")");
+        static_cast<size_t>(observations.shape(1)) != perceptron.n_inputs())
+        throw std::invalid_argument("Perceptron: observations are (N, " +
+                                    std::to_string(perceptron.n_inputs()) + ")");
     const auto n = static_cast<size_t>(observations.shape(0));
-    Array<double> actions({n, network.n_outputs()});
+    NewArray<double> actions({n, perceptron.n_outputs()});
     std::vector<float> memory;
     for (size_t i = 0; i < n; ++i)
-        network.run(observations.data() + i * network.n_inputs(),
-                    actions.mutable_data() + i * network.n_outputs(), memory);
+        perceptron.run(observations.data() + i * perceptron.n_inputs(),
+                       actions.mutable_data() + i * perceptron.n_outputs(), memory);
     return actions;
 }
 
-static Composition make_composition(const std::string& kind, const Array<int32_t>& sources,
-                                    const Array<double>& low, const Array<double>& high,
-                                    bool is_single, std::shared_ptr<Network> anchor,
-                                    const Library* fixed_library, const Array<int16_t>& tokens,
-                                    const Array<int32_t>& lengths, const Array<double>& constants,
-                                    size_t n_observations) {
+// Fixed programs and the library that they are of, checked.
+std::vector<ScalarProgram> compile_fixed(const machine::Library* library, const Programs* fixed,
+                                         size_t n_observations) {
+    std::vector<ScalarProgram> compiled;
+    if (!fixed) return compiled;
+    if (!library) throw std::invalid_argument("Composition: fixed programs need a library");
+    const machine::ProgramView& programs = fixed->view();
+    machine::check_programs(*library, programs, n_observations);
+    compiled.resize(programs.n_programs);
+    for (size_t i = 0; i < programs.n_programs; ++i)
+        compiled[i].compile(*library, programs.row(i), programs.lengths[i], programs.slots(i),
+                            programs.n_constants);
+    return compiled;
+}
+
+Composition make_composition(const std::string& kind, const Array<int32_t>& sources,
+                             const Array<double>& low, const Array<double>& high, bool is_single,
+                             size_t n_observations,
+                             const std::optional<std::shared_ptr<Perceptron>>& anchor,
+                             const OrNone<machine::Library>& fixed_library,
+                             const OrNone<Programs>& fixed) {
     Composition made;
     made.kind = kind == "box"        ? Composition::Kind::box
                 : kind == "discrete" ? Composition::Kind::discrete
@@ -82,21 +97,13 @@ static Composition make_composition(const std::string& kind, const Array<int32_t
     made.sources = to_vector(sources);
     made.low = to_vector(low), made.high = to_vector(high);
     made.is_single = is_single;
-    made.anchor = anchor;
-    const ProgramView programs = view_programs(tokens, lengths, constants);
-    if (programs.n_programs > 0) {
-        if (!fixed_library)
-            throw std::invalid_argument("Composition: fixed programs need a library");
-        check_programs(*fixed_library, programs, n_observations);
-        made.fixed.resize(programs.n_programs);
-        for (size_t i = 0; i < programs.n_programs; ++i)
-            made.fixed[i].compile(*fixed_library, programs.row(i), programs.lengths[i],
-                                  programs.slots(i), programs.n_constants);
-    }
+    made.anchor = anchor.value_or(nullptr);
+    made.fixed =
+        compile_fixed(fixed_library.value_or(nullptr), fixed.value_or(nullptr), n_observations);
     for (const int32_t source : made.sources)
         if (source < Composition::kAnchor || source >= static_cast<int32_t>(made.fixed.size()) ||
             (source == Composition::kAnchor &&
-             (!anchor || anchor->n_outputs() != made.sources.size())))
+             (!made.anchor || made.anchor->n_outputs() != made.sources.size())))
             throw std::invalid_argument("Composition: a source that is not there");
     if (made.kind == Composition::Kind::box &&
         (made.low.size() != made.n_actions() || made.high.size() != made.n_actions()))
@@ -104,8 +111,8 @@ static Composition make_composition(const std::string& kind, const Array<int32_t
     return made;
 }
 
-static void set_action_tokens(Composition& composition, const Array<int32_t>& dimensions,
-                              const Array<double>& values, const Array<double>& defaults) {
+void set_action_tokens(Composition& composition, const Array<int32_t>& dimensions,
+                       const Array<double>& values, const Array<double>& defaults) {
     if (static_cast<size_t>(defaults.size()) != composition.n_actions() ||
         dimensions.size() != values.size())
         throw std::invalid_argument("Composition: one default per action");
@@ -115,42 +122,22 @@ static void set_action_tokens(Composition& composition, const Array<int32_t>& di
     composition.actions = {to_vector(dimensions), to_vector(values), to_vector(defaults)};
 }
 
-// The actions (N, A) of one program for observations (N, O).
-static Array<double> act(const Composition& composition, const Library& library,
-                         const Array<int16_t>& tokens, const Array<int32_t>& lengths,
-                         const Array<double>& constants, const Array<double>& observations) {
-    const ProgramView programs = view_programs(tokens, lengths, constants);
-    if (observations.ndim() != 2 || programs.n_programs != 1)
-        throw std::invalid_argument("act: one program, observations (N, O)");
-    const auto n = static_cast<size_t>(observations.shape(0));
-    const auto width = static_cast<size_t>(observations.shape(1));
-    check_policies(library, composition, programs, width);
-    Controller controller(composition);
-    controller.learn(library, programs, 0);
-    Array<double> actions({n, composition.n_actions()});
-    for (size_t i = 0; i < n; ++i)
-        controller.act(observations.data() + i * width,
-                       actions.mutable_data() + i * composition.n_actions());
-    return actions;
-}
-
 // One program ready to act, for loops in Python.
 class Actor {
 public:
-    Actor(const Composition& composition, const Library& library, const Array<int16_t>& tokens,
-          const Array<int32_t>& lengths, const Array<double>& constants, size_t n_observations)
+    Actor(const Composition& composition, const machine::Library& library, const Programs& programs,
+          size_t n_observations)
         : n_actions_(composition.n_actions()),
           n_observations_(n_observations),
           controller_(composition) {
-        const ProgramView programs = view_programs(tokens, lengths, constants);
-        if (programs.n_programs != 1) throw std::invalid_argument("Actor: one program");
-        check_policies(library, composition, programs, n_observations);
-        controller_.learn(library, programs, 0);
+        if (programs.size() != 1) throw std::invalid_argument("Actor: one program");
+        check_policies(library, composition, programs.view(), n_observations);
+        controller_.learn(library, programs.view(), 0);
     }
-    Array<double> act(const Array<double>& observation) {
+    NewArray<double> act(const Array<double>& observation) {
         if (static_cast<size_t>(observation.size()) != n_observations_)
             throw std::invalid_argument("Actor: the observation has a wrong size");
-        Array<double> action(n_actions_);
+        NewArray<double> action(n_actions_);
         controller_.act(observation.data(), action.mutable_data());
         return action;
     }
@@ -160,49 +147,51 @@ private:
     Controller controller_;
 };
 
-static Rollout make_job(const Library& library, const Composition& composition,
-                        const Array<int16_t>& tokens, const Array<int32_t>& lengths,
-                        const Array<double>& constants, const Array<double>& parameters,
-                        const Array<double>& states, const Array<double>& observations,
-                        int32_t max_steps) {
-    if (states.ndim() != 2 || observations.ndim() != 2 || states.shape(0) != observations.shape(0))
-        throw std::invalid_argument("rollout: states (E, S) and observations (E, O)");
-    return {library,
-            view_programs(tokens, lengths, constants),
-            composition,
-            {states.data(), observations.data(), static_cast<size_t>(states.shape(0)),
-             static_cast<size_t>(states.shape(1)), static_cast<size_t>(observations.shape(1))},
-            parameters.data(),
-            static_cast<size_t>(parameters.size()),
-            max_steps};
-}
+// Where episodes start; holds the arrays.
+struct BoundStarts {
+    BoundStarts(const Array<double>& states_, const Array<double>& observations_)
+        : states(states_), observations(observations_) {
+        if (states.ndim() != 2 || observations.ndim() != 2 ||
+            states.shape(0) != observations.shape(0))
+            throw std::invalid_argument("Starts: states (E, S) and observations (E, O)");
+    }
+    Starts view() const {
+        return {states.data(), observations.data(), static_cast<size_t>(states.shape(0)),
+                static_cast<size_t>(states.shape(1)), static_cast<size_t>(observations.shape(1))};
+    }
+    Array<double> states, observations;
+};
+
+using Played = std::tuple<NewArray<double>, NewArray<int32_t>>;
+using Traced = std::tuple<NewArray<double>, NewArray<double>, NewArray<double>>;
 
 // Calls play(returns, steps) without the GIL.
 template <class Play>
-static py::tuple play_all(const Rollout& job, Play play) {
-    py::array_t<double> returns({job.programs.n_programs, job.starts.n_episodes});
-    py::array_t<int32_t> steps({job.programs.n_programs, job.starts.n_episodes});
+Played play_all(const Rollout& job, Play play) {
+    const std::vector<size_t> shape{job.programs.n_programs, job.starts.n_episodes};
+    NewArray<double> returns(shape);
+    NewArray<int32_t> steps(shape);
     double* out = returns.mutable_data();
     int32_t* counts = steps.mutable_data();
     {
         const py::gil_scoped_release release;
         play(out, counts);
     }
-    return py::make_tuple(returns, steps);
+    return {returns, steps};
 }
 
-static py::tuple trace_arrays(const Rollout& job, const Trace& made) {
+Traced trace_arrays(const Rollout& job, const Trace& made) {
     const auto matrix = [](const std::vector<double>& values, size_t width) {
-        return py::array_t<double>({values.size() / width, width}, values.data());
+        return NewArray<double>({values.size() / width, width}, values.data());
     };
-    return py::make_tuple(matrix(made.observations, job.starts.n_observations),
-                          matrix(made.actions, job.composition.n_actions()),
-                          py::array_t<double>(made.rewards.size(), made.rewards.data()));
+    return {matrix(made.observations, job.starts.n_observations),
+            matrix(made.actions, job.composition.n_actions()),
+            NewArray<double>(made.rewards.size(), made.rewards.data())};
 }
 
-static Mujoco make_mujoco(const std::vector<uintptr_t>& functions,
-                          const std::vector<std::vector<uintptr_t>>& simulations, size_t n_qpos,
-                          size_t n_qvel, size_t n_ctrl, int32_t frame_skip) {
+Mujoco make_mujoco(const std::vector<uintptr_t>& functions,
+                   const std::vector<std::vector<uintptr_t>>& simulations, size_t n_qpos,
+                   size_t n_qvel, size_t n_ctrl, int32_t frame_skip) {
     if (functions.size() != 4) throw std::invalid_argument("Mujoco: four functions");
     const auto call = [&](size_t i) {
         return reinterpret_cast<MujocoFunctions::Call>(functions[i]);
@@ -220,72 +209,85 @@ static Mujoco make_mujoco(const std::vector<uintptr_t>& functions,
 
 // Both kinds of rollout take the same arguments but for the one that says where physics is from.
 template <class Where, class Play, class Look>
-static void bind_rollouts(py::module_& m, const char* rollout, const char* trace, Play play,
-                          Look look) {
-    using Name = const std::string&;
-    using Tokens = const Array<int16_t>&;
-    using Lengths = const Array<int32_t>&;
-    using Doubles = const Array<double>&;
+void bind_rollouts(py::module_& m, const char* rollout, const char* trace, const char* where_name,
+                   Play play, Look look) {
+    const auto make_job = [](const machine::Library& library, const Composition& composition,
+                             const Programs& programs, const Array<double>& parameters,
+                             const BoundStarts& starts, int32_t max_steps) -> Rollout {
+        return {library,       programs.view(),   composition,
+                starts.view(), parameters.data(), static_cast<size_t>(parameters.size()),
+                max_steps};
+    };
     m.def(
         rollout,
-        [play](Name system, const Library& library, const Composition& composition, Tokens tokens,
-               Lengths lengths, Doubles constants, Doubles parameters, Doubles states,
-               Doubles observations, int32_t max_steps, const Where& where) {
-            const Rollout job = make_job(library, composition, tokens, lengths, constants,
-                                         parameters, states, observations, max_steps);
+        [=](const std::string& system, const Array<double>& parameters,
+            const Composition& composition, const machine::Library& library,
+            const Programs& programs, const BoundStarts& starts, int32_t max_steps,
+            const Where& where) {
+            const Rollout job =
+                make_job(library, composition, programs, parameters, starts, max_steps);
             return play_all(job, [&](double* returns, int32_t* steps) {
                 play(system, where, job, returns, steps);
             });
         },
-        "system, library, composition, tokens, lengths, constants, parameters, states (E, S), "
-        "observations (E, O), max_steps, threads or simulations -> returns, steps, (P, E) each.");
+        py::kw_only(), py::arg("system"), py::arg("parameters"), py::arg("composition"),
+        py::arg("library"), py::arg("programs"), py::arg("starts"), py::arg("max_steps"),
+        py::arg(where_name), "Every program in every episode -> returns, steps, (B, E) each.");
     m.def(
         trace,
-        [look](Name system, const Library& library, const Composition& composition, Tokens tokens,
-               Lengths lengths, Doubles constants, Doubles parameters, Doubles states,
-               Doubles observations, int32_t max_steps, const Where& where) {
-            const Rollout job = make_job(library, composition, tokens, lengths, constants,
-                                         parameters, states, observations, max_steps);
+        [=](const std::string& system, const Array<double>& parameters,
+            const Composition& composition, const machine::Library& library,
+            const Programs& programs, const BoundStarts& starts, int32_t max_steps,
+            const Where& where) {
+            const Rollout job =
+                make_job(library, composition, programs, parameters, starts, max_steps);
             return trace_arrays(job, look(system, where, job));
         },
+        py::kw_only(), py::arg("system"), py::arg("parameters"), py::arg("composition"),
+        py::arg("library"), py::arg("programs"), py::arg("starts"), py::arg("max_steps"),
+        py::arg(where_name),
         "The first program's first episode -> observations (n + 1, O), actions (n, A), rewards "
         "(n,).");
 }
 
+}  // namespace
+
 void bind_control(py::module_& m) {
-    py::class_<Network, std::shared_ptr<Network>>(m, "Network", "A trained policy as layers.")
-        .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("activation"),
-             py::arg("head"), py::arg("low"), py::arg("high"), py::arg("z_limit"), py::arg("mean"),
-             py::arg("deviation"), py::arg("limit"))
-        .def("run", &run_network, py::arg("observations"), "(N, O) -> (N, A).");
+    py::class_<Perceptron, std::shared_ptr<Perceptron>>(m, "Perceptron",
+                                                        "A trained policy as layers.")
+        .def(py::init(&make_perceptron), py::kw_only(), py::arg("weights"), py::arg("biases"),
+             py::arg("activation"), py::arg("head"), py::arg("low"), py::arg("high"), py::arg("z_limit"),
+             py::arg("mean"), py::arg("deviation"), py::arg("limit"))
+        .def("run", &run_perceptron, py::arg("observations"), "(N, O) -> (N, A).");
     py::class_<Composition>(m, "Composition", "How each component of an action comes about.")
-        .def(py::init(&make_composition), py::arg("kind"), py::arg("sources"), py::arg("low"),
-             py::arg("high"), py::arg("is_single"), py::arg("anchor"), py::arg("fixed_library"),
-             py::arg("tokens"), py::arg("lengths"), py::arg("constants"), py::arg("n_observations"))
+        .def(py::init(&make_composition), py::kw_only(), py::arg("kind"), py::arg("sources"),
+             py::arg("low"), py::arg("high"), py::arg("is_single"), py::arg("n_observations"),
+             py::arg("anchor") = py::none(), py::arg("fixed_library") = py::none(),
+             py::arg("fixed") = py::none())
         .def("set_action_tokens", &set_action_tokens, py::arg("dimensions"), py::arg("values"),
              py::arg("defaults"));
     m.attr("LEARNED") = static_cast<int>(Composition::kLearned);
     m.attr("ANCHOR") = static_cast<int>(Composition::kAnchor);
     m.attr("NO_ACTION") = static_cast<int>(ActionTokens::kNone);
     m.attr("STOP_ACTION") = static_cast<int>(ActionTokens::kStop);
-    m.def("act", &act, py::arg("composition"), py::arg("library"), py::arg("tokens"),
-          py::arg("lengths"), py::arg("constants"), py::arg("observations"),
-          "Actions (N, A) of one program for observations (N, O).");
     py::class_<Actor>(m, "Actor", "One program, ready to act.")
-        .def(py::init<const Composition&, const Library&, const Array<int16_t>&,
-                      const Array<int32_t>&, const Array<double>&, size_t>(),
-             py::arg("composition"), py::arg("library"), py::arg("tokens"), py::arg("lengths"),
-             py::arg("constants"), py::arg("n_observations"), py::keep_alive<1, 2>())
+        .def(py::init<const Composition&, const machine::Library&, const Programs&, size_t>(),
+             py::arg("composition"), py::arg("library"), py::arg("programs"),
+             py::arg("n_observations"), py::keep_alive<1, 2>())
         .def("act", &Actor::act, py::arg("observation"), "(O,) -> (A,).");
+    py::class_<BoundStarts>(m, "Starts", "Where episodes start.")
+        .def(py::init<const Array<double>&, const Array<double>&>(), py::arg("states"),
+             py::arg("observations"), "States (E, S) and observations (E, O).");
     py::class_<Mujoco>(m, "Mujoco", "The physics library and a simulation per thread.")
-        .def(py::init(&make_mujoco), py::arg("functions"), py::arg("simulations"),
+        .def(py::init(&make_mujoco), py::kw_only(), py::arg("functions"), py::arg("simulations"),
              py::arg("n_qpos"), py::arg("n_qvel"), py::arg("n_ctrl"), py::arg("frame_skip"));
     bind_rollouts<int>(
-        m, "rollout", "trace",
+        m, "rollout", "trace", "n_threads",
         [](const std::string& system, int n_threads, const Rollout& job, double* returns,
            int32_t* steps) { roll_out(system, job, std::max(1, n_threads), returns, steps); },
         [](const std::string& system, int, const Rollout& job) { return trace(system, job); });
-    bind_rollouts<Mujoco>(m, "rollout_mujoco", "trace_mujoco", &roll_out_mujoco, &trace_mujoco);
+    bind_rollouts<Mujoco>(m, "rollout_mujoco", "trace_mujoco", "mujoco", &roll_out_mujoco,
+                          &trace_mujoco);
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

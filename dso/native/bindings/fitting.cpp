@@ -1,96 +1,144 @@
-// The fit of constants as Python sees it.
+// Fits of constants and polynomials.
 #include <cmath>
 #include <limits>
-#include <optional>
 
-#include "bindings/target.hpp"
+#include "bindings/arrays.hpp"
 #include "fitting/constants.hpp"
-#include "machine/partials.hpp"
-#include "machine/vector_math.hpp"
-#include "threads.hpp"
+#include "fitting/polynomial.hpp"
 
-namespace dso {
+namespace dso::bindings {
 
-constexpr size_t kFitsPerChunk = 8;
+using namespace fitting;
+using machine::Data;
+using machine::Library;
 
-static py::tuple fit(const Library& library, const Array<int16_t>& tokens,
-                     const Array<int32_t>& lengths, const Array<double>& start,
-                     const Array<double>& X, const Array<double>& y, const OptionalArray& weights,
-                     bool is_protected, const OptionalArray& lower, const OptionalArray& upper,
-                     int max_iterations, int n_starts, uint64_t key, int n_threads) {
-    const ProgramView programs = view_programs(tokens, lengths, start);
-    if (X.ndim() != 2) throw std::invalid_argument("X: (D, N)");
-    const Columns data(X.data(), X.shape(0), X.shape(1));
-    check_programs(library, programs, data.n_columns());
-    const TargetStorage storage(y, weights, data.n_rows());
-    const Target& target = storage.target;
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    std::vector<double> no_lower, no_upper;
-    const double* low = bounds_or(lower, no_lower, -infinity, programs);
-    const double* high = bounds_or(upper, no_upper, infinity, programs);
+namespace {
 
-    const size_t K = programs.n_constants;
-    py::array_t<double> constants({programs.n_programs, K});
-    py::array_t<double> mse(programs.n_programs);
-    double* out = constants.mutable_data();
-    double* errors = mse.mutable_data();
-    std::copy(start.data(), start.data() + programs.n_programs * K, out);
-    const FitOptions options{max_iterations, std::max(1, n_starts), key};
-
-    const auto chunk_of_programs = [&](size_t, size_t begin, size_t end) {
-        DifferentiableProgram program(library, data, target, is_protected);
-        for (size_t p = begin; p < end; ++p) {
-            const bool can_be_valid = program.set(programs.row(p), programs.lengths[p]);
-            if (program.n_constants() > K)
-                throw std::invalid_argument("start: program " + std::to_string(p) + " has " +
-                                            std::to_string(program.n_constants()) + " constants");
-            const double error =
-                can_be_valid
-                    ? fit_constants(program, hash_tokens(programs.row(p), programs.lengths[p]),
-                                    target, options, low + p * K, high + p * K, out + p * K)
-                    : infinity;
-            errors[p] = error < infinity ? error / target.total_weight
-                                         : std::numeric_limits<double>::quiet_NaN();
-        }
+Bounds make_bounds(const Programs& programs, const OptionalArray& lower,
+                   const OptionalArray& upper) {
+    const machine::ProgramView& view = programs.view();
+    const auto data = [&](const OptionalArray& given) -> const double* {
+        if (!given) return nullptr;
+        if (static_cast<size_t>(given->size()) != view.n_programs * view.n_constants)
+            throw std::invalid_argument("lower and upper: (B, K) like the start points");
+        return given->data();
     };
+    return {data(lower), data(upper), view.n_constants};
+}
+
+NewArray<double> copy_constants(const Programs& programs) {
+    const machine::ProgramView& view = programs.view();
+    NewArray<double> constants({view.n_programs, view.n_constants});
+    std::copy_n(view.constants, constants.size(), constants.mutable_data());
+    return constants;
+}
+
+std::tuple<NewArray<double>, NewArray<double>> fit(const Library& library, const Programs& programs,
+                                                   const Data& data, const OptionalArray& lower,
+                                                   const OptionalArray& upper, int max_iterations,
+                                                   int n_starts, uint64_t key, int n_threads) {
+    const Bounds bounds = make_bounds(programs, lower, upper);
+    NewArray<double> constants = copy_constants(programs), mse(programs.size());
+    double *out = constants.mutable_data(), *errors = mse.mutable_data();
+    const FitOptions options{max_iterations, std::max(1, n_starts), key};
     {
         const py::gil_scoped_release release;
-        parallel_for(programs.n_programs, std::max(1, n_threads),
-                     chunk_size(kFitsPerChunk, data.n_rows()), chunk_of_programs);
+        fit_constants(make_batch(library, programs, data, n_threads), bounds, options, out, errors);
     }
-    return py::make_tuple(constants, mse);
+    return {constants, mse};
 }
 
-// The derivatives of one operator, for those who check them.
-static py::tuple partials(int opcode, const Array<double>& a, const Array<double>& b,
-                          const Array<double>& y) {
-    if (opcode < 0 || opcode >= static_cast<int>(Op::less))
-        throw std::invalid_argument("partials: no operator has this opcode");
-    const size_t n = a.size();
-    if (static_cast<size_t>(b.size()) != n || static_cast<size_t>(y.size()) != n)
-        throw std::invalid_argument("partials: a, b and y of one length");
-    Buffer in[4] = {Buffer(padded(n)), Buffer(padded(n)), Buffer(padded(n)), Buffer(padded(n))};
-    Buffer out[2] = {Buffer(padded(n)), Buffer(padded(n))};
-    const double* given[3] = {a.data(), b.data(), y.data()};
-    for (int i = 0; i < 3; ++i) std::copy(given[i], given[i] + n, in[i].data());
-    std::fill(in[3].data(), in[3].data() + padded(n), 1.0);
-    const bool is_binary = kArity[opcode] == 2;
-    chain(static_cast<Op>(opcode), in[3].data(), in[0].data(), in[1].data(), in[2].data(),
-          out[0].data(), is_binary ? out[1].data() : nullptr, padded(n));
-    return py::make_tuple(py::array_t<double>(n, out[0].data()),
-                          py::array_t<double>(n, out[1].data()));
+// ---- polynomials
+// ---------------------------------------------------------------------------------
+
+constexpr int32_t kMaxExponent = 1000;  // each takes a column of its own
+
+Monomials make_monomials(const Array<int32_t>& exponents) {
+    if (exponents.ndim() != 2) throw std::invalid_argument("exponents: (terms, D)");
+    for (py::ssize_t i = 0; i < exponents.size(); ++i)
+        if (exponents.data()[i] < 0 || exponents.data()[i] > kMaxExponent)
+            throw std::invalid_argument("exponents: 0 to " + std::to_string(kMaxExponent));
+    return {exponents.data(), static_cast<size_t>(exponents.shape(0)),
+            static_cast<size_t>(exponents.shape(1))};
 }
+
+NewArray<double> polynomial_values(const Array<int32_t>& exponents,
+                                   const Array<double>& coefficients, const Array<double>& X) {
+    Monomials monomials = make_monomials(exponents);
+    if (X.ndim() != 2 || coefficients.ndim() != 1 || exponents.shape(1) > X.shape(0) ||
+        static_cast<size_t>(coefficients.size()) != monomials.size())
+        throw std::invalid_argument("exponents (terms, D), coefficients (terms,), X (D, N)");
+    const machine::Columns data(X.data(), X.shape(0), X.shape(1));
+    machine::Buffer values(data.n_padded());
+    monomials.values(coefficients.data(), data, 0, data.n_padded(), values.data());
+    return NewArray<double>(data.n_rows(), values.data());
+}
+
+std::unique_ptr<PolynomialBasis> make_basis(const Array<int32_t>& exponents,
+                                            const Array<double>& values,
+                                            const Array<double>& to_monomials,
+                                            const Array<double>& sizes) {
+    const auto view = [](const Array<double>& matrix) -> MatrixView {
+        if (matrix.ndim() != 2) throw std::invalid_argument("values and to_monomials: matrices");
+        return {matrix.data(), static_cast<size_t>(matrix.shape(0)),
+                static_cast<size_t>(matrix.shape(1))};
+    };
+    if (exponents.ndim() != 2 || sizes.ndim() != 1 || sizes.shape(0) != exponents.shape(0))
+        throw std::invalid_argument("exponents (P, D), sizes (P,)");
+    return std::make_unique<PolynomialBasis>(make_monomials(exponents), view(values),
+                                             view(to_monomials), sizes.data());
+}
+
+using Fitted = std::tuple<NewArray<double>, NewArray<double>, NewArray<double>, NewArray<uint8_t>,
+                          NewArray<int32_t>, NewArray<double>>;
+
+Fitted fit_with_polynomials(const Library& library, const Programs& programs, const Data& data,
+                            const PolynomialBasis& basis, const OptionalArray& lower,
+                            const OptionalArray& upper, const OrNone<PolynomialBasis>& sparse_basis,
+                            size_t most_terms, double coef_tol, int max_steps, double work,
+                            bool with_wanted, int n_threads) {
+    const Bounds bounds = make_bounds(programs, lower, upper);
+    const size_t B = programs.size();
+    const size_t P = (sparse_basis ? **sparse_basis : basis).monomials().size();
+    NewArray<double> coefficients({B, P}), constants = copy_constants(programs), mse(B);
+    NewArray<double> wanted({with_wanted ? B : 0, data.columns.n_rows()});
+    VerdictArrays verdicts(B);
+    const PolynomialFits fits{coefficients.mutable_data(), constants.mutable_data(),
+                              mse.mutable_data(), verdicts.view(),
+                              with_wanted ? wanted.mutable_data() : nullptr};
+    const PolynomialOptions options{coef_tol, max_steps, work, most_terms};
+    {
+        const py::gil_scoped_release release;
+        fit_polynomials(make_batch(library, programs, data, n_threads), basis,
+                        sparse_basis.value_or(nullptr), bounds, options, fits);
+    }
+    return {coefficients, constants, mse, verdicts.cause, verdicts.node, wanted};
+}
+
+}  // namespace
 
 void bind_fitting(py::module_& m) {
-    m.def("fit_constants", &fit, py::arg("library"), py::arg("tokens"), py::arg("lengths"),
-          py::arg("start"), py::arg("X"), py::arg("y"), py::arg("weights") = py::none(),
-          py::arg("protected") = false, py::arg("lower") = py::none(),
-          py::arg("upper") = py::none(), py::arg("max_iterations") = 50, py::arg("n_starts") = 1,
-          py::arg("key") = 0, py::arg("n_threads") = 1,
-          "Least squares from start (B, K) -> constants (B, K), mean squared error (B,), NaN where "
-          "no valid constants were found (which then are those of the start).");
-    m.def("partials", &partials, py::arg("opcode"), py::arg("a"), py::arg("b"), py::arg("y"),
-          "Derivatives of y = op(a, b) in a and b, each (N,); 0 in b for unary operators.");
+    m.def("fit_constants", &fit, py::arg("library"), py::arg("programs"), py::arg("data"),
+          py::kw_only(), py::arg("lower") = py::none(), py::arg("upper") = py::none(),
+          py::arg("max_iterations") = 50, py::arg("n_starts") = 1, py::arg("key") = 0,
+          py::arg("n_threads") = 1,
+          "Least squares from the constants of the programs, within bounds (B, K) -> constants "
+          "(B, K), mean squared error (B,), NaN where no valid constants were found (which then "
+          "are those of the start).");
+    py::class_<PolynomialBasis>(m, "PolynomialBasis",
+                                "What polynomials are on the rows of some data.")
+        .def(py::init(&make_basis), py::arg("exponents"), py::arg("values"),
+             py::arg("to_monomials"), py::arg("sizes"));
+    m.def("polynomial_values", &polynomial_values, py::arg("exponents"), py::arg("coefficients"),
+          py::arg("X"), "Exponents (terms, D), coefficients (terms,), X (D, N) -> (N,).");
+    m.def("fit_polynomials", &fit_with_polynomials, py::arg("library"), py::arg("programs"),
+          py::arg("data"), py::arg("basis"), py::kw_only(), py::arg("lower") = py::none(),
+          py::arg("upper") = py::none(), py::arg("sparse_basis") = py::none(),
+          py::arg("most_terms") = 0, py::arg("coef_tol") = 0.0, py::arg("max_steps") = 50,
+          py::arg("work") = 2.5e6, py::arg("with_wanted") = false, py::arg("n_threads") = 1,
+          "Programs with one polynomial each -> its coefficients (B, P), constants (B, K), mean "
+          "squared error (B,), NaN where invalid, cause (B,), node (B,), and, if asked for, what "
+          "the polynomial should have been (B, N).");
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

@@ -1,14 +1,16 @@
 #include "bindings/arrays.hpp"
 
 PYBIND11_MODULE(_core, m) {
+    using namespace dso::bindings;
     m.doc() =
-        "Native core of dso: program arrays, evaluation, traversal state, policy and breeding.";
-    dso::bind_programs(m);
-    dso::bind_evaluation(m);
-    dso::bind_fitting(m);
-    dso::bind_polynomials(m);
-    dso::bind_sampling(m);
-    dso::bind_control(m);
-    dso::bind_gp(m);
-    dso::bind_semantic(m);
+        "Native core of dso; N rows of data, B programs, other letters as in ARCHITECTURE.md.";
+    bind_arguments(m);
+    bind_machine(m);
+    bind_cache(m);
+    bind_fitting(m);
+    bind_rules(m);
+    bind_policy(m);
+    bind_semantic(m);
+    bind_gp(m);
+    bind_control(m);
 }

@@ -1,13 +1,14 @@
-// The value library and the search by joins as Python sees them.
+// The value library and the search by joins.
 #include <limits>
 #include <memory>
-#include <optional>
 
 #include "bindings/arrays.hpp"
-#include "semantic/join.hpp"
 #include "semantic/library.hpp"
+#include "semantic/search.hpp"
 
-namespace dso {
+namespace dso::bindings {
+
+using namespace semantic;
 namespace {
 
 KeyVector key_vector(const Array<double>& values) {
@@ -20,10 +21,10 @@ KeyVector key_vector(const Array<double>& values) {
 
 Form make_form(int op, int arity, int cost, const std::vector<int16_t>& pattern, bool is_symmetric,
                bool negates, const std::string& parity,
-               const std::vector<std::pair<int, bool>>& inverses,
-               const std::optional<Array<double>>& values, int input) {
+               const std::vector<std::pair<int, bool>>& inverses, const OptionalArray& values,
+               int input) {
     Form form;
-    form.op = static_cast<Op>(op);
+    form.op = static_cast<machine::Op>(op);
     form.arity = arity;
     form.cost = cost;
     form.pattern = pattern;
@@ -31,13 +32,13 @@ Form make_form(int op, int arity, int cost, const std::vector<int16_t>& pattern,
     form.negates = negates;
     form.parity = parity == "even" ? Parity::even : parity == "odd" ? Parity::odd : Parity::none;
     form.input = input;
-    const auto is_known = [](Op op) { return can_apply(op); };
+    const auto is_known = [](machine::Op op) { return can_apply(op); };
     if (arity < 0 || arity > 2 || cost < 1 || pattern.empty() || inverses.size() > 2 ||
         (arity > 0 && !is_known(form.op)) || (arity == 0) != values.has_value())
         throw std::invalid_argument("Form: a leaf has values, others an operator; costs are >= 1");
     for (size_t i = 0; i < inverses.size(); ++i) {
-        form.inverses[i] = {static_cast<Op>(inverses[i].first), inverses[i].second};
-        if (form.inverses[i].op != Op::python && !is_known(form.inverses[i].op))
+        form.inverses[i] = {static_cast<machine::Op>(inverses[i].first), inverses[i].second};
+        if (form.inverses[i].op != machine::Op::python && !is_known(form.inverses[i].op))
             throw std::invalid_argument("Form: unknown inverse");
     }
     for (const int16_t item : pattern)
@@ -48,42 +49,42 @@ Form make_form(int op, int arity, int cost, const std::vector<int16_t>& pattern,
 }
 
 std::unique_ptr<ValueLibrary> make_library(const std::vector<Form>& forms,
-                                           const std::vector<int>& arithmetic, const RuleSet& rules,
-                                           int bits, size_t max_entries, uint64_t max_vectors,
-                                           double max_seconds, int max_cost, double shared_part,
-                                           const std::vector<uint64_t>& subsets) {
-    if (arithmetic.size() != 5) throw std::invalid_argument("arithmetic: five numbers of forms");
-    for (const int form : arithmetic)
+                                           const Arithmetic& arithmetic,
+                                           const rules::RuleSet& rules, int bits,
+                                           const Growth& growth) {
+    for (const int form :
+         {arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div, arithmetic.negate})
         if (form < -1 || form >= static_cast<int>(forms.size()))
             throw std::invalid_argument("arithmetic: no such form");
-    if (bits < 4 || bits > 40 || max_entries < 1 || max_entries >= ValueLibrary::kNone)
+    if (bits < 4 || bits > 40 || growth.max_entries < 1 ||
+        growth.max_entries >= ValueLibrary::kNone)
         throw std::invalid_argument("bits: 4 to 40; max_entries: 1 to 2^32 - 2");
     for (const Form& form : forms)
         for (const int16_t item : form.pattern)
             if (item >= static_cast<int>(rules.n_tokens()))
                 throw std::invalid_argument("Form: a token outside the library");
     const py::gil_scoped_release release;
-    return std::make_unique<ValueLibrary>(
-        Forms{forms, {arithmetic[0], arithmetic[1], arithmetic[2], arithmetic[3], arithmetic[4]}},
-        rules, Resolution{bits},
-        Growth{max_entries, max_vectors, max_seconds, max_cost, shared_part, subsets});
+    return std::make_unique<ValueLibrary>(Forms{forms, arithmetic}, rules, Resolution{bits},
+                                          growth);
 }
 
+using Padded = std::tuple<NewArray<int16_t>, NewArray<int32_t>>;
+
 // Programs of different lengths as (B, T) int16 and (B,) int32.
-py::tuple padded_programs(const std::vector<std::vector<int16_t>>& programs) {
+Padded padded_programs(const std::vector<std::vector<int16_t>>& programs) {
     size_t width = 1;
     for (const auto& tokens : programs) width = std::max(width, tokens.size());
-    py::array_t<int16_t> tokens({programs.size(), width});
-    py::array_t<int32_t> lengths(programs.size());
-    std::fill_n(tokens.mutable_data(), tokens.size(), kPad);
+    NewArray<int16_t> tokens({programs.size(), width});
+    NewArray<int32_t> lengths(programs.size());
+    std::fill_n(tokens.mutable_data(), tokens.size(), machine::kPad);
     for (size_t b = 0; b < programs.size(); ++b) {
         std::copy(programs[b].begin(), programs[b].end(), tokens.mutable_data(b));
         lengths.mutable_data()[b] = static_cast<int32_t>(programs[b].size());
     }
-    return py::make_tuple(tokens, lengths);
+    return {tokens, lengths};
 }
 
-py::tuple library_programs(const ValueLibrary& library, const Array<int64_t>& numbers) {
+Padded library_programs(const ValueLibrary& library, const Array<int64_t>& numbers) {
     std::vector<std::vector<int16_t>> programs(numbers.size());
     for (py::ssize_t i = 0; i < numbers.size(); ++i) {
         const int64_t number = numbers.data()[i];
@@ -96,14 +97,14 @@ py::tuple library_programs(const ValueLibrary& library, const Array<int64_t>& nu
 
 // A column of the entries.
 template <class T, class Get>
-py::array_t<T> column(const ValueLibrary& library, Get get) {
-    py::array_t<T> out(library.size());
+NewArray<T> column(const ValueLibrary& library, Get get) {
+    NewArray<T> out(library.size());
     for (size_t i = 0; i < library.size(); ++i) out.mutable_data()[i] = get(library.entry(i));
     return out;
 }
 
-py::array_t<double> library_values(const ValueLibrary& library) {
-    py::array_t<double> out({library.size(), kKeyRows});
+NewArray<double> library_values(const ValueLibrary& library) {
+    NewArray<double> out({library.size(), kKeyRows});
     for (size_t i = 0; i < library.size(); ++i) {
         const KeyVector values = library.values()[i];
         std::copy(values.begin(), values.end(), out.mutable_data(i));
@@ -119,9 +120,9 @@ std::vector<KeyVector> key_vectors(const Array<double>& values) {
     return out;
 }
 
-py::array_t<int64_t> library_find(const ValueLibrary& library, const Array<double>& wanted) {
+NewArray<int64_t> library_find(const ValueLibrary& library, const Array<double>& wanted) {
     const std::vector<KeyVector> queries = key_vectors(wanted);
-    py::array_t<int64_t> found(queries.size());
+    NewArray<int64_t> found(queries.size());
     int64_t* out = found.mutable_data();
     const py::gil_scoped_release release;
     for (size_t q = 0; q < queries.size(); ++q) {
@@ -131,15 +132,17 @@ py::array_t<int64_t> library_find(const ValueLibrary& library, const Array<doubl
     return found;
 }
 
-py::tuple library_nearest(const ValueLibrary& library, const Array<double>& wanted,
-                          const Array<double>& weights, size_t n, size_t k) {
+using Nearest = std::tuple<NewArray<int64_t>, NewArray<int32_t>, NewArray<double>>;
+
+Nearest library_nearest(const ValueLibrary& library, const Array<double>& wanted,
+                        const Array<double>& weights, size_t n, size_t k) {
     const std::vector<KeyVector> queries = key_vectors(wanted), scales = key_vectors(weights);
     if (scales.size() != queries.size() || k == 0)
         throw std::invalid_argument("nearest: weights like values, k at least 1");
     k = std::min({k, n, library.size()});
-    py::array_t<int64_t> entries({queries.size(), k});
-    py::array_t<double> distances({queries.size(), k});
-    py::array_t<int32_t> signs({queries.size(), k});
+    NewArray<int64_t> entries({queries.size(), k});
+    NewArray<double> distances({queries.size(), k});
+    NewArray<int32_t> signs({queries.size(), k});
     for (size_t q = 0; q < queries.size(); ++q) {
         std::vector<ValueLibrary::Near> found;
         {
@@ -154,74 +157,37 @@ py::tuple library_nearest(const ValueLibrary& library, const Array<double>& want
             signs.mutable_data(q)[i] = is_there ? found[i].sign : 1;
         }
     }
-    return py::make_tuple(entries, signs, distances);
+    return {entries, signs, distances};
 }
 
-py::tuple library_join(const ValueLibrary& library, const Array<double>& wanted,
-                       size_t n_partners) {
+Padded library_join(const ValueLibrary& library, const Array<double>& wanted, size_t n_partners) {
     const std::vector<KeyVector> queries = key_vectors(wanted);
-    std::vector<std::vector<int16_t>> programs(queries.size());
+    std::vector<std::vector<int16_t>> programs;
     {
         const py::gil_scoped_release release;
-        for (size_t q = 0; q < queries.size(); ++q) {
-            const BackwardSet target(library, queries[q], BackwardLimits{1, 0, 0, 0});
-            JoinSearch joins(library, target);
-            if (!joins.write_cheapest(n_partners, programs[q])) programs[q].clear();
-        }
+        programs = join_cheapest(library, queries, n_partners);
     }
     return padded_programs(programs);
 }
 
-// Everything one search works on, kept alive together.
-struct BoundSearch {
-    std::shared_ptr<ValueLibrary> values;
-    Library library;
-    RuleSet rules;
-    Columns sample, data;
-    std::vector<double> sample_y, y;
-    BackwardSet backward;
-    JoinSearch joins;
-    Verifier verifier;
-
-    BoundSearch(std::shared_ptr<ValueLibrary> values_, const Library& library_,
-                const RuleSet& rules_, const KeyVector& target, const Array<double>& sample_,
-                const Array<double>& sample_y_, const Array<double>& X, const Array<double>& y_,
-                bool is_protected, double tolerance, const BackwardLimits& limits)
-        : values(std::move(values_)),
-          library(library_),
-          rules(rules_),
-          sample(sample_.data(), sample_.shape(0), sample_.shape(1)),
-          data(X.data(), X.shape(0), X.shape(1)),
-          sample_y(sample_y_.data(), sample_y_.data() + sample_y_.size()),
-          y(y_.data(), y_.data() + y_.size()),
-          backward(*values, target, limits),
-          joins(*values, backward),
-          verifier(library, rules, sample, sample_y.data(), data, y.data(), is_protected,
-                   tolerance) {}
-};
-
-std::unique_ptr<BoundSearch> make_search(
-    std::shared_ptr<ValueLibrary> values, const Library& library, const RuleSet& rules,
-    const Array<double>& target, const Array<double>& sample, const Array<double>& sample_y,
-    const Array<double>& X, const Array<double>& y, bool is_protected, double tolerance,
-    size_t max_contexts, size_t first_partners, size_t second_partners, int max_cost) {
-    const auto fits = [&](const Array<double>& columns, const Array<double>& targets) {
-        return columns.ndim() == 2 && targets.ndim() == 1 && columns.shape(1) == targets.size() &&
-               targets.size() > 0 && columns.shape(0) >= library.n_inputs();
-    };
-    if (!fits(sample, sample_y) || !fits(X, y))
-        throw std::invalid_argument("search: X (D, N) with the library's inputs, y (N,)");
-    if (rules.n_tokens() != library.arities.size())
-        throw std::invalid_argument("rules and tokens of different libraries");
+std::unique_ptr<Search> make_search(std::shared_ptr<ValueLibrary> values,
+                                    const machine::Library& library, const rules::RuleSet& rules,
+                                    const Array<double>& target,
+                                    std::shared_ptr<machine::Data> sample,
+                                    std::shared_ptr<machine::Data> data, double tolerance,
+                                    size_t max_contexts, size_t first_partners,
+                                    size_t second_partners, int max_cost) {
     const KeyVector wanted = key_vector(target);
     const py::gil_scoped_release release;
-    return std::make_unique<BoundSearch>(
-        std::move(values), library, rules, wanted, sample, sample_y, X, y, is_protected, tolerance,
+    return std::make_unique<Search>(
+        std::move(values), library, rules, wanted, std::move(sample), std::move(data), tolerance,
         BackwardLimits{max_contexts, first_partners, second_partners, max_cost});
 }
 
-py::tuple run_layer(BoundSearch& self, int cost, uint64_t max_lookups, double max_seconds,
-                    size_t max_hits) {
+std::tuple<bool, NewArray<int16_t>, NewArray<int32_t>> run_layer(Search& self, int cost,
+                                                                 uint64_t max_lookups,
+                                                                 double max_seconds,
+                                                                 size_t max_hits) {
     std::vector<Hit> hits;
     bool is_complete;
     {
@@ -231,12 +197,11 @@ py::tuple run_layer(BoundSearch& self, int cost, uint64_t max_lookups, double ma
     }
     std::vector<std::vector<int16_t>> programs;
     for (const Hit& hit : hits) programs.push_back(hit.tokens);
-    const py::tuple padded = padded_programs(programs);
-    return py::make_tuple(is_complete, padded[0], padded[1]);
+    return std::tuple_cat(std::make_tuple(is_complete), padded_programs(programs));
 }
 
-py::array_t<double> context_values(const BoundSearch& search) {
-    py::array_t<double> out({search.backward.size(), kKeyRows});
+NewArray<double> context_values(const Search& search) {
+    NewArray<double> out({search.backward.size(), kKeyRows});
     for (size_t i = 0; i < search.backward.size(); ++i) {
         const KeyVector values = search.backward.values()[i];
         std::copy(values.begin(), values.end(), out.mutable_data(i));
@@ -244,9 +209,12 @@ py::array_t<double> context_values(const BoundSearch& search) {
     return out;
 }
 
-py::tuple context_table(const BoundSearch& search) {
+using ContextTable =
+    std::tuple<NewArray<int64_t>, NewArray<int64_t>, NewArray<int64_t>, NewArray<int64_t>>;
+
+ContextTable context_table(const Search& search) {
     const size_t n = search.backward.size();
-    py::array_t<int64_t> parent(n), other(n), form(n), slot(n);
+    NewArray<int64_t> parent(n), other(n), form(n), slot(n);
     for (size_t i = 0; i < n; ++i) {
         const Context& context = search.backward.context(i);
         parent.mutable_data()[i] = context.parent;
@@ -255,10 +223,10 @@ py::tuple context_table(const BoundSearch& search) {
         form.mutable_data()[i] = context.form;
         slot.mutable_data()[i] = context.slot;
     }
-    return py::make_tuple(parent, other, form, slot);
+    return {parent, other, form, slot};
 }
 
-py::tuple contexts(const BoundSearch& search, const Array<int64_t>& numbers) {
+Padded contexts(const Search& search, const Array<int64_t>& numbers) {
     std::vector<std::vector<int16_t>> programs(numbers.size());
     ExpressionWriter writer(*search.values);
     for (py::ssize_t i = 0; i < numbers.size(); ++i) {
@@ -278,18 +246,32 @@ void bind_semantic(py::module_& m) {
     m.attr("LEFT") = kLeft;
     m.attr("RIGHT") = kRight;
     m.attr("HOLE") = kHole;
-    m.def("can_apply", [](int op) { return can_apply(static_cast<Op>(op)); });
+    m.def(
+        "can_apply", [](int op) { return can_apply(static_cast<machine::Op>(op)); }, py::arg("op"));
     py::class_<Form>(m, "Form", "One way to make an expression from none, one or two others.")
         .def(py::init(&make_form), py::arg("op"), py::arg("arity"), py::arg("cost"),
              py::arg("pattern"), py::arg("is_symmetric") = false, py::arg("negates") = false,
              py::arg("parity") = "none", py::arg("inverses") = std::vector<std::pair<int, bool>>{},
              py::arg("values") = std::nullopt, py::arg("input") = -1);
+    py::class_<Arithmetic>(m, "Arithmetic",
+                           "Numbers of the forms that combine and negate expressions, -1 for none.")
+        .def(py::init([](int add, int sub, int mul, int div, int negate) {
+                 return Arithmetic{add, sub, mul, div, negate};
+             }),
+             py::kw_only(), py::arg("add") = -1, py::arg("sub") = -1, py::arg("mul") = -1,
+             py::arg("div") = -1, py::arg("negate") = -1);
+    py::class_<Growth>(m, "Growth", "How far a value library grows.")
+        .def(py::init([](size_t max_entries, uint64_t max_vectors, double max_seconds, int max_cost,
+                         double shared_part, const std::vector<uint64_t>& subsets) {
+                 return Growth{max_entries, max_vectors, max_seconds,
+                               max_cost,    shared_part, subsets};
+             }),
+             py::kw_only(), py::arg("max_entries"), py::arg("max_vectors"), py::arg("max_seconds"),
+             py::arg("max_cost"), py::arg("shared_part"), py::arg("subsets"));
     py::class_<ValueLibrary, std::shared_ptr<ValueLibrary>>(
         m, "ValueLibrary", "Small expressions, one per distinct value vector, in order of cost.")
         .def(py::init(&make_library), py::arg("forms"), py::arg("arithmetic"), py::arg("rules"),
-             py::arg("bits"), py::arg("max_entries"), py::arg("max_vectors"),
-             py::arg("max_seconds"), py::arg("max_cost"), py::arg("shared_part"),
-             py::arg("subsets"))
+             py::kw_only(), py::arg("bits"), py::arg("growth"))
         .def("__len__", &ValueLibrary::size)
         .def_property_readonly("n_vectors", &ValueLibrary::n_vectors)
         .def_property_readonly("n_bytes", [](const ValueLibrary& l) { return l.bytes(); })
@@ -314,21 +296,21 @@ void bind_semantic(py::module_& m) {
              "-> entries (Q, k), signs (Q, k), distances (Q, k) of the nearest of the first n.")
         .def("join", &library_join, py::arg("values"), py::arg("n_partners"),
              "-> tokens (Q, T), lengths (Q,) of entries or pairs with these values; 0 for none.");
-    py::class_<BoundSearch>(m, "SemanticSearch", "Joins of entries that give the target.")
-        .def(py::init(&make_search), py::arg("values"), py::arg("library"), py::arg("rules"),
-             py::arg("target"), py::arg("sample"), py::arg("sample_y"), py::arg("X"), py::arg("y"),
-             py::arg("is_protected"), py::arg("tolerance"), py::arg("max_contexts"),
-             py::arg("first_partners"), py::arg("second_partners"), py::arg("max_cost"))
+    py::class_<Search>(m, "SemanticSearch", "Joins of entries that give the target.")
+        .def(py::init(&make_search), py::arg("values").none(false), py::arg("library"),
+             py::arg("rules"), py::arg("target"), py::arg("sample").none(false),
+             py::arg("data").none(false), py::kw_only(), py::arg("tolerance"),
+             py::arg("max_contexts"), py::arg("first_partners"), py::arg("second_partners"),
+             py::arg("max_cost"))
         .def("run_layer", &run_layer, py::arg("cost"), py::arg("max_lookups"),
              py::arg("max_seconds"), py::arg("max_hits"),
              "-> whether it went to its end, tokens (B, T), lengths (B,)")
-        .def("has_layer", [](const BoundSearch& s, int cost) { return s.joins.has_layer(cost); })
-        .def_property_readonly("n_lookups",
-                               [](const BoundSearch& s) { return s.joins.n_lookups(); })
-        .def_property_readonly("n_verified",
-                               [](const BoundSearch& s) { return s.joins.n_verified(); })
-        .def_property_readonly("n_vectors",
-                               [](const BoundSearch& s) { return s.backward.n_vectors(); })
+        .def(
+            "has_layer", [](const Search& s, int cost) { return s.joins.has_layer(cost); },
+            py::arg("cost"))
+        .def_property_readonly("n_lookups", [](const Search& s) { return s.joins.n_lookups(); })
+        .def_property_readonly("n_verified", [](const Search& s) { return s.joins.n_verified(); })
+        .def_property_readonly("n_vectors", [](const Search& s) { return s.backward.n_vectors(); })
         .def_property_readonly("context_values", &context_values,
                                "What must stand in the hole of each context, (n, 4).")
         .def_property_readonly("context_table", &context_table,
@@ -337,8 +319,7 @@ void bind_semantic(py::module_& m) {
         .def(
             "contexts", &contexts, py::arg("numbers"),
             "Tokens of contexts around a HOLE, (B, T), lengths (B,); 0 where it cannot be written.")
-        .def_property_readonly("n_contexts",
-                               [](const BoundSearch& s) { return s.backward.size(); });
+        .def_property_readonly("n_contexts", [](const Search& s) { return s.backward.size(); });
 }
 
-}  // namespace dso
+}  // namespace dso::bindings

@@ -7,7 +7,9 @@
 
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::control {
+
+using namespace machine;
 
 // Step of a ScalarProgram that always jumps; decisions jump where the condition does not hold.
 constexpr Op kJump = Op::count;
@@ -138,7 +140,7 @@ void ActionTree::operator()(const double* observation, double* action) {
     }
 }
 
-void Network::run(const double* observation, double* action, std::vector<float>& memory) const {
+void Perceptron::run(const double* observation, double* action, std::vector<float>& memory) const {
     size_t widest = n_inputs();
     for (const Layer& layer : layers) widest = std::max(widest, layer.n_out);
     memory.resize(2 * widest);
@@ -227,4 +229,4 @@ void check_policies(const Library& library, const Composition& composition,
     check_programs(numbers, programs, n_observations);
 }
 
-}  // namespace dso
+}  // namespace dso::control

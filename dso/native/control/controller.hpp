@@ -8,7 +8,7 @@
 #include "machine/program.hpp"
 #include "machine/vm.hpp"
 
-namespace dso {
+namespace dso::control {
 
 // A program of numbers for single observations, with the scalar functions of the C library.
 //
@@ -16,13 +16,13 @@ namespace dso {
 // after the other, and which branch of a decision node is taken need not be computed twice.
 class ScalarProgram {
 public:
-    void compile(const Library& library, const int16_t* tokens, int32_t length,
+    void compile(const machine::Library& library, const int16_t* tokens, int32_t length,
                  const double* constants, size_t n_constants);
     double operator()(const double* observation);
 
 private:
     struct Step {
-        Op op;
+        machine::Op op;
         int32_t operand;  // column of the observation, or the step to jump to
         double value;
     };
@@ -42,8 +42,8 @@ struct ActionTokens {
 // that set the same component, the one nearer to the root counts.
 class ActionTree {
 public:
-    void compile(const Library& library, const ActionTokens& actions, const int16_t* tokens,
-                 int32_t length);
+    void compile(const machine::Library& library, const ActionTokens& actions,
+                 const int16_t* tokens, int32_t length);
     void operator()(const double* observation, double* action);
 
 private:
@@ -59,7 +59,7 @@ private:
 };
 
 // A multi-layer perceptron from observations to actions.
-struct Network {
+struct Perceptron {
     // What becomes of the last layer z: actions are z; low + (tanh(z) + 1) / 2 (high - low), where z
     // is bounded by z_limit before; or there is one action, the place of the greatest z.
     enum class Head { linear, squashed, choice };
@@ -91,7 +91,7 @@ struct Composition {
     Kind kind = Kind::box;
     std::vector<int32_t> sources;  // (A,) kLearned, kAnchor, or the number of a fixed program
     std::vector<ScalarProgram> fixed;
-    std::shared_ptr<const Network> anchor;
+    std::shared_ptr<const Perceptron> anchor;
     std::vector<double> low, high;  // (A,) of a Box
     bool is_single = true;          // whether actions are rounded to float32, as the space asks
     ActionTokens actions;           // of multi_discrete
@@ -103,7 +103,7 @@ struct Composition {
 class Controller {
 public:
     explicit Controller(const Composition& composition);
-    void learn(const Library& library, const ProgramView& programs, size_t p);
+    void learn(const machine::Library& library, const machine::ProgramView& programs, size_t p);
     // What the environment is given: NaN becomes 0, the rest is clipped to the bounds.
     void act(const double* observation, double* action);
 
@@ -117,7 +117,7 @@ private:
 };
 
 // Refuse programs that a controller cannot run, naming the first.
-void check_policies(const Library& library, const Composition& composition,
-                    const ProgramView& programs, size_t n_observations);
+void check_policies(const machine::Library& library, const Composition& composition,
+                    const machine::ProgramView& programs, size_t n_observations);
 
-}  // namespace dso
+}  // namespace dso::control

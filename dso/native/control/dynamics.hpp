@@ -9,7 +9,7 @@
 #include <cmath>
 #include <cstdint>
 
-namespace dso {
+namespace dso::control {
 
 constexpr double kPi = 3.141592653589793;
 
@@ -292,4 +292,4 @@ struct Acrobot {
     }
 };
 
-}  // namespace dso
+}  // namespace dso::control

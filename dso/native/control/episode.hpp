@@ -8,7 +8,7 @@
 #include "control/rollout.hpp"
 #include "threads.hpp"
 
-namespace dso {
+namespace dso::control {
 
 constexpr size_t kChunksPerThread = 8;
 
@@ -89,4 +89,4 @@ Trace trace_first(System& system, const Rollout& job) {
     return trace;
 }
 
-}  // namespace dso
+}  // namespace dso::control

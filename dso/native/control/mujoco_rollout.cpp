@@ -6,7 +6,7 @@
 
 #include "control/episode.hpp"
 
-namespace dso {
+namespace dso::control {
 
 // What the environments of Gymnasium have in common: how they start and how they step.
 struct MujocoSystem {
@@ -169,4 +169,4 @@ Trace trace_mujoco(const std::string& system, const Mujoco& mujoco, const Rollou
     return trace;
 }
 
-}  // namespace dso
+}  // namespace dso::control

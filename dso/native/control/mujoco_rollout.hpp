@@ -6,7 +6,7 @@
 
 #include "control/rollout.hpp"
 
-namespace dso {
+namespace dso::control {
 
 // Functions of the library, by their addresses; no header of MuJoCo is needed.
 struct MujocoFunctions {
@@ -33,4 +33,4 @@ void roll_out_mujoco(const std::string& system, const Mujoco& mujoco, const Roll
                      double* returns, int32_t* steps);
 Trace trace_mujoco(const std::string& system, const Mujoco& mujoco, const Rollout& job);
 
-}  // namespace dso
+}  // namespace dso::control

@@ -6,7 +6,7 @@
 #include "control/dynamics.hpp"
 #include "control/episode.hpp"
 
-namespace dso {
+namespace dso::control {
 
 template <class System>
 static System make_system(const Rollout& job) {
@@ -61,4 +61,4 @@ Trace trace(const std::string& system, const Rollout& job) {
     return find(system).trace(job);
 }
 
-}  // namespace dso
+}  // namespace dso::control

@@ -6,7 +6,7 @@
 
 #include "control/controller.hpp"
 
-namespace dso {
+namespace dso::control {
 
 // Where episodes start: what the environment's own reset gave.
 struct Starts {
@@ -23,8 +23,8 @@ struct Trace {
 };
 
 struct Rollout {
-    const Library& library;
-    const ProgramView programs;
+    const machine::Library& library;
+    const machine::ProgramView programs;
     const Composition& composition;
     const Starts starts;
     const double* parameters;
@@ -39,4 +39,4 @@ void roll_out(const std::string& system, const Rollout& job, size_t n_threads, d
 // The first episode of the first program.
 Trace trace(const std::string& system, const Rollout& job);
 
-}  // namespace dso
+}  // namespace dso::control

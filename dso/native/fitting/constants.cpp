@@ -5,13 +5,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <stdexcept>
+#include <string>
 
-#include "machine/metrics.hpp"
-#include "machine/partials.hpp"
-#include "machine/vector_math.hpp"
 #include "rng.hpp"
+#include "threads.hpp"
 
-namespace dso {
+namespace dso::fitting {
+
+using namespace machine;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
@@ -19,125 +21,6 @@ constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 // shorter numbers may add.
 constexpr double kExactFloors = 1e4, kRoundingFloors = 10;
 constexpr int kMostDigits = 12;  // of a number that is called short
-
-DSO_CLONES
-static double dot(const double* a, const double* b, size_t n) {
-    Lanes total = {};
-    for (size_t i = 0; i < n; i += kLanes) total += load(a + i) * load(b + i);
-    return sum(total);
-}
-
-DifferentiableProgram::DifferentiableProgram(const Library& library, const Columns& data,
-                                             const Target& target, bool is_protected)
-    : Machine(library, data, is_protected, Values::kept),
-      target_(target),
-      is_one_tile_(data.n_padded() <= kTile),
-      ones_(kTile) {
-    std::fill(ones_.data(), ones_.data() + kTile, 1.0);
-}
-
-bool DifferentiableProgram::set(const int16_t* tokens, int32_t length) {
-    compile(tokens, length, nullptr, 0);
-    n_constants_ = next_constant_;
-    is_above_constant_.assign(n_registers_, 0);
-    above_.clear();
-    std::vector<Instruction> others;
-    for (const Instruction& step : code_) {
-        const int32_t arity = kArity[static_cast<int32_t>(step.op)];
-        const bool is_above = step.op == Op::constant || step.op == Op::poly ||
-                              (arity >= 1 && is_above_constant(step.a)) ||
-                              (arity == 2 && is_above_constant(step.b));
-        if (step.op != Op::input) is_above_constant_[step.target] = is_above;
-        (is_above ? above_ : others).push_back(step);
-    }
-    upstream_.assign(n_registers_, nullptr);
-    jacobian_.assign(n_constants_, nullptr);
-    upstream_storage_.reserve(n_registers_ * kTile);
-    scaled_storage_.reserve((n_constants_ + 1) * kTile);
-    if (above_.empty()) return true;
-    code_.swap(others);
-    const bool is_valid =
-        code_.empty() || run(false, [](size_t, const double*, size_t) {}).cause == Cause::valid;
-    if (is_one_tile_)
-        code_ = above_;
-    else
-        code_.swap(others);
-    return is_valid || is_protected_;
-}
-
-double DifferentiableProgram::squared_error(const double* constants, double bound,
-                                            NormalEquations* equations) {
-    for (Instruction& step : code_)
-        if (step.op == Op::constant) step.value = constants[step.column];
-    if (equations) {
-        equations->matrix.assign(n_constants_ * n_constants_, 0);
-        equations->gradient.assign(n_constants_, 0);
-    }
-    double total = 0;
-    first_failure_ = static_cast<int32_t>(code_.size());
-    cause_ = Cause::valid;
-    for (size_t row = 0; row < data_.n_padded(); row += kTile) {
-        const size_t n = std::min(kTile, data_.n_padded() - row);
-        run_tile(row, n, false);
-        if (cause_ != Cause::valid) return kInfinity;
-        const double* prediction = source(result_, row);
-        total += sum_squared_error(prediction, target_.y + row, target_.weights + row, n);
-        if (!(total < bound)) return kInfinity;
-        if (equations) add_equations(row, n, prediction, equations);
-    }
-    return total;
-}
-
-// Send derivatives from the root down to the constants, for one tile.
-void DifferentiableProgram::sweep(size_t row, size_t n) {
-    upstream_[~result_] = ones_.data();
-    for (auto step = above_.rbegin(); step != above_.rend(); ++step) {
-        const double* upstream = upstream_[step->target];
-        if (step->op == Op::constant) {
-            jacobian_[step->column] = upstream;
-            continue;
-        }
-        if (step->op == Op::poly) {
-            slope_of_polynomial_ = upstream;
-            continue;
-        }
-        const int32_t arity = kArity[static_cast<int32_t>(step->op)];
-        double* down[2] = {nullptr, nullptr};
-        const int32_t children[2] = {step->a, step->b};
-        for (int32_t i = 0; i < arity; ++i) {
-            if (!is_above_constant(children[i])) continue;
-            const int32_t child = ~children[i];
-            const bool passes = step->op == Op::op_add || (step->op == Op::op_sub && i == 0);
-            if (!passes) down[i] = upstream_storage_.data() + child * kTile;
-            upstream_[child] = passes ? upstream : down[i];
-        }
-        if (!down[0] && !down[1]) continue;
-        if (step->op == Op::less)
-            chain_less(upstream, data_.column(step->column) + row, step->value, down[0], down[1],
-                       n);
-        else
-            chain(step->op, upstream, source(step->a, row), source(step->b, row),
-                  register_at(step->target), down[0], down[1], n);
-    }
-}
-
-void DifferentiableProgram::add_equations(size_t row, size_t n, const double* prediction,
-                                          NormalEquations* equations) {
-    sweep(row, n);
-    const double* roots = target_.root_weights + row;
-    double* error = scaled_storage_.data() + n_constants_ * kTile;
-    scaled_errors(error, prediction, target_.y + row, roots, n);
-    for (size_t k = 0; k < n_constants_; ++k) {
-        double* column = scaled_storage_.data() + k * kTile;
-        scaled_slopes(column, jacobian_[k], roots, n);
-        equations->gradient[k] += dot(column, error, n);
-        for (size_t l = 0; l <= k; ++l) {
-            equations->matrix[k * n_constants_ + l] +=
-                dot(column, scaled_storage_.data() + l * kTile, n);
-            equations->matrix[l * n_constants_ + k] = equations->matrix[k * n_constants_ + l];
-        }
-    }
-}
 
 namespace {
 
@@ -309,8 +192,8 @@ double rounded(double value, int digits) {
 // Returns the squared error then.
 double shorten(DifferentiableProgram& program, const Target& target, const double* lower,
                const double* upper, double* constants, double error) {
-    if (error > kExactFloors * target.floor) return error;
-    const double limit = error + kRoundingFloors * target.floor;
+    if (error > kExactFloors * target.floor()) return error;
+    const double limit = error + kRoundingFloors * target.floor();
     for (size_t k = 0; k < program.n_constants(); ++k) {
         const double fitted = constants[k];
         const auto fits = [&](int digits) {
@@ -328,14 +211,15 @@ double shorten(DifferentiableProgram& program, const Target& target, const doubl
     return program.squared_error(constants, kInfinity, nullptr);
 }
 
+constexpr size_t kFitsPerChunk = 8;
 constexpr uint32_t kDrawsPerStart = 8;
 constexpr int kMoreStarts = 2;  // looked for before an invalid program is given up
 
-}  // namespace
-
-double fit_constants(DifferentiableProgram& program, uint64_t program_hash, const Target& target,
-                     const FitOptions& options, const double* lower, const double* upper,
-                     double* constants) {
+// Fits the program that `program` was set to. `constants` (K,) holds the start and then the result.
+// Returns the squared error of the result, infinity where no valid start was found.
+double fit_one(DifferentiableProgram& program, uint64_t program_hash, const Target& target,
+               const FitOptions& options, const double* lower, const double* upper,
+               double* constants) {
     const size_t K = program.n_constants();
     const auto within = [&](size_t k, double value) {
         return std::min(std::max(value, lower[k]), upper[k]);
@@ -364,10 +248,10 @@ double fit_constants(DifferentiableProgram& program, uint64_t program_hash, cons
         }
         return least < kInfinity;
     };
-    LevenbergMarquardt search(program, lower, upper, target.floor);
+    LevenbergMarquardt search(program, lower, upper, target.floor());
     double best = kInfinity;
     for (int number = 0; number < options.n_starts + kMoreStarts; ++number) {
-        if (best <= target.floor || (number >= options.n_starts && best < kInfinity)) break;
+        if (best <= target.floor() || (number >= options.n_starts && best < kInfinity)) break;
         if (number > 0 && !draw_start(number)) continue;
         const double error = search.minimise(candidate.data(), options.max_iterations);
         if (error < best) {
@@ -378,4 +262,33 @@ double fit_constants(DifferentiableProgram& program, uint64_t program_hash, cons
     return shorten(program, target, lower, upper, constants, best);
 }
 
-}  // namespace dso
+}  // namespace
+
+void fit_constants(const machine::Batch& batch, const Bounds& bounds, const FitOptions& options,
+                   double* constants, double* mse) {
+    const Data& data = batch.data;
+    const ProgramView& programs = batch.programs;
+    const Target& target = data.required_target();
+    check_programs(batch.library, programs, data.columns.n_columns());
+    const size_t K = programs.n_constants;
+    const auto chunk_of_programs = [&](size_t, size_t begin, size_t end) {
+        DifferentiableProgram program(batch.library, data.columns, target, data.is_protected);
+        for (size_t p = begin; p < end; ++p) {
+            const bool can_be_valid = program.set(programs.row(p), programs.lengths[p]);
+            if (program.n_constants() > K)
+                throw std::invalid_argument("start: program " + std::to_string(p) + " has " +
+                                            std::to_string(program.n_constants()) + " constants");
+            const uint64_t hash = hash_tokens(programs.row(p), programs.lengths[p]);
+            const double error = can_be_valid
+                                     ? fit_one(program, hash, target, options, bounds.lower(p),
+                                               bounds.upper(p), constants + p * K)
+                                     : kInfinity;
+            mse[p] = error < kInfinity ? error / target.total_weight()
+                                       : std::numeric_limits<double>::quiet_NaN();
+        }
+    };
+    parallel_for(programs.n_programs, batch.n_threads,
+                 chunk_size(kFitsPerChunk, data.columns.n_rows()), chunk_of_programs);
+}
+
+}  // namespace dso::fitting

@@ -1,63 +1,34 @@
 // Fits the constants of programs to data by least squares.
 #pragma once
+#include <limits>
 #include <vector>
 
-#include "machine/vm.hpp"
+#include "fitting/differentiable_program.hpp"
+#include "machine/batch.hpp"
 
-namespace dso {
+namespace dso::fitting {
 
-// Targets and weights, padded to whole lanes; weights are zero on padding.
-struct Target {
-    const double* y;
-    const double* weights;
-    const double* root_weights;
-    double total_weight;
-    double floor;  // sums of squared errors below this are rounding
-};
-
-// J'WJ (full, row by row) and J'We, where J (N, K) holds the derivatives of the predictions in the
-// constants and e the errors.
-struct NormalEquations {
-    std::vector<double> matrix, gradient;
-};
-
-// One program as a function of its constants, differentiable in them.
-//
-// The derivatives of all constants are had in one sweep from the root to the leaves:
-//     upstream[root] = 1
-//     for node in reversed(postorder): upstream[child] = upstream[node] * d node / d child
-//     column k of J = upstream[k-th constant]
-// Only nodes above a constant or a polynomial take part; where the data fit into one tile, the
-// values of the others are computed once.
-class DifferentiableProgram : protected Machine {
+// Bounds of the constants of each program.
+class Bounds {
 public:
-    DifferentiableProgram(const Library& library, const Columns& data, const Target& target,
-                          bool is_protected);
-
-    // Whether the program can be valid for any constants at all.
-    bool set(const int16_t* tokens, int32_t length);
-    size_t n_constants() const { return n_constants_; }
-
-    // The weighted sum of squared errors; infinity where the program is invalid or the sum reaches
-    // `bound`. Where it does not, `equations` (may be null) are filled.
-    double squared_error(const double* constants, double bound, NormalEquations* equations);
-
-protected:
-    bool is_above_constant(int32_t source) const {
-        return source < 0 && is_above_constant_[~source];
+    // (B, K) each; null where there are none.
+    Bounds(const double* lower, const double* upper, size_t n_constants)
+        : lower_(lower),
+          upper_(upper),
+          n_constants_(n_constants),
+          no_lower_(n_constants, -std::numeric_limits<double>::infinity()),
+          no_upper_(n_constants, std::numeric_limits<double>::infinity()) {}
+    const double* lower(size_t p) const {
+        return lower_ ? lower_ + p * n_constants_ : no_lower_.data();
     }
-    void sweep(size_t row, size_t n);
-    void add_equations(size_t row, size_t n, const double* prediction, NormalEquations* equations);
+    const double* upper(size_t p) const {
+        return upper_ ? upper_ + p * n_constants_ : no_upper_.data();
+    }
 
-    const Target& target_;
-    const bool is_one_tile_;
-    size_t n_constants_ = 0;
-    std::vector<char> is_above_constant_;  // by register
-    std::vector<Instruction> above_;       // the nodes above (and at) constants
-    std::vector<const double*> upstream_;  // by register
-    std::vector<const double*> jacobian_;  // by constant
-    const double* slope_of_polynomial_ = nullptr;
-    Buffer upstream_storage_, scaled_storage_, ones_;
+private:
+    const double *lower_, *upper_;
+    size_t n_constants_;
+    std::vector<double> no_lower_, no_upper_;
 };
 
 struct FitOptions {
@@ -66,14 +37,13 @@ struct FitOptions {
     uint64_t key;  // of the random stream that further starts come from
 };
 
-// Fit the program that `program` was set to. `constants` (K,) holds the start and then the result,
-// bounded by `lower` and `upper` (K,); equal bounds hold a constant where it is. Returns the
-// squared error of the result, infinity where no valid start was found.
+// Fits every program of a batch. `constants` (B, K) hold the start and then the result within the
+// bounds; equal bounds hold a constant where it is. `mse` (B,) is the mean squared error, NaN where
+// no valid start was found.
 //
 // Levenberg-Marquardt (Marquardt 1963; damping after Nielsen 1999), deterministic in (program,
 // start, options).
-double fit_constants(DifferentiableProgram& program, uint64_t program_hash, const Target& target,
-                     const FitOptions& options, const double* lower, const double* upper,
-                     double* constants);
+void fit_constants(const machine::Batch& batch, const Bounds& bounds, const FitOptions& options,
+                   double* constants, double* mse);
 
-}  // namespace dso
+}  // namespace dso::fitting

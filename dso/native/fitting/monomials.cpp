@@ -5,7 +5,9 @@
 
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::fitting {
+
+using namespace machine;
 
 Monomials::Monomials(const int32_t* exponents, size_t n_terms, size_t n_columns) {
     // A monomial as the ascending list of its factors: x1 x1 x3 is {0, 0, 2}.
@@ -64,4 +66,4 @@ void Monomials::values(const double* coefficients, const Columns& data, size_t r
         tile(coefficients, data, row + i, std::min(kTile, n - i), out + i);
 }
 
-}  // namespace dso
+}  // namespace dso::fitting

@@ -4,7 +4,7 @@
 
 #include "machine/vm.hpp"
 
-namespace dso {
+namespace dso::fitting {
 
 // A list of monomials, each x1^e1 x2^e2 ..., multiplied from the left. Every one is had from a
 // shorter one by a single product, so whole lists are cheap and a monomial has the same value in
@@ -16,19 +16,21 @@ public:
 
     // out = sum over k of coefficients[k] * monomial k, for the rows [row, row + n) of whole lanes.
     // Terms with a coefficient of zero are left out.
-    void values(const double* coefficients, const Columns& data, size_t row, size_t n, double* out);
+    void values(const double* coefficients, const machine::Columns& data, size_t row, size_t n,
+                double* out);
 
 private:
     static constexpr size_t kTile = 64;
     struct Product {
         int32_t shorter, column;  // both -1 for the number 1
     };
-    void tile(const double* coefficients, const Columns& data, size_t row, size_t n, double* out);
+    void tile(const double* coefficients, const machine::Columns& data, size_t row, size_t n,
+              double* out);
 
     std::vector<Product> products_;  // shorter ones first
     std::vector<int32_t> terms_;     // index of each term among the products
     std::vector<char> is_needed_;
-    Buffer storage_;
+    machine::Buffer storage_;
 };
 
-}  // namespace dso
+}  // namespace dso::fitting

@@ -8,17 +8,15 @@
 
 #include "machine/metrics.hpp"
 #include "machine/vector_math.hpp"
+#include "threads.hpp"
 
-namespace dso {
+namespace dso::fitting {
 
+using namespace machine;
+
+constexpr size_t kFitsPerChunk = 4;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-DSO_CLONES
-static double dot(const double* a, const double* b, size_t n) {
-    Lanes total = {};
-    for (size_t i = 0; i < n; i += kLanes) total += load(a + i) * load(b + i);
-    return sum(total);
-}
 // a += factor * b
 DSO_CLONES
 static void add(double* a, double factor, const double* b, size_t n) {
@@ -96,38 +94,6 @@ static std::vector<double> solved(std::vector<double> matrix, std::vector<double
     return right;
 }
 
-double PolynomialProgram::linearise(const double* constants, const double* values, double bound,
-                                    Linearisation& out) {
-    for (Instruction& step : code_)
-        if (step.op == Op::constant) step.value = constants[step.column];
-    int32_t polynomial = 0;
-    for (const Instruction& step : above_)
-        if (step.op == Op::poly) polynomial = step.target;
-    const size_t n_padded = data_.n_padded();
-    out.errors.resize(n_padded);
-    out.slopes.resize(n_padded);
-    out.jacobian.resize(n_constants_ * n_padded);
-    double total = 0;
-    first_failure_ = static_cast<int32_t>(code_.size());
-    cause_ = Cause::valid;
-    for (size_t row = 0; row < n_padded; row += kTile) {
-        const size_t n = std::min(kTile, n_padded - row);
-        std::copy(values + row, values + row + n, register_at(polynomial));
-        run_tile(row, n, false);
-        if (cause_ != Cause::valid) return kInfinity;
-        const double* prediction = source(result_, row);
-        total += sum_squared_error(prediction, target_.y + row, target_.weights + row, n);
-        if (!(total < bound)) return kInfinity;
-        sweep(row, n);
-        const double* roots = target_.root_weights + row;
-        scaled_errors(out.errors.data() + row, prediction, target_.y + row, roots, n);
-        scaled_slopes(out.slopes.data() + row, slope_of_polynomial_, roots, n);
-        for (size_t k = 0; k < n_constants_; ++k)
-            scaled_slopes(out.jacobian.data() + k * n_padded + row, jacobian_[k], roots, n);
-    }
-    return total;
-}
-
 PolynomialFit::PolynomialFit(const Library& library, const Columns& data, const Target& target,
                              const PolynomialBasis& basis, const PolynomialBasis* sparse,
                              bool is_protected, const PolynomialOptions& options)
@@ -135,7 +101,7 @@ PolynomialFit::PolynomialFit(const Library& library, const Columns& data, const 
       target_(target),
       basis_(basis),
       sparse_(sparse),
-      monomials_(sparse ? sparse->monomials : basis.monomials),
+      monomials_(sparse ? sparse->monomials() : basis.monomials()),
       options_(options),
       n_rows_(data.n_rows()),
       n_padded_(data.n_padded()),
@@ -144,15 +110,15 @@ PolynomialFit::PolynomialFit(const Library& library, const Columns& data, const 
     for (auto* rows :
          {&z_, &mask_, &values_, &trial_values_, &beside_values_, &scaled_, &residual_, &image_})
         rows->assign(n_padded_, 0);
-    for (auto* u : {&u_, &trial_u_, &beside_u_}) u->assign(basis.stride, 0);
-    if (sparse) sparse_u_.assign(sparse->stride, 0);
+    for (auto* u : {&u_, &trial_u_, &beside_u_}) u->assign(basis.stride(), 0);
+    if (sparse) sparse_u_.assign(sparse->stride(), 0);
 }
 
 void PolynomialFit::forward(const double* u, double* out) const {
-    times(basis_.values, u, out, n_padded_, basis_.stride);
+    times(basis_.values(), u, out, n_padded_, basis_.stride());
 }
 void PolynomialFit::backward(const double* rows, double* out) const {
-    transposed_times(basis_.values, rows, out, n_rows_, basis_.stride);
+    transposed_times(basis_.values(), rows, out, n_rows_, basis_.stride());
 }
 
 // Fill `z_` with what the polynomial would have to be, 0 where that is unknown, and `mask_`.
@@ -160,13 +126,11 @@ void PolynomialFit::backward(const double* rows, double* out) const {
 size_t PolynomialFit::invert_target() {
     size_t n_known = 0;
     if (!holed_.is_invertible()) return 0;
-    constexpr size_t tile = 512;
-    for (size_t row = 0; row < n_padded_; row += tile)
-        holed_.wanted(row, std::min(tile, n_padded_ - row), target_.y + row, z_.data() + row);
+    holed_.wanted(target_.y(), z_.data());
     for (size_t i = 0; i < n_padded_; ++i) {
         const bool is_known = i < n_rows_ && std::fabs(z_[i]) < 1e150;
         if (!is_known) z_[i] = 0;
-        mask_[i] = is_known ? target_.root_weights[i] : 0;
+        mask_[i] = is_known ? target_.root_weights()[i] : 0;
         n_known += is_known;
     }
     return n_known;
@@ -174,9 +138,9 @@ size_t PolynomialFit::invert_target() {
 
 // Set `u_` and `values_` to the polynomial nearest to `z_` where that is known; returns the error.
 double PolynomialFit::try_inverse(size_t n_known, const double* constants) {
-    if (n_known < std::min(n_rows_, 2 * basis_.rank + 1)) return kInfinity;
+    if (n_known < std::min(n_rows_, 2 * basis_.rank() + 1)) return kInfinity;
     if (n_known == n_rows_) {
-        multiply(scaled_.data(), z_.data(), target_.weights, n_padded_);
+        multiply(scaled_.data(), z_.data(), target_.weights(), n_padded_);
         backward(scaled_.data(), u_.data());
     } else {
         // Least squares on some of the rows only.
@@ -192,7 +156,7 @@ double PolynomialFit::try_inverse(size_t n_known, const double* constants) {
 
 double PolynomialFit::try_constant(double value, const double* constants) {
     std::fill(values_.begin(), values_.end(), value);
-    multiply(scaled_.data(), values_.data(), target_.weights, n_padded_);
+    multiply(scaled_.data(), values_.data(), target_.weights(), n_padded_);
     backward(scaled_.data(), u_.data());
     forward(u_.data(), values_.data());
     return program_.linearise(constants, values_.data(), kInfinity, here_);
@@ -224,9 +188,9 @@ void PolynomialFit::choose_free(size_t K, const double* lower, const double* upp
 // Conjugate gradients for the damped step (J'J + damping) step = -J' errors in u, where
 // J = slopes * values. Leaves -(errors + J step) in `residual_`.
 void PolynomialFit::solve(const double* errors, double damping) {
-    for (auto* vector : {&step_, &direction_, &gradient_}) vector->assign(basis_.stride, 0);
+    for (auto* vector : {&step_, &direction_, &gradient_}) vector->assign(basis_.stride(), 0);
     const double* slopes = here_.slopes.data();
-    damping *= std::max(dot(slopes, slopes, n_padded_) / target_.total_weight, 1e-300);
+    damping *= std::max(dot(slopes, slopes, n_padded_) / target_.total_weight(), 1e-300);
     const auto send_back = [&] {
         multiply(scaled_.data(), residual_.data(), slopes, n_padded_);
         backward(scaled_.data(), gradient_.data());
@@ -235,26 +199,27 @@ void PolynomialFit::solve(const double* errors, double damping) {
     send_back();
     direction_ = gradient_;
     products_ += 1;
-    double square = dot(gradient_.data(), gradient_.data(), basis_.stride);
+    double square = dot(gradient_.data(), gradient_.data(), basis_.stride());
     const double enough = square * (free_.empty() ? 1e-12 : 1e-22);
-    const double most = std::max(8.0, options_.work / (2.0 * n_rows_ * basis_.rank));
-    const size_t n_steps = std::min<size_t>(2 * basis_.rank + 8, static_cast<size_t>(most));
+    const double most = std::max(8.0, options_.work / (2.0 * n_rows_ * basis_.rank()));
+    const size_t n_steps = std::min<size_t>(2 * basis_.rank() + 8, static_cast<size_t>(most));
     for (size_t i = 0; i < n_steps && square > enough; ++i) {
         forward(direction_.data(), image_.data());
         multiply(image_.data(), image_.data(), slopes, n_padded_);
-        const double curvature = dot(image_.data(), image_.data(), n_padded_) +
-                                 damping * dot(direction_.data(), direction_.data(), basis_.stride);
+        const double curvature =
+            dot(image_.data(), image_.data(), n_padded_) +
+            damping * dot(direction_.data(), direction_.data(), basis_.stride());
         products_ += 2;
         if (!(curvature > 0) || !std::isfinite(curvature)) break;
         const double length = square / curvature;
-        add(step_.data(), length, direction_.data(), basis_.stride);
+        add(step_.data(), length, direction_.data(), basis_.stride());
         add(residual_.data(), -length, image_.data(), n_padded_);
         send_back();
-        add(gradient_.data(), -damping, step_.data(), basis_.stride);
-        const double next = dot(gradient_.data(), gradient_.data(), basis_.stride);
+        add(gradient_.data(), -damping, step_.data(), basis_.stride());
+        const double next = dot(gradient_.data(), gradient_.data(), basis_.stride());
         const double ratio = next / square;
         square = next;
-        for (size_t k = 0; k < basis_.stride; ++k)
+        for (size_t k = 0; k < basis_.stride(); ++k)
             direction_[k] = gradient_[k] + ratio * direction_[k];
     }
 }
@@ -287,7 +252,7 @@ double PolynomialFit::solve_jointly(double damping) {
     constant_step_ = solved(matrix, right, damping);
     for (size_t f = 0; f < F; ++f) {
         add(residual_.data(), constant_step_[f], columns[f].data(), n_padded_);
-        add(step_.data(), constant_step_[f], steps[f].data(), basis_.stride);
+        add(step_.data(), constant_step_[f], steps[f].data(), basis_.stride());
     }
     return dot(residual_.data(), residual_.data(), n_padded_);
 }
@@ -299,7 +264,7 @@ double PolynomialFit::follow(double error) {
     std::swap(here_, there_);
     solve(here_.errors.data(), 1e-14);
     std::copy(trial_u_.begin(), trial_u_.end(), beside_u_.begin());
-    add(beside_u_.data(), 1, step_.data(), basis_.stride);
+    add(beside_u_.data(), 1, step_.data(), basis_.stride());
     forward(beside_u_.data(), beside_values_.data());
     const double reached =
         program_.linearise(trial_constants_.data(), beside_values_.data(), error, beside_);
@@ -316,15 +281,15 @@ double PolynomialFit::improve(double error, size_t K, const double* lower, const
                               double* constants) {
     // Beside constants there are few programs, and each step takes several solutions.
     const double work = free_.empty() ? options_.work : 20 * options_.work;
-    const double most = std::max(16.0, work / (1.0 * n_rows_ * basis_.rank));
+    const double most = std::max(16.0, work / (1.0 * n_rows_ * basis_.rank()));
     double damping = 1e-4, growth = 2;
     trial_constants_.assign(K, 0);
     products_ = 0;
-    for (int i = 0; i < options_.max_steps && error > target_.floor; ++i) {
+    for (int i = 0; i < options_.max_steps && error > target_.floor(); ++i) {
         const double promised = solve_jointly(damping);
         if (!(error - promised > 1e-12 * error)) break;
         std::copy(u_.begin(), u_.end(), trial_u_.begin());
-        add(trial_u_.data(), 1, step_.data(), basis_.stride);
+        add(trial_u_.data(), 1, step_.data(), basis_.stride());
         std::copy(constants, constants + K, trial_constants_.begin());
         for (size_t f = 0; f < free_.size(); ++f) {
             const size_t k = free_[f];
@@ -360,26 +325,27 @@ double PolynomialFit::improve(double error, size_t K, const double* lower, const
 
 void PolynomialFit::to_coefficients(const PolynomialBasis& basis, const double* u,
                                     double* coefficients) const {
-    const size_t n_terms = basis.monomials.size();
-    times(basis.to_monomials, u, coefficients, n_terms, basis.stride);
+    const size_t n_terms = basis.monomials().size();
+    times(basis.to_monomials(), u, coefficients, n_terms, basis.stride());
     std::fill(coefficients + n_terms, coefficients + monomials_.size(), 0.0);
     // Terms far below the rounding of others are rounding themselves.
     double largest = 0;
     for (size_t k = 0; k < n_terms; ++k)
-        largest = std::max(largest, std::fabs(coefficients[k]) * basis.sizes[k]);
+        largest = std::max(largest, std::fabs(coefficients[k]) * basis.sizes()[k]);
     for (size_t k = 0; k < n_terms; ++k)
         if (std::fabs(coefficients[k]) < options_.coef_tol ||
-            std::fabs(coefficients[k]) * basis.sizes[k] <= 1e-13 * largest)
+            std::fabs(coefficients[k]) * basis.sizes()[k] <= 1e-13 * largest)
             coefficients[k] = 0;
 }
 
 // Whether `z_` is a polynomial of few terms.
 bool PolynomialFit::fit_sparse(double* coefficients, Verdict* verdict, double* error) {
     if (!sparse_ || !is_inverted_) return false;
-    multiply(scaled_.data(), z_.data(), target_.weights, n_padded_);
-    transposed_times(sparse_->values, scaled_.data(), sparse_u_.data(), n_rows_, sparse_->stride);
+    multiply(scaled_.data(), z_.data(), target_.weights(), n_padded_);
+    transposed_times(sparse_->values(), scaled_.data(), sparse_u_.data(), n_rows_,
+                     sparse_->stride());
     const double whole = dot(scaled_.data(), z_.data(), n_padded_);
-    const double explained = dot(sparse_u_.data(), sparse_u_.data(), sparse_->stride);
+    const double explained = dot(sparse_u_.data(), sparse_u_.data(), sparse_->stride());
     // With errors of any size no coefficient is zero.
     if (!(std::fabs(whole - explained) <= 1e-9 * whole)) return false;
     to_coefficients(*sparse_, sparse_u_.data(), coefficients);
@@ -394,9 +360,9 @@ bool PolynomialFit::fit_sparse(double* coefficients, Verdict* verdict, double* e
 Verdict PolynomialFit::judge(const double* coefficients, double* error) {
     monomials_.values(coefficients, data_, 0, n_padded_, scaled_.data());
     double total = 0;
-    const Verdict verdict =
-        holed_.run(scaled_.data(), false, [&](size_t row, const double* prediction, size_t n) {
-            total += sum_squared_error(prediction, target_.y + row, target_.weights + row, n);
+    const Verdict verdict = holed_.run(
+        scaled_.data(), Rest::located, [&](size_t row, const double* prediction, size_t n) {
+            total += sum_squared_error(prediction, target_.y() + row, target_.weights() + row, n);
         });
     *error = total;
     return verdict;
@@ -418,13 +384,13 @@ Verdict PolynomialFit::fit(const int16_t* tokens, int32_t length, size_t K, cons
     double reached = can_be_valid ? start(constants) : kInfinity;
     if (reached < kInfinity) {
         Verdict of_sparse;
-        if (reached > target_.floor && fit_sparse(coefficients, &of_sparse, error) &&
+        if (reached > target_.floor() && fit_sparse(coefficients, &of_sparse, error) &&
             *error < reached)
             return of_sparse;
         const std::vector<double> first_u = u_;
         const std::vector<double> first_constants(constants, constants + K);
         const double first = reached;
-        if (reached > target_.floor) reached = improve(reached, K, lower, upper, constants);
+        if (reached > target_.floor()) reached = improve(reached, K, lower, upper, constants);
         to_coefficients(basis_, u_.data(), coefficients);
         holed_.set(tokens, length, constants, K);
         const Verdict verdict = judge(coefficients, error);
@@ -444,4 +410,34 @@ Verdict PolynomialFit::fit(const int16_t* tokens, int32_t length, size_t K, cons
     return judge(coefficients, error);
 }
 
-}  // namespace dso
+void fit_polynomials(const machine::Batch& batch, const PolynomialBasis& basis,
+                     const PolynomialBasis* sparse, const Bounds& bounds,
+                     const PolynomialOptions& options, const PolynomialFits& fits) {
+    const Data& data = batch.data;
+    const ProgramView& programs = batch.programs;
+    const Target& target = data.required_target();
+    check_programs(batch.library, programs, data.columns.n_columns(), Polynomials::allowed);
+    const size_t K = programs.n_constants, N = data.columns.n_rows();
+    if (basis.n_rows() != N || (sparse && sparse->n_rows() != N))
+        throw std::invalid_argument("basis: of other rows than X");
+    if (sparse && sparse->monomials().size() < basis.monomials().size())
+        throw std::invalid_argument("sparse_basis: fewer monomials than the basis");
+    const size_t P = (sparse ? *sparse : basis).monomials().size();
+    const auto chunk_of_programs = [&](size_t, size_t begin, size_t end) {
+        PolynomialFit fitter(batch.library, data.columns, target, basis, sparse, data.is_protected,
+                             options);
+        for (size_t p = begin; p < end; ++p) {
+            double error = 0;
+            const Verdict verdict = fitter.fit(
+                programs.row(p), programs.lengths[p], K, bounds.lower(p), bounds.upper(p),
+                fits.constants + p * K, fits.coefficients + p * P, &error);
+            fits.verdicts.set(p, verdict);
+            fits.mse[p] = verdict.cause == Cause::valid ? error / target.total_weight()
+                                                        : std::numeric_limits<double>::quiet_NaN();
+            if (fits.wanted) std::copy_n(fitter.wanted(), N, fits.wanted + p * N);
+        }
+    };
+    parallel_for(programs.n_programs, batch.n_threads, kFitsPerChunk, chunk_of_programs);
+}
+
+}  // namespace dso::fitting

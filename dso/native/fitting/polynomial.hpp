@@ -1,45 +1,16 @@
 // Fits the polynomial of programs with a token `poly`, and their constants with it.
 #pragma once
 #include "fitting/constants.hpp"
-#include "fitting/monomials.hpp"
-#include "machine/inversion.hpp"
+#include "fitting/polynomial_basis.hpp"
+#include "machine/holed_program.hpp"
 
-namespace dso {
-
-// What polynomials of some degree are on the rows of some data.
-//
-// `values` (padded N, stride) has orthonormal columns where rows are scaled by the roots of their
-// weights, so u = values' (weights * z) are the coordinates of the polynomial nearest to z, and
-// values u is what it predicts. `to_monomials` (P, stride) turns u into coefficients. Both are
-// zero on padding.
-struct PolynomialBasis {
-    Monomials monomials;
-    size_t rank, stride;
-    const double* values;
-    const double* to_monomials;
-    const double* sizes;  // (P,) greatest absolute value of each monomial
-};
+namespace dso::fitting {
 
 struct PolynomialOptions {
     double coef_tol;    // smaller coefficients are dropped
     int max_steps;      // of the search in the space of y
     double work;        // products spent on it per program while it gains little
     size_t most_terms;  // of a polynomial in the sparse basis
-};
-
-// A program as a function of its constants and of the values of its polynomial, with the errors
-// and their derivatives on every row, all scaled by the roots of the weights.
-struct Linearisation {
-    std::vector<double> errors, slopes, jacobian;  // (N), (N), (K, N); N padded
-};
-class PolynomialProgram : public DifferentiableProgram {
-public:
-    using DifferentiableProgram::DifferentiableProgram;
-
-    // The weighted sum of squared errors for `values` (N) of the polynomial; infinity where the
-    // program is invalid or the sum reaches `bound`.
-    double linearise(const double* constants, const double* values, double bound,
-                     Linearisation& out);
 };
 
 // One thread's fitter.
@@ -55,15 +26,17 @@ public:
 class PolynomialFit {
 public:
     // `sparse`, if given, has more monomials than `basis`, which are its first ones.
-    PolynomialFit(const Library& library, const Columns& data, const Target& target,
-                  const PolynomialBasis& basis, const PolynomialBasis* sparse, bool is_protected,
+    PolynomialFit(const machine::Library& library, const machine::Columns& data,
+                  const machine::Target& target, const PolynomialBasis& basis,
+                  const PolynomialBasis* sparse, bool is_protected,
                   const PolynomialOptions& options);
 
     // `constants` (K,) holds the start and then the result within the bounds. `coefficients` (P,)
     // are those of the monomials. `error` is the sum of squared errors, where the verdict is valid.
     // Without any valid fit the polynomial is 1.
-    Verdict fit(const int16_t* tokens, int32_t length, size_t K, const double* lower,
-                const double* upper, double* constants, double* coefficients, double* error);
+    machine::Verdict fit(const int16_t* tokens, int32_t length, size_t K, const double* lower,
+                         const double* upper, double* constants, double* coefficients,
+                         double* error);
 
     // After `fit`: what the polynomial should have been, (N,). Inverted from y where that can be
     // done on every row, else the values of what was fitted.
@@ -83,18 +56,18 @@ private:
     void forward(const double* u, double* out) const;
     void backward(const double* rows, double* out) const;
     void to_coefficients(const PolynomialBasis& basis, const double* u, double* coefficients) const;
-    bool fit_sparse(double* coefficients, Verdict* verdict, double* error);
-    Verdict judge(const double* coefficients, double* error);
+    bool fit_sparse(double* coefficients, machine::Verdict* verdict, double* error);
+    machine::Verdict judge(const double* coefficients, double* error);
 
-    const Columns& data_;
-    const Target& target_;
+    const machine::Columns& data_;
+    const machine::Target& target_;
     const PolynomialBasis& basis_;
     const PolynomialBasis* sparse_;
     Monomials monomials_;  // of the larger basis; its scratch is this thread's own
     const PolynomialOptions options_;
     const size_t n_rows_, n_padded_;
-    HoledProgram holed_;
-    PolynomialProgram program_;
+    machine::HoledProgram holed_;
+    DifferentiableProgram program_;
     bool is_inverted_ = false;
     std::vector<double> u_, trial_u_, beside_u_, sparse_u_;
     std::vector<double> z_, mask_, values_, trial_values_, beside_values_, scaled_;
@@ -106,4 +79,18 @@ private:
     double products_ = 0;
 };
 
-}  // namespace dso
+// What the fits of a batch leave.
+struct PolynomialFits {
+    double* coefficients;  // (B, P) of the monomials of the larger basis
+    double* constants;     // (B, K) the start, and then the result
+    double* mse;           // (B,) NaN where there is no valid fit
+    machine::Verdicts verdicts;
+    double* wanted;  // (B, N) see PolynomialFit::wanted; null where nobody asks
+};
+
+// Fits every program of a batch, each with one polynomial. `sparse` may be null.
+void fit_polynomials(const machine::Batch& batch, const PolynomialBasis& basis,
+                     const PolynomialBasis* sparse, const Bounds& bounds,
+                     const PolynomialOptions& options, const PolynomialFits& fits);
+
+}  // namespace dso::fitting

@@ -8,7 +8,7 @@
 #include "rng.hpp"
 #include "rules/state.hpp"
 
-namespace dso {
+namespace dso::gp {
 
 inline constexpr double kToBeFitted = std::numeric_limits<double>::quiet_NaN();
 
@@ -51,15 +51,14 @@ struct Sequence {
 // Makes one offspring after the other; a way of breeding derives from it.
 class Breeding {
 protected:
-    Breeding(const RuleSet& rules, const std::vector<uint8_t>& has_constant, const Parents& parents,
-             const BreedOptions& options, const KeySet* known)
-        : rules_(rules),
-          has_constant_(has_constant),
-          parents_(parents),
-          options_(options),
-          known_(known),
-          state_(rules) {
-        const bool has_numbers = std::any_of(has_constant.begin(), has_constant.end(),
+    explicit Breeding(const BreedJob& job)
+        : job_(job),
+          rules_(job.rules),
+          has_constant_(job.has_constant),
+          parents_(job.parents),
+          options_(job.options),
+          state_(rules_) {
+        const bool has_numbers = std::any_of(has_constant_.begin(), has_constant_.end(),
                                              [](uint8_t carries) { return carries; });
         for (Sequence* sequence : {&child_, &mate_, &segment_, &other_})
             sequence->has_numbers = has_numbers;
@@ -80,7 +79,7 @@ protected:
     }
 
     void load(size_t program, Sequence& into) const {
-        const ProgramView& from = parents_.programs;
+        const machine::ProgramView& from = parents_.programs;
         const int16_t* tokens = from.row(program);
         const auto length = static_cast<size_t>(from.lengths[program]);
         into.tokens.assign(tokens, tokens + length);
@@ -120,14 +119,14 @@ protected:
     }
 
     uint64_t hash() const {
-        return hash_tokens(child_.tokens.data(), static_cast<int32_t>(child_.size()));
+        return machine::hash_tokens(child_.tokens.data(), static_cast<int32_t>(child_.size()));
     }
 
     void write(const Sequence& program, size_t at, Brood& brood) const {
         int16_t* tokens = brood.tokens + at * brood.n_positions;
         double* constants = brood.constants + at * brood.n_constants;
         std::fill(std::copy(program.tokens.begin(), program.tokens.end(), tokens),
-                  tokens + brood.n_positions, kPad);
+                  tokens + brood.n_positions, machine::kPad);
         std::fill_n(constants, brood.n_constants, kToBeFitted);
         size_t slot = 0;
         for (size_t t = 0; t < program.size() && slot < brood.n_constants; ++t)
@@ -136,17 +135,22 @@ protected:
         brood.parents[at] = static_cast<int32_t>(parent_);
     }
 
-    bool is_known() const { return known_ && known_->contains(hash()); }
+    bool is_known() const { return job_.known && job_.known->contains(hash()); }
 
-    const RuleSet& rules_;
+    // Begins a try of row `at`.
+    void start(size_t at, int attempt) {
+        draws_.start(job_.key, job_.rows[at], job_.first_attempt + static_cast<uint32_t>(attempt));
+    }
+
+    const BreedJob& job_;
+    const rules::RuleSet& rules_;
     const std::vector<uint8_t>& has_constant_;
     const Parents& parents_;
     const BreedOptions& options_;
-    const KeySet* known_;
-    TraversalState state_;
+    rules::TraversalState state_;
     Draws draws_;
     Sequence child_, mate_, segment_, other_;
     size_t parent_ = 0, unchanged_ = 0;
 };
 
-}  // namespace dso
+}  // namespace dso::gp

@@ -1,27 +1,29 @@
 #include "gp/variation.hpp"
 
-#include "gp/breeding.hpp"
+#include <algorithm>
+#include <stdexcept>
 
-namespace dso {
+#include "gp/breeding.hpp"
+#include "threads.hpp"
+
+namespace dso::gp {
 namespace {
 
 class BlindBreeding : private Breeding {
 public:
-    BlindBreeding(const RuleSet& rules, const std::vector<uint8_t>& has_constant,
-                  const Parents& parents, const BreedOptions& options, const KeySet* known)
-        : Breeding(rules, has_constant, parents, options, known), by_arity_(rules.max_arity + 1) {
-        for (size_t token = 0; token < rules.n_tokens(); ++token) {
-            by_arity_[rules.arities[token]].push_back(static_cast<int16_t>(token));
-            if (rules.arities[token] > 0) operators_.push_back(static_cast<int16_t>(token));
+    explicit BlindBreeding(const BreedJob& job)
+        : Breeding(job), by_arity_(job.rules.max_arity + 1) {
+        for (size_t token = 0; token < rules_.n_tokens(); ++token) {
+            by_arity_[rules_.arities[token]].push_back(static_cast<int16_t>(token));
+            if (rules_.arities[token] > 0) operators_.push_back(static_cast<int16_t>(token));
         }
     }
 
-    void breed_row(uint64_t key, uint32_t row, int group, uint32_t first_attempt, size_t at,
-                   Brood& brood) {
+    void breed_row(size_t at, Brood& brood) {
         brood.n_refused[at] = brood.n_known[at] = 0;
         for (int attempt = 0; attempt < options_.n_attempts; ++attempt) {
-            draws_.start(key, row, first_attempt + static_cast<uint32_t>(attempt));
-            if (!vary(group)) continue;  // nothing that could be changed
+            start(at, attempt);
+            if (!vary(job_.groups[at])) continue;  // nothing that could be changed
             // The cheaper question first: a known program has obeyed already.
             if (operation_ != kPerturbed && is_known()) {
                 ++brood.n_known[at];
@@ -198,12 +200,43 @@ private:
 
 }  // namespace
 
-void breed(const RuleSet& rules, const std::vector<uint8_t>& has_constant, const Parents& parents,
-           const BreedOptions& options, const KeySet* known, uint64_t key, const uint32_t* rows,
-           const int32_t* groups, uint32_t first_attempt, size_t begin, size_t end, Brood& brood) {
-    BlindBreeding breeding(rules, has_constant, parents, options, known);
-    for (size_t at = begin; at < end; ++at)
-        breeding.breed_row(key, rows[at], groups[at], first_attempt, at, brood);
+static void check_parents(const rules::RuleSet& rules, const Parents& parents) {
+    const machine::ProgramView& programs = parents.programs;
+    const std::vector<int64_t>& offsets = parents.offsets;
+    if (offsets.size() < 2 || offsets.front() != 0 ||
+        !std::is_sorted(offsets.begin(), offsets.end()) ||
+        offsets.back() != static_cast<int64_t>(programs.n_programs))
+        throw std::invalid_argument("breed: offsets of groups ascend from 0 to B");
+    for (size_t b = 0; b < programs.n_programs; ++b) {
+        int64_t open = 1;
+        for (int t = 0; t < programs.lengths[b]; ++t) {
+            const int16_t token = programs.row(b)[t];
+            if (open == 0 || token < 0 || static_cast<size_t>(token) >= rules.n_tokens())
+                throw std::invalid_argument("breed: a parent is no program of the library");
+            open += rules.arities[token] - 1;
+        }
+        if (open != 0) throw std::invalid_argument("breed: a parent is no complete program");
+    }
 }
 
-}  // namespace dso
+void check(const BreedJob& job) {
+    if (job.has_constant.size() != job.rules.n_tokens())
+        throw std::invalid_argument("breed: tokens and rules of different libraries");
+    check_parents(job.rules, job.parents);
+    for (size_t i = 0; i < job.n_rows; ++i) {
+        const int32_t group = job.groups[i];
+        if (group < 0 || static_cast<size_t>(group) >= job.parents.n_groups() ||
+            job.parents.offsets[group] == job.parents.offsets[group + 1])
+            throw std::invalid_argument("breed: a row belongs to a group without parents");
+    }
+}
+
+void breed(const BreedJob& job, Brood& brood) {
+    check(job);
+    parallel_for(job.n_rows, job.n_threads, kRowsPerChunk, [&](size_t, size_t begin, size_t end) {
+        BlindBreeding breeding(job);
+        for (size_t at = begin; at < end; ++at) breeding.breed_row(at, brood);
+    });
+}
+
+}  // namespace dso::gp

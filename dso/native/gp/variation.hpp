@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "machine/cache.hpp"
+#include "machine/keys.hpp"
 #include "machine/program.hpp"
 #include "rules/rule_set.hpp"
 
-namespace dso {
+namespace dso::gp {
 
 // What became of a row; a crossed offspring may be mutated too.
 enum Operation : uint8_t {
@@ -36,7 +36,7 @@ struct BreedOptions {
 
 // Parents in groups, each best first: group g holds the rows [offsets[g], offsets[g + 1]).
 struct Parents {
-    ProgramView programs;
+    machine::ProgramView programs;
     std::vector<int64_t> offsets;
     size_t n_groups() const { return offsets.size() - 1; }
 };
@@ -52,10 +52,29 @@ struct Brood {
     size_t n_positions, n_constants;
 };
 
-// Breeds the rows [begin, end) of a brood. `groups` (n,) names the group whose parents a row has,
-// `has_constant` (L,) the tokens that carry a number.
-void breed(const RuleSet& rules, const std::vector<uint8_t>& has_constant, const Parents& parents,
-           const BreedOptions& options, const KeySet* known, uint64_t key, const uint32_t* rows,
-           const int32_t* groups, uint32_t first_attempt, size_t begin, size_t end, Brood& brood);
+// Which offspring are asked for: row i draws from (key, rows[i], attempt), its parents are those of
+// groups[i].
+struct BreedJob {
+    const rules::RuleSet& rules;
+    const std::vector<uint8_t>& has_constant;  // (L,) whether a token carries a number
+    const Parents& parents;
+    const BreedOptions& options;
+    const machine::KeySet* known;  // programs that are not bred; may be null
+    uint64_t key;
+    const uint32_t* rows;   // (n,)
+    const int32_t* groups;  // (n,)
+    size_t n_rows;
+    uint32_t first_attempt;
+    size_t n_threads;
+};
 
-}  // namespace dso
+// Rows that a thread breeds at a time.
+constexpr size_t kRowsPerChunk = 64;
+
+// Refuses parents that are no programs, and rows without parents.
+void check(const BreedJob& job);
+
+// Breeds every row of a brood by crossover and mutation.
+void breed(const BreedJob& job, Brood& brood);
+
+}  // namespace dso::gp

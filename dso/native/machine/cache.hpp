@@ -1,5 +1,4 @@
-// What is known of the programs scored so far: an open-addressing table bounded in bytes, and the
-// set of all their keys, which is not.
+// What is known of the programs scored so far, in an open-addressing table bounded in bytes.
 //
 // A table may hold fitted constants too: K numbers per slot, where K is the most that any program
 // has had so far. Without any it takes no memory for them.
@@ -11,7 +10,7 @@
 
 #include "machine/operators.hpp"
 
-namespace dso {
+namespace dso::machine {
 
 struct CacheEntry {
     uint64_t key;
@@ -24,7 +23,7 @@ struct CacheEntry {
 };
 
 class RewardCache {
-   public:
+public:
     explicit RewardCache(size_t max_bytes) : max_bytes_(max_bytes), slots_(kMinSlots) {}
 
     size_t size() const { return size_; }
@@ -81,7 +80,7 @@ class RewardCache {
         size_ = 0;
     }
 
-   private:
+private:
     static constexpr size_t kMinSlots = 1024;
     static constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();
 
@@ -142,55 +141,4 @@ class RewardCache {
     uint32_t first_valid_ = 0;
 };
 
-// Every key ever inserted, in 8 bytes of a table that is at most three quarters full.
-class KeySet {
-   public:
-    KeySet() : slots_(kMinSlots) {}
-
-    size_t size() const { return size_ + has_zero_; }
-    bool contains(uint64_t key) const {
-        return key == 0 ? has_zero_ : slots_[probe(slots_, key)] == key;
-    }
-
-    // Whether the key was not there yet.
-    bool insert(uint64_t key) {
-        if (contains(key)) return false;
-        if (key == 0) return has_zero_ = true;
-        if (4 * (size_ + 1) > 3 * slots_.size()) grow();
-        slots_[probe(slots_, key)] = key;
-        ++size_;
-        return true;
-    }
-
-    std::vector<uint64_t> sorted() const {
-        std::vector<uint64_t> keys;
-        keys.reserve(size());
-        if (has_zero_) keys.push_back(0);
-        for (uint64_t key : slots_)
-            if (key != 0) keys.push_back(key);
-        std::sort(keys.begin(), keys.end());
-        return keys;
-    }
-
-   private:
-    static constexpr size_t kMinSlots = 1024;
-
-    static size_t probe(const std::vector<uint64_t>& slots, uint64_t key) {
-        size_t i = key & (slots.size() - 1);
-        while (slots[i] != 0 && slots[i] != key) i = (i + 1) & (slots.size() - 1);
-        return i;
-    }
-
-    void grow() {
-        std::vector<uint64_t> grown(2 * slots_.size());
-        for (uint64_t key : slots_)
-            if (key != 0) grown[probe(grown, key)] = key;
-        slots_.swap(grown);
-    }
-
-    std::vector<uint64_t> slots_;  // 0 is empty; whether the key 0 itself is in stands apart
-    size_t size_ = 0;
-    bool has_zero_ = false;
-};
-
-}  // namespace dso
+}  // namespace dso::machine

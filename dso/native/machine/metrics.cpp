@@ -2,7 +2,7 @@
 
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::machine {
 
 DSO_CLONES
 double sum_squared_error(const double* prediction, const double* y, const double* weights,
@@ -27,6 +27,13 @@ double sum_within(const double* prediction, const double* y, const double* toler
 }
 
 DSO_CLONES
+double dot(const double* a, const double* b, size_t n) {
+    Lanes total = {};
+    for (size_t i = 0; i < n; i += kLanes) total += load(a + i) * load(b + i);
+    return sum(total);
+}
+
+DSO_CLONES
 void scaled_errors(double* out, const double* prediction, const double* y, const double* roots,
                    size_t n) {
     for (size_t i = 0; i < n; i += kLanes)
@@ -41,4 +48,4 @@ void scaled_slopes(double* out, const double* slope, const double* roots, size_t
     }
 }
 
-}  // namespace dso
+}  // namespace dso::machine

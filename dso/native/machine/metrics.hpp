@@ -3,7 +3,7 @@
 #pragma once
 #include <cstddef>
 
-namespace dso {
+namespace dso::machine {
 
 // Each returns the sum over [0, n) of whole lanes, always added in the same order. `weights` is
 // zero on padding. The sum of the tiles of a column is the caller's.
@@ -11,6 +11,7 @@ double sum_squared_error(const double* prediction, const double* y, const double
                          size_t n);
 double sum_within(const double* prediction, const double* y, const double* tolerance,
                   const double* weights, size_t n);
+double dot(const double* a, const double* b, size_t n);
 
 // out = roots * (prediction - y)
 void scaled_errors(double* out, const double* prediction, const double* y, const double* roots,
@@ -19,4 +20,4 @@ void scaled_errors(double* out, const double* prediction, const double* y, const
 // it does not tell where to go.
 void scaled_slopes(double* out, const double* slope, const double* roots, size_t n);
 
-}  // namespace dso
+}  // namespace dso::machine

@@ -1,10 +1,11 @@
-// The native half of the operator table; dso/library/functions.py is the other, a test compares them.
+// The native half of the operator table; dso/library/functions.py is the other, a test compares
+// them.
 #pragma once
 #include <cmath>
 #include <cstdint>
 #include <limits>
 
-namespace dso {
+namespace dso::machine {
 
 // Stands where an argument cannot be solved for.
 struct NoInverse {};
@@ -93,7 +94,6 @@ constexpr Branches mirrored(double mirror, double period) { return {period, mirr
           1 / y, kSingle, false)                                                                  \
     UNARY(protected_sigmoid, select(a > -100, sigmoid(a), 1.0),                                   \
           select(a > -100, sigmoid_slope(a), 0.0), log(y / (1 - y)), kSingle, false)
-// clang-format on
 
 enum class Op : int32_t {
     python = -1,  // a user's function: its programs run in the whole-column lane of Python
@@ -115,6 +115,7 @@ constexpr int kArity[] = {
 #undef UNARY
 #undef BINARY
     2, 0, 0, 0, 0};
+// clang-format on
 
 constexpr bool is_operator(Op op) { return op > Op::python && op < Op::less; }
 
@@ -125,13 +126,16 @@ inline bool is_pole(Op op, double a, double b) {
     (void)a, (void)b;
     switch (op) {
 #define UNARY(name, value, slope, inverse, branches, pole) \
-    case Op::op_##name: return pole;
+    case Op::op_##name:                                    \
+        return pole;
 #define BINARY(name, value, slope_a, slope_b, inverse_a, inverse_b, branches, pole) \
-    case Op::op_##name: return pole;
+    case Op::op_##name:                                                             \
+        return pole;
         DSO_OPERATORS(UNARY, BINARY)
 #undef UNARY
 #undef BINARY
-        default: return false;
+        default:
+            return false;
     }
 }
 
@@ -147,14 +151,17 @@ inline Branches branches_of(Op op, double b) {
     (void)b;
     switch (op) {
 #define UNARY(name, value, slope, inverse, branches, pole) \
-    case Op::op_##name: return branches;
+    case Op::op_##name:                                    \
+        return branches;
 #define BINARY(name, value, slope_a, slope_b, inverse_a, inverse_b, branches, pole) \
-    case Op::op_##name: return branches;
+    case Op::op_##name:                                                             \
+        return branches;
         DSO_OPERATORS(UNARY, BINARY)
 #undef UNARY
 #undef BINARY
-        default: return kSingle;
+        default:
+            return kSingle;
     }
 }
 
-}  // namespace dso
+}  // namespace dso::machine

@@ -2,7 +2,7 @@
 
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::machine {
 
 template <class F>
 static DSO_INLINE void map(double* __restrict out, const double* upstream, const double* a,
@@ -32,7 +32,8 @@ void chain(Op op, const double* upstream, const double* a, const double* b, cons
     using namespace elementary;
     switch (op) {
         DSO_OPERATORS(UNARY, BINARY)
-        default: break;  // leaves, and what has its own chain
+        default:
+            break;  // leaves, and what has its own chain
     }
 }
 
@@ -47,4 +48,4 @@ void chain_less(const double* upstream, const double* checked, double threshold,
     }
 }
 
-}  // namespace dso
+}  // namespace dso::machine

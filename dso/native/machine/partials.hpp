@@ -4,7 +4,7 @@
 
 #include "machine/operators.hpp"
 
-namespace dso {
+namespace dso::machine {
 
 // Chain rule through one operator over whole lanes of rows: given upstream = d(program)/d(y) where
 // y = op(a, b), write d(program)/d(a) and d(program)/d(b). A null `da` or `db` is not wanted.
@@ -18,4 +18,4 @@ void chain(Op op, const double* upstream, const double* a, const double* b, cons
 void chain_less(const double* upstream, const double* checked, double threshold, double* da,
                 double* db, size_t n);
 
-}  // namespace dso
+}  // namespace dso::machine

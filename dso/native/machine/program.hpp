@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace dso {
+namespace dso::machine {
 
 constexpr int16_t kPad = -1;
 
@@ -39,4 +39,4 @@ inline uint64_t hash_tokens(const int16_t* tokens, int32_t length) {
     return hash;
 }
 
-}  // namespace dso
+}  // namespace dso::machine

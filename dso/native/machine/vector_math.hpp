@@ -12,19 +12,7 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
-    __GNUC__ >= 12 && !defined(DSO_NO_VECTOR_MATH)
-#define DSO_VECTOR_MATH 1
-#else
-#define DSO_VECTOR_MATH 0
-#endif
-
-// Sanitizers run their own start-up code before a resolver may be called.
-#if DSO_VECTOR_MATH && !defined(__SANITIZE_ADDRESS__)
-#define DSO_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define DSO_CLONES
-#endif
+#include "compiler.hpp"
 
 // Worst errors found over random bit patterns, denormals, huge arguments and the neighbourhoods of
 // special points (glibc 2.36; the SSE2, AVX2 and AVX-512 variants together), in ULP: sin 3.5,
@@ -57,9 +45,7 @@ DSO_SIMD double erfc(double) noexcept;
 // Everything that passes lanes by value is inlined, so no calling convention is involved.
 #pragma GCC diagnostic ignored "-Wpsabi"
 
-#define DSO_INLINE inline __attribute__((always_inline))
-
-namespace dso {
+namespace dso::machine {
 
 constexpr size_t kLanes = 8;
 typedef double Lanes __attribute__((vector_size(64)));
@@ -198,8 +184,8 @@ DSO_INLINE Lanes harmonic_above(const Lanes& x) {
     Lanes total = {};
     for (int j = 10; j >= 1; --j) total += x / (j * (j + x));
     constexpr double a = 10.5, v = 1 / (a * a);
-    constexpr double c[] = {1. / 24, -7. / 960, 31. / 8064, -127. / 30720, 511. / 67584,
-                            -1414477. / 67092480};
+    constexpr double c[] = {1. / 24,       -7. / 960,    31. / 8064,
+                            -127. / 30720, 511. / 67584, -1414477. / 67092480};
     const Lanes z = x + a, u = 1 / (z * z);
     Lanes slope = {}, u_power = splat(1), quotient = {};  // quotient = (u^k - v^k) / (u - v)
     for (const double coefficient : c) {
@@ -224,8 +210,8 @@ DSO_INLINE double harmonic(double x) { return harmonic(splat(x))[0]; }
 DSO_INLINE Lanes trigamma_above(const Lanes& x) {
     Lanes total = {};
     for (int j = 10; j >= 1; --j) total += 1 / ((x + j) * (x + j));
-    constexpr double c[] = {1. / 24, -7. / 960, 31. / 8064, -127. / 30720, 511. / 67584,
-                            -1414477. / 67092480};
+    constexpr double c[] = {1. / 24,       -7. / 960,    31. / 8064,
+                            -127. / 30720, 511. / 67584, -1414477. / 67092480};
     const Lanes z = x + 10.5, u = 1 / (z * z);
     Lanes slope = splat(1), power = splat(1);
     for (int k = 1; k <= 6; ++k) {
@@ -241,8 +227,8 @@ DSO_INLINE Lanes trigamma(const Lanes& x) {
     return select(is_below, ratio * ratio - above - 1 / (x * x), above);
 }
 
-// The inverse of erf: a guess that is right to 0.2 % (Winitzki), then three steps of Halley's method,
-// each of which cubes the error. With f = erf, f''/f' = -2x:
+// The inverse of erf: a guess that is right to 0.2 % (Winitzki), then three steps of Halley's
+// method, each of which cubes the error. With f = erf, f''/f' = -2x:
 //     guess = sqrt(sqrt(t^2 - q / a) - t),  q = log(1 - y^2),  t = 2 / (pi a) + q / 2,  a = 0.147
 //     d = (f(x) - y) / f'(x),  x <- x - d / (1 + x d)
 // Near 1 the difference is that of erfc, where erf(x) - y would have no digits left.
@@ -261,4 +247,4 @@ DSO_INLINE Lanes erfinv(const Lanes& y) {
 }
 
 }  // namespace elementary
-}  // namespace dso
+}  // namespace dso::machine

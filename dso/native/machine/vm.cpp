@@ -1,58 +1,11 @@
 #include "machine/vm.hpp"
 
 #include <algorithm>
-#include <stdexcept>
-#include <string>
+#include <cmath>
 
 #include "machine/vector_math.hpp"
 
-namespace dso {
-
-int Library::n_inputs() const {
-    int32_t last = -1;
-    for (size_t i = 0; i < opcodes.size(); ++i)
-        if (opcodes[i] == Op::input || opcodes[i] == Op::less) last = std::max(last, operands[i]);
-    return last + 1;
-}
-
-Columns::Columns(const double* columns, size_t n_columns, size_t n_rows)
-    : buffer_(n_columns * padded(n_rows)),
-      data_(buffer_.data()),
-      n_rows_(n_rows),
-      stride_(padded(n_rows)) {
-    for (size_t d = 0; d < n_columns; ++d) {
-        const double* from = columns + d * n_rows;
-        double* to = data_ + d * stride_;
-        std::copy(from, from + n_rows, to);
-        std::fill(to + n_rows, to + stride_, n_rows ? from[0] : 0.0);
-        finite_.push_back(std::all_of(from, from + n_rows, [](double x) { return std::isfinite(x); }));
-    }
-}
-
-void check_programs(const Library& library, const ProgramView& programs, size_t n_columns,
-                    Polynomials polynomials) {
-    if (static_cast<size_t>(library.n_inputs()) > n_columns)
-        throw std::invalid_argument("the library reads " + std::to_string(library.n_inputs()) +
-                                    " input columns, the data have " + std::to_string(n_columns));
-    const auto n_tokens = static_cast<int32_t>(library.arities.size());
-    for (size_t b = 0; b < programs.n_programs; ++b) {
-        const auto refuse = [b](const char* why) {
-            throw std::invalid_argument("program " + std::to_string(b) + " " + why);
-        };
-        int64_t missing = 1;
-        for (int32_t t = 0; t < programs.lengths[b]; ++t) {
-            const int16_t token = programs.row(b)[t];
-            if (token < 0 || token >= n_tokens) refuse("has a token outside the library");
-            if (library.opcodes[token] == Op::python)
-                refuse("has a token that only Python can execute");
-            if (library.opcodes[token] == Op::poly && polynomials == Polynomials::refused)
-                refuse("has a polynomial that is not fitted");
-            missing += library.arities[token] - 1;
-            if (missing == 0 && t + 1 < programs.lengths[b]) refuse("goes on after its end");
-        }
-        if (missing != 0) refuse("is not complete");
-    }
-}
+namespace dso::machine {
 
 Machine::Machine(const Library& library, const Columns& data, bool is_protected, Values values)
     : library_(library),
@@ -72,11 +25,11 @@ struct Machine::Compiler {
         reserve(machine.operands_, length);
         reserve(machine.free_, length);
         reserve(machine.open_, length);
-        machine.code_.resize(length);
+        machine.code_.steps.resize(length);
         operand = machine.operands_.data();
         free_register = first_free = machine.free_.data();
         open = machine.open_.data();
-        step = machine.code_.data();
+        step = machine.code_.steps.data();
     }
 
     int32_t take_register() {
@@ -157,17 +110,17 @@ void Machine::compile(const int16_t* tokens, int32_t length, const double* const
             to.emit(top->token, top->position, constants, n_constants);
         }
     }
-    code_.resize(to.step - code_.data());
-    result_ = to.operand[-1];
-    n_registers_ = to.n_registers;
-    next_constant_ = to.next_constant;
-    storage_.reserve(n_registers_ * stride_);
+    code_.steps.resize(to.step - code_.steps.data());
+    code_.result = to.operand[-1];
+    code_.n_registers = to.n_registers;
+    code_.n_constants = to.next_constant;
+    storage_.reserve(code_.n_registers * stride_);
     registers_ = storage_.data();
 }
 
 // Record why the column of instruction `index` is not usable.
-void Machine::fail(size_t index, size_t row, size_t n) {
-    const Instruction& step = code_[index];
+void Machine::fail(const Steps& steps, size_t index, size_t row, size_t n) {
+    const Instruction& step = steps[index];
     const int32_t arity = kArity[static_cast<int32_t>(step.op)];
     const int32_t target = step.op == Op::input ? step.target : ~step.target;
     const double* result = source(target, row);
@@ -175,7 +128,8 @@ void Machine::fail(size_t index, size_t row, size_t n) {
     const double* b = arity == 2 ? source(step.b, row) : result;
     Cause worst = Cause::invalid;
     for (size_t i = 0; i < n; ++i)
-        if (!std::isfinite(result[i])) worst = std::min(worst, cause_of(step.op, a[i], b[i], result[i]));
+        if (!std::isfinite(result[i]))
+            worst = std::min(worst, cause_of(step.op, a[i], b[i], result[i]));
     if (static_cast<int32_t>(index) < first_failure_) {
         first_failure_ = static_cast<int32_t>(index);
         cause_ = worst;
@@ -207,34 +161,46 @@ static DSO_INLINE bool map2(double* __restrict out, const double* __restrict a,
     return any_sign(seen);
 }
 
-#define UNARY(name, value, ...)                                                             \
-    case Op::op_##name:                                                                     \
-        bad = map1(out, a, n,                                                               \
-                   [](const Lanes& a) __attribute__((always_inline)) { return value; });    \
+static DSO_INLINE bool is_finite(const double* values, size_t n) {
+    LaneBits seen = {};
+    for (size_t i = 0; i < n; i += kLanes) seen |= not_finite(load(values + i));
+    return !any_sign(seen);
+}
+
+#define UNARY(name, value, ...)                                                                   \
+    case Op::op_##name:                                                                           \
+        bad =                                                                                     \
+            map1(out, a, n, [](const Lanes& a) __attribute__((always_inline)) { return value; }); \
         break;
-#define BINARY(name, value, ...)                                                            \
-    case Op::op_##name:                                                                     \
-        bad = map2(out, a, b, n,                                                            \
-                   [](const Lanes& a, const Lanes& b) __attribute__((always_inline)) {      \
-                       return value;                                                        \
-                   });                                                                      \
+#define BINARY(name, value, ...)                                          \
+    case Op::op_##name:                                                   \
+        bad = map2(out, a, b, n,                                          \
+                   [](const Lanes& a, const Lanes& b)                     \
+                       __attribute__((always_inline)) { return value; }); \
         break;
 
+// The code of a tile. It has no name outside of this file: a member that is compiled in several
+// versions would be another one to files that only see its declaration.
+struct Machine::Tile {
+    DSO_CLONES static void run(Machine& machine, const Steps& steps, size_t row, size_t n,
+                               bool all_rows);
+};
+
 DSO_CLONES
-void Machine::run_tile(size_t row, size_t n, bool all_rows) {
+void Machine::Tile::run(Machine& machine, const Steps& steps, size_t row, size_t n, bool all_rows) {
     using namespace elementary;
-    const size_t n_steps = code_.size();
-    const size_t stop = all_rows ? n_steps : std::min<size_t>(n_steps, first_failure_ + 1);
+    const size_t n_steps = steps.size();
+    const size_t stop = all_rows ? n_steps : std::min<size_t>(n_steps, machine.first_failure_ + 1);
     for (size_t index = 0; index < stop; ++index) {
-        const Instruction& step = code_[index];
-        const double* a = source(step.a, row);
-        const double* b = source(step.b, row);
-        double* out = register_at(step.target);
+        const Instruction& step = steps[index];
+        const double* a = machine.source(step.a, row);
+        const double* b = machine.source(step.b, row);
+        double* out = machine.register_at(step.target);
         bool bad = false;
         switch (step.op) {
             DSO_OPERATORS(UNARY, BINARY)
             case Op::less: {
-                const double* checked = data_.column(step.column) + row;
+                const double* checked = machine.data_.column(step.column) + row;
                 LaneBits seen = {};
                 for (size_t i = 0; i < n; i += kLanes) {
                     const Lanes chosen =
@@ -253,14 +219,22 @@ void Machine::run_tile(size_t row, size_t n, bool all_rows) {
             case Op::input:  // emitted only for a column with a value that is not finite
                 bad = true;
                 break;
-            default: break;  // a polynomial, whose register is filled; check_programs refused the rest
+            case Op::poly:  // whoever runs it has filled its register
+                bad = !is_finite(out, n);
+                break;
+            default:
+                break;  // check_programs refused it
         }
-        if (bad && (!is_protected_ || index + 1 == n_steps) &&
-            static_cast<int32_t>(index) <= first_failure_) {
-            fail(index, row, n);
+        if (bad && (!machine.is_protected_ || index + 1 == n_steps) &&
+            static_cast<int32_t>(index) <= machine.first_failure_) {
+            machine.fail(steps, index, row, n);
             if (!all_rows) return;
         }
     }
 }
 
-}  // namespace dso
+void Machine::run_tile(const Steps& steps, size_t row, size_t n, bool all_rows) {
+    Tile::run(*this, steps, row, n, all_rows);
+}
+
+}  // namespace dso::machine

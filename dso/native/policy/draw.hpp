@@ -9,7 +9,7 @@
 #include "rng.hpp"
 #include "rules/state.hpp"
 
-namespace dso {
+namespace dso::policy {
 
 template <class T>
 constexpr T kNever = -std::numeric_limits<T>::infinity();
@@ -21,7 +21,7 @@ public:
         : n_tokens_(n_tokens), weights_(1, n_tokens), forbidden_((n_tokens + 63) / 64) {}
 
     // Adds what the rules prefer to logits (L,), and -inf where they forbid.
-    void add_prior(const TraversalState& state, T* logits) {
+    void add_prior(const rules::TraversalState& state, T* logits) {
         state.add_soft_logits(logits);
         state.forbidden(forbidden_.data());
         for (size_t token = 0; token < n_tokens_; ++token)
@@ -30,18 +30,18 @@ public:
 
     // The next token by its probability under logits and rules, kPad where none is allowed. The
     // logits are overwritten, over their padded width.
-    int16_t draw(const TraversalState& state, RowStream& stream, T* logits) {
+    int16_t draw(const rules::TraversalState& state, RowStream& stream, T* logits) {
         add_prior(state, logits);
         std::fill(logits + n_tokens_, logits + weights_.n_cols, kNever<T>);
         T* weight = weights_.row(0);
         exponentiate<T>(logits, weights_.n_cols, weight);
         T total = 0;
         for (size_t token = 0; token < n_tokens_; ++token) total += weight[token];
-        if (!(total > 0)) return kPad;
+        if (!(total > 0)) return machine::kPad;
         const auto step = static_cast<uint32_t>(state.n_chosen());
         const T target = static_cast<T>(stream.uniform(step)) * total;
         T below = 0;
-        int16_t chosen = kPad;
+        int16_t chosen = machine::kPad;
         for (size_t token = 0; token < n_tokens_; ++token) {
             if (!(weight[token] > 0)) continue;
             chosen = static_cast<int16_t>(token);
@@ -56,4 +56,4 @@ private:
     std::vector<uint64_t> forbidden_;
 };
 
-}  // namespace dso
+}  // namespace dso::policy

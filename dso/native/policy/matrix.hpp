@@ -8,22 +8,15 @@
 #include <new>
 #include <vector>
 
-// One compiled version per instruction set, chosen when the library is loaded.
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__)
-#define DSO_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define DSO_CLONES
-#endif
-#define DSO_INLINE __attribute__((always_inline)) inline
+#include "compiler.hpp"
 
-namespace dso {
+namespace dso::policy {
 
 template <class T>
-constexpr size_t kLanes = 64 / sizeof(T);
+constexpr size_t kVectorWidth = 64 / sizeof(T);
 template <class T>
-constexpr size_t padded(size_t n) {
-    return (n + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+constexpr size_t whole_vectors(size_t n) {
+    return (n + kVectorWidth<T> - 1) / kVectorWidth<T> * kVectorWidth<T>;
 }
 
 template <class T>
@@ -57,7 +50,8 @@ struct Matrix {
     std::vector<T, AlignedAllocator<T>> data;
 
     Matrix() = default;
-    Matrix(size_t rows, size_t cols) : n_rows(rows), n_cols(padded<T>(cols)), data(rows * n_cols) {}
+    Matrix(size_t rows, size_t cols)
+        : n_rows(rows), n_cols(whole_vectors<T>(cols)), data(rows * n_cols) {}
     T* row(size_t i) { return data.data() + i * n_cols; }
     const T* row(size_t i) const { return data.data() + i * n_cols; }
     void clear() { std::memset(data.data(), 0, data.size() * sizeof(T)); }
@@ -71,22 +65,23 @@ DSO_INLINE void multiply_block(T* c, size_t c_row, const T* a, size_t a_row, siz
     Vector sum[R][V];
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < V; ++v)
-            sum[r][v] = *reinterpret_cast<const Vector*>(c + r * c_row + v * kLanes<T>);
+            sum[r][v] = *reinterpret_cast<const Vector*>(c + r * c_row + v * kVectorWidth<T>);
     for (size_t p = 0; p < k; ++p)
         for (int v = 0; v < V; ++v) {
-            const Vector right = *reinterpret_cast<const Vector*>(b + p * b_row + v * kLanes<T>);
+            const Vector right =
+                *reinterpret_cast<const Vector*>(b + p * b_row + v * kVectorWidth<T>);
             for (int r = 0; r < R; ++r) sum[r][v] += a[r * a_row + p * a_col] * right;
         }
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < V; ++v)
-            *reinterpret_cast<Vector*>(c + r * c_row + v * kLanes<T>) = sum[r][v];
+            *reinterpret_cast<Vector*>(c + r * c_row + v * kVectorWidth<T>) = sum[r][v];
 }
 
 // C (m x n) += A (m x k) B (k x n) with n a multiple of the vector width.
 template <class T>
 DSO_CLONES void multiply(T* c, size_t c_row, const T* a, size_t a_row, size_t a_col, const T* b,
                          size_t b_row, size_t m, size_t n, size_t k) {
-    constexpr size_t lanes = kLanes<T>;
+    constexpr size_t lanes = kVectorWidth<T>;
     size_t j = 0;
     for (; j + 2 * lanes <= n; j += 2 * lanes) {
         size_t i = 0;
@@ -108,4 +103,4 @@ DSO_CLONES void multiply(T* c, size_t c_row, const T* a, size_t a_row, size_t a_
     }
 }
 
-}  // namespace dso
+}  // namespace dso::policy

@@ -8,13 +8,13 @@
 
 #include "policy/recurrent_math.hpp"
 
-namespace dso {
+namespace dso::policy {
 namespace {
 
 // Cuts (rows, gates * units) into gates and pads each to whole vectors.
 template <class T>
 Matrix<T> pack(const ParameterView<T>& view, size_t n_gates, size_t n_rows_padded) {
-    const size_t units = view.n_cols / n_gates, width = padded<T>(units);
+    const size_t units = view.n_cols / n_gates, width = whole_vectors<T>(units);
     Matrix<T> packed(n_rows_padded, n_gates * width);
     for (size_t i = 0; i < view.n_rows; ++i)
         for (size_t g = 0; g < n_gates; ++g)
@@ -76,7 +76,7 @@ template <class T>
 DSO_CLONES void sum_rows(const T* table, size_t width, const int32_t* rows, size_t n_rows,
                          const T* first, T* out) {
     using Vector = typename VectorOf<T>::type;
-    for (size_t j = 0; j < width; j += kLanes<T>) {
+    for (size_t j = 0; j < width; j += kVectorWidth<T>) {
         Vector sum = *reinterpret_cast<const Vector*>(first + j);
         for (size_t r = 0; r < n_rows; ++r)
             sum += *reinterpret_cast<const Vector*>(table + rows[r] * width + j);
@@ -106,12 +106,12 @@ void schedule(const Sequences<T>& seq, Activations<T>& saved) {
 
 template <class T>
 DSO_CLONES T exponentiate(const T* logits, size_t width, T* weights) {
-    T lanes[kLanes<T>];  // a tree in place of one long chain of comparisons
-    std::copy_n(logits, kLanes<T>, lanes);
-    for (size_t a = kLanes<T>; a < width; a += kLanes<T>)
-        for (size_t lane = 0; lane < kLanes<T>; ++lane)
+    T lanes[kVectorWidth<T>];  // a tree in place of one long chain of comparisons
+    std::copy_n(logits, kVectorWidth<T>, lanes);
+    for (size_t a = kVectorWidth<T>; a < width; a += kVectorWidth<T>)
+        for (size_t lane = 0; lane < kVectorWidth<T>; ++lane)
             lanes[lane] = logits[a + lane] > lanes[lane] ? logits[a + lane] : lanes[lane];
-    for (size_t half = kLanes<T> / 2; half > 0; half /= 2)
+    for (size_t half = kVectorWidth<T> / 2; half > 0; half /= 2)
         for (size_t lane = 0; lane < half; ++lane)
             lanes[lane] = lanes[lane + half] > lanes[lane] ? lanes[lane + half] : lanes[lane];
     const T largest = lanes[0];
@@ -156,16 +156,17 @@ Network<T>::Network(Cell cell, std::vector<ParameterView<T>> parameters, T floor
             units == 0 || bias.n_rows != 1 || (l == 0 && input.n_rows == 0) ||
             (l > 0 && input.n_rows != below))
             throw std::invalid_argument("network: shapes of a layer's parameters do not fit");
-        layers_.push_back({units, padded<T>(units),
-                           pack(input, n_gates(), l == 0 ? input.n_rows : padded<T>(below)),
-                           pack(recurrent, n_gates(), padded<T>(units)), pack(bias, n_gates(), 1)});
+        layers_.push_back({units, whole_vectors<T>(units),
+                           pack(input, n_gates(), l == 0 ? input.n_rows : whole_vectors<T>(below)),
+                           pack(recurrent, n_gates(), whole_vectors<T>(units)),
+                           pack(bias, n_gates(), 1)});
         below = units;
     }
     const auto &kernel = parameters[parameters.size() - 2], &bias = parameters.back();
     if (kernel.n_rows != below || bias.n_rows != 1 || bias.n_cols != kernel.n_cols)
         throw std::invalid_argument("network: shapes of the dense layer do not fit");
     n_tokens_ = kernel.n_cols;
-    output_ = pack(kernel, 1, padded<T>(below));
+    output_ = pack(kernel, 1, whole_vectors<T>(below));
     output_bias_ = pack(bias, 1, 1);
 }
 
@@ -334,4 +335,4 @@ template double exponentiate<double>(const double*, size_t, double*);
 template class Network<float>;
 template class Network<double>;
 
-}  // namespace dso
+}  // namespace dso::policy

@@ -12,7 +12,7 @@
 
 #include "policy/matrix.hpp"
 
-namespace dso {
+namespace dso::policy {
 
 enum class Cell { kLstm, kGru };
 
@@ -117,4 +117,4 @@ T exponentiate(const T* logits, size_t width, T* weights);
 extern template class Network<float>;
 extern template class Network<double>;
 
-}  // namespace dso
+}  // namespace dso::policy

@@ -6,12 +6,12 @@
 #include "policy/network.hpp"
 #include "policy/recurrent_math.hpp"
 
-namespace dso {
+namespace dso::policy {
 namespace {
 
 template <class T>
 void unpack_add(const Matrix<T>& packed, size_t n_rows, size_t n_gates, size_t units, T* out) {
-    const size_t width = padded<T>(units);
+    const size_t width = whole_vectors<T>(units);
     for (size_t i = 0; i < n_rows; ++i)
         for (size_t g = 0; g < n_gates; ++g)
             for (size_t j = 0; j < units; ++j)
@@ -277,4 +277,4 @@ template void Network<double>::backward(const Sequences<double>&, const Activati
                                         const double*, const double*,
                                         const std::vector<double*>&) const;
 
-}  // namespace dso
+}  // namespace dso::policy

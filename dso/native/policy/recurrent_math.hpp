@@ -6,7 +6,7 @@
 
 #include "policy/matrix.hpp"
 
-namespace dso {
+namespace dso::policy {
 
 // e^x as straight-line code that the compiler turns into vector instructions: 2^n times a
 // polynomial on [-ln 2 / 2, ln 2 / 2], within 2 ULP; 0 below the least normal number, no overflow.
@@ -38,4 +38,4 @@ DSO_INLINE T hyperbolic_tangent(T x) {
     return T(1) - T(2) / (T(1) + exponential(T(2) * x));
 }
 
-}  // namespace dso
+}  // namespace dso::policy

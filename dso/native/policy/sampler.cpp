@@ -1,19 +1,21 @@
 #include "policy/sampler.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 
 #include "policy/draw.hpp"
+#include "threads.hpp"
 
-namespace dso {
+namespace dso::policy {
 namespace {
 
 constexpr size_t kSampleLanes = 16;  // rows advanced together; a finished one makes room at once
 
 // One row on its way.
 struct Lane {
-    explicit Lane(const RuleSet& rules) : state(rules) {}
-    TraversalState state;
+    explicit Lane(const rules::RuleSet& rules) : state(rules) {}
+    rules::TraversalState state;
     RowStream stream;
     size_t row = 0;
     int attempt = 0;
@@ -24,9 +26,9 @@ struct Lane {
 template <class T>
 class SamplingRun {
 public:
-    SamplingRun(const Network<T>& network, const RuleSet& rules, const Observation& observation,
-                uint64_t key, size_t first_row, size_t n_rows, size_t n_positions, int16_t* tokens,
-                int32_t* lengths)
+    SamplingRun(const Network<T>& network, const rules::RuleSet& rules,
+                const Observation& observation, uint64_t key, size_t first_row, size_t n_rows,
+                size_t n_positions, int16_t* tokens, int32_t* lengths)
         : network_(network),
           observation_(observation),
           key_(key),
@@ -84,8 +86,8 @@ private:
         const auto position = static_cast<size_t>(lane.state.n_chosen());
         const int16_t token = position < n_positions_
                                   ? draw_.draw(lane.state, lane.stream, state_.logits.row(slot))
-                                  : kPad;
-        if (token == kPad) {
+                                  : machine::kPad;
+        if (token == machine::kPad) {
             withdraw(slot);
             return;
         }
@@ -99,7 +101,7 @@ private:
     void withdraw(size_t slot) {
         Lane& lane = lanes_[slot];
         ++n_withdrawn_;
-        std::fill_n(tokens_ + lane.row * n_positions_, n_positions_, kPad);
+        std::fill_n(tokens_ + lane.row * n_positions_, n_positions_, machine::kPad);
         if (lane.attempt + 1 < kMaxAttempts) {
             start(slot, lane.attempt + 1);
             return;
@@ -126,21 +128,29 @@ private:
 }  // namespace
 
 template <class T>
-int64_t sample(const Network<T>& network, const RuleSet& rules, const Observation& observation,
-               uint64_t key, size_t first_row, size_t n_rows, size_t n_positions, int16_t* tokens,
-               int32_t* lengths) {
-    if (n_rows == 0) return 0;
-    return SamplingRun<T>(network, rules, observation, key, first_row, n_rows, n_positions, tokens,
-                          lengths)
-        .run();
+int64_t sample(const Network<T>& network, const rules::RuleSet& rules,
+               const Observation& observation, uint64_t key, size_t first_row, size_t n_rows,
+               size_t n_positions, size_t n_threads, int16_t* tokens, int32_t* lengths) {
+    n_threads = std::max<size_t>(1, std::min(n_threads, n_rows / kSampleLanes));
+    std::atomic<int64_t> n_withdrawn{0};
+    const auto draw = [&](size_t, size_t begin, size_t end) {
+        n_withdrawn +=
+            SamplingRun<T>(network, rules, observation, key, first_row + begin, end - begin,
+                           n_positions, tokens + begin * n_positions, lengths + begin)
+                .run();
+    };
+    parallel_for(n_rows, n_threads, std::max<size_t>(1, (n_rows + n_threads - 1) / n_threads),
+                 draw);
+    return n_withdrawn;
 }
 
 template <class T>
-void replay(const ProgramView& programs, const RuleSet& rules, const Observation& observation,
-            int32_t* features, T* open_slots, T* prior, bool* allowed) {
+void replay(const machine::ProgramView& programs, const rules::RuleSet& rules,
+            const Observation& observation, int32_t* features, T* open_slots, T* prior,
+            bool* allowed) {
     const size_t n_tokens = rules.n_tokens(), n_features = observation.n_features();
     TokenDraw<T> draw(n_tokens);
-    TraversalState state(rules);
+    rules::TraversalState state(rules);
     for (size_t b = 0; b < programs.n_programs; ++b) {
         state.restart();
         allowed[b] = true;
@@ -158,39 +168,13 @@ void replay(const ProgramView& programs, const RuleSet& rules, const Observation
     }
 }
 
-void count_masked(const ProgramView& programs, const RuleSet& rules, int64_t* counts) {
-    std::vector<uint64_t> forbidden((rules.n_tokens() + 63) / 64);
-    TraversalState state(rules);
-    for (size_t b = 0; b < programs.n_programs; ++b) {
-        state.restart();
-        for (int t = 0; t < programs.lengths[b] && !state.finished(); ++t) {
-            state.forbidden(forbidden.data());
-            for (size_t w = 0; w < forbidden.size(); ++w)
-                for (uint64_t word = forbidden[w]; word; word &= word - 1) {
-                    const size_t token = 64 * w + static_cast<size_t>(__builtin_ctzll(word));
-                    if (token < rules.n_tokens()) ++counts[token];
-                }
-            state.push(programs.row(b)[t]);
-        }
-    }
-}
+template int64_t sample<float>(const Network<float>&, const rules::RuleSet&, const Observation&,
+                               uint64_t, size_t, size_t, size_t, size_t, int16_t*, int32_t*);
+template int64_t sample<double>(const Network<double>&, const rules::RuleSet&, const Observation&,
+                                uint64_t, size_t, size_t, size_t, size_t, int16_t*, int32_t*);
+template void replay<float>(const machine::ProgramView&, const rules::RuleSet&, const Observation&,
+                            int32_t*, float*, float*, bool*);
+template void replay<double>(const machine::ProgramView&, const rules::RuleSet&, const Observation&,
+                             int32_t*, double*, double*, bool*);
 
-int first_violation(const int16_t* tokens, int length, TraversalState& state) {
-    state.restart();
-    for (int t = 0; t < length; ++t) {
-        if (state.finished() || !state.allows(tokens[t])) return t;
-        state.push(tokens[t]);
-    }
-    return state.finished() ? -1 : length;
-}
-
-template int64_t sample<float>(const Network<float>&, const RuleSet&, const Observation&, uint64_t,
-                               size_t, size_t, size_t, int16_t*, int32_t*);
-template int64_t sample<double>(const Network<double>&, const RuleSet&, const Observation&,
-                                uint64_t, size_t, size_t, size_t, int16_t*, int32_t*);
-template void replay<float>(const ProgramView&, const RuleSet&, const Observation&, int32_t*,
-                            float*, float*, bool*);
-template void replay<double>(const ProgramView&, const RuleSet&, const Observation&, int32_t*,
-                             double*, double*, bool*);
-
-}  // namespace dso
+}  // namespace dso::policy

@@ -8,7 +8,7 @@
 #include "rules/rule_set.hpp"
 #include "rules/state.hpp"
 
-namespace dso {
+namespace dso::policy {
 
 constexpr int kMaxAttempts = 100;  // of one row, before it is left empty
 
@@ -21,14 +21,16 @@ struct Observation {
 
     size_t n_features() const { return (action >= 0) + (parent >= 0) + (sibling >= 0); }
     // The symbol behind the last of each feature stands for "none".
-    void write(const TraversalState& state, int32_t* features) const {
+    void write(const rules::TraversalState& state, int32_t* features) const {
         const int none = static_cast<int>(parent_index.size());
-        const Frame& frame = state.top();
-        if (action >= 0) *features++ = action + (state.last() == kEmpty ? none : state.last());
+        const rules::Frame& frame = state.top();
+        if (action >= 0)
+            *features++ = action + (state.last() == rules::kEmpty ? none : state.last());
         if (parent >= 0)
             *features++ =
-                parent + (frame.parent == kEmpty ? n_parents : parent_index[frame.parent]);
-        if (sibling >= 0) *features++ = sibling + (frame.sibling == kEmpty ? none : frame.sibling);
+                parent + (frame.parent == rules::kEmpty ? n_parents : parent_index[frame.parent]);
+        if (sibling >= 0)
+            *features++ = sibling + (frame.sibling == rules::kEmpty ? none : frame.sibling);
     }
 };
 
@@ -36,21 +38,16 @@ struct Observation {
 // numbers (key, first_row + i, attempt). A row that meets a dead end starts again, and stays at
 // length 0 after kMaxAttempts. Returns how often a row was withdrawn.
 template <class T>
-int64_t sample(const Network<T>& network, const RuleSet& rules, const Observation& observation,
-               uint64_t key, size_t first_row, size_t n_rows, size_t n_positions, int16_t* tokens,
-               int32_t* lengths);
+int64_t sample(const Network<T>& network, const rules::RuleSet& rules,
+               const Observation& observation, uint64_t key, size_t first_row, size_t n_rows,
+               size_t n_positions, size_t n_threads, int16_t* tokens, int32_t* lengths);
 
 // Walks each program through the rules: features (B, T, O), open slots (B, T), logit adjustments
 // (B, T, L) with -inf where forbidden, and whether every token was allowed. Unfinished programs are
 // walked as far as they go.
 template <class T>
-void replay(const ProgramView& programs, const RuleSet& rules, const Observation& observation,
-            int32_t* features, T* open_slots, T* prior, bool* allowed);
+void replay(const machine::ProgramView& programs, const rules::RuleSet& rules,
+            const Observation& observation, int32_t* features, T* open_slots, T* prior,
+            bool* allowed);
 
-// Adds to counts (L,) how often each token was masked on the way through the programs.
-void count_masked(const ProgramView& programs, const RuleSet& rules, int64_t* counts);
-
-// Position of the first token that the rules forbid, or -1; an incomplete program fails at its end.
-int first_violation(const int16_t* tokens, int length, TraversalState& state);
-
-}  // namespace dso
+}  // namespace dso::policy

@@ -10,21 +10,21 @@
 #include "rules/rule_set.hpp"
 #include "rules/state.hpp"
 
-namespace dso {
+namespace dso::policy {
 
 template <class T>
 class Stepper {
 public:
     // Row i draws from the stream (key, rows[i], attempt).
-    Stepper(const RuleSet& rules, uint64_t key, const std::vector<uint32_t>& rows, uint32_t attempt,
-            size_t n_positions)
+    Stepper(const rules::RuleSet& rules, uint64_t key, const std::vector<uint32_t>& rows,
+            uint32_t attempt, size_t n_positions)
         : rules_(rules),
           n_positions_(n_positions),
-          states_(rows.size(), TraversalState(rules_)),
+          states_(rows.size(), rules::TraversalState(rules_)),
           streams_(rows.size()),
           active_(rows.size(), true),
           n_active_(rows.size()),
-          tokens(rows.size() * n_positions, kPad),
+          tokens(rows.size() * n_positions, machine::kPad),
           lengths(rows.size(), 0),
           draw_(rules.n_tokens()),
           logits_(1, rules.n_tokens()) {
@@ -32,7 +32,7 @@ public:
     }
     Stepper(const Stepper&) = delete;
 
-    const RuleSet& rules() const { return rules_; }
+    const rules::RuleSet& rules() const { return rules_; }
     size_t n_rows() const { return states_.size(); }
     size_t n_tokens() const { return rules_.n_tokens(); }
     size_t n_positions() const { return n_positions_; }
@@ -51,12 +51,13 @@ public:
     void choose(const T* logits) {
         for (size_t b = 0; b < n_rows(); ++b) {
             if (!active_[b]) continue;
-            TraversalState& state = states_[b];
+            rules::TraversalState& state = states_[b];
             const auto position = static_cast<size_t>(state.n_chosen());
             std::copy_n(logits + b * n_tokens(), n_tokens(), logits_.row(0));
-            const int16_t token =
-                position < n_positions_ ? draw_.draw(state, streams_[b], logits_.row(0)) : kPad;
-            if (token != kPad) {
+            const int16_t token = position < n_positions_
+                                      ? draw_.draw(state, streams_[b], logits_.row(0))
+                                      : machine::kPad;
+            if (token != machine::kPad) {
                 tokens[b * n_positions_ + position] = token;
                 state.push(token);
                 if (!state.finished()) continue;
@@ -68,9 +69,9 @@ public:
     }
 
 private:
-    const RuleSet rules_;
+    const rules::RuleSet rules_;
     size_t n_positions_;
-    std::vector<TraversalState> states_;
+    std::vector<rules::TraversalState> states_;
     std::vector<RowStream> streams_;
     std::vector<bool> active_;
     size_t n_active_;
@@ -84,4 +85,4 @@ private:
     Matrix<T> logits_;
 };
 
-}  // namespace dso
+}  // namespace dso::policy

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace dso {
+namespace dso::rules {
 
 constexpr int kEmpty = -1;           // no parent, or no sibling
 constexpr int kUnlimited = 1 << 20;  // length limit where none is set
@@ -377,4 +377,4 @@ inline void RuleSet::merge(const RuleSet& other) {
     soft_lengths.insert(soft_lengths.end(), other.soft_lengths.begin(), other.soft_lengths.end());
 }
 
-}  // namespace dso
+}  // namespace dso::rules

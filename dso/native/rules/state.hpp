@@ -12,7 +12,7 @@
 
 #include "rules/rule_set.hpp"
 
-namespace dso {
+namespace dso::rules {
 
 constexpr int kMixed = -2;  // `same_child` once two completed children differ
 
@@ -280,4 +280,4 @@ inline void TraversalState::complete(int token, int size) {
     }
 }
 
-}  // namespace dso
+}  // namespace dso::rules

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-namespace dso {
+namespace dso::semantic {
+
+using namespace machine;
 
 namespace {
 
@@ -129,4 +131,4 @@ void BackwardSet::combine(size_t parent, size_t f, int slot, int partner_cost, i
     }
 }
 
-}  // namespace dso
+}  // namespace dso::semantic

@@ -4,7 +4,7 @@
 
 #include "semantic/library.hpp"
 
-namespace dso {
+namespace dso::semantic {
 
 // A context with a hole: its parent's values are form(hole, other) or form(other, hole).
 struct Context {
@@ -50,4 +50,4 @@ private:
     std::unique_ptr<ValueBlock> target_, out_;
 };
 
-}  // namespace dso
+}  // namespace dso::semantic

@@ -1,6 +1,8 @@
 #include "semantic/expression.hpp"
 
-namespace dso {
+namespace dso::semantic {
+
+using namespace machine;
 
 int ExpressionWriter::leaf(uint32_t entry) {
     nodes_.push_back({-1, entry, -1, -1, false, false});
@@ -149,4 +151,4 @@ bool ExpressionWriter::emit(int at, bool negative, std::vector<int16_t>& tokens)
     return true;
 }
 
-}  // namespace dso
+}  // namespace dso::semantic

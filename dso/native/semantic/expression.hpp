@@ -5,7 +5,7 @@
 
 #include "semantic/backward.hpp"
 
-namespace dso {
+namespace dso::semantic {
 
 // Target of the context = first op (sign * second), or sign * first where `form` is kNoForm.
 struct Join {
@@ -48,4 +48,4 @@ private:
     std::vector<Node> nodes_;
 };
 
-}  // namespace dso
+}  // namespace dso::semantic

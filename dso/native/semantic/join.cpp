@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
-namespace dso {
+namespace dso::semantic {
+
+using namespace machine;
 
 namespace {
 
@@ -27,19 +30,24 @@ double value_of(Op op, double target, double s) {
 
 // ---- verification ------------------------------------------------------------------------------
 
-Verifier::Verifier(const Library& library, const RuleSet& rules, const Columns& sample,
-                   const double* sample_y, const Columns& data, const double* y, bool is_protected,
-                   double tolerance)
-    : sample_machine_(library, sample, is_protected),
-      machine_(library, data, is_protected),
+Verifier::Verifier(const Library& library, const rules::RuleSet& rules, const Data& sample,
+                   const Data& data, double tolerance)
+    : sample_machine_(library, sample.columns, sample.is_protected),
+      machine_(library, data.columns, data.is_protected),
       sample_(sample),
       data_(data),
-      sample_y_(sample_y),
-      y_(y),
       state_(rules),
       tolerance_(tolerance) {
-    scale_ = 0;
-    for (size_t i = 0; i < data.n_rows(); ++i) scale_ = std::max(scale_, std::fabs(y[i]));
+    const auto check = [&](const Data& rows) {
+        if (rows.required_target().n_rows() == 0 ||
+            rows.columns.n_columns() < static_cast<size_t>(library.n_inputs()))
+            throw std::invalid_argument("search: X (D, N) with the library's inputs, y (N,)");
+    };
+    check(sample), check(data);
+    if (rules.n_tokens() != library.arities.size())
+        throw std::invalid_argument("rules and tokens of different libraries");
+    const double* y = data.target->y();
+    for (size_t i = 0; i < data.columns.n_rows(); ++i) scale_ = std::max(scale_, std::fabs(y[i]));
 }
 
 bool Verifier::accepts(const std::vector<int16_t>& tokens) {
@@ -49,20 +57,23 @@ bool Verifier::accepts(const std::vector<int16_t>& tokens) {
         state_.push(token);
     }
     if (!state_.finished()) return false;
-    return matches(sample_machine_, sample_, sample_y_, tokens) &&
-           matches(machine_, data_, y_, tokens);
+    return matches(sample_machine_, sample_, tokens) && matches(machine_, data_, tokens);
 }
 
 // Each row within the tolerance, relative to itself and a little of the greatest |y|.
-bool Verifier::matches(Machine& machine, const Columns& data, const double* y,
+bool Verifier::matches(Machine& machine, const Data& data,
                        const std::vector<int16_t>& tokens) const {
+    const double* y = data.target->y();
+    const size_t n_rows = data.columns.n_rows();
     machine.compile(tokens.data(), static_cast<int32_t>(tokens.size()), nullptr, 0);
     bool fits = true;
-    const Verdict verdict = machine.run(false, [&](size_t row, const double* values, size_t n) {
-        for (size_t i = row; i < std::min(row + n, data.n_rows()); ++i)
-            fits &=
-                std::fabs(values[i - row] - y[i]) <= tolerance_ * (std::fabs(y[i]) + 0.01 * scale_);
-    });
+    const Verdict verdict =
+        machine.run(Rest::left, [&](size_t row, const double* values, size_t n) {
+            for (size_t i = row; i < std::min(row + n, n_rows); ++i)
+                fits &= std::fabs(values[i - row] - y[i]) <=
+                        tolerance_ * (std::fabs(y[i]) + 0.01 * scale_);
+            return fits;
+        });
     return fits && verdict.cause == Cause::valid;
 }
 
@@ -197,6 +208,18 @@ bool JoinSearch::write_cheapest(size_t n_partners, std::vector<int16_t>& tokens)
     return false;
 }
 
+std::vector<std::vector<int16_t>> join_cheapest(const ValueLibrary& library,
+                                                const std::vector<KeyVector>& wanted,
+                                                size_t n_partners) {
+    std::vector<std::vector<int16_t>> programs(wanted.size());
+    for (size_t q = 0; q < wanted.size(); ++q) {
+        const BackwardSet target(library, wanted[q], BackwardLimits{1, 0, 0, 0});
+        JoinSearch joins(library, target);
+        if (!joins.write_cheapest(n_partners, programs[q])) programs[q].clear();
+    }
+    return programs;
+}
+
 void JoinSearch::judge(int cost, Verifier& verifier, std::vector<Hit>& hits) {
     for (const Join& join : joins_) {
         if (join.form == -1) continue;  // the tokens cannot say it
@@ -209,4 +232,4 @@ void JoinSearch::judge(int cost, Verifier& verifier, std::vector<Hit>& hits) {
     joins_.clear();
 }
 
-}  // namespace dso
+}  // namespace dso::semantic

@@ -4,31 +4,30 @@
 #include <unordered_set>
 #include <vector>
 
+#include "machine/data.hpp"
+#include "machine/vm.hpp"
 #include "semantic/backward.hpp"
 #include "semantic/expression.hpp"
-#include "machine/vm.hpp"
 
-namespace dso {
+namespace dso::semantic {
 
 // Decides whether a program is an answer: the rules allow it, and it has the target's values on
 // every row.
 class Verifier {
 public:
-    // `sample` (D, n) and its targets are asked first; they are rows of the data.
-    Verifier(const Library& library, const RuleSet& rules, const Columns& sample,
-             const double* sample_y, const Columns& data, const double* y, bool is_protected,
-             double tolerance);
+    // `sample` is asked first; it has rows of the data.
+    Verifier(const machine::Library& library, const rules::RuleSet& rules,
+             const machine::Data& sample, const machine::Data& data, double tolerance);
     bool accepts(const std::vector<int16_t>& tokens);
 
 private:
-    bool matches(Machine& machine, const Columns& data, const double* y,
+    bool matches(machine::Machine& machine, const machine::Data& data,
                  const std::vector<int16_t>& tokens) const;
 
-    Machine sample_machine_, machine_;
-    const Columns &sample_, &data_;
-    const double *sample_y_, *y_;
-    TraversalState state_;
-    double tolerance_, scale_;
+    machine::Machine sample_machine_, machine_;
+    const machine::Data &sample_, &data_;
+    rules::TraversalState state_;
+    double tolerance_, scale_ = 0;
 };
 
 struct Hit {
@@ -73,6 +72,11 @@ private:
     uint64_t n_lookups_ = 0, n_verified_ = 0;
 };
 
+// The cheapest way to write each vector; empty where there is none. See JoinSearch::write_cheapest.
+std::vector<std::vector<int16_t>> join_cheapest(const ValueLibrary& library,
+                                                const std::vector<KeyVector>& wanted,
+                                                size_t n_partners);
+
 // Appends the entry that has the target's values, if there is one: one look-up.
 void find_entry(const ValueLibrary& library, const KeyVector& target, size_t context,
                 std::vector<Join>& joins);
@@ -86,4 +90,4 @@ void find_pairs(const ValueLibrary& library, const KeyVector& target, size_t con
 void hash_joins(const KeyVector& target, const double* const rows[kKeyRows], size_t n,
                 Resolution resolution, uint64_t (*keys)[kBlock]);
 
-}  // namespace dso
+}  // namespace dso::semantic

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstring>
 
-namespace dso {
+namespace dso::semantic {
+
+using namespace machine;
 
 namespace {
 
@@ -21,17 +23,17 @@ Clock::time_point after(double seconds) {
 
 }  // namespace
 
-RuleSet rules_of_parts(const RuleSet& rules) {
-    RuleSet parts = rules;
+rules::RuleSet rules_of_parts(const rules::RuleSet& rules) {
+    rules::RuleSet parts = rules;
     parts.min_length = 0;
-    parts.first = parts.last_chance = TokenSet(rules.n_tokens());
+    parts.first = parts.last_chance = rules::TokenSet(rules.n_tokens());
     parts.requirements.clear();
     parts.covers.clear();
     parts.ancestor_requirements.clear();
     return parts;
 }
 
-ValueLibrary::ValueLibrary(Forms forms, const RuleSet& rules, Resolution resolution,
+ValueLibrary::ValueLibrary(Forms forms, const rules::RuleSet& rules, Resolution resolution,
                            const Growth& growth)
     : forms_(std::move(forms)),
       rules_(rules_of_parts(rules)),
@@ -42,7 +44,7 @@ ValueLibrary::ValueLibrary(Forms forms, const RuleSet& rules, Resolution resolut
       b_(std::make_unique<ValueBlock>()),
       out_(std::make_unique<ValueBlock>()),
       keys_(kBlock),
-      state_(std::make_unique<TraversalState>(rules_)) {
+      state_(std::make_unique<rules::TraversalState>(rules_)) {
     entries_.reserve(growth.max_entries);
     max_vectors_ = growth.max_vectors;
     deadline_ = after(growth.max_seconds);
@@ -70,22 +72,22 @@ size_t ValueLibrary::entries_in(size_t most_bytes) {
 void ValueLibrary::compile_checks() {
     const auto n_tokens = static_cast<int>(rules_.n_tokens());
     own_bits_.assign(n_tokens, 0);
-    TokenSet used(n_tokens);
+    rules::TokenSet used(n_tokens);
     for (const Form& form : forms_.all)
         for (const int16_t item : form.pattern)
             if (item >= 0) used.insert(item);
-    const auto touches = [&](const TokenSet& set) {
+    const auto touches = [&](const rules::TokenSet& set) {
         bool found = false;
-        RuleSet::for_each(set, [&](int token) { found |= used.has(token); });
+        rules::RuleSet::for_each(set, [&](int token) { found |= used.has(token); });
         return found;
     };
     for (size_t group = 0; group < rules_.descendant.size(); ++group)
-        RuleSet::for_each(rules_.descendant[group],
-                          [&](int token) { own_bits_[token] |= 1ull << group; });
+        rules::RuleSet::for_each(rules_.descendant[group],
+                                 [&](int token) { own_bits_[token] |= 1ull << group; });
     needs_walk_ = !rules_.nestings.empty() || !rules_.exclusions.empty() || !rules_.costs.empty() ||
-                  rules_.max_depth < kUnlimited;
-    for (const TokenSet& set : rules_.only_child) needs_walk_ |= touches(set);
-    for (const CountLimit& limit : rules_.limits) needs_walk_ |= touches(limit.forbidden);
+                  rules_.max_depth < rules::kUnlimited;
+    for (const rules::TokenSet& set : rules_.only_child) needs_walk_ |= touches(set);
+    for (const rules::CountLimit& limit : rules_.limits) needs_walk_ |= touches(limit.forbidden);
     // A pattern as a tree: which token or hole stands where.
     for (const Form& form : forms_.all) {
         struct Open {
@@ -477,4 +479,4 @@ bool ValueLibrary::add(size_t f, uint32_t left, uint32_t right, uint64_t key,
     return true;
 }
 
-}  // namespace dso
+}  // namespace dso::semantic

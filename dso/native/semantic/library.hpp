@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "rules/rule_set.hpp"
-#include "semantic/values.hpp"
 #include "rules/state.hpp"
+#include "semantic/values.hpp"
 
-namespace dso {
+namespace dso::semantic {
 
 using Clock = std::chrono::steady_clock;
 
@@ -18,7 +18,7 @@ constexpr int16_t kLeft = -1, kRight = -2;
 
 // How to solve y = f(a, b) for one argument: op(y, other) or op(other, y); op(y) where f is unary.
 struct Inverse {
-    Op op = Op::python;  // none
+    machine::Op op = machine::Op::python;  // none
     bool target_first = true;
 };
 
@@ -27,7 +27,7 @@ enum class Parity { none, even, odd };
 // One way to make an expression: a leaf, or a function of one or two expressions. What the tokens
 // lack is spelled out in the pattern: a square may be "mul L L", the number 2 "div add x x x".
 struct Form {
-    Op op = Op::literal;
+    machine::Op op = machine::Op::literal;
     int arity = 0;
     int cost = 1;                  // beyond its arguments'
     std::vector<int16_t> pattern;  // prefix tokens, with holes for the arguments
@@ -75,13 +75,14 @@ struct Growth {
 
 // What an expression must obey wherever it stands: the rules without what a program as a whole
 // must have (lengths, counts and inputs at least, a first token).
-RuleSet rules_of_parts(const RuleSet& rules);
+rules::RuleSet rules_of_parts(const rules::RuleSet& rules);
 
 class ValueLibrary {
 public:
     static constexpr uint32_t kNone = UINT32_MAX;
 
-    ValueLibrary(Forms forms, const RuleSet& rules, Resolution resolution, const Growth& growth);
+    ValueLibrary(Forms forms, const rules::RuleSet& rules, Resolution resolution,
+                 const Growth& growth);
 
     size_t size() const { return entries_.size(); }
     const Entry& entry(size_t i) const { return entries_[i]; }
@@ -153,7 +154,7 @@ private:
     bool out_of_time() const { return Clock::now() > deadline_; }
 
     Forms forms_;
-    RuleSet rules_;
+    rules::RuleSet rules_;
     Resolution resolution_;
     ValueTable values_;
     std::vector<Entry> entries_;
@@ -170,8 +171,8 @@ private:
     const char* stopped_by_ = "cost";
     std::unique_ptr<ValueBlock> a_, b_, out_;
     std::vector<uint64_t> keys_;
-    mutable std::unique_ptr<TraversalState> state_;
+    mutable std::unique_ptr<rules::TraversalState> state_;
     mutable std::vector<int16_t> scratch_;
 };
 
-}  // namespace dso
+}  // namespace dso::semantic

@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "machine/inversion.hpp"
 #include "machine/partials.hpp"
+#include "threads.hpp"
 
-namespace dso {
+namespace dso::semantic {
+
+using namespace machine;
 
 namespace {
 
@@ -39,12 +43,25 @@ bool is_finite(const KeyVector& values) {
 
 }  // namespace
 
+SemanticTarget::SemanticTarget(std::shared_ptr<const ValueLibrary> values_, const Library& library_,
+                               std::shared_ptr<const Data> data_, size_t n_partners_,
+                               size_t n_nearest_)
+    : values(std::move(values_)),
+      library(library_),
+      data(std::move(data_)),
+      n_partners(n_partners_),
+      n_nearest(n_nearest_) {
+    if (data->required_target().n_rows() != kKeyRows ||
+        data->columns.n_columns() < static_cast<size_t>(library.n_inputs()))
+        throw std::invalid_argument("SemanticTarget: X (D, rows) and y (rows,) on the key rows");
+}
+
 // ---- solving -----------------------------------------------------------------------------------
 
-bool NodeSolver::solve(const Sequence& program, size_t at) {
+bool NodeSolver::solve(const gp::Sequence& program, size_t at) {
     if (!execute(program)) return false;
     Values y, slope;
-    for (size_t i = 0; i < kLanes; ++i) y.lanes[i] = target_.y[i % kKeyRows];
+    for (size_t i = 0; i < kLanes; ++i) y.lanes[i] = target_.data->target->y()[i % kKeyRows];
     slope.lanes.fill(1);
     size_t node = 0;
     while (node != at) {
@@ -61,7 +78,7 @@ bool NodeSolver::solve(const Sequence& program, size_t at) {
 }
 
 // Values of every node on the key rows, from the last to the first.
-bool NodeSolver::execute(const Sequence& program) {
+bool NodeSolver::execute(const gp::Sequence& program) {
     const Library& library = target_.library;
     values_.resize(program.size());
     nodes_.resize(program.size());
@@ -80,7 +97,7 @@ bool NodeSolver::execute(const Sequence& program) {
         }
         stack_.push_back(t);
         if (op == Op::input) {
-            const double* column = target_.data.column(library.operands[token]);
+            const double* column = target_.data->columns.column(library.operands[token]);
             std::copy(column, column + kLanes, out);
         } else if (op == Op::literal) {
             std::fill_n(out, kLanes, library.values[token]);
@@ -88,7 +105,7 @@ bool NodeSolver::execute(const Sequence& program) {
             const double number = program.has_numbers ? program.numbers[t] : kNaN;
             std::fill_n(out, kLanes, std::isnan(number) ? 1.0 : number);
         } else if (op == Op::less) {
-            const double* checked = target_.data.column(library.operands[token]);
+            const double* checked = target_.data->columns.column(library.operands[token]);
             const double *a = values_[node.children[0]].lanes.data(),
                          *b = values_[node.children[1]].lanes.data();
             for (size_t i = 0; i < kLanes; ++i)
@@ -105,14 +122,14 @@ bool NodeSolver::execute(const Sequence& program) {
 }
 
 // From what `node` ought to be to what its argument ought to be.
-bool NodeSolver::descend(const Sequence& program, size_t node, int argument, Values& y,
+bool NodeSolver::descend(const gp::Sequence& program, size_t node, int argument, Values& y,
                          Values& slope) {
     const int16_t token = program.tokens[node];
     const Op op = target_.library.opcodes[token];
     const auto& children = nodes_[node].children;
     const double* now = values_[children[argument]].lanes.data();
     if (op == Op::less) {
-        const double* checked = target_.data.column(target_.library.operands[token]);
+        const double* checked = target_.data->columns.column(target_.library.operands[token]);
         for (size_t i = 0; i < kKeyRows; ++i)
             if ((checked[i] < target_.library.values[token]) != (argument == 0)) return false;
         return true;
@@ -138,12 +155,10 @@ bool NodeSolver::descend(const Sequence& program, size_t node, int argument, Val
 
 namespace {
 
-class SemanticBreeding : private Breeding {
+class SemanticBreeding : private gp::Breeding {
 public:
-    SemanticBreeding(const SemanticTarget& target, const RuleSet& rules,
-                     const std::vector<uint8_t>& has_constant, const Parents& parents,
-                     const BreedOptions& options, const KeySet* known)
-        : Breeding(rules, has_constant, parents, options, known),
+    SemanticBreeding(const SemanticTarget& target, const gp::BreedJob& job)
+        : gp::Breeding(job),
           target_(target),
           values_(*target.values),
           solver_(target),
@@ -151,46 +166,45 @@ public:
         whole_.has_numbers = child_.has_numbers;
     }
 
-    void breed_row(uint64_t key, uint32_t row, int group, uint32_t first_attempt, size_t at,
-                   Brood& brood, int64_t& n_lookups) {
+    void breed_row(size_t at, gp::Brood& brood, int64_t& n_lookups) {
         brood.n_refused[at] = brood.n_known[at] = 0;
         n_lookups = 0;
         const int n_places = std::min(options_.n_attempts, kMostPlaces);
         for (int attempt = 0; attempt < n_places; ++attempt) {
-            draws_.start(key, row, first_attempt + static_cast<uint32_t>(attempt));
-            parent_ = choose_parent(group);
+            start(at, attempt);
+            parent_ = choose_parent(job_.groups[at]);
             load(parent_, whole_);
             place_ = draws_.below(whole_.size());
             if (!solver_.solve(whole_, place_)) continue;
             const uint8_t operation = replace(at, brood, n_lookups);
-            if (operation == kCopied) continue;
+            if (operation == gp::kCopied) continue;
             write(child_, at, brood);
             brood.operations[at] = operation;
             return;
         }
         load(parent_, child_);
         write(child_, at, brood);
-        brood.operations[at] = kCopied;
+        brood.operations[at] = gp::kCopied;
     }
 
 private:
     // Puts the best expression that the rules allow in the place that was solved for.
-    uint8_t replace(size_t at, Brood& brood, int64_t& n_lookups) {
+    uint8_t replace(size_t at, gp::Brood& brood, int64_t& n_lookups) {
         joins_.clear();
         find_entry(values_, solver_.wanted(), 0, joins_);
         ++n_lookups;
-        if (fits_any_join(at, brood)) return kSemantic | kSolved;
+        if (fits_any_join(at, brood)) return gp::kSemantic | gp::kSolved;
         joins_.clear();
         const size_t n = std::min(target_.n_partners, values_.size());
         for (size_t i = 0; i < n; i += kBlock)
             find_pairs(values_, solver_.wanted(), 0, i, std::min(kBlock, n - i), joins_);
         n_lookups += static_cast<int64_t>(4 * n);
-        if (fits_any_join(at, brood)) return kSemantic | kSolved;
-        return fits_any_near(at, brood) ? kSemantic : kCopied;
+        if (fits_any_join(at, brood)) return gp::kSemantic | gp::kSolved;
+        return fits_any_near(at, brood) ? gp::kSemantic : gp::kCopied;
     }
 
     // Tries what has exactly the values wanted, the cheapest first.
-    bool fits_any_join(size_t at, Brood& brood) {
+    bool fits_any_join(size_t at, gp::Brood& brood) {
         const auto cost = [&](const Join& join) {
             return values_.entry(join.first).cost + values_.entry(join.second).cost;
         };
@@ -206,7 +220,7 @@ private:
     }
 
     // Tries what comes nearest, by what it would change in the whole.
-    bool fits_any_near(size_t at, Brood& brood) {
+    bool fits_any_near(size_t at, gp::Brood& brood) {
         KeyVector weights;
         for (size_t r = 0; r < kKeyRows; ++r) weights[r] = std::pow(solver_.slopes()[r], 2);
         if (!is_finite(weights) || *std::max_element(weights.begin(), weights.end()) == 0)
@@ -220,7 +234,7 @@ private:
     }
 
     // Whether the parent with `tokens_` in the chosen place is new and allowed.
-    bool fits(size_t at, Brood& brood) {
+    bool fits(size_t at, gp::Brood& brood) {
         segment_.clear();
         for (const int16_t token : tokens_) segment_.push(token);
         child_ = whole_;
@@ -244,20 +258,23 @@ private:
     ExpressionWriter writer_;
     std::vector<Join> joins_;
     std::vector<int16_t> tokens_;
-    Sequence whole_;
+    gp::Sequence whole_;
     size_t place_ = 0;
 };
 
 }  // namespace
 
-void breed_by_values(const SemanticTarget& target, const RuleSet& rules,
-                     const std::vector<uint8_t>& has_constant, const Parents& parents,
-                     const BreedOptions& options, const KeySet* known, uint64_t key,
-                     const uint32_t* rows, const int32_t* groups, uint32_t first_attempt,
-                     size_t begin, size_t end, Brood& brood, int64_t* n_lookups) {
-    SemanticBreeding breeding(target, rules, has_constant, parents, options, known);
-    for (size_t at = begin; at < end; ++at)
-        breeding.breed_row(key, rows[at], groups[at], first_attempt, at, brood, n_lookups[at]);
+void breed_by_values(const SemanticTarget& target, const gp::BreedJob& job, gp::Brood& brood,
+                     int64_t* n_lookups) {
+    if (target.library.arities.size() != job.rules.n_tokens())
+        throw std::invalid_argument("breed: rules and target of different libraries");
+    check(job);
+    parallel_for(job.n_rows, job.n_threads, gp::kRowsPerChunk,
+                 [&](size_t, size_t begin, size_t end) {
+                     SemanticBreeding breeding(target, job);
+                     for (size_t at = begin; at < end; ++at)
+                         breeding.breed_row(at, brood, n_lookups[at]);
+                 });
 }
 
-}  // namespace dso
+}  // namespace dso::semantic

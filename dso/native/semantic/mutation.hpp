@@ -6,28 +6,22 @@
 #include <vector>
 
 #include "gp/breeding.hpp"
-#include "semantic/join.hpp"
 #include "machine/vm.hpp"
+#include "semantic/join.hpp"
 
-namespace dso {
+namespace dso::semantic {
 
 // What all threads share.
 struct SemanticTarget {
-    SemanticTarget(std::shared_ptr<const ValueLibrary> values_, Library library_, const double* X,
-                   size_t n_columns, const KeyVector& y_, size_t n_partners_, size_t n_nearest_)
-        : values(std::move(values_)),
-          library(std::move(library_)),
-          data(X, n_columns, kKeyRows),
-          y(y_),
-          n_partners(n_partners_),
-          n_nearest(n_nearest_) {}
+    SemanticTarget(std::shared_ptr<const ValueLibrary> values_, const machine::Library& library_,
+                   std::shared_ptr<const machine::Data> data_, size_t n_partners_,
+                   size_t n_nearest_);
 
     std::shared_ptr<const ValueLibrary> values;
-    Library library;
-    Columns data;  // on the key rows
-    KeyVector y;
-    size_t n_partners;  // cheapest entries that are joined with others
-    size_t n_nearest;   // cheapest entries among which the nearest is sought
+    machine::Library library;
+    std::shared_ptr<const machine::Data> data;  // on the key rows
+    size_t n_partners;                          // cheapest entries that are joined with others
+    size_t n_nearest;  // cheapest entries among which the nearest is sought
 };
 
 // Solves programs for one of their nodes, on the key rows. Of several solutions it takes the one
@@ -37,21 +31,21 @@ public:
     explicit NodeSolver(const SemanticTarget& target) : target_(target) {}
 
     // False where the program has no finite values there, or no solution.
-    bool solve(const Sequence& program, size_t at);
+    bool solve(const gp::Sequence& program, size_t at);
     const KeyVector& wanted() const { return wanted_; }
     // |d program / d node| where it stands now; meaningless where it is not finite.
     const KeyVector& slopes() const { return slopes_; }
 
 private:
     struct alignas(64) Values {
-        std::array<double, kLanes> lanes;
+        std::array<double, machine::kLanes> lanes;
     };
     struct Node {
         std::array<size_t, 2> children;
         size_t end;
     };
-    bool execute(const Sequence& program);
-    bool descend(const Sequence& program, size_t node, int argument, Values& y, Values& slope);
+    bool execute(const gp::Sequence& program);
+    bool descend(const gp::Sequence& program, size_t node, int argument, Values& y, Values& slope);
 
     const SemanticTarget& target_;
     std::vector<Values> values_;  // by position
@@ -60,11 +54,9 @@ private:
     KeyVector wanted_{}, slopes_{};
 };
 
-// As `breed`, by semantic mutation alone. `n_lookups` (n,) counts what was asked of the library.
-void breed_by_values(const SemanticTarget& target, const RuleSet& rules,
-                     const std::vector<uint8_t>& has_constant, const Parents& parents,
-                     const BreedOptions& options, const KeySet* known, uint64_t key,
-                     const uint32_t* rows, const int32_t* groups, uint32_t first_attempt,
-                     size_t begin, size_t end, Brood& brood, int64_t* n_lookups);
+// As `gp::breed`, by semantic mutation alone. `n_lookups` (n,) counts what was asked of the
+// library.
+void breed_by_values(const SemanticTarget& target, const gp::BreedJob& job, gp::Brood& brood,
+                     int64_t* n_lookups);
 
-}  // namespace dso
+}  // namespace dso::semantic

@@ -5,7 +5,9 @@
 
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::semantic {
+
+using namespace machine;
 
 namespace {
 
@@ -130,4 +132,4 @@ void KeyIndex::insert(uint64_t key, uint32_t number) {
     bitmap_[bit >> 6] |= 1ull << (bit & 63);
 }
 
-}  // namespace dso
+}  // namespace dso::semantic

@@ -8,7 +8,7 @@
 #include "machine/operators.hpp"
 #include "machine/vector_math.hpp"
 
-namespace dso {
+namespace dso::semantic {
 
 constexpr size_t kKeyRows = 4;
 constexpr size_t kBlock = 256;  // vectors worked on at once; they stay in the first-level cache
@@ -17,7 +17,7 @@ constexpr uint64_t kNoKey = 0;
 using KeyVector = std::array<double, kKeyRows>;
 
 // Numbers to have room for where n are read by whole lanes, from any of them on.
-constexpr size_t readable(size_t n) { return n + kLanes; }
+constexpr size_t readable(size_t n) { return n + machine::kLanes; }
 
 // Vectors by row, so that eight of them are worked on at once. The memory never moves: its size is
 // fixed at construction.
@@ -63,8 +63,8 @@ struct Resolution {
 };
 
 // out = op(a, b) for n numbers, rounded up to whole lanes. A unary operator does not read b.
-void apply(Op op, const double* a, const double* b, double* out, size_t n);
-bool can_apply(Op op);
+void apply(machine::Op op, const double* a, const double* b, double* out, size_t n);
+bool can_apply(machine::Op op);
 
 // Sets to zero what is but rounding of a sum or difference of a and another number.
 void flush_cancelled(const double* a, double* out, size_t n);
@@ -114,4 +114,4 @@ private:
     int slot_shift_, bitmap_shift_;
 };
 
-}  // namespace dso
+}  // namespace dso::semantic

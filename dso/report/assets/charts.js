@@ -29,7 +29,11 @@ function makeScale(values, from, to, isLog, least) {
     high = Math.max(high, value);
   }
   if (!known.length) low = 0;
-  if (!(high > low)) [low, high] = [low - (isLog ? 1 : Math.abs(low) * 0.05 || 0.5), high + (isLog ? 0.5 : Math.abs(high) * 0.05 || 0.5)];
+  // A constant, rounding aside, gets an axis around it whose ticks differ in the digits shown.
+  if (!(high - low > (isLog ? 1e-9 : 1e-6 * Math.max(Math.abs(low), Math.abs(high))))) {
+    const margin = isLog ? 1 : Math.max(Math.abs(low), Math.abs(high)) * 0.1 || 1;
+    [low, high] = [least === undefined ? low - margin : Math.min(least, low), high + margin];
+  }
   const place = (value) => from + (((isLog ? Math.log10(value) : value) - low) / (high - low)) * (to - from);
   place.ticks = (count) => (isLog ? logTicks(low, high).map((power) => 10 ** power) : ticks(low, high, count));
   place.inverse = (pixel) => low + ((pixel - from) / (to - from)) * (high - low);
@@ -82,7 +86,7 @@ function chartCard(title, label, draw, options = {}) {
   const readout = html("div", { class: "readout", role: "status" });
   const box = html("div", { class: "chart", tabindex: options.read === false ? null : 0, role: "img", "aria-label": label });
   const card = html("figure", { class: `card ${options.wide ? "wide" : ""}`, id: options.id },
-    html("figcaption", { class: "chart-head" }, html("h3", {}, title), options.aside), box, readout);
+    html("figcaption", { class: "chart-head" }, html("h3", {}, title), options.aside, chartTools(title, box, options.csv)), box, readout);
   box.redraw = () => {
     const frame = { width: Math.max(box.clientWidth, 240), height: options.height || 220 };
     const drawn = draw(frame);
@@ -156,8 +160,10 @@ function lineChart(title, series, labels, options = {}) {
     ];
     return { content: [...axes(frame, x, y, labels), ...bands, ...lines], x, y, read, key: options.unnamed ? [] : named.slice(0, 9).map((one) => keyOf(one, one.label)) };
   };
+  // Series may have points of their own; each number stands with its x.
+  const csv = () => [["series", labels.x, "value"], ...known.flatMap((one) => one.x.map((value, i) => [one.label, value, one.y[i]]))];
   const last = known.filter((one) => one.style !== "faint").slice(0, 5).map((one) => `${one.label}: ${short(one.y[one.y.length - 1])}`);
-  return chartCard(title, `${title} over ${labels.x}. Last values: ${last.join(", ")}. Arrow keys read values.`, draw, options);
+  return chartCard(title, `${title} over ${labels.x}. Last values: ${last.join(", ")}. Arrow keys read values.`, draw, { ...options, csv });
 }
 
 /** The value of a series at x: that of the last point not behind it. */
@@ -195,14 +201,16 @@ function scatterChart(title, groups, labels, options = {}) {
   if (!points.length) return emptyCard(title, options.empty || "No values yet.", options);
   const draw = (frame) => {
     const x = makeScale(points.map((point) => point[0]), PAD.left + 6, frame.width - PAD.right - 6);
-    const y = makeScale(points.map((point) => point[1]), frame.height - PAD.bottom, PAD.top, options.log);
+    const y = makeScale([...points.map((point) => point[1]), ...(options.zero ? [0] : [])], frame.height - PAD.bottom, PAD.top, options.log);
     const content = axes(frame, x, y, labels);
     if (options.diagonal) content.push(diagonal(points, x, y));
+    if (options.zero) content.push(svg("line", { class: "cursor", x1: PAD.left, x2: frame.width - PAD.right, y1: y(0), y2: y(0) }));
     for (const group of groups) content.push(...scatterGroup(group, x, y, options));
     const key = groups.filter((group) => group.label).slice(0, 9).map((group) => keyOf(group, group.label));
     return { content, x, y, key };
   };
-  return chartCard(title, `${title}: ${points.length} points; ${labels.y} against ${labels.x}.`, draw, { ...options, read: false });
+  const csv = () => [["series", labels.x, labels.y], ...groups.flatMap((group) => group.points.map(([px, py]) => [group.label || "", px, py]))];
+  return chartCard(title, `${title}: ${points.length} points; ${labels.y} against ${labels.x}.`, draw, { ...options, csv, read: false });
 }
 
 function diagonal(points, x, y) {
@@ -219,7 +227,7 @@ function scatterGroup(group, x, y, options) {
   for (const [px, py, data] of known) {
     const isChosen = data && options.isChosen && options.isChosen(data);
     const dot = svg("circle", {
-      class: `dot ${group.color} ${group.kind || ""} ${data ? "pick" : ""} ${isChosen ? "chosen" : ""}`,
+      class: `dot ${group.color} ${group.kind || ""} ${data ? "pick" : ""} ${isChosen ? "chosen" : ""} ${data && data.isPicked ? "picked" : ""}`,
       cx: x(px).toFixed(1), cy: y(py).toFixed(1), r: isChosen ? 7 : data ? 5 : 3,
       onclick: data && options.pick ? () => options.pick(data) : null,
     }, data && options.name && svg("title", {}, options.name(data)));
@@ -249,7 +257,8 @@ function heatChart(distribution, quantiles) {
   };
   const last = distribution.quantiles[distribution.quantiles.length - 1];
   const label = `Rewards of all samples over iterations. In the last ones the median is ${short(last[2])}, the best ${short(last[5])}.`;
-  return chartCard("Share of samples by reward", label, draw, { height: 320, wide: true, id: "heat" });
+  const csv = () => [["iteration", ...quantiles.map((share) => `quantile ${share}`)], ...iteration.map((value, i) => [value, ...distribution.quantiles[i]])];
+  return chartCard("Share of samples by reward", label, draw, { height: 320, wide: true, id: "heat", csv });
 }
 
 function heatCell(share, left, right, top, bottom) {

@@ -29,13 +29,6 @@ function mathNode([tag, ...rest]) {
   return make(MATH, tag, hasAttributes ? rest[0] : {}, children);
 }
 
-/** The formula of an expression, as mathematics where its text could be read. */
-function formula(text) {
-  if (!text) return html("span", { class: "quiet" }, "none yet");
-  const nodes = report.formulas[text] || ["mtext", text];
-  return make(MATH, "math", { displaystyle: "true", "aria-label": text }, [mathNode(nodes)]);
-}
-
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
 /** A whole number in full. */

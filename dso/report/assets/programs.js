@@ -6,7 +6,7 @@ function programRows(kind) {
   const rows = [];
   for (const i of shown) {
     const run = report.runs[i];
-    if (run) run[kind].forEach((row, rank) => rows.push({ ...row, run: i, rank: rank + 1, kind }));
+    if (run) run[kind].forEach((row, rank) => rows.push({ ...row, run: i, rank: rank + 1, kind, isPicked: kind === "pf" && rank === run.picked }));
   }
   if (kind === "hof" && shown.length > 1) rows.sort((a, b) => compare(a.r, b.r, true));
   return rows;
@@ -28,7 +28,7 @@ function programColumns(rows, kind) {
   const column = (key, label, value) => ({ key, label, number: true, value, cell: (row) => short(value(row)) });
   const button = (row) => html("button", {
     class: "row", type: "button", id: `pick-${kind}-${row.run}-${row.rank}`, "aria-label": `Show program ${row.rank} of ${report.runs[row.run].name}`,
-  }, String(row.rank));
+  }, row.isPicked ? `${row.rank} ★` : String(row.rank));
   return [
     { key: "rank", label: "#", number: true, value: (row) => row.rank, cell: button },
     many && { key: "run", label: "Run", value: (row) => row.run, short: true, cell: (row) => report.runs[row.run].name },
@@ -53,7 +53,8 @@ function drawPrograms() {
   const rows = programRows(kind);
   drawProgramControls();
   const pool = [...rows, ...programRows(kind === "pf" ? "hof" : "pf")];
-  const best = [...rows].sort((a, b) => compare(a.r, b.r, true))[0];
+  const picked = rows.filter((row) => row.isPicked);
+  const best = [...(picked.length ? picked : rows)].sort((a, b) => compare(a.r, b.r, true))[0];
   state.chosen = pool.find((row) => isSame(row, state.chosen)) || best || null;
   fill("front-chart", frontChart());
   const total = report.runs.reduce((sum, run, i) => sum + (state.programRun === "all" || Number(state.programRun) === i ? run[`n_${kind}`] : 0), 0);
@@ -107,15 +108,20 @@ function drawDetail() {
   const facts = [["Reward", row.r], ["Complexity", row.complexity], ["Length", row.length], ...Object.entries(row.more)];
   fill("detail",
     html("div", { class: "card" },
-      html("h3", {}, `${row.kind === "pf" ? "Pareto front" : "Hall of fame"} ${row.rank}, ${run.name}`),
+      html("h3", {}, `${row.kind === "pf" ? "Pareto front" : "Hall of fame"} ${row.rank}, ${run.name}`, row.isPicked && html("span", { class: "badge good picked" }, "★ the formula of the run")),
       html("div", { class: "formula hero-formula" }, formula(row.expression)),
       html("dl", { class: "facts" }, facts.filter(([, value]) => isNumber(value)).map(([name, value]) => html("div", {},
         html("dt", {}, name.replaceAll("_", " ")), html("dd", {}, short(value))))),
       html("div", { class: "buttons" },
-        copyButton("copy-expression", "Copy expression", row.expression), copyButton("copy-traversal", "Copy tokens", row.traversal))),
-    treeCard(row.traversal, report.folders[run.folder].arities),
-    predictionCard(row, report.folders[run.folder]));
+        copyButton("copy-expression", "Copy expression", row.expression), copyButton("copy-latex", "LaTeX", latexOf(report.formulas[row.expression] || ["mtext", row.expression])),
+        sourceButtons(report.folders[run.folder].sources[row.traversal] || (run.policy && row.traversal === run.result.traversal && run.policy.sources)), copyButton("copy-traversal", "Tokens", row.traversal))),
+    treeCard(row.traversal, report.folders[run.folder]),
+    predictionCard(row, report.folders[run.folder]),
+    residualCard(row, report.folders[run.folder]));
 }
+
+/** Buttons that copy a program as source code, where the page has it. */
+const sourceButtons = (sources) => Object.entries(sources || {}).map(([language, text]) => copyButton(`copy-${language}`, { python: "Python", c: "C" }[language], text));
 
 function copyButton(id, label, text) {
   const button = html("button", { id, type: "button" }, label);
@@ -160,18 +166,19 @@ function parseTree(traversal, arities) {
   return open.length ? null : nodes;
 }
 
-function nodeLabel(token) {
+function nodeLabel(token, inputs) {
   if (SIGNS[token]) return SIGNS[token];
+  if (inputs[token]) return inputs[token];
   const value = Number(token);
   const text = Number.isNaN(value) || /^x\d+$/.test(token) ? token : short(value);
   return text.length > 14 ? `${text.slice(0, 13)}…` : text;
 }
 
 /** Leaves side by side, parents above the middle of their children. */
-function placeNodes(nodes) {
+function placeNodes(nodes, inputs) {
   let right = 0;
   for (const node of [...nodes].reverse()) { // children before parents, from the right
-    node.label = nodeLabel(node.token);
+    node.label = nodeLabel(node.token, inputs);
     node.width = Math.max(30, 8.2 * node.label.length + 14);
     if (!node.children.length) {
       right -= node.width + 12;
@@ -186,13 +193,13 @@ function placeNodes(nodes) {
   return { width: Math.max(...nodes.map((node) => node.x + node.width / 2)) + 4, height: Math.max(...nodes.map((node) => node.y)) + 20 };
 }
 
-function treeCard(traversal, arities) {
+function treeCard(traversal, { arities, inputs }) {
   const nodes = parseTree(traversal, arities);
   const title = html("h3", {}, "Expression tree");
   if (!nodes) {
     return html("div", { class: "card" }, title, html("p", { class: "quiet small" }, "No tree: a token is not known outside the run."), html("code", {}, traversal));
   }
-  const size = placeNodes(nodes);
+  const size = placeNodes(nodes, inputs);
   const links = nodes.flatMap((node) => node.children.map((child) => svg("path", {
     d: `M${node.x},${node.y + 13}C${node.x},${node.y + 32} ${child.x},${child.y - 32} ${child.x},${child.y - 13}`,
   })));
@@ -216,11 +223,24 @@ function predictionCard(row, folder) {
   const n = folder.data.X.length;
   const fallback = n === 1 ? "0" : "y";
   const axis = state.axis === "y" || Number(state.axis) < n ? state.axis ?? fallback : fallback;
-  const inputs = folder.data.X.map((_, i) => [String(i), `over x${i + 1}`]);
+  const called = (i) => folder.inputs[`x${i + 1}`] || `x${i + 1}`;
+  const inputs = folder.data.X.map((_, i) => [String(i), `over ${called(i)}`]);
   const aside = select("prediction-axis", "", [...inputs, ["y", "against measured"]], axis, (value) => { state.axis = value; drawDetail(); byId("prediction-axis").focus(); });
   const options = { aside, id: "prediction", height: 260 };
   if (axis === "y") return scatterChart(title, againstMeasured(folder.data, predicted), { x: "measured", y: "predicted" }, { ...options, diagonal: true });
-  return scatterChart(title, overInput(folder.data, predicted, Number(axis), n === 1), { x: `x${Number(axis) + 1}`, y: "y" }, options);
+  return scatterChart(title, overInput(folder.data, predicted, Number(axis), n === 1), { x: called(Number(axis)), y: "y" }, options);
+}
+
+/** What the predictions miss, against the predictions. */
+function residualCard(row, folder) {
+  const predicted = folder.predictions[row.traversal];
+  if (!folder.data || !predicted) return null;
+  const missed = (isTest) => predicted.map((value, i) => [value, isNumber(value) ? folder.data.y[i] - value : null]).filter((_, i) => folder.data.is_test[i] === isTest);
+  const groups = [
+    { points: missed(false), color: "c0", label: "training rows" },
+    { points: missed(true), color: "c1", kind: "hollow", label: missed(true).length ? "test rows" : "" },
+  ];
+  return scatterChart("Residuals", groups, { x: "predicted", y: "measured − predicted" }, { id: "residuals", height: 220, zero: true });
 }
 
 function againstMeasured(data, predicted) {

@@ -17,9 +17,12 @@ const CHARTS = [
 ];
 const MANY = 8;
 
-/** Up to eight runs have a colour each; of more, those of a folder share one. */
+/** Whether the folders are the settings of a sweep, whose runs belong together. */
+const isSweep = () => report.folders.some((folder) => Object.keys(folder.values || {}).length);
+
+/** Up to eight runs have a colour each; of more, and of a sweep, those of a folder share one. */
 function colorOf(i) {
-  return `c${(report.runs.length <= MANY ? i : report.runs[i].folder) % 8}`;
+  return `c${(report.runs.length <= MANY && !isSweep() ? i : report.runs[i].folder) % 8}`;
 }
 
 /** Return a function that puts the focus back on the element of the same id. */
@@ -85,11 +88,16 @@ function drawCurves() {
   drawLegend();
   if (!shown.length) {
     fill("charts", html("p", { class: "card empty wide" }, "No iterations to show."));
+  } else if (shown.every((run) => run.n_iterations === 1)) {
+    fill("charts", html("p", { class: "card wide" }, shown.map(inOneIteration).join(" ")));
   } else {
     fill("charts", rewardChart(shown), CHARTS.map(([title, names]) => curveChart(title, names, shown)), anyChart(shown));
   }
   keep();
 }
+
+/** What a run of one iteration has done, which makes no curve. */
+const inOneIteration = (run) => `${run.name} ended after one iteration: best reward ${short(run.result.r)} after ${count(run.result.n_samples)} samples.`;
 
 function drawCurveControls(isMany) {
   const redraw = (key) => (value) => { state[key] = value; drawCurves(); };
@@ -119,11 +127,12 @@ function drawLegend() {
 /** Curves of one column, one per run; many runs are faint behind their median. */
 function seriesOfRuns(shown, name, change = (value) => value) {
   const series = shown.filter((run) => run.curves[name]).map((run) => ({
-    x: run.curves[state.x] || run.curves.iteration, y: run.curves[name].map(change), label: run.name, color: colorOf(run.i), holds: name === "r_best", style: "",
+    x: run.curves[state.x] || run.curves.iteration, y: run.curves[name].map(change), label: run.name, color: colorOf(run.i), folder: run.folder, holds: name === "r_best", style: "",
   }));
-  if (series.length <= MANY) return series;
+  if (series.length <= MANY && !isSweep()) return series;
   const folders = [...new Set(series.map((one) => one.color))];
-  const medians = folders.map((color, i) => summarise(series.filter((one) => one.color === color), folders.length > 1 ? `median ${i + 1}` : "median of the runs", color));
+  const nameOf = (color) => (report.folders.length > 1 ? report.folders[series.find((one) => one.color === color).folder].name : "");
+  const medians = folders.map((color) => summarise(series.filter((one) => one.color === color), nameOf(color) ? `median, ${nameOf(color)}` : "median of the runs", color));
   return [...series.map((one) => ({ ...one, style: "faint" })), ...medians];
 }
 
@@ -170,6 +179,7 @@ function drawDistribution() {
   fill("distribution-controls", known.length > 1 && select("distribution-run", "Run", known, report.runs.indexOf(run),
     (value) => { state.distributionRun = value; drawDistribution(); }));
   if (!run) fill("distribution-body", html("p", { class: "card empty" }, "No iterations to show."));
+  else if (run.n_iterations === 1) fill("distribution-body", html("p", { class: "card" }, inOneIteration(run)));
   else fill("distribution-body", run.distribution ? heatChart(run.distribution, report.quantiles) : spreadOfLog(run));
   keep();
 }
@@ -222,19 +232,24 @@ function drawRuns() {
   keep();
 }
 
+/** A name that breaks behind its dots and underscores, not within its words. */
+const breakable = (text) => text.split(/(?<=[._,/])/).flatMap((part) => [part, html("wbr")]);
+
 function drawSettings() {
   fill("settings-body", html("div", { class: "stack" }, report.folders.map((folder) => html("div", { class: "card" },
     html("h3", {}, folder.name),
-    html("dl", { class: "settings" }, folder.settings.map(([name, value]) => html("div", {}, html("dt", {}, name), html("dd", {}, value)))),
+    html("dl", { class: "settings" }, folder.settings.map(([name, value]) => html("div", {}, html("dt", {}, breakable(name)), html("dd", {}, breakable(value))))),
     html("details", {}, html("summary", {}, "The whole config"), html("pre", { tabindex: 0 }, html("code", {}, JSON.stringify(folder.config, null, 2))))))));
 }
 
 function drawAll() {
   drawHeader();
   drawOverview();
+  drawComparison();
   drawCurves();
   drawDistribution();
   drawPrograms();
+  drawControl();
   drawRuns();
 }
 

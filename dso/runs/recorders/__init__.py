@@ -2,6 +2,7 @@
 
 from dso.runs.recorders.cache_dump import CacheDump
 from dso.runs.recorders.constraint_counts import ConstraintCounts
+from dso.runs.recorders.data_file import DataFile
 from dso.runs.recorders.parameter_report import ParameterReport, parameter_table
 from dso.runs.recorders.recorder import Recorder
 from dso.runs.recorders.run_log import RunLog
@@ -12,6 +13,7 @@ __all__ = [
     "AllSamples",
     "CacheDump",
     "ConstraintCounts",
+    "DataFile",
     "ParameterReport",
     "PositionalEntropy",
     "Recorder",

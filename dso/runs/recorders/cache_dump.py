@@ -28,6 +28,8 @@ class CacheDump(Recorder):
         With an archive, which says what is listed.
     """
 
+    writes = "the table of the cache"
+
     COLUMNS = ("str", "count_on_policy", "count_off_policy", "r")
 
     def __init__(self, folder: RunFolder, evaluator: Evaluator) -> None:

@@ -30,6 +30,8 @@ class ConstraintCounts(Recorder):
         None where nothing is written.
     """
 
+    writes = "the counts of constraints"
+
     COLUMNS = ("prior", "token", "masked", "share")
 
     def __init__(self, prior: JointPrior, folder: RunFolder | None) -> None:

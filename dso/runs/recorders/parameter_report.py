@@ -48,6 +48,8 @@ class ParameterReport(Recorder):
         Takes the lines.
     """
 
+    writes = "the report on parameters"
+
     def __init__(self, policy: Policy, level: int, write: Callable[[str], object] = print) -> None:
         self.level = level
         self.write = write

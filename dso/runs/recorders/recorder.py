@@ -15,7 +15,14 @@ class Recorder(ABC):
 
     Files are made by the first `update`, since a run that cannot do one iteration leaves nothing
     behind.
+
+    Attributes
+    ----------
+    writes : str
+        What it writes, for the message that it could not.
     """
+
+    writes = "a record of the run"
 
     def start(self, number: int) -> None:  # noqa: B027
         """Do what belongs before iteration `number` (1 for the first)."""

@@ -21,6 +21,8 @@ class RunLog(Recorder):
         Iterations between two writes; see `dso.runs.folder.Pace`.
     """
 
+    writes = "the log of iterations"
+
     def __init__(self, folder: RunFolder, save_freq: int | None = 1) -> None:
         self._table = IterationLog(folder.file(".csv"), save_freq, folder.guard)
 

@@ -31,6 +31,8 @@ class AllSamples(Recorder):
         Iterations between two writes; see `dso.runs.folder.Pace`.
     """
 
+    writes = "all samples"
+
     COLUMNS = ("iteration", "r", "l", "invalid")
 
     def __init__(self, folder: RunFolder, save_freq: int | None = 1) -> None:
@@ -84,6 +86,8 @@ class TopSamples(Recorder):
         See `AllSamples`.
     """
 
+    writes = "the top samples"
+
     COLUMNS = ("Iteration", "Reward", "Sequence")
 
     def __init__(
@@ -130,6 +134,8 @@ class TokenCount(Recorder):
         See `AllSamples`.
     """
 
+    writes = "the counts of tokens"
+
     def __init__(self, folder: RunFolder, library: Library, save_freq: int | None = 1) -> None:
         self.names = list(library.names)
         self._table = IterationLog(folder.file("_token_count.csv"), save_freq, folder.guard)
@@ -172,6 +178,8 @@ class PositionalEntropy(Recorder):
     save_freq : int or None
         See `AllSamples`.
     """
+
+    writes = "the entropies of positions"
 
     def __init__(
         self, folder: RunFolder, n_tokens: int, max_length: int, save_freq: int | None = 1

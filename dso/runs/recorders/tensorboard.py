@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
     from dso.policy import Policy
+    from dso.training.stopping import Standing
     from dso.training.trainer import Iteration
 
 N_BINS = 50
@@ -29,10 +31,11 @@ SCALARS = {"loss": "total_loss"}
 class TensorBoard(Recorder):
     """Write TensorBoard events to the folder ``_summary``, in place of what an earlier run left.
 
-    All is of the rows that the risk filter kept. Scalars: ``reward`` (mean), ``baseline``, and
-    the numbers that the policy optimiser's step returned, of the built-in ones ``total_loss`` with
-    its terms ``method_loss`` and ``entropy_loss``, and ``entropy``. Histograms: ``rewards``,
-    ``lengths``.
+    ``r_best`` is the best reward so far, the text ``expression`` its program whenever that is
+    another, and hparams are `settings` with the best reward at the end. All else is of the rows
+    that the risk filter kept. Scalars: ``reward`` (mean), ``baseline``, and the numbers that the
+    policy optimiser's step returned, of the built-in ones ``total_loss`` with its terms
+    ``method_loss`` and ``entropy_loss``, and ``entropy``. Histograms: ``rewards``, ``lengths``.
 
     Parameters
     ----------
@@ -44,12 +47,18 @@ class TensorBoard(Recorder):
         the last.
     save_freq : int or None
         Iterations between two flushes; below 1: when TensorBoard's writer sees fit.
+    expression : callable, optional
+        Returns the best program as text.
+    settings : dict, optional
+        Numbers, words and truth values by dotted keys, by which TensorBoard compares runs.
 
     Raises
     ------
     UserError
         If TensorBoard is not installed.
     """
+
+    writes = "the events of TensorBoard"
 
     def __init__(
         self,
@@ -58,6 +67,8 @@ class TensorBoard(Recorder):
         *,
         with_parameters: bool = False,
         save_freq: int | None = 1,
+        expression: Callable[[], str] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         if find_spec("tensorboard") is None:
             raise UserError(
@@ -67,6 +78,13 @@ class TensorBoard(Recorder):
         self.path: Path = folder.file("_summary")
         self._guard = folder.guard
         self._pace = Pace(save_freq)
+        self._expression = expression
+        self._settings = {
+            name: value
+            for name, value in (settings or {}).items()
+            if isinstance(value, bool | int | float | str)
+        }
+        self._shown_iteration = 0
         self._writer: SummaryWriter | None = None
         self._n_done = 0  # iterations, of which events are there already
         self._parameters = named_parameters(policy) if with_parameters else {}
@@ -90,6 +108,8 @@ class TensorBoard(Recorder):
         self._n_done = number
         rewards = iteration.batch.rewards[kept]
         scalars = {"reward": rewards.mean(), "baseline": iteration.lesson.baseline}
+        if np.isfinite(iteration.standing.r_best):
+            scalars["r_best"] = iteration.standing.r_best
         for name, value in iteration.lesson.statistics.items():
             scalars[SCALARS.get(name, name)] = value
         arrays = {"rewards": rewards, "lengths": iteration.batch.programs.lengths[kept]}
@@ -105,8 +125,22 @@ class TensorBoard(Recorder):
             finite = values[np.isfinite(values)]
             if len(finite):
                 self._writer.add_histogram(name, finite, number, bins=N_BINS)
+        best_iteration = iteration.standing.best_iteration
+        if self._expression is not None and best_iteration != self._shown_iteration:
+            self._shown_iteration = best_iteration
+            self._writer.add_text("expression", f"`{self._expression()}`", number)
         if self._pace.is_due():
             self._writer.flush()
+
+    def finish(self, standing: Standing) -> None:
+        """See `Recorder.finish`."""
+        if self._writer is None or not self._settings:
+            return
+        from torch.utils.tensorboard.summary import hparams
+
+        with self._guard(self.path):
+            for summary in hparams(self._settings, {"r_best": standing.r_best}):
+                self._writer._get_file_writer().add_summary(summary)
 
     def close(self) -> None:
         """See `Recorder.close`."""

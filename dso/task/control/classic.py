@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dso.native import _core
-from dso.task.control.backend import Episodes, NativeBackend, has_plain_wrappers
+from dso.task.control.backend import Episodes, NativeBackend, System, has_plain_wrappers
 from dso.task.control.composition import Policies
 from dso.task.control.environment import Environment
 
@@ -17,21 +17,15 @@ SWING_UP = ("gravity", "masscart", "masspole", "length", "friction", "force_mag"
 
 
 @dataclass(frozen=True)
-class System:
+class ClassicSystem(System):
     """A native environment.
 
     Attributes
     ----------
-    name : str
-        Of the dynamics in the native core.
-    parameters : callable
-        Reads their numbers from Gymnasium's object, so that one that was changed is followed.
     is_known : callable
         Tells whether an object of the class does what the core does.
     """
 
-    name: str
-    parameters: Callable[[Any], Sequence[float]]
     is_known: Callable[[Any], bool] = lambda env: True
 
 
@@ -58,7 +52,7 @@ def _is_euler(env: Any) -> bool:
     return env.kinematics_integrator == "euler"
 
 
-def systems() -> dict[type, System]:
+def systems() -> dict[type, ClassicSystem]:
     """Return the systems by the class of their environment, exactly this class."""
     from gymnasium.envs.classic_control.acrobot import AcrobotEnv
     from gymnasium.envs.classic_control.cartpole import CartPoleEnv
@@ -70,18 +64,20 @@ def systems() -> dict[type, System]:
 
     goal = ("goal_position", "goal_velocity")
     car = ("min_position", "max_position", "max_speed", *goal)
-    pendulum = System("Pendulum", _attributes("max_speed", "max_torque", "dt", "g", "m", "l"))
+    pendulum = ClassicSystem(
+        "Pendulum", _attributes("max_speed", "max_torque", "dt", "g", "m", "l")
+    )
     return {
-        CartPoleEnv: System("CartPole", _cart_pole, _is_euler),
-        CartPoleContinuous: System("CartPoleContinuous", _cart_pole),
-        CartPoleSwingUp: System("CartPoleSwingUp", _attributes(*SWING_UP, "x_threshold")),
+        CartPoleEnv: ClassicSystem("CartPole", _cart_pole, _is_euler),
+        CartPoleContinuous: ClassicSystem("CartPoleContinuous", _cart_pole),
+        CartPoleSwingUp: ClassicSystem("CartPoleSwingUp", _attributes(*SWING_UP, "x_threshold")),
         PendulumEnv: pendulum,
         PendulumWithStep: pendulum,
-        MountainCarEnv: System("MountainCar", _attributes(*car, "force", "gravity")),
-        Continuous_MountainCarEnv: System(
+        MountainCarEnv: ClassicSystem("MountainCar", _attributes(*car, "force", "gravity")),
+        Continuous_MountainCarEnv: ClassicSystem(
             "MountainCarContinuous", _attributes("min_action", "max_action", *car, "power")
         ),
-        AcrobotEnv: System(
+        AcrobotEnv: ClassicSystem(
             "Acrobot",
             _acrobot,
             lambda env: env.torque_noise_max == 0 and len(env.AVAIL_TORQUE) == 3,
@@ -95,7 +91,7 @@ class ClassicBackend(NativeBackend):
     Parameters
     ----------
     environment : Environment
-    system : System
+    system : ClassicSystem
     """
 
     @staticmethod
@@ -111,11 +107,11 @@ class ClassicBackend(NativeBackend):
 
     def play(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> Episodes:
         """See `Backend.play`."""
-        return Episodes(*_core.rollout(*self.arguments(policies, seeds), n_threads))
+        return Episodes(*_core.rollout(**self.arguments(policies, seeds), n_threads=n_threads))
 
     def trace(self, policies: Policies, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what the first policy sees (n + 1, O), does (n, A) and gets (n,) in an episode."""
-        return _core.trace(*self.arguments(policies, [seed]), 1)
+        return _core.trace(**self.arguments(policies, [seed]), n_threads=1)
 
     def state(self, env: Any) -> np.ndarray:
         """See `NativeBackend.state`."""

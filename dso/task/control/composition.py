@@ -85,20 +85,18 @@ class Composition:
         return fixed is None or not has_python_token(fixed, self.fixed).any()
 
     @cached_property
-    def native(self) -> Any:
+    def native(self) -> _core.Composition:
         """The composition as the native core has it."""
         made = _core.Composition(
-            self.kind,
-            np.array(self.sources, dtype=np.int32),
-            self.low,
-            self.high,
-            self.is_single,
-            None if self.anchor is None else self.anchor.native,  # type: ignore[attr-defined]
-            None if self.fixed_library is None else self.fixed_library.native,
-            self.fixed.tokens,
-            self.fixed.lengths,
-            self.fixed.constants,
-            self.n_observations,
+            kind=self.kind,
+            sources=np.array(self.sources, dtype=np.int32),
+            low=self.low,
+            high=self.high,
+            is_single=self.is_single,
+            n_observations=self.n_observations,
+            anchor=None if self.anchor is None else self.anchor.native,  # type: ignore[attr-defined]
+            fixed_library=None if self.fixed_library is None else self.fixed_library.native,
+            fixed=None if self.fixed_library is None else self.fixed.native,
         )
         if self.kind == "multi_discrete":
             made.set_action_tokens(*_action_tokens(self.library))
@@ -150,10 +148,6 @@ class Policies(Columns):
         uses_python = has_python_token(self.library, self.programs)
         return self.composition.is_native and not uses_python.any()
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return tokens (P, T), lengths (P,) and constants (P, K)."""
-        return self.programs.tokens, self.programs.lengths, self.programs.constants
-
     def first_rows(self) -> tuple[np.ndarray, np.ndarray]:
         """Return one row of each different policy, and for each row (P,) which of these it is."""
         keys = np.column_stack(
@@ -166,9 +160,13 @@ class Policies(Columns):
         """Return policy `i` as a function of one observation (O,) to an action (A,) float64."""
         one = self[i : i + 1]
         if one.is_native:
-            native = one.composition.native
-            arrays = (self.library.native, *one.arrays(), one.composition.n_observations)
-            return _core.Actor(native, *arrays).act
+            composition = one.composition
+            return _core.Actor(
+                composition.native,
+                self.library.native,
+                one.programs.native,
+                composition.n_observations,
+            ).act
         return PythonActor(one)
 
 

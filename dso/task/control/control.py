@@ -153,6 +153,7 @@ class ControlTask(HierarchicalTask):
         self.name = f"{env}{learned}".replace("/", "_")
         self.guesses = read_start(start, self.library) if start else None
         self.protected = protected
+        self._test_returns: np.ndarray | None = None
         self.n_episodes_train = n_episodes_train
         self.n_episodes_test = n_episodes_test
         self.n_episodes_validation = n_episodes_validation
@@ -243,6 +244,7 @@ class ControlTask(HierarchicalTask):
     def tested(self, policy: Policies) -> dict[str, Any]:
         """Judge one row as `evaluate` does a program."""
         returns = self.play(policy, range(self.n_episodes_test))[0]
+        self._test_returns = returns
         score = np.inf if self.success_score is None else self.success_score
         is_success = returns >= score
         return {
@@ -268,11 +270,18 @@ class ControlTask(HierarchicalTask):
         return refined(best, self._validate, self.policies_of(best), self.refine_rounds)
 
     def write_result(self, program: Program, file: Callable[[str], Path]) -> None:
-        """Write the policy, see `SymbolicPolicy.load`."""
+        """Write the policy, see `SymbolicPolicy.load`, and the returns of its test episodes."""
         self.write_policy(self.policy(program), file)
 
     def write_policy(self, policy: SymbolicPolicy, file: Callable[[str], Path]) -> None:
-        """Write a policy where it belongs, or say why it cannot be."""
+        """Write a policy where it belongs, or say why it cannot be.
+
+        The returns beside it are of the latest test.
+        """
+        if self._test_returns is not None:
+            rows = [f"{i},{one!r}" for i, one in enumerate(self._test_returns.tolist())]
+            text = "\n".join(["seed,return", *rows]) + "\n"
+            file("_returns.csv").write_text(text, encoding="utf-8")
         try:
             policy.save(file("_policy.json"))
         except UserError as error:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dso.fitting.constants import start_points, widened, with_ones
+from dso.fitting.slots import start_points, widened, with_ones
 from dso.library import Library
 from dso.program import ProgramBatch
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,28 +11,12 @@ from typing import Any
 import numpy as np
 
 from dso.native import _core
-from dso.task.control.backend import Episodes, NativeBackend, has_plain_wrappers
+from dso.task.control.backend import Episodes, NativeBackend, System, has_plain_wrappers
 from dso.task.control.composition import Policies
 from dso.task.control.environment import Environment
 
 FUNCTIONS = ("mj_step", "mj_forward", "mj_rnePostConstraint", "mj_resetData")
 FIELDS = ("qpos", "qvel", "ctrl", "site_xpos", "qfrc_constraint")
-
-
-@dataclass(frozen=True)
-class System:
-    """An environment whose rewards and observations the native core knows.
-
-    Attributes
-    ----------
-    name : str
-        In the native core.
-    parameters : callable
-        Reads its numbers from Gymnasium's object.
-    """
-
-    name: str
-    parameters: Callable[[Any], Sequence[float]]
 
 
 def _locomotion(speed_limit: float, n_skipped: int) -> Callable[[Any], list[float]]:
@@ -105,17 +88,17 @@ class MujocoBackend(NativeBackend):
     def play(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> Episodes:
         """See `Backend.play`."""
         arguments = self.arguments(policies, seeds)
-        return Episodes(*_core.rollout_mujoco(*arguments, self._threads(n_threads)))
+        return Episodes(*_core.rollout_mujoco(**arguments, mujoco=self._threads(n_threads)))
 
     def trace(self, policies: Policies, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what the first policy sees (n + 1, O), does (n, A) and gets (n,) in an episode."""
-        return _core.trace_mujoco(*self.arguments(policies, [seed]), self._threads(1))
+        return _core.trace_mujoco(**self.arguments(policies, [seed]), mujoco=self._threads(1))
 
     def state(self, env: Any) -> np.ndarray:
         """See `NativeBackend.state`."""
         return np.concatenate([env.data.qpos, env.data.qvel])
 
-    def _threads(self, n_threads: int) -> Any:
+    def _threads(self, n_threads: int) -> _core.Mujoco:
         """Return the native description of `n_threads` simulations."""
         import mujoco
 
@@ -127,7 +110,14 @@ class MujocoBackend(NativeBackend):
             [model._address, data._address, *(getattr(data, f).ctypes.data for f in FIELDS)]
             for data in self._simulations[:n_threads]
         ]
-        return _core.Mujoco(self.functions, addresses, model.nq, model.nv, model.nu, env.frame_skip)
+        return _core.Mujoco(
+            functions=self.functions,
+            simulations=addresses,
+            n_qpos=model.nq,
+            n_qvel=model.nv,
+            n_ctrl=model.nu,
+            frame_skip=env.frame_skip,
+        )
 
 
 def _addresses(mujoco: ModuleType) -> list[int] | None:

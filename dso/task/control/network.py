@@ -61,19 +61,19 @@ class NetworkAnchor:
         return {key: value for key, value in self.__dict__.items() if key != "native"}
 
     @cached_property
-    def native(self) -> Any:
+    def native(self) -> _core.Perceptron:
         """The network in the native core."""
-        return _core.Network(
-            list(self.weights),
-            list(self.biases),
-            self.activation,
-            self.head,
-            self.low,
-            self.high,
-            self.z_limit,
-            self.mean,
-            self.deviation,
-            self.limit,
+        return _core.Perceptron(
+            weights=list(self.weights),
+            biases=list(self.biases),
+            activation=self.activation,
+            head=self.head,
+            low=self.low,
+            high=self.high,
+            z_limit=self.z_limit,
+            mean=self.mean,
+            deviation=self.deviation,
+            limit=self.limit,
         )
 
     @property

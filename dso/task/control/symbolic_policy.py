@@ -80,6 +80,14 @@ class SymbolicPolicy:
         self.space = space
         self.env_id = env_id
 
+    def __repr__(self) -> str:
+        actions = ", ".join(f"a{i} = {text}" for i, text in enumerate(self.expressions, start=1))
+        return f"<SymbolicPolicy for {self.env_id}: {actions}>"
+
+    def _repr_latex_(self) -> str:
+        """Return the policy for notebooks."""
+        return self.latex()
+
     @property
     def composition(self) -> Composition:
         """How each action comes about."""

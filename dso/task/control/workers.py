@@ -1,13 +1,19 @@
-"""Episodes of any environment: a plain loop, in worker processes where there are several cores."""
+"""Episodes of any environment: a plain loop, in worker processes where there are several cores.
+
+Each episode has an environment of its own: what `reset` leaves of the episode before it, as
+BipedalWalker's contacts are, would else make rewards depend on what was played before.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
 from dso.errors import UserError
+from dso.processes import serve_parent
 from dso.task.control.backend import Backend, Episodes
 from dso.task.control.composition import Policies
 from dso.task.control.environment import Environment
@@ -32,15 +38,15 @@ def _episode(
     environment: Environment, act: Callable[[np.ndarray], np.ndarray], seed: int
 ) -> tuple[float, int]:
     """Return the sum of rewards and the number of steps of one episode."""
-    env = environment.env
-    observation, _ = env.reset(seed=seed)
-    total = 0.0
-    for t in range(1, MAX_STEPS):
-        action = environment.as_action(act(observation))
-        observation, reward, terminated, truncated, _ = env.step(action)
-        total += float(reward)
-        if terminated or truncated:
-            return total, t
+    with closing(environment.recipe.make()) as env:
+        observation, _ = env.reset(seed=seed)
+        total = 0.0
+        for t in range(1, MAX_STEPS):
+            action = environment.as_action(act(observation))
+            observation, reward, terminated, truncated, _ = env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                return total, t
     raise UserError(
         f"task.env: an episode of {environment.recipe.id!r} has not ended after {MAX_STEPS} "
         "steps; register it with max_episode_steps."
@@ -110,6 +116,7 @@ _WORKER: dict[str, Environment] = {}
 
 
 def _start_worker(environment: Environment) -> None:
+    serve_parent()
     _WORKER["environment"] = environment
 
 

@@ -9,16 +9,20 @@ An input that is not mentioned takes the entry of x1.
 from __future__ import annotations
 
 import csv
+import io
 import json
-import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from dso.errors import UserError, unknown
+from dso.files import read_regular
 from dso.library.expression import parse
 from dso.task.regression.benchmarks import Benchmark, function_sets
 from dso.task.regression.sampling import Axis, Draw, Grid, Sampling
 
+MAX_BYTES = 2**26
+MAX_INPUTS = 10_000
 COLUMNS = ("name", "variables", "expression", "train_spec", "test_spec", "function_set")
 
 
@@ -57,11 +61,13 @@ def find_in_source(name: str, path: Path) -> Benchmark:
 def _read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """Read a table as text: `None` is a value here, not a missing one."""
     try:
-        with path.open(newline="", encoding="latin-1") as file:
-            reader = csv.DictReader(file, restval="")
-            rows = list(reader)
+        text = read_regular(path, MAX_BYTES).decode("latin-1")
+        reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
+        rows = list(reader)
     except OSError as error:
         raise UserError(f"task.dataset: cannot read {str(path)!r} ({error.strerror}).") from None
+    except csv.Error as error:
+        raise UserError(f"task.dataset: {str(path)!r} is no table ({error}).") from None
     missing = [name for name in columns if name not in (reader.fieldnames or ())]
     if missing:
         raise UserError(f"task.dataset: {str(path)!r} has no column {', '.join(missing)}.")
@@ -69,8 +75,11 @@ def _read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def _n_inputs(text: str, where: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"{where}: variables is {text!r}; expected a whole number >= 1.")
+    is_number = text.isdecimal() and len(text) <= len(str(MAX_INPUTS))
+    if not (is_number and 1 <= int(text) <= MAX_INPUTS):
+        raise UserError(
+            f"{where}: variables is {text[:40]!r}; expected a whole number from 1 to {MAX_INPUTS}."
+        )
     return int(text)
 
 
@@ -89,7 +98,7 @@ def _function_set(name: str, path: Path, where: str) -> tuple[str | float, ...]:
 def _sampling(text: str, n_inputs: int, where: str) -> Sampling:
     try:
         spec = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{where}: {text!r} is not JSON.") from None
     if not isinstance(spec, dict):
         raise UserError(f'{where}: {text!r} is not of the form {{"all": {{"U": [0, 1, 20]}}}}.')
@@ -114,7 +123,7 @@ def _entry(spec: Mapping, input_name: str, where: str) -> tuple[str, tuple[float
         case _:
             raise UserError(f"{where}: {input_name} has {entry!r}; expected U or E with 3 numbers.")
     numbers = (low, high, third)
-    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+    if not all(isinstance(n, int | float) and abs(n) <= sys.float_info.max for n in numbers):
         raise UserError(f"{where}: {input_name} has {numbers}; expected finite numbers.")
     if not (low < high and third > 0 and (kind == "E" or third >= 1)):
         raise UserError(f"{where}: {input_name} has {numbers}; the range or its size is empty.")

@@ -58,6 +58,11 @@ def benchmark_names() -> list[str]:
     return list(_table()["benchmarks"])
 
 
+def benchmark_formulas() -> dict[str, str]:
+    """Return the formula of each benchmark as text."""
+    return {name: row["formula"] for name, row in _table()["benchmarks"].items()}
+
+
 def function_sets() -> dict[str, tuple[str | float, ...]]:
     """Return the named function sets."""
     return {name: tuple(tokens) for name, tokens in _table()["function_sets"].items()}

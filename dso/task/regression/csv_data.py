@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from dso.errors import UserError
+from dso.files import check_regular
 
 logger = logging.getLogger("dso")
 
@@ -106,6 +107,7 @@ def _read_by_cell(path: Path, width: int, names: tuple[str, ...] | None) -> np.n
 @contextmanager
 def _open(path: Path) -> Iterator:
     try:
+        check_regular(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             yield file
     except OSError as error:

@@ -25,6 +25,8 @@ from dso.task.regression.rows import check_weights, validation_rows
 
 logger = logging.getLogger("dso")
 
+MAX_NOISE = 1000.0
+"""In RMS of y. With much more there is nothing left of y but rounding."""
 DICT_KEYS = ("name", "benchmark_source", "root", "noise", "seed", "logdir", "backup", "y_limit")
 
 
@@ -333,8 +335,8 @@ def _from_dict(source: Mapping) -> Dataset:
     seed, noise = source.get("seed") or 0, source.get("noise") or 0.0
     if not isinstance(seed, int):
         raise UserError(f"task.dataset.seed: {seed!r}; expected a whole number.")
-    if not (isinstance(noise, int | float) and math.isfinite(noise) and noise >= 0):
-        raise UserError(f"task.dataset.noise: {noise!r}; expected a finite number >= 0.")
+    if not (isinstance(noise, int | float) and 0 <= noise <= MAX_NOISE):
+        raise UserError(f"task.dataset.noise: {noise!r}; expected a number from 0 to {MAX_NOISE}.")
     limit = source.get("y_limit")
     if limit is not None and not (isinstance(limit, int | float) and limit > 0):
         raise UserError(f"task.dataset.y_limit: {limit!r}; expected a number > 0.")

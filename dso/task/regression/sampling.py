@@ -17,6 +17,7 @@ from dso.errors import UserError
 MAX_ROUNDS = 1000
 MAX_EMPTY_ROUNDS = 100
 MAX_ROWS = 10_000_000
+MAX_CELLS = 50_000_000
 
 Target = Callable[[np.ndarray], np.ndarray]
 """Maps X (N, D) to y (N,)."""
@@ -45,7 +46,7 @@ class Draw:
         X : (n_rows, D) float64
         y : (n_rows,) float64
         """
-        _check_size(self.n_rows)
+        _check_size(self.n_rows, len(self.ranges))
         X, y = np.empty((0, len(self.ranges))), np.empty(0)
         n_empty = 0
         for _ in range(MAX_ROUNDS):
@@ -92,7 +93,7 @@ class Grid:
         self, target: Target, random: np.random.RandomState, y_limit: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return all points; neither `random` nor `y_limit` has a part in a grid."""
-        _check_size(math.prod(axis.n_points for axis in self.axes))
+        _check_size(math.prod(axis.n_points for axis in self.axes), len(self.axes))
         values = [np.linspace(axis.first, axis.last, axis.n_points) for axis in self.axes]
         X = np.stack([mesh.ravel() for mesh in np.meshgrid(*values, indexing="ij")], axis=1)
         y = target(X)
@@ -104,6 +105,11 @@ class Grid:
 Sampling = Draw | Grid
 
 
-def _check_size(n_rows: int) -> None:
+def _check_size(n_rows: int, n_inputs: int) -> None:
     if n_rows > MAX_ROWS:
         raise UserError(f"{n_rows} points are wanted; at most {MAX_ROWS} are allowed")
+    if n_rows * n_inputs > MAX_CELLS:
+        raise UserError(
+            f"{n_rows} points of {n_inputs} inputs are {n_rows * n_inputs} numbers; at most "
+            f"{MAX_CELLS} are allowed"
+        )

@@ -1,5 +1,7 @@
 """TensorBoard events, read back with TensorBoard's own reader."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from dso.errors import UserError
 from dso.runs.recorders import TensorBoard
+from dso.training.stopping import Standing
 from tests.support.iterations import ADD, X1, X2, folder, iteration
 
 STATISTICS = {"loss": 3.0, "method_loss": 5.0, "entropy_loss": -2.0, "entropy": 4.0}
@@ -127,3 +130,24 @@ def test_without_tensorboard_one_is_told_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("dso.runs.recorders.tensorboard.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"save_summary.*\[tensorboard\]"):
         TensorBoard(folder(tmp_path), OneWeight())
+
+
+def test_the_best_program_and_the_settings_are_there(tmp_path):
+    texts = iter(["x1", "x1 + x2"])
+    settings = {"training.epsilon": 0.05, "training.n_samples": 9, "policy.cell": "lstm", "x": [1]}
+    recorder = TensorBoard(
+        folder(tmp_path), OneWeight(), expression=lambda: next(texts), settings=settings
+    )
+    first, second = Standing(1, r_best=0.5, best_iteration=1), Standing(2, r_best=0.5)
+    for standing in (first, replace(second, best_iteration=1), Standing(3, r_best=0.75)):
+        recorder.update(replace(step(standing.iteration), standing=standing))
+    recorder.finish(Standing(3, r_best=0.75))
+    recorder.close()
+    found = events(tmp_path)
+    assert [event.value for event in found.Scalars("r_best")] == [0.5, 0.5, 0.75]
+    shown = found.Tensors("expression/text_summary")
+    assert [event.step for event in shown] == [1, 3]
+    assert shown[-1].tensor_proto.string_val[0] == b"`x1 + x2`"
+    plugins = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    assert b"training.epsilon" in plugins
+    assert b"policy.cell" in plugins

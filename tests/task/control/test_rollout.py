@@ -125,23 +125,29 @@ def test_parameters_of_an_environment_are_followed() -> None:
 def test_what_the_core_does_not_know_is_played_in_python() -> None:
     import gymnasium
 
-    for change in (
-        {"kinematics_integrator": "semi-implicit euler"},
-        {"_sutton_barto_reward": True},
-    ):
-        environment = Environment("CartPole-v1")
-        for name, setting in change.items():
-            setattr(environment.env.unwrapped, name, setting)
-        policies = make("CartPole-v1", 3)
-        is_native = "_sutton_barto_reward" in change
-        backend = Rollouts(environment).backend(policies)
-        assert isinstance(backend, ClassicBackend if is_native else WorkerBackend)
-        played = backend.play(policies, [4])
-        np.testing.assert_array_equal(played.returns, play_here(environment, policies, [4]).returns)
+    policies = make("CartPole-v1", 3)
+    environment = Environment("CartPole-v1", {"sutton_barto_reward": True})
+    backend = Rollouts(environment).backend(policies)
+    assert isinstance(backend, ClassicBackend)
+    played = backend.play(policies, [4])
+    np.testing.assert_array_equal(played.returns, play_here(environment, policies, [4]).returns)
+    environment = Environment("CartPole-v1")
+    environment.env.unwrapped.kinematics_integrator = "semi-implicit euler"
+    assert isinstance(Rollouts(environment).backend(policies), WorkerBackend)
     environment = Environment("Pendulum-v1")
     environment.env = gymnasium.wrappers.TransformReward(environment.env, lambda r: 2 * r)
     backend = Rollouts(environment).backend(make("Pendulum-v1", 1))
     assert isinstance(backend, WorkerBackend)
+
+
+def test_an_episode_does_not_depend_on_those_before_it() -> None:
+    """BipedalWalker's reset leaves something of the episode before, with Hopper's of Bullet."""
+    environment = Environment("BipedalWalker-v3", {"max_episode_steps": 100})
+    policies, seeds = make("BipedalWalker-v3", 2), [1, 2, 3]
+    together = play_here(environment, policies, seeds).returns
+    for e, seed in reversed(list(enumerate(seeds))):
+        alone = play_here(environment, policies[::-1], [seed]).returns[::-1, 0]
+        np.testing.assert_array_equal(alone, together[:, e])
 
 
 def test_workers_give_the_same_and_stop() -> None:
@@ -292,16 +298,16 @@ def test_programs_of_one_observation_are_those_of_many() -> None:
                           [u.name for u in protected[:i]]]):  # fmt: skip
         library = Library([*made, *create_tokens(2, [], decision_tree_threshold_set=[0.2])[2:]])
         composition = _core.Composition(
-            "box", [-1], [-np.inf], [np.inf], False, None, None,
-            *[np.empty((0, 0)), np.empty(0), np.empty((0, 0))], 2,
+            kind="box", sources=[-1], low=[-np.inf], high=[np.inf], is_single=False,
+            n_observations=2,
         )  # fmt: skip
         for i, arity in enumerate(library.arities.tolist()):
             if arity == 0:
                 continue
             row = ProgramBatch.from_rows([[i, *range(arity)]])
             many = execute(library, row, X.T, protected=True).values[0]
-            arrays = (row.tokens, row.lengths, row.constants)
-            one = _core.act(composition, library.native, *arrays, X)[:, 0]
+            actor = _core.Actor(composition, library.native, row.native, 2)
+            one = np.array([actor.act(x)[0] for x in X])
             many = np.where(np.isnan(many), 0.0, many)
             np.testing.assert_allclose(one, many, rtol=1e-14, err_msg=library.names[i])
 

@@ -1,0 +1,1 @@
+"""The command `dso`: one file per subcommand, loaded when it is called."""

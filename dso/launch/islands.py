@@ -1,0 +1,390 @@
+"""One search as several, the *islands*, that exchange their best programs in synchronous rounds.
+
+A round of an island is a pure function of its config, the data, its state and its guests: so the
+result does not depend on which process does it, how many there are, nor whether one that was lost
+has to be replaced. In round r, with S(k) the state of island k, G(k) its guests, and P(k) the front
+and the best programs that it has found:
+
+    S(k), P(k)  <-  `interval` iterations of island k from S(k), with G(k) as a source of programs
+    G(k)        <-  P(k - 1) on a ring, or P(j) of all j != k
+
+What all have found is judged on all rows by one keeper, that of the `Archipelago`, which is to its
+caller one search: its iterations are the rounds.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dso.config import validate, with_values
+from dso.core import DeepSymbolicOptimizer
+from dso.errors import UserError
+from dso.library import create_tokens
+from dso.memory import ScoredPrograms
+from dso.program import ProgramBatch
+from dso.program.columns import PAD
+from dso.streams import Stream
+from dso.training.stopping import Standing
+
+if TYPE_CHECKING:
+    from dso.build import Run
+    from dso.library import Library
+    from dso.memory import Keeper
+    from dso.program.batch import Batch
+    from dso.task.regression import Dataset
+
+Engine = Callable[[Callable[..., "Stay"], Sequence[tuple[Any, ...]]], list["Stay"]]
+"""Calls a function with each tuple of arguments, here or elsewhere; results keep the order."""
+
+
+def one_by_one(function: Callable[..., Stay], calls: Sequence[tuple[Any, ...]]) -> list[Stay]:
+    """Do rounds in this process."""
+    return [function(*arguments) for arguments in calls]
+
+
+@dataclass(frozen=True)
+class Travellers:
+    """Programs on their way between searches whose libraries may differ.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the tokens of the library that the programs are written in.
+    programs : ProgramBatch
+    """
+
+    names: list[str]
+    programs: ProgramBatch
+
+    def in_library(self, library: Library) -> ProgramBatch:
+        """Return those that can be written in another library."""
+        if self.names == library.names:
+            return self.programs
+        places = {name: i for i, name in enumerate(library.names)}
+        # The last entry answers for PAD, which is index -1; MISSING is no token.
+        table = np.array([places.get(name, MISSING) for name in self.names] + [PAD], np.int16)
+        tokens = table[self.programs.tokens]
+        moved = replace(self.programs, tokens=tokens)
+        return moved[~(tokens == MISSING).any(axis=1)]
+
+
+MISSING = np.iinfo(np.int16).min
+
+
+@dataclass(frozen=True)
+class Island:
+    """One of the searches.
+
+    Attributes
+    ----------
+    config : dict
+    state : bytes or None
+        A checkpoint; None before its first round.
+    standing : Standing
+    stop_reason : str or None
+        Why it ended; None while it goes on.
+    """
+
+    config: dict[str, Any]
+    state: bytes | None = None
+    standing: Standing = field(default_factory=Standing)
+    stop_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Stay:
+    """What one round of an island has made of it.
+
+    Attributes
+    ----------
+    island : Island
+    found : Travellers
+        Front and best programs.
+    """
+
+    island: Island
+    found: Travellers
+
+
+def do_round(
+    island: Island,
+    data: Dataset | None,
+    guests: Sequence[Travellers],
+    *,
+    n_iterations: int,
+    n_best: int,
+    seconds: float | None = None,
+    stop: Path | None = None,
+    is_last: bool = False,
+) -> Stay:
+    """Let an island do some iterations.
+
+    Parameters
+    ----------
+    island : Island
+    data : Dataset, optional
+        See `DeepSymbolicOptimizer`.
+    guests : sequence of Travellers
+        Programs of other islands, which take part in the first iteration.
+    n_iterations : int
+    n_best : int
+        Programs of the hall of fame that are returned with the front.
+    seconds : float, optional
+        End the island's search after the iteration in which this much time is over.
+    stop : Path, optional
+        End the round after the iteration in which this file appears.
+    is_last : bool
+        Write the result files too.
+    """
+    end = None if seconds is None else time.monotonic() + seconds
+    model = DeepSymbolicOptimizer(island.config, data)
+    model.setup(lambda standing: end is not None and time.monotonic() >= end)
+    if island.state is not None:
+        model.run.saved.from_bytes(island.state)
+    for travellers in guests:
+        programs = travellers.in_library(model.library)
+        programs = programs[model.prior.allowed(programs)] if len(programs) else programs
+        if len(programs):
+            model.trainer.suggest(programs)
+    for _ in range(n_iterations):
+        if model.train_one_step() is not None or (stop is not None and stop.exists()):
+            break
+    state = model.run.saved.to_bytes()  # before the files are closed, whose lengths belong to it
+    if is_last and model.stop_reason is None and model.trainer.standing.iteration:
+        model.finish()
+    model.journal.close()
+    done = replace(
+        island, state=state, standing=model.trainer.standing, stop_reason=model.stop_reason
+    )
+    return Stay(done, Travellers(model.library.names, _found(model.trainer.keeper, n_best)))
+
+
+def _found(keeper: Keeper, n_best: int) -> ProgramBatch:
+    """Return the front and the best programs, each once."""
+    front, hall_of_fame = keeper.pareto_front, keeper.hall_of_fame
+    kept = [ScoredPrograms.empty() if keeper.best is None else keeper.best]
+    if front is not None:
+        kept.append(front.rows)
+    if hall_of_fame is not None:
+        kept.append(hall_of_fame.rows[:n_best])
+    return ScoredPrograms.concatenate(kept).ranked().programs
+
+
+class Archipelago(DeepSymbolicOptimizer):
+    """A search made of islands.
+
+    Parameters
+    ----------
+    config : None, path, or dict
+        Its section ``islands`` says how many there are.
+    data : Dataset, optional
+    engine : callable, optional
+        Does the rounds of all islands. Default: in this process, one after the other.
+
+    Attributes
+    ----------
+    islands : list of Island
+        There after `setup`.
+    """
+
+    def __init__(
+        self,
+        config: Any = None,
+        data: Dataset | None = None,
+        engine: Engine = one_by_one,
+    ) -> None:
+        # In this order a process that shares the data by memory makes no copy of the columns.
+        if data is not None:
+            data = replace(data, X_train=np.asfortranarray(data.X_train))
+        super().__init__(config, data)
+        self.engine = engine
+        self.islands: list[Island] = []
+        self._found: list[Travellers] = []
+        self._stop_file: Path | None = None
+
+    def train_one_step(self, override: Batch | None = None) -> dict[str, Any] | None:
+        """Do one round of all islands; see `DeepSymbolicOptimizer.train_one_step`."""
+        if self._run is None:
+            self.setup()
+        with tempfile.TemporaryDirectory(prefix="dso_") as folder:
+            self._stop_file = Path(folder, "stop")
+            self.stopping.on_request = self._stop_file.touch  # so that a round under way ends soon
+            try:
+                return super().train_one_step(override)
+            finally:
+                self.stopping.on_request = self._stop_file = None
+
+    def extend(
+        self,
+        n_samples: int,
+        max_seconds: float | None = None,
+        callback: Callable[[Standing], object] | None = None,
+    ) -> None:
+        """Give all islands more to spend; see `DeepSymbolicOptimizer.extend`."""
+        super().extend(n_samples, max_seconds, callback)
+        shares = _shares(self.config_training["n_samples"], len(self.islands))
+        for k, island in enumerate(self.islands):
+            island.config["training"]["n_samples"] = shares[k]
+            self.islands[k] = replace(island, stop_reason=None)
+
+    def setup(self, callback: Callable[[Standing], object] | None = None) -> None:
+        """Build the home of all islands; see `DeepSymbolicOptimizer.setup`."""
+        super().setup(callback)
+        self.islands = [Island(config) for config in self._island_configs()]
+        self._found = []
+        self.run.saved.others["islands"] = self
+
+    def _island_configs(self) -> list[dict[str, Any]]:
+        """Return the config of each island: with its seed, its share of the budget, its folder."""
+        section, folder = self.config_islands, self.folder
+        portfolio = section["portfolio"] or [{}]
+        shares = _shares(self.config_training["n_samples"], section["n"])
+        configs = []
+        for k, n_samples in enumerate(shares):
+            varied = portfolio[k % len(portfolio)]
+            config = with_values(copy.deepcopy(self.config), varied, "islands.portfolio")
+            config["islands"]["n"] = 1
+            config["training"].update(n_samples=n_samples, verbose=False, n_cores_batch=1)
+            config["gp_meld"]["parallel_eval"] = False
+            config["checkpoint"].update(save_freq=None, load_path=None, save_on_done=False)
+            config["experiment"]["seed"] = self.seed if k == 0 else self._seed_of(k)
+            if folder is not None:
+                config["experiment"]["exp_name"] = f"{folder.path.name}/island{k}"
+            if k > 0 and not varied:
+                config["semantic"]["on"] = False  # it finds the same on every island
+            self._check(config, varied)
+            configs.append(config)
+        return configs
+
+    def _seed_of(self, k: int) -> int:
+        return Stream(self.seed, "island", k).key % 2**31
+
+    def _check(self, config: dict[str, Any], varied: dict[str, Any]) -> None:
+        """Refuse what cannot run, and tokens that the home does not know."""
+        validate(config)
+        wanted = create_tokens(0, config["task"].get("function_set") or [])
+        if missing := [token.name for token in wanted if token.name not in self.library.names]:
+            raise UserError(
+                f"islands.portfolio: {varied!r}: {', '.join(missing)} not in task.function_set, "
+                "which must have the operators of all islands."
+            )
+
+    def _one_step(self, run: Run, override: Batch | None) -> None:
+        if override is not None:
+            raise UserError("islands: programs cannot be handed to an iteration of all islands.")
+        start = time.monotonic()
+        run.journal.start(run.trainer.standing.iteration + 1)
+        self._sail(self.config_islands["interval"])
+        programs = [one.in_library(self.library) for one in self._found]
+        standing = self._standing(run.trainer.standing, time.monotonic() - start)
+        self.last = run.trainer.gather(ProgramBatch.concatenate(programs), standing)
+        run.journal.update(self.last)
+        self.stop_reason = self._reason(run)
+        checkpoints = run.journal.checkpoints
+        if checkpoints is not None and checkpoints.is_due(self.last.number):
+            self.save()
+
+    def _sail(self, n_iterations: int, *, is_last: bool = False) -> None:
+        """Let every island that goes on do a round, with guests from others."""
+        section, limit = self.config_islands, self.stopping.max_seconds
+        left = None if limit is None else limit - self.trainer.standing.seconds
+        going = [k for k, island in enumerate(self.islands) if island.stop_reason is None]
+        one_round = partial(
+            do_round,
+            n_iterations=n_iterations,
+            n_best=section["n_migrants"],
+            seconds=left,
+            stop=self._stop_file,
+            is_last=is_last,
+        )
+        calls = [(self.islands[k], self._data, self._guests(k)) for k in going]
+        found = dict(enumerate(self._found))
+        for k, stay in zip(going, self.engine(one_round, calls), strict=True):
+            self.islands[k], found[k] = stay.island, stay.found
+        self._found = [found[k] for k in range(len(self.islands))]
+
+    def _guests(self, k: int) -> list[Travellers]:
+        section, n = self.config_islands, len(self.islands)
+        if not (self._found and section["n_migrants"]):
+            return []
+        others = [(k - 1) % n] if section["topology"] == "ring" else range(n)
+        return [self._found[j] for j in others if j != k]
+
+    def _standing(self, before: Standing, seconds: float) -> Standing:
+        """Return what all islands have spent together."""
+        standings = [island.standing for island in self.islands]
+        return replace(
+            before,
+            iteration=before.iteration + 1,
+            n_samples=sum(one.n_samples for one in standings),
+            n_offspring=sum(one.n_offspring for one in standings),
+            seconds=before.seconds + seconds,
+        )
+
+    def _reason(self, run: Run) -> str | None:
+        reasons = [island.stop_reason for island in self.islands]
+        reason = run.stopping.reason(run.trainer.standing)
+        if reason is None and None not in reasons:
+            reason = f"all islands have ended: {reasons[0]}"
+        return reason
+
+    def finish(self) -> dict[str, Any]:
+        """Let the islands write their files, then as `DeepSymbolicOptimizer.finish`."""
+        if self.folder is not None:
+            self._sail(0, is_last=True)
+        return super().finish()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the states of all islands, and what they have found."""
+        return {
+            "islands": [
+                {
+                    "state": None if one.state is None else np.frombuffer(one.state, np.uint8),
+                    "standing": vars(one.standing),
+                    "stop_reason": one.stop_reason,
+                }
+                for one in self.islands
+            ],
+            "found": [
+                {"names": one.names, "programs": one.programs.state_dict()} for one in self._found
+            ],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.islands = [
+            Island(
+                island.config,
+                None if one["state"] is None else one["state"].tobytes(),
+                Standing(**one["standing"]),
+                one["stop_reason"],
+            )
+            for island, one in zip(self.islands, state["islands"], strict=True)
+        ]
+        self._found = [
+            Travellers(one["names"], ProgramBatch.from_state_dict(one["programs"]))
+            for one in state["found"]
+        ]
+
+
+def _shares(total: int, n: int) -> list[int]:
+    """Split a number into `n` nearly equal ones."""
+    return [total * (k + 1) // n - total * k // n for k in range(n)]
+
+
+def make_search(
+    config: dict[str, Any], data: Dataset | None = None, engine: Engine | None = None
+) -> DeepSymbolicOptimizer:
+    """Return an `Archipelago` where a complete config asks for islands, else a plain search."""
+    if config["islands"]["n"] == 1:
+        return DeepSymbolicOptimizer(config, data)
+    return Archipelago(config, data, engine or one_by_one)

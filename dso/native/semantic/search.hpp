@@ -1,0 +1,34 @@
+// Everything one search by joins works on.
+#pragma once
+#include <memory>
+
+#include "machine/data.hpp"
+#include "semantic/join.hpp"
+
+namespace dso::semantic {
+
+struct Search {
+    // `sample` are rows of `data`, which candidates must fit first.
+    Search(std::shared_ptr<const ValueLibrary> values_, const machine::Library& library_,
+           const rules::RuleSet& rules_, const KeyVector& target,
+           std::shared_ptr<const machine::Data> sample_, std::shared_ptr<const machine::Data> data_,
+           double tolerance, const BackwardLimits& limits)
+        : values(std::move(values_)),
+          library(library_),
+          rules(rules_),
+          sample(std::move(sample_)),
+          data(std::move(data_)),
+          backward(*values, target, limits),
+          joins(*values, backward),
+          verifier(library, rules, *sample, *data, tolerance) {}
+
+    const std::shared_ptr<const ValueLibrary> values;
+    const machine::Library library;
+    const rules::RuleSet rules;
+    const std::shared_ptr<const machine::Data> sample, data;
+    const BackwardSet backward;
+    JoinSearch joins;
+    Verifier verifier;
+};
+
+}  // namespace dso::semantic

@@ -1,0 +1,98 @@
+"""What processes do about signals, and about the end of the process that they work for."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, and what schedulers and closing terminals send some time before they kill."""
+
+Handler = Callable[[int, FrameType | None], None]
+
+_WATCH = "dso: end with the parent"
+_SECONDS_BETWEEN_LOOKS = 0.5
+
+
+@contextmanager
+def deferred(note: Callable[[int], object], *, passes_on: bool = True) -> Iterator[None]:
+    """Let the signals that end a process wait until what is done inside is done.
+
+    Each is noted when it comes. A second Ctrl-C breaks off at once, by KeyboardInterrupt. At the
+    end SIGTERM and SIGHUP are passed on to what would have handled them: usually they end the
+    process. What was ignored before still is. Outside the main thread, where no handler can be set,
+    nothing changes.
+
+    Parameters
+    ----------
+    note : callable
+        Is given the number of the signal.
+    passes_on : bool
+        False: whoever notes it ends the process in its own way.
+    """
+    came: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and number in came:
+            raise KeyboardInterrupt
+        came.append(number)
+        note(number)
+
+    try:
+        with handlers(dict.fromkeys(ENDING, handle)):
+            yield
+    finally:
+        if passes_on:
+            for number in dict.fromkeys(came):
+                if number != signal.SIGINT:
+                    signal.raise_signal(number)
+
+
+@contextmanager
+def handlers(wanted: Mapping[signal.Signals, Handler]) -> Iterator[None]:
+    """Handle signals in the main thread, but those that are ignored, or handled from outside."""
+    heeded = [n for n in wanted if signal.getsignal(n) not in (signal.SIG_IGN, None)]
+    if threading.current_thread() is not threading.main_thread():
+        heeded = []
+    before = {number: signal.signal(number, wanted[number]) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def serve_parent(grace: float = 0.0) -> None:
+    """In a worker process: leave signals to the parent, and end when that has ended, however.
+
+    A signal to the whole group, as Ctrl-C is, would otherwise take from the parent what it needs to
+    come to a good end. What the worker does inside `deferred` heeds signals all the same, and gets
+    a SIGTERM when the parent is gone. Elsewhere, and when called again, this does nothing.
+
+    Parameters
+    ----------
+    grace : float
+        Seconds between that and the end.
+    """
+    parent = multiprocessing.parent_process()
+    is_watched = any(thread.name == _WATCH for thread in threading.enumerate())
+    if parent is None or is_watched:
+        return
+    threading.Thread(target=_watch, args=(parent.pid, grace), name=_WATCH, daemon=True).start()
+    if threading.current_thread() is threading.main_thread():
+        for number in ENDING:
+            signal.signal(number, lambda number, frame: None)
+
+
+def _watch(parent: int, grace: float) -> None:
+    while os.getppid() == parent:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(grace)
+    os._exit(1)

@@ -1,0 +1,159 @@
+"""The file that an estimator is rebuilt from: what may stand in it, whoever wrote it last."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from dso.library import FittedPolynomial, Library
+
+FORMAT = 2
+MAX_INPUTS = 100_000
+
+NInputs = Annotated[int, Field(ge=1, le=MAX_INPUTS)]
+Token = Annotated[int, Field(ge=0, le=2**15 - 1)]
+Exponent = Annotated[int, Field(ge=0, le=1000)]
+Row = Annotated[list[Token], Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1, max_length=10_000)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class SavedPolynomial(_Part):
+    """A `FittedPolynomial`."""
+
+    n_inputs: NInputs
+    exponents: list[list[Exponent]]
+    coefficients: list[float]
+
+    @model_validator(mode="after")
+    def _fits(self) -> SavedPolynomial:
+        _same_lengths(exponents=self.exponents, coefficients=self.coefficients)
+        if any(len(row) != self.n_inputs for row in self.exponents):
+            raise ValueError(f"each row of exponents has {self.n_inputs} numbers")
+        return self
+
+    def rebuilt(self) -> FittedPolynomial:
+        """Return it."""
+        exponents = np.array(self.exponents, dtype=np.int32).reshape(-1, self.n_inputs)
+        return FittedPolynomial(exponents, np.array(self.coefficients))
+
+
+class SavedFound(_Part):
+    """`Found`: at least one program."""
+
+    tokens: Annotated[list[Row], Field(min_length=1)]
+    constants: list[list[float]]
+    losses: list[float]
+    complexities: list[float]
+    polynomials: list[SavedPolynomial | None]
+
+    @model_validator(mode="after")
+    def _fits(self) -> SavedFound:
+        columns = {name: getattr(self, name) for name in type(self).model_fields}
+        _same_lengths(**columns)
+        return self
+
+    def check(self, library: Library, n_inputs: int) -> None:
+        """Compare the programs with their library.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit.
+        """
+        for row, constants, polynomial in zip(
+            self.tokens, self.constants, self.polynomials, strict=True
+        ):
+            if max(row) >= library.L:
+                raise ValueError(f"token {max(row)} where the library has {library.L}")
+            if len(constants) != sum(token == library.const_token for token in row):
+                raise ValueError("each const has one number")
+            if polynomial is not None and polynomial.n_inputs != n_inputs:
+                raise ValueError("a polynomial of another number of inputs")
+
+
+class SavedErrors(_Part):
+    """`ConstantErrors` of one program."""
+
+    values: list[float]
+    covariance: list[list[float]]
+    is_determined: list[bool]
+    degrees_of_freedom: int
+
+    @model_validator(mode="after")
+    def _fits(self) -> SavedErrors:
+        _same_lengths(
+            values=self.values, covariance=self.covariance, is_determined=self.is_determined
+        )
+        _same_lengths(values=self.values, **{f"row {i}": r for i, r in enumerate(self.covariance)})
+        return self
+
+
+class SavedLibrary(_Part):
+    """From what a library is made."""
+
+    n_inputs: NInputs
+    function_set: list[str | float | int]
+    protected: bool
+    thresholds: list[float | list[float]] | None
+
+
+class SavedTarget(_Part):
+    """`Equations` of one target."""
+
+    library: SavedLibrary
+    front: SavedFound
+    hall_of_fame: SavedFound
+    errors: list[SavedErrors] | None
+
+    @model_validator(mode="after")
+    def _fits(self) -> SavedTarget:
+        if self.errors is not None:
+            _same_lengths(errors=self.errors, front=self.front.tokens)
+        return self
+
+
+class SavedEstimator(_Part):
+    """The whole file."""
+
+    format: Literal[2]
+    parameters: dict[str, Any]
+    n_features_in: NInputs
+    feature_names_in: list[Name] | None
+    original_names: list[Name]
+    display_feature_names_in: list[Name]
+    nout: Annotated[int, Field(ge=1)]
+    run_id: Name
+    target_names: list[Name]
+    targets: Annotated[list[SavedTarget], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> SavedEstimator:
+        names = {"original_names": self.original_names, "names": self.display_feature_names_in}
+        if self.feature_names_in is not None:
+            names["feature_names_in"] = self.feature_names_in
+        for place, given in names.items():
+            if len(given) != self.n_features_in:
+                raise ValueError(f"{place}: {len(given)} names for {self.n_features_in} inputs")
+        if len(set(self.display_feature_names_in)) < self.n_features_in:
+            raise ValueError("two inputs have the same name")
+        if not all(name.isidentifier() for name in self.display_feature_names_in):
+            raise ValueError("names to be shown are identifiers")
+        if any(target.library.n_inputs != self.n_features_in for target in self.targets):
+            raise ValueError("a library of another number of inputs")
+        if len(self.target_names) != self.nout:
+            raise ValueError(f"{len(self.target_names)} names for {self.nout} targets")
+        if len(self.targets) > self.nout:
+            raise ValueError(f"{len(self.targets)} targets of {self.nout}")
+        return self
+
+
+def _same_lengths(**columns: list[Any]) -> None:
+    if len({len(column) for column in columns.values()}) > 1:
+        lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
+        raise ValueError(f"lengths differ: {lengths}")

@@ -1,0 +1,237 @@
+"""Islands: the same result whoever does the rounds, however often; guests arrive; one budget."""
+
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dso.config import load_config
+from dso.errors import UserError
+from dso.launch.islands import Archipelago, Stay, Travellers, make_search, one_by_one
+from dso.launch.runner import island_engine
+from dso.library import Library, create_tokens
+from dso.program import ProgramBatch
+from dso.training.stopping import INTERRUPT
+from tests.support.runs import config, files, stop_after
+
+
+def archipelago(tmp_path: Path | None = None, *, engine=one_by_one, **sections: Any) -> Archipelago:
+    """Return three islands of a few rounds of two iterations."""
+    given = {
+        "training": {"n_samples": 900, "batch_size": 50, "early_stopping": False},
+        "islands": {"n": 3, "interval": 2},
+        "experiment": {"seed": 5},
+    }
+    for name, section in sections.items():
+        given[name] = {**given.get(name, {}), **section}
+    return Archipelago(config(tmp_path, **given), engine=engine)
+
+
+def elsewhere(function: Callable[..., Stay], calls: Sequence[tuple[Any, ...]]) -> list[Stay]:
+    """Do rounds as if each was done by another process, in another order."""
+    stays = [function(*pickle.loads(pickle.dumps(call))) for call in reversed(calls)]
+    return [pickle.loads(pickle.dumps(stay)) for stay in reversed(stays)]
+
+
+def twice(function: Callable[..., Stay], calls: Sequence[tuple[Any, ...]]) -> list[Stay]:
+    """Do each round again, as where the process that did it was lost."""
+    one_by_one(function, calls)
+    return one_by_one(function, calls)
+
+
+def all_files(folder: Path) -> dict[str, Any]:
+    return {name: files(folder / name) for name in (".", "island0", "island1", "island2")}
+
+
+@pytest.mark.parametrize("engine", [elsewhere, twice])
+def test_who_does_a_round_does_not_matter(tmp_path: Path, engine: Any) -> None:
+    gp = {"run_gp_meld": True, "generations": 2, "population_size": 60}
+    results = []
+    for name, other in (("plain", one_by_one), ("other", engine)):
+        model = archipelago(tmp_path / name, engine=other, gp_meld=gp)
+        results.append(model.train())
+        del results[-1]["program"]
+    assert results[0] == results[1]
+    plain, other = (all_files(tmp_path / name / "run") for name in ("plain", "other"))
+    assert plain == other
+    assert all(len(found) == 3 for found in plain.values())  # log, hall of fame, front
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_processes", [2, 3])
+def test_processes_do_what_one_does(tmp_path: Path, n_processes: int) -> None:
+    archipelago(tmp_path / "one").train()
+    with island_engine(n_processes) as engine:
+        archipelago(tmp_path / "many", engine=engine).train()
+    assert all_files(tmp_path / "one" / "run") == all_files(tmp_path / "many" / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_does_what_one_process_does(tmp_path: Path, cluster: Any) -> None:
+    address, workers = cluster
+    archipelago(tmp_path / "one").train()
+
+    with island_engine(scheduler=address) as engine:
+
+        def kill_one_then(function: Any, calls: Any) -> list[Stay]:
+            if model.trainer.standing.iteration == 1:
+                workers[0].kill()
+            return engine(function, calls)
+
+        model = archipelago(tmp_path / "many", engine=kill_one_then)
+        model.train()
+    assert all_files(tmp_path / "one" / "run") == all_files(tmp_path / "many" / "run")
+
+
+def test_a_run_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    checkpoint = {"save_freq": 1, "units": "iterations"}
+    whole = archipelago(tmp_path / "whole", checkpoint=checkpoint)
+    whole.train()
+    stopped = archipelago(tmp_path / "part", checkpoint=checkpoint)
+    stopped.setup()
+    stopped.train_one_step()
+    stopped.journal.close()
+    resumed = archipelago(tmp_path / "part", checkpoint=checkpoint)
+    assert resumed.resume()
+    assert resumed.trainer.standing.iteration == 1
+    resumed.train()
+    assert all_files(tmp_path / "part" / "run") == all_files(tmp_path / "whole" / "run")
+
+
+def test_one_budget_counts_all(tmp_path: Path) -> None:
+    model = archipelago()
+    result = model.train()
+    spent = [island.standing.n_samples for island in model.islands]
+    assert result["n_samples"] == sum(spent)
+    assert all(300 <= n < 400 for n in spent)
+    assert len({island.config["experiment"]["seed"] for island in model.islands}) == 3
+    model.extend(600)
+    assert model.train_one_step() is None
+    assert [island.standing.iteration for island in model.islands] == [8, 8, 8]
+
+
+def test_the_best_of_all_is_the_result() -> None:
+    model = archipelago()
+    result = model.train()
+    best = max(island.standing.r_best for island in model.islands)
+    assert result["r"] == pytest.approx(best, rel=1e-12)
+    assert model.hall_of_fame.rewards[0] == result["r"]
+
+
+def test_guests_take_part() -> None:
+    """Each island gets what the one before it has found, and all of it on all islands."""
+    for topology, n_expected in (("ring", 1), ("all", 2)):
+        model = archipelago(islands={"topology": topology, "n_migrants": 3})
+        model.setup()
+        model.train_one_step()
+        guests = model._guests(0)
+        assert len(guests) == n_expected
+        found = {one.programs.keys().tobytes() for one in model._found[1:]}
+        assert {one.programs.keys().tobytes() for one in guests} <= found
+        model.train_one_step()
+        # Whatever an island had found, the next has seen.
+        best = model.islands[2].standing.r_best
+        assert model.islands[0].standing.r_best >= best - 1e-12 or topology == "ring"
+    alone = archipelago(islands={"n_migrants": 0})
+    alone.setup()
+    alone.train_one_step()
+    assert alone._guests(0) == []
+
+
+NAMES = ["add", "mul", "sin", "cos", "const"]
+
+
+@given(st.data())
+def test_travellers_arrive_as_what_they_were(data: st.DataObject) -> None:
+    pick = st.lists(st.sampled_from(NAMES), min_size=1, unique=True)
+    home, away = (Library(create_tokens(2, data.draw(pick))) for _ in range(2))
+    drawn = st.lists(st.integers(0, home.L - 1), min_size=1, max_size=5)
+    rows = data.draw(st.lists(drawn, min_size=1, max_size=6))
+    programs = ProgramBatch.from_rows(rows)
+    arrived = Travellers(home.names, programs).in_library(away)
+    texts = [[home.names[token] for token in row] for row in rows]
+    expected = [text for text in texts if set(text) <= set(away.names)]
+    found = [[away.names[t] for t in arrived.row(i)] for i in range(len(arrived))]
+    assert found == expected
+
+
+def test_islands_may_differ() -> None:
+    portfolio = [{}, {"task.function_set": ["add", "mul"]}, {"training.batch_size": 30}]
+    model = archipelago(islands={"portfolio": portfolio})
+    model.train()
+    names = [one.names for one in model._found]
+    assert "sin" in names[0]
+    assert set(names[1]) == {"add", "mul", "x1"}
+    assert model.islands[2].config["training"]["batch_size"] == 30
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"n": 0}, "islands.n"),
+        ({"topology": "line"}, "islands.topology"),
+        ({"portfolio": [{"training.batch_siz": 3}]}, "batch_siz"),
+        ({"portfolio": [{"task.function_set": ["add", "tanh"]}]}, "tanh"),
+    ],
+)
+def test_what_cannot_be_is_refused(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        archipelago(islands=section).setup()
+
+
+def test_a_request_ends_the_round_under_way() -> None:
+    def interrupting(function: Any, calls: Any) -> list[Stay]:
+        model.stopping.request(INTERRUPT)
+        return one_by_one(function, calls)
+
+    model = archipelago(islands={"interval": 1000}, engine=interrupting)
+    model.setup()
+    assert model.train_one_step() is not None
+    assert model.stop_reason == INTERRUPT
+    assert [island.standing.iteration for island in model.islands] == [1, 1, 1]
+
+
+def test_a_limit_of_time_reaches_all() -> None:
+    model = archipelago(
+        islands={"interval": 10**6}, training={"n_samples": 10**9, "max_seconds": 0.3}
+    )
+    start = time.monotonic()
+    model.train()
+    assert "max_seconds" in model.stop_reason
+    assert time.monotonic() - start < 60  # not for ever
+
+
+def test_a_callback_and_the_number_of_islands() -> None:
+    model = archipelago()
+    model.train(stop_after(1))
+    assert model.trainer.standing.iteration == 1
+    plain = make_search(load_config(config()))
+    assert not isinstance(plain, Archipelago)
+
+
+def test_programs_that_are_suggested_join_the_next_iteration() -> None:
+    model = make_search(load_config(config()))
+    model.setup()
+    wanted = [model.library.actionize("mul,x1,mul,x1,sin,x1").tolist()]
+    model.trainer.suggest(ProgramBatch.from_rows(wanted))
+    model.train_one_step()
+    assert model.last is not None
+    assert model.last.standing.n_samples == 101
+    assert np.flatnonzero(~model.last.batch.on_policy).tolist() == [100]
+    model.train_one_step()
+    assert model.last.batch.on_policy.all()
+
+
+def test_islands_that_found_nothing_are_no_error() -> None:
+    model = make_search(load_config(config()))
+    model.setup()
+    iteration = model.trainer.gather(ProgramBatch.from_rows([]), model.trainer.standing)
+    assert np.isnan(iteration.row["r_max"])
+    assert iteration.row["nevals"] == 0
