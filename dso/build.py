@@ -54,7 +54,7 @@ from dso.runs.recorders import (
 from dso.runs.resume import Identity, SavedState, fingerprint
 from dso.runs.tables import Reports, ResultFiles
 from dso.semantic import Seeder, SemanticLimits
-from dso.task import Task
+from dso.task import Fitter, Task
 from dso.task import make_task as make_task_of
 from dso.task.regression.benchmarks import benchmark_names, find_benchmark
 from dso.training.sources import (
@@ -237,6 +237,11 @@ def make_task(config: Config, data: Dataset | None = None) -> Task:
     given = {} if data is None else {"dataset": data}
     task = make_task_of(**{**config.task.to_dict(), **given})
     task.n_threads = n_cores(config)
+    if not task.learns:
+        raise UserError(
+            "task.action_spec: no entry is null, so that one search has nothing to learn; "
+            "python -m dso.run does 'auto', and scores a spec of formulas."
+        )
     if task.library.poly_token is not None and task.polynomials is None:
         raise UserError("task.function_set: 'poly' needs data to be fitted to, as regression has.")
     return task
@@ -250,16 +255,23 @@ def make_evaluator(config: Config, task: Task) -> Evaluator:
         n_workers=n_cores(config),
         remember_keys=config.policy.sample_novel_batch,
         archive=make_archive(config, task),
-        fitter=make_fitter(task, config.training.const_optimizer, config.training.const_params),
+        fitter=fitter_of(config, task),
     )
+
+
+def fitter_of(config: Config, task: Task) -> Fitter | None:
+    """Build what gives `const` its numbers: the task's own way, unless SciPy is asked for."""
+    kind, params = config.training.const_optimizer, config.training.const_params
+    fitter = make_fitter(task, kind, params)
+    own = task.make_fitter() if fitter is not None and kind == "lm" else None
+    return own or fitter
 
 
 def make_judge(config: Config, task: Task) -> Judge | None:
     """Build who rewards what is kept, where the search does not see all rows of data."""
     if task.n_search_rows == task.n_train_rows:
         return Judge(task, None) if task.n_validation_rows else None
-    fitter = make_fitter(task, config.training.const_optimizer, config.training.const_params)
-    return Judge(task, Evaluator(task, task.library, fitter=fitter))
+    return Judge(task, Evaluator(task, task.library, fitter=fitter_of(config, task)))
 
 
 def make_archive(config: Config, task: Task) -> ProgramArchive | None:
@@ -459,7 +471,8 @@ def make_sources(
     seed: int,
 ) -> list[Source]:
     """Build all that proposes programs, in the order in which it is asked."""
-    policy, sources = learner.policy, list[Source]([Given(evaluator)])
+    policy = learner.policy
+    sources: list[Source] = [Given(evaluator, policy.prior, keeper, task.guesses)]
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(ValueSearch(seeder, keeper))
     if config.pretrained.on:
@@ -539,6 +552,8 @@ def make_gp(
                 f"gp_meld.{name}: {getattr(section, name)}; allowed: at most the population, "
                 f"which with population_size null is training.batch_size = {size}."
             )
+    # One generation would use up a budget that is smaller than the population.
+    size = min(size, max(config.training.n_samples, section.train_n, section.n_islands))
     options = GPOptions(
         generations=section.generations,
         population_size=size,

@@ -87,7 +87,7 @@ def import_object(reference: str, where: str) -> object:
             f"{where}: {reference!r} is malformed; "
             "expected 'module:Name' or 'path/to/file.py:Name'."
         )
-    module = _load_module(match["module"], where)
+    module = load_module(match["module"], where)
     try:
         return getattr(module, match["name"])
     except AttributeError:
@@ -98,7 +98,8 @@ def import_object(reference: str, where: str) -> object:
         ) from None
 
 
-def _load_module(name: str, where: str) -> ModuleType:
+def load_module(name: str, where: str) -> ModuleType:
+    """Import a module, or execute the file ``path/to/file.py``; `where` is for errors."""
     if name.endswith(".py"):
         path = Path(name).expanduser().resolve()
         if not path.is_file():

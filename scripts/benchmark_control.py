@@ -1,15 +1,18 @@
 """Measure the control task: step rates of the back ends, and what searches reach.
 
 python scripts/benchmark_control.py rates
+python scripts/benchmark_control.py auto --folder logs/auto
 python scripts/benchmark_control.py search Pendulum-v1.json --seed 0 --seed 1 --out logs/control.csv
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ import numpy as np
 
 from dso import DeepSymbolicOptimizer
 from dso.config import load_config, read_assignments, with_values
+from dso.launch.jobs import Job, summary_rows
+from dso.launch.stages import run_stages
 from dso.program import Program, ProgramBatch
 from dso.streams import Stream
 from dso.task.control import ControlTask, Environment, Rollouts
@@ -37,14 +42,32 @@ FIXED = "x1"
 N_PROGRAMS, N_EPISODES = 20, 5
 SECONDS = 2.0
 
+AUTO = ("LunarLanderAuto", "InvertedDoublePendulumBullet", "HopperBullet", "BipedalWalkerAuto")
+"""Examples in which all actions become formulas."""
 PUBLISHED = {
     "dso/CartPoleContinuous-v0": 999.59,
     "MountainCarContinuous-v0": 99.11,
     "Pendulum-v1": -155.4,
     "InvertedDoublePendulum-v5": 9149.9,
+    "InvertedDoublePendulumBulletEnv-v0": 9149.9,
+    "InvertedPendulumSwingupBulletEnv-v0": 891.9,
     "LunarLanderContinuous-v3": 261.36,
+    "HopperBulletEnv-v0": 2122.4,
+    "BipedalWalker-v3": 311.78,
 }
-"""Mean returns of 1 000 test episodes, on these environments or those they took the place of."""
+"""Mean returns of 1 000 test episodes, on these environments or those they took the place of, of
+DSP (Landajuela et al., 2021)."""
+PUBLISHED_ESPL = {
+    "dso/CartPoleContinuous-v0": 1000.0,
+    "MountainCarContinuous-v0": 94.02,
+    "Pendulum-v1": -151.72,
+    "InvertedDoublePendulumBulletEnv-v0": 9359.9,
+    "InvertedPendulumSwingupBulletEnv-v0": 890.36,
+    "LunarLanderContinuous-v3": 283.56,
+    "HopperBulletEnv-v0": 2442.48,
+    "BipedalWalker-v3": 309.43,
+}
+"""The same of ESPL (Guo et al., 2023)."""
 
 COLUMNS = ("config", "changes", "seed", "n_samples", "n_steps", "r_avg_test", "success_rate",
            "published", "cpu_seconds", "seconds", "expression", "traversal")  # fmt: skip
@@ -182,6 +205,45 @@ def search(
             print({name: row.get(name) for name in COLUMNS}, flush=True)
             if out is not None:
                 append(out, row)
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option("--seed", "seeds", multiple=True, type=int, default=(0, 1, 2))
+@click.option("--folder", default="logs/auto", type=click.Path(path_type=Path))
+def auto(names: tuple[str, ...], seeds: tuple[int, ...], folder: Path) -> None:
+    """Make all actions formulas, and print a table of the test returns.
+
+    NAMES are examples whose action_spec is auto. A run that is done or begun in FOLDER is not done
+    or begun again.
+    """
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("dso").setLevel(logging.INFO)
+    for name in names or AUTO:
+        for seed in seeds:
+            place = folder / f"{name}_{seed}"
+            if summary_rows(place):
+                continue
+            config = load_config(f"{name}.json")
+            config["experiment"].update(logdir=str(folder), exp_name=place.name, seed=seed)
+            config["training"]["verbose"] = False
+            run_stages(Job(0, config, is_resumed=(place / f"stages_{seed}").exists()))
+    print("| Environment | Seed | Mean return | Anchor | DSP | ESPL | Tokens | Steps | Policy |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for place in sorted(folder.iterdir()):
+        for row in summary_rows(place):
+            print(_auto_line(place, row))
+
+
+def _auto_line(place: Path, row: Mapping[str, object]) -> str:
+    """Return the line of a table about one run."""
+    env_id = json.loads((place / "config.json").read_text())["task"]["env"]
+    sizes = ", ".join(str(len(entry)) for entry in json.loads(str(row["traversal"])))
+    figures = [f"{float(str(row[name])):.1f}" for name in ("r_avg_test", "r_avg_anchor")]
+    published = [str(table.get(env_id, "")) for table in (PUBLISHED, PUBLISHED_ESPL)]
+    cells = (f"`{env_id}`", str(row["seed"]), *figures, *published, sizes,
+             f"{float(str(row['n_steps'])):.2g}", f"`{row['expression']}`")  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 def _rows_of(path: Path | None) -> set[tuple[str, str, str]]:

@@ -5,12 +5,17 @@ arrays, which holds no code. Needs the extra `control`.
 
     python scripts/train_anchor.py LunarLanderContinuous-v3 --out lander.npz
     python scripts/train_anchor.py --convert ppo_lander.zip --out lander.npz
+
+Training writes its state into a folder beside the .npz, and takes it up where it was stopped.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +24,10 @@ import numpy as np
 
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch
-from dso.task.control.anchor import NetworkAnchor, extract, load_sb3
+from dso.task.control.baselines import extract, load_sb3
 from dso.task.control.composition import ANCHOR, Composition, Policies
 from dso.task.control.environment import Environment
+from dso.task.control.network import NetworkAnchor
 from dso.task.control.rollout import Rollouts
 
 N_ENVS = 16
@@ -33,10 +39,64 @@ PPO: dict[str, Any] = {
     "n_epochs": 4,
     "ent_coef": 0.01,
 }
+"""For environments that `SETTINGS` does not name; tuned for the lander."""
+
+WALKING: dict[str, Any] = {
+    "n_steps": 512,
+    "batch_size": 256,
+    "gae_lambda": 0.92,
+    "gamma": 0.99,
+    "n_epochs": 10,
+    "ent_coef": 0.0,
+    "clip_range": 0.3,
+    "use_sde": True,
+    "sde_sample_freq": 4,
+    "policy_kwargs": {"log_std_init": -1.5, "ortho_init": False},
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "HopperBulletEnv-v0": {"steps": 2_000_000, "normalize": True, "ppo": WALKING},
+    "InvertedDoublePendulumBulletEnv-v0": {
+        "steps": 400_000,
+        "normalize": True,
+        "ppo": {
+            "n_steps": 512,
+            "batch_size": 256,
+            "gae_lambda": 0.95,
+            "gamma": 0.99,
+            "n_epochs": 10,
+        },
+    },
+    "BipedalWalker-v3": {
+        "steps": 3_000_000,
+        "normalize": True,
+        "ppo": {
+            "n_steps": 1024,
+            "batch_size": 256,
+            "gae_lambda": 0.95,
+            "gamma": 0.999,
+            "n_epochs": 10,
+            "clip_range": 0.18,
+        },
+    },
+}
+"""Per environment the steps of training, whether it is normalised, and the arguments of PPO."""
+N_PARTS = 50
+TEST_SEEDS = range(3_000_000_000, 3_000_000_020)
+"""Of the episodes that choose the best network after each part of the training."""
 
 
-def train(env_id: str, n_steps: int, seed: int, normalize: bool, out: Path) -> NetworkAnchor:
-    """Train PPO and return its network."""
+def returns_of(anchor: NetworkAnchor, environment: Environment, seeds: range) -> np.ndarray:
+    """Return what the network itself gets in the episodes of some seeds."""
+    library = Library(create_tokens(environment.n_observations, ["add"]))
+    composition = Composition.of(
+        environment, library, sources=(ANCHOR,) * environment.n_actions, anchor=anchor
+    )
+    policies = Policies(composition=composition, programs=ProgramBatch.from_rows([[0]]))
+    return Rollouts(environment)(policies, seeds)[0]
+
+
+def train(env_id: str, n_steps: int, seed: int, normalize: bool, out: Path) -> None:
+    """Train PPO, and keep the network that did best in the test episodes of its part."""
     import torch
     from stable_baselines3 import PPO as Algorithm
     from stable_baselines3.common.callbacks import BaseCallback
@@ -44,75 +104,112 @@ def train(env_id: str, n_steps: int, seed: int, normalize: bool, out: Path) -> N
     from stable_baselines3.common.vec_env import VecNormalize
 
     torch.set_num_threads(1)
-    recipe = Environment(env_id).recipe
-    envs: Any = make_vec_env(recipe.make, n_envs=N_ENVS, seed=seed)
-    normalization = VecNormalize(envs, gamma=PPO["gamma"]) if normalize else None
-    model = Algorithm("MlpPolicy", normalization or envs, seed=seed, device="cpu", **PPO)
-    start = time.time()
+    environment = Environment(env_id)
+    ppo = SETTINGS.get(environment.recipe.id, {}).get("ppo", PPO)
+    state = out.with_suffix("")
+    state.mkdir(parents=True, exist_ok=True)
+    saved, statistics, best_mean = state / "model.zip", state / "statistics.pkl", state / "best.txt"
+    envs: Any = make_vec_env(environment.recipe.make, n_envs=N_ENVS, seed=seed)
+    normalization: Any = None
+    if normalize and statistics.exists():
+        envs = normalization = VecNormalize.load(str(statistics), envs)
+    elif normalize:
+        envs = normalization = VecNormalize(envs, gamma=ppo["gamma"])
+    if saved.exists():
+        model = Algorithm.load(saved, env=envs, device="cpu")
+    else:
+        model = Algorithm("MlpPolicy", envs, **ppo, learning_rate=rate, seed=seed, device="cpu")
 
     class Save(BaseCallback):
-        """Write the network after each tenth of the training."""
+        """Test and write the network, and what training needs to go on, after each part."""
 
-        next_step = n_steps // 10
+        next_step = model.num_timesteps + n_steps // N_PARTS
+        best = float(best_mean.read_text()) if best_mean.exists() else -np.inf
+        start = time.process_time()
 
         def _on_step(self) -> bool:
-            if self.num_timesteps >= self.next_step:
-                self.next_step += n_steps // 10
-                extract(model, normalization).save(out)
-                returns = [episode["r"] for episode in model.ep_info_buffer or ()]
-                print(
-                    f"{self.num_timesteps} steps, {time.time() - start:.0f} s, "
-                    f"mean return {np.mean(returns):.1f}",
-                    flush=True,
-                )
             return True
 
-    model.learn(n_steps, callback=Save())
-    return extract(model, normalization)
+        def _on_rollout_start(self) -> None:
+            if self.num_timesteps >= self.next_step:
+                self.next_step += n_steps // N_PARTS
+                self.save()
+
+        def _on_training_end(self) -> None:
+            self.save()
+
+        def save(self) -> None:
+            network = extract(model, normalization)
+            mean = float(returns_of(network, environment, TEST_SEEDS).mean())
+            if mean > self.best:
+                self.best = mean
+                replace(out, network.save)
+                replace(state / "best.zip", model.save)
+                replace(best_mean, lambda path: path.write_text(repr(mean)))
+            if normalization is not None:
+                replace(statistics, lambda path: normalization.save(str(path)))
+            replace(saved, model.save)
+            recent = [episode["r"] for episode in model.ep_info_buffer or ()]
+            print(
+                f"{self.num_timesteps} steps, {time.process_time() - self.start:.0f} CPU-seconds, "
+                f"training {np.mean(recent):.1f}, test {mean:.1f}, best {self.best:.1f}",
+                flush=True,
+            )
+
+    if model.num_timesteps < n_steps:
+        model.learn(
+            n_steps - model.num_timesteps, callback=Save(), reset_num_timesteps=not saved.exists()
+        )
 
 
-def test(anchor: NetworkAnchor, env_id: str, n_episodes: int) -> np.ndarray:
-    """Return what the network itself gets in episodes of seeds 0, 1, ..."""
-    environment = Environment(env_id)
-    library = Library(create_tokens(environment.n_observations, ["add"]))
-    composition = Composition.of(
-        environment, library, sources=(ANCHOR,) * environment.n_actions, anchor=anchor
-    )
-    policies = Policies(composition, ProgramBatch.from_rows([[0]]))
-    return Rollouts(environment)(policies, range(n_episodes))[0]
+def rate(remaining: float) -> float:
+    """Return the learning rate where this share of the training remains."""
+    return 3e-4 * max(remaining, 0.05)
+
+
+def replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file so that it is never there by half."""
+    partial = path.with_name(f"partial_{path.name}")
+    write(partial)
+    os.replace(partial, path)
 
 
 @click.command()
 @click.argument("env_id", default="")
 @click.option("--convert", "model", type=click.Path(exists=True, path_type=Path), help="A .zip.")
 @click.option("--algorithm", default=None, help="Of the model to convert; default: as it says.")
-@click.option("--steps", "n_steps", default=1_000_000, help="Of training.")
+@click.option("--steps", "n_steps", default=None, type=int, help="Of training.")
 @click.option("--seed", default=0)
-@click.option("--normalize", is_flag=True, help="Normalise observations and rewards in training.")
+@click.option("--normalize/--raw", default=None, help="Normalise observations and rewards.")
 @click.option("--episodes", "n_episodes", default=100, help="Of the test at the end; 0: none.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
 def main(
     env_id: str,
     model: Path | None,
     algorithm: str | None,
-    n_steps: int,
+    n_steps: int | None,
     seed: int,
-    normalize: bool,
+    normalize: bool | None,
     n_episodes: int,
     out: Path,
 ) -> None:
     """Train an anchor for ENV_ID, or convert a model."""
     logging.basicConfig(format="%(message)s")
+    settings = SETTINGS.get(env_id, {"steps": 1_000_000, "normalize": False})
     if model is not None:
-        anchor = load_sb3(model, algorithm)
+        load_sb3(model, algorithm).save(out)
     elif env_id:
-        anchor = train(env_id, n_steps, seed, normalize, out)
+        is_normalized = settings["normalize"] if normalize is None else normalize
+        train(env_id, n_steps or settings["steps"], seed, is_normalized, out)
     else:
         raise click.UsageError("give an environment, or --convert and a model.")
-    anchor.save(out)
+    anchor = NetworkAnchor.load(out)
     print(f"{out}: {anchor.n_observations} observations, {anchor.n_actions} actions")
     if env_id and n_episodes:
-        returns = test(anchor, env_id, n_episodes)
+        environment = Environment(env_id)
+        returns = returns_of(anchor, environment, range(n_episodes))
+        test = (float(returns.mean()), float(returns.std()), float(n_episodes))
+        dataclasses.replace(anchor, env=environment.recipe.id, test=test).save(out)
         print(f"mean return of {n_episodes} episodes: {returns.mean():.1f} +- {returns.std():.1f}")
 
 

@@ -18,6 +18,8 @@ from dso.config.config import TASK_DEFAULTS, Config
 from dso.config.prior_sections import Priors
 from dso.errors import UserError
 from dso.library.functions import OPERATORS, Interval, Operator
+from dso.task.control.anchor import shipped_anchors
+from dso.task.control.network import NetworkAnchor
 from dso.task.regression.benchmarks import benchmark_names, function_sets
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -30,6 +32,8 @@ MODELS = {
     "task.control": "ControlTask",
     "task.dataset": "BenchmarkDataset",
     "task.poly_optimizer_params": "PolyOptimizer",
+    "task.stages": "Stages",
+    "task.stages.actions": "ActionStage",
     "training": "Training",
     "logging": "Logging",
     "state_manager": "StateManager",
@@ -207,8 +211,21 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([*lines, ""])
 
 
+def anchor_table() -> str:
+    """Return the table of the networks that come with dso."""
+    rows = []
+    for path in shipped_anchors():
+        anchor = NetworkAnchor.load(path)
+        mean, deviation, _ = anchor.test
+        layers = " x ".join(str(len(bias)) for bias in anchor.biases[:-1])
+        size = f"{path.stat().st_size / 1000:.0f} kB"
+        rows.append((f"`{anchor.env}`", f"{mean:.1f}", f"{deviation:.1f}", layers, size))
+    return _table(("Environment", "Mean return", "Deviation", "Hidden units", "File"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     **{name: partial(section_table, name) for name in MODELS},
+    "anchors": anchor_table,
     "operators": operator_table,
     "protected": protected_table,
     "priors": prior_table,

@@ -26,6 +26,7 @@ from dso.config.sections import (
     Training,
 )
 from dso.config.task_sections import (
+    ActionStage,
     BenchmarkDataset,
     ControlTask,
     RegressionTask,
@@ -96,7 +97,14 @@ TASK_DEFAULTS: dict[str, dict] = {
             "epsilon": 0.1,
             "early_stopping": False,
         },
-        "logging": {"hof": None, "save_pareto_front": False},
+        "gp_meld": {
+            "run_gp_meld": True,
+            "keep_population": True,
+            "population_size": 1000,
+            "n_islands": 4,
+            "p_fit": 0.1,
+            "p_perturb": 0.3,
+        },
         "policy_optimizer": {
             "learning_rate": 0.001,
             "entropy_weight": 0.01,
@@ -121,6 +129,8 @@ def model_at(path: list, config: dict) -> type[Section]:
             model = ControlTask
         elif step == "dataset":
             model = BenchmarkDataset
+        elif step == "actions":
+            model = ActionStage
         elif isinstance(step, str):
             model = type(model.model_fields[step].default)
     return model

@@ -15,6 +15,7 @@ from pydantic import (
 
 from dso.config.base import (
     WHOLE,
+    Count,
     CountOrZero,
     Int,
     Noise,
@@ -224,30 +225,78 @@ class RegressionTask(Section):
         return params
 
 
+class ActionStage(Section):
+    """What the search of one action differs in; null is what all have."""
+
+    function_set: list[str | float] | None = key(None, "Its tokens.")
+    max_length: Count | None = key(None, "Greatest number of its tokens.")
+    start: list[str | list[str | float]] | None = key(
+        None, "Expressions, as tokens, that its first batch gets."
+    )
+
+
+class Stages(Section):
+    """How action_spec 'auto' finds one action after the other."""
+
+    order: list[Count] | None = key(
+        None, "Numbers of the actions in the order of the searches; null = as measured."
+    )
+    sweeps: CountOrZero = key(
+        1, "Times, at most, that each action is searched again while the others are formulas."
+    )
+    distill: bool = key(
+        True, "Whether searches start from formulas that imitate the anchor, where there is one."
+    )
+    distill_episodes: Size = key(10, "Episodes per round that the anchor is imitated in.")
+    distill_rounds: CountOrZero = key(
+        2, "Rounds in which the imitation plays and the anchor says what it would have done."
+    )
+    distill_samples: CountOrZero = key(
+        20_000, "Evaluations of the regression on what the anchor does; 0 = lines alone."
+    )
+    joint_candidates: CountOrZero = key(
+        600, "Sets of numbers that are tried when all actions are formulas; 0 = none."
+    )
+    joint_episodes: Size = key(16, "Episodes of such a set, the better half of each generation.")
+    actions: list[ActionStage] = key([], "One dict per action, from the first on: see below.")
+
+
 class ControlTask(Section):
     """Find a closed-form policy of a Gymnasium environment."""
 
     task_type: Literal["control"] = key(
         "control", "'regression', 'control', or a task of your own: 'module:Class'."
     )
-    env: Text = key("CustomCartPoleContinuous-v0", "Id of the environment, or 'module:Env-v0'.")
+    env: Text = key(
+        "CustomCartPoleContinuous-v0",
+        "Id of the environment, or 'module:Env-v0', or 'file.py:Env-v0'.",
+    )
     env_kwargs: dict[str, Any] | None = key({}, "Arguments of the environment.")
-    action_spec: list[str | list[str | float] | None] | None = key(
+    observation_names: list[Text] | None = key(
+        None,
+        "Names that formulas show in place of x1, x2, ...; null = those known for the "
+        "environment, [] = x1, x2, ...",
+    )
+    action_spec: Literal["auto"] | list[str | list[str | float] | None] | None = key(
         [None],
         "One entry per action: null = learn it, 'anchor' = taken from the anchor model, or the "
-        "tokens of a fixed expression.",
+        "tokens of a fixed expression. 'auto' = learn all, one after the other.",
+    )
+    stages: Stages = key(Stages(), "How 'auto' does that.")
+    start: list[str | list[str | float]] | None = key(
+        None, "Expressions of the learned action, as tokens, that join the first batch."
     )
     algorithm: Text | None = key(None, "Algorithm of the anchor model; null = as its file says.")
     anchor: Text | None = key(None, "Path of the anchor model; null = the shipped one, if any.")
-    n_episodes_train: Size = key(10, "Episodes per reward.")
+    n_episodes_train: Size = key(25, "Episodes per reward.")
     n_episodes_test: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
         1000, "Episodes per evaluation."
     )
     n_episodes_validation: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = key(
-        100,
+        200,
         "Other episodes that rank the best programs of a run again; 0 = none do.",
     )
-    n_validated: Size = key(20, "How many of the best programs are ranked again.")
+    n_validated: Size = key(50, "How many of the best programs are ranked again.")
     success_score: float | None = key(
         999999.0, "Return from which an episode is a success; null = as the environment says."
     )
@@ -269,11 +318,15 @@ class ControlTask(Section):
     ref_action: Int | float | list[Int | float] | None = key(
         None, "Value of actions that a decision tree leaves open."
     )
-    racing: bool = key(
-        False, "Whether programs that start clearly badly play two training episodes only."
+    racing: bool | Literal["auto"] = key(
+        "auto",
+        "Whether programs that start clearly badly do not play all training episodes; 'auto': "
+        "where there are at least 4, and no native loop plays them.",
     )
-    refine_rounds: CountOrZero = key(
-        0, "Rounds of local search over the numbers of the best program, at the end; 0 = none."
+    refine_rounds: CountOrZero | None = key(
+        None,
+        "Rounds of local search over the numbers of the best program, at the end; 0 = none; null "
+        "= 40 where a native loop plays the episodes, none elsewhere.",
     )
 
     @field_validator("reward_scale")

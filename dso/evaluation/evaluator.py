@@ -9,7 +9,6 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.evaluation.archive import ProgramArchive
-from dso.fitting.constants import ConstantFitter
 from dso.fitting.slots import constant_counts, widened, with_ones
 from dso.library import Library
 from dso.native import _core
@@ -17,7 +16,7 @@ from dso.processes import serve_parent
 from dso.program import Program, ProgramBatch
 from dso.program.batch import Batch, ScoredBatch
 from dso.program.execute import INVALID, VALID, Execution
-from dso.task.task import Task, rewards_batches
+from dso.task.task import Fitter, Task, rewards_batches
 
 CACHE_BYTES = 256 * 2**20
 
@@ -39,7 +38,7 @@ class Evaluator:
         Keep the identity of every program ever evaluated, for `novel_keys`.
     archive : ProgramArchive, optional
         Is given every program that enters the cache.
-    fitter : ConstantFitter, optional
+    fitter : Fitter, optional
         Fits the constants of a program before it is rewarded; those given with a program stay.
         Without it they are 1.
     """
@@ -52,7 +51,7 @@ class Evaluator:
         n_workers: int = 1,
         remember_keys: bool = False,
         archive: ProgramArchive | None = None,
-        fitter: ConstantFitter | None = None,
+        fitter: Fitter | None = None,
     ) -> None:
         self.task = task
         self.library = library

@@ -27,7 +27,8 @@ class PolicyForm:
     ----------
     env_id : str
         Stands in a comment.
-    n_observations : int
+    names : sequence of str
+        Identifiers of the observations.
     kind : {"box", "discrete", "multi_discrete"}
     dtype : str
         Of the action.
@@ -39,7 +40,7 @@ class PolicyForm:
     """
 
     env_id: str
-    n_observations: int
+    names: Sequence[str]
     kind: Literal["box", "discrete", "multi_discrete"]
     dtype: str
     low: Sequence[float]
@@ -74,8 +75,8 @@ def python_policy(programs: Sequence[Sequence[Token]], form: PolicyForm) -> str:
     form : PolicyForm
     """
     tokens = [token for program in programs for token in program]
-    n = form.n_observations
-    names = ", ".join(f"x{i + 1}" for i in range(n)) + ("," if n == 1 else "")
+    n = len(form.names)
+    names = ", ".join(form.names) + ("," if n == 1 else "")
     result = "" if form.kind == "discrete" else f" ({form.n_actions},)"
     lines = [
         "def act(observation):",
@@ -100,11 +101,11 @@ def c_policy(programs: Sequence[Sequence[Token]], form: PolicyForm) -> str:
     lines = [
         *([_CLIPPED] if form.kind == "box" else []),
         f"/* The action of {_plain(form.env_id)}, {form.n_actions} number(s), "
-        f"for an observation of {form.n_observations}. */",
+        f"for an observation of {len(form.names)}. */",
         f"void act(const double *observation, {kind} *action)",
         "{",
         *([] if columns else ["    (void)observation;"]),
-        *(f"    const double x{i + 1} = observation[{i}];" for i in columns),
+        *(f"    const double {form.names[i]} = observation[{i}];" for i in columns),
         f"    {number} {names};",
         *(INDENT + line for line in _statements(C99, programs, form)),
         *(f"    action[{i}] = {value};" for i, value in enumerate(_c_results(form, kind))),
@@ -159,29 +160,29 @@ def _c_number(value: float) -> str:
 def _statements(syntax: Syntax, programs: Sequence[Sequence[Token]], form: PolicyForm) -> list[str]:
     """Return the lines that give a value to a1, a2, ..."""
     if form.kind == "multi_discrete":
-        return _whole_action(syntax, programs[0])
+        return _whole_action(syntax, programs[0], form.names)
     lines: list[str] = []
     for i, program in enumerate(programs):
-        lines += _one_action(syntax, iter(program), f"a{i + 1}", form.first_choice)
+        lines += _one_action(syntax, iter(program), f"a{i + 1}", form)
     return lines
 
 
-def _one_action(syntax: Syntax, tokens: Iterator[Token], name: str, first_choice: int) -> list[str]:
+def _one_action(syntax: Syntax, tokens: Iterator[Token], name: str, form: PolicyForm) -> list[str]:
     """Write a tree whose leaves are expressions, or choices."""
     token = next(tokens)
     if isinstance(token, StateChecker):
-        blocks = [_one_action(syntax, tokens, name, first_choice) for _ in range(2)]
-        return _decision(syntax, token, *blocks)
+        blocks = [_one_action(syntax, tokens, name, form) for _ in range(2)]
+        return _decision(syntax, token, form.names, *blocks)
     if isinstance(token, DiscreteAction):
-        value = str(token.value + first_choice)
+        value = str(token.value + form.first_choice)
     else:
         expression = _complete(token, tokens)
-        inputs = {i: f"x{i + 1}" for i in used_columns(expression)}
+        inputs = {i: form.names[i] for i in used_columns(expression)}
         value = syntax.language.expression(expression, inputs)
     return [syntax.assign.format(name=name, value=value)]
 
 
-def _whole_action(syntax: Syntax, tokens: Sequence[Token]) -> list[str]:
+def _whole_action(syntax: Syntax, tokens: Sequence[Token], names: Sequence[str]) -> list[str]:
     """Write a tree that sets components along its branches; those nearer to the root count."""
     (default,) = {tuple(token.default) for token in tokens if isinstance(token, Stop)}
     rest = iter(tokens)
@@ -189,7 +190,7 @@ def _whole_action(syntax: Syntax, tokens: Sequence[Token]) -> list[str]:
     def branch(is_set: frozenset[int]) -> list[str]:
         token = next(rest)
         if isinstance(token, StateChecker):
-            return _decision(syntax, token, branch(is_set), branch(is_set))
+            return _decision(syntax, token, names, branch(is_set), branch(is_set))
         if not isinstance(token, MultiDiscreteAction):
             return []
         below = branch(is_set | {token.dimension})
@@ -204,11 +205,11 @@ def _whole_action(syntax: Syntax, tokens: Sequence[Token]) -> list[str]:
 
 
 def _decision(
-    syntax: Syntax, token: StateChecker, first: list[str], second: list[str]
+    syntax: Syntax, token: StateChecker, names: Sequence[str], first: list[str], second: list[str]
 ) -> list[str]:
     """Return an if with its two blocks."""
     blocks = [[INDENT + line for line in block or [syntax.nothing]] for block in (first, second)]
-    head = syntax.when.format(x=f"x{token.state_index + 1}", t=repr(token.threshold))
+    head = syntax.when.format(x=names[token.state_index], t=repr(token.threshold))
     end = [syntax.end] if syntax.end else []
     return [head, *blocks[0], syntax.otherwise, *blocks[1], *end]
 

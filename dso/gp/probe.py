@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dso.library import Library
+from dso.library import Library, MultiDiscreteAction, Stop
 from dso.program import ProgramBatch, execute, has_poly
 from dso.streams import Stream
 
@@ -61,12 +61,19 @@ class Probe:
         """Return a number (B,) uint64 that programs of equal values have in common.
 
         Values are equal where they are so in single precision. A program that is invalid on the
-        probe set is equal to itself alone, and so is one whose polynomial would have to be fitted.
+        probe set is equal to itself alone, and so is one whose polynomial would have to be fitted,
+        or that is a tree over the components of an action.
         """
-        is_known = ~has_poly(self.library, programs)
+        is_known = ~has_poly(self.library, programs) & ~self._sets_actions(programs)
         hashed = programs.keys()
         hashed[is_known] = self._values(programs[is_known])
         return hashed
+
+    def _sets_actions(self, programs: ProgramBatch) -> np.ndarray:
+        """Tell which programs (B,) are trees over whole actions, which have no value."""
+        tokens = self.library.tokens
+        acts = np.array([isinstance(token, MultiDiscreteAction | Stop) for token in tokens])
+        return (acts[programs.tokens] & (programs.tokens >= 0)).any(axis=1)
 
     def _values(self, programs: ProgramBatch) -> np.ndarray:
         predictions, cause, _ = execute(self.library, programs, self.X, self.protected)

@@ -16,9 +16,10 @@ import click
 from dso.errors import UserError
 from dso.launch.jobs import Job, overview
 from dso.launch.options import CONTEXT, shared_options, values_of
+from dso.launch.outcome import Outcome
 from dso.launch.output import safe_output
 from dso.launch.plan import Wanted, describe, planned, resumed
-from dso.launch.runner import Outcome, do_jobs
+from dso.launch.runner import do_jobs
 from dso.launch.table import BatchTable
 from dso.processes import handlers
 from dso.report.text import report_lines
@@ -301,7 +302,7 @@ def _print_outcome(outcome: Outcome) -> None:
         click.echo(f"Seed {outcome.seed} failed: {outcome.error}", err=True)
         return
     click.echo(f"Seed {result['seed']} ended: {outcome.stop_reason}.")
-    shown = ("r", "success", "expression", "traversal", "n_samples")
+    shown = ("r", "r_avg_test", "r_avg_anchor", "success", "expression", "traversal", "n_samples")
     for name in shown:
         if name in result:
             click.echo(f"  {name}: {result[name]}")

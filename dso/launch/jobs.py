@@ -108,6 +108,15 @@ def label(number: int, values: dict[str, Any]) -> str:
     return f"{number:03d}_" + re.sub(r"[^\w.=+,-]+", "-", ",".join(parts))[:80].strip("-")
 
 
+def is_staged(config: dict[str, Any]) -> bool:
+    """Tell whether a config asks for all actions, or names a whole policy to be scored."""
+    task = config["task"]
+    if task["task_type"] != "control":
+        return False
+    spec = task["action_spec"]
+    return spec == "auto" or (bool(spec) and all(entry is not None for entry in spec))
+
+
 def jobs_of(configs: Sequence[tuple[dict, dict[str, Any]]], runs: int) -> list[Job]:
     """Return `runs` jobs of each (config, varied keys); run i takes the config's seed plus i."""
     jobs: list[Job] = []

@@ -9,14 +9,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dso.errors import Refused, UserError
 from dso.launch.islands import Engine, Stay, make_search, one_by_one
-from dso.launch.jobs import Job
+from dso.launch.jobs import Job, is_staged
+from dso.launch.outcome import FAILED, Outcome
 from dso.processes import deferred, serve_parent
 from dso.runs.disk import write_text
 from dso.runs.folder import RunFolder
@@ -31,44 +31,8 @@ logger = logging.getLogger("dso")
 
 N_ATTEMPTS = 3
 """At a round of islands, where processes die."""
-FAILED = "failed"
-"""The stop reason of a run that ended with an error."""
 SECONDS_TO_END = 3.0
 """What a run has for its iteration and its files where the process of the batch has died."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What is left of a run.
-
-    Attributes
-    ----------
-    number : int
-        Of its job.
-    seed : int
-    stop_reason : str
-        `FAILED` where there is an error.
-    result : dict
-        Of `DeepSymbolicOptimizer.finish`, without ``program`` and with the wall seconds ``t``; of a
-        failed run only ``seed`` and ``error``.
-    save_path : str or None
-    signal : int or None
-        The signal that asked for the end while the run was under way; then no other run begins.
-    unwritten : list of str
-        What could not be written or shown, and why.
-    """
-
-    number: int
-    seed: int
-    stop_reason: str
-    result: dict[str, Any] = field(default_factory=dict)
-    save_path: str | None = None
-    signal: int | None = None
-    unwritten: list[str] = field(default_factory=list)
-
-    @property
-    def error(self) -> str | None:
-        return self.result.get("error")
 
 
 class StatusFile:
@@ -144,6 +108,10 @@ def run_one(job: Job, engine: Engine | None = None) -> Outcome:
     A run that was begun by the same command before, in a process that died, goes on from its
     checkpoint.
     """
+    if is_staged(job.config):
+        from dso.launch.stages import run_stages
+
+        return run_stages(job)
     return _run(make_search(job.config, engine=engine), job, None)
 
 
@@ -194,6 +162,10 @@ def attempt(job: Job, status: Path | None = None) -> Outcome:
         serve_parent(SECONDS_TO_END)
     model = None
     try:
+        if is_staged(job.config):
+            from dso.launch.stages import run_stages
+
+            return run_stages(job)
         model = make_search(job.config)
         return _run(model, job, status)
     except Refused as error:  # whoever writes the run writes its row too

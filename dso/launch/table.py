@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dso.launch.jobs import Job
-from dso.launch.runner import FAILED, Outcome, StatusFile, status_path
+from dso.launch.outcome import FAILED, Outcome
+from dso.launch.runner import StatusFile, status_path
 from dso.runs.display import format_seconds
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ from dso.errors import UserError
 from dso.plugins import construct, look_up
 from dso.task.control import ControlTask
 from dso.task.regression import RegressionTask
-from dso.task.task import HierarchicalTask, Rewards, SequentialTask, Task
+from dso.task.task import Fitter, HierarchicalTask, Rewards, SequentialTask, Task
 
 __all__ = [
     "TASKS",
     "ControlTask",
+    "Fitter",
     "HierarchicalTask",
     "Rewards",
     "SequentialTask",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dso.program.execute import Execution
 
@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from dso.library import Library
     from dso.program import FitData, Program, ProgramBatch
     from dso.streams import Stream
+
+
+class Fitter(Protocol):
+    """Gives programs numbers for their `const`; those given with a program stay."""
+
+    def fit(self, programs: ProgramBatch, first: np.ndarray | None = None) -> ProgramBatch:
+        """Return programs with their constants (B, K), NaN where a program has no further one.
+
+        `first` (B, K'), where given, is where a fit starts; NaN leaves that open.
+        """
+
+    def of(self, task: Any) -> Fitter:
+        """Return a fitter with the same options for another task."""
 
 
 Rewards = Execution
@@ -53,6 +66,10 @@ class Task(ABC):
         Whether the least squared error on `fit_data` has the greatest reward.
     polynomials : PolynomialFitter, optional
         What fits the polynomials of programs to `fit_data`; a library with `poly` needs it.
+    learns : bool
+        Whether there is anything to search for.
+    guesses : ProgramBatch, optional
+        Programs that join the first batch, off policy. Their numbers stay as given.
     n_train_rows, n_search_rows, n_validation_rows : int
         Rows of training data, those of them that a search sees at a time (`on_drawn_rows`), and
         rows set aside to rank programs by (`validation_rewards`); 0 for a task without data.
@@ -68,6 +85,8 @@ class Task(ABC):
     fit_data: FitData | None = None
     is_least_squares: bool = False
     polynomials: PolynomialFitter | None = None
+    learns: bool = True
+    guesses: ProgramBatch | None = None
     n_train_rows: int = 0
     n_search_rows: int = 0
     n_validation_rows: int = 0
@@ -87,6 +106,10 @@ class Task(ABC):
     def rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward a batch of B programs; optional, and then asked in place of `reward_function`."""
         raise NotImplementedError
+
+    def make_fitter(self) -> Fitter | None:
+        """Return what gives `const` its numbers, where the task knows a better way than others."""
+        return None
 
     @abstractmethod
     def evaluate(self, program: Program) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dso.program.batch import Batch, ScoredBatch
 from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
     from dso.policy import Policy
     from dso.policy_optimizer.imitation import Imitation
     from dso.pretraining.proposer import Proposer
+    from dso.prior import JointPrior
     from dso.semantic import Seeder
     from dso.training.stopping import Stopping
-
 
 logger = logging.getLogger("dso")
 
@@ -122,17 +124,31 @@ class Given(Source):
     """Hands over programs that came from elsewhere: guesses of a user, finds of another search.
 
     They join the next iteration, off policy, with the constants that they have; those without are
-    fitted.
+    fitted. One that breaks a prior is kept if it is good, but neither policy nor population sees
+    it.
 
     Parameters
     ----------
     evaluator : Evaluator
+    prior : JointPrior
+    keeper : Keeper
+    guesses : ProgramBatch, optional
+        For the first iteration.
     """
 
     name = "given"
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        prior: JointPrior,
+        keeper: Keeper,
+        guesses: ProgramBatch | None = None,
+    ) -> None:
         self.evaluator = evaluator
+        self.prior = prior
+        self.keeper = keeper
+        self.guesses = guesses
         self._waiting: list[ProgramBatch] = []
 
     def add(self, programs: ProgramBatch) -> None:
@@ -142,10 +158,23 @@ class Given(Source):
     def propose(self, iteration: int, so_far: Proposal) -> Proposal:
         """Evaluate what waits; once."""
         waiting, self._waiting = self._waiting, []
+        if iteration == 0 and self.guesses is not None:
+            waiting = [self.guesses, *waiting]
         if not waiting:
             return Proposal()
         batch = Batch.off_policy(ProgramBatch.concatenate(waiting))
-        return Proposal(self.evaluator.evaluate(batch, iteration), len(batch))
+        scored = self.evaluator.evaluate(batch, iteration)
+        is_allowed = self.prior.allowed(batch.programs)
+        if not is_allowed.all():
+            self._tell(batch.programs)
+            self.keeper.take_in(scored, iteration)
+        return Proposal(scored[is_allowed], len(scored))
+
+    def _tell(self, programs: ProgramBatch) -> None:
+        for name, is_violated in self.prior.violations(programs).items():
+            if is_violated.any():
+                n = np.count_nonzero(is_violated)
+                logger.info("%d of %d given programs break the prior %s.", n, len(programs), name)
 
 
 class PolicySource(Source):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from dso.task.control.anchor import NetworkAnchor
+from dso.task.control.network import NetworkAnchor
 
 
 def network(n_in: int = 8, n_out: int = 2, **changes: Any) -> NetworkAnchor:
@@ -16,7 +16,7 @@ def network(n_in: int = 8, n_out: int = 2, **changes: Any) -> NetworkAnchor:
         "weights": tuple(random.normal(size=pair).astype(np.float32) for pair in pairs),
         "biases": tuple(random.normal(size=n).astype(np.float32) for n, _ in pairs),
         "activation": "tanh",
-        "is_squashed": False,
+        "head": "linear",
         "low": np.full(n_out, -1.0),
         "high": np.full(n_out, 1.0),
         "mean": np.empty(0),

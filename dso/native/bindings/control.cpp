@@ -15,8 +15,9 @@ namespace {
 using Matrices = std::vector<Array<float>>;
 
 std::shared_ptr<Perceptron> make_perceptron(const Matrices& weights, const Matrices& biases,
-                                            const std::string& activation, bool is_squashed,
+                                            const std::string& activation, const std::string& head,
                                             const Array<double>& low, const Array<double>& high,
+                                            double z_limit,
                                             const Array<double>& mean,
                                             const Array<double>& deviation, double limit) {
     auto perceptron = std::make_shared<Perceptron>();
@@ -35,12 +36,18 @@ std::shared_ptr<Perceptron> make_perceptron(const Matrices& weights, const Matri
         throw std::invalid_argument("Perceptron: activation is tanh or relu");
     perceptron->activation =
         activation == "tanh" ? Perceptron::Activation::tanh : Perceptron::Activation::relu;
-    perceptron->is_squashed = is_squashed;
+    if (head != "linear" && head != "squashed" && head != "choice")
+        throw std::invalid_argument("Perceptron: head is linear, squashed or choice");
+    perceptron->head = head == "linear"     ? Perceptron::Head::linear
+                       : head == "squashed" ? Perceptron::Head::squashed
+                                            : Perceptron::Head::choice;
+    perceptron->z_limit = z_limit;
     perceptron->low = to_vector(low), perceptron->high = to_vector(high);
     perceptron->mean = to_vector(mean), perceptron->deviation = to_vector(deviation);
     perceptron->limit = limit;
     const size_t n_in = perceptron->n_inputs(), n_out = perceptron->n_outputs();
-    if (perceptron->low.size() != n_out || perceptron->high.size() != n_out)
+    if (perceptron->head == Perceptron::Head::squashed &&
+        (perceptron->low.size() != n_out || perceptron->high.size() != n_out))
         throw std::invalid_argument("Perceptron: one bound per action");
     if (perceptron->mean.size() != perceptron->deviation.size() ||
         (!perceptron->mean.empty() && perceptron->mean.size() != n_in))
@@ -249,7 +256,7 @@ void bind_control(py::module_& m) {
     py::class_<Perceptron, std::shared_ptr<Perceptron>>(m, "Perceptron",
                                                         "A trained policy as layers.")
         .def(py::init(&make_perceptron), py::kw_only(), py::arg("weights"), py::arg("biases"),
-             py::arg("activation"), py::arg("squashed"), py::arg("low"), py::arg("high"),
+             py::arg("activation"), py::arg("head"), py::arg("low"), py::arg("high"), py::arg("z_limit"),
              py::arg("mean"), py::arg("deviation"), py::arg("limit"))
         .def("run", &run_perceptron, py::arg("observations"), "(N, O) -> (N, A).");
     py::class_<Composition>(m, "Composition", "How each component of an action comes about.")

@@ -168,9 +168,18 @@ void Perceptron::run(const double* observation, double* action, std::vector<floa
         }
         std::swap(in, out);
     }
+    if (head == Head::choice) {
+        action[0] = static_cast<double>(std::max_element(in, in + layers.back().n_out) - in);
+        return;
+    }
     for (size_t i = 0; i < n_outputs(); ++i) {
-        action[i] = in[i];
-        if (is_squashed) action[i] = low[i] + 0.5 * (std::tanh(in[i]) + 1.0) * (high[i] - low[i]);
+        if (head == Head::linear) {
+            action[i] = in[i];
+            continue;
+        }
+        const auto limit = static_cast<float>(z_limit);
+        const float z = limit > 0 ? std::clamp(in[i], -limit, limit) : in[i];
+        action[i] = low[i] + 0.5 * (std::tanh(z) + 1.0) * (high[i] - low[i]);
     }
 }
 

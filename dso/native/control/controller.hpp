@@ -60,6 +60,9 @@ private:
 
 // A multi-layer perceptron from observations to actions.
 struct Perceptron {
+    // What becomes of the last layer z: actions are z; low + (tanh(z) + 1) / 2 (high - low), where z
+    // is bounded by z_limit before; or there is one action, the place of the greatest z.
+    enum class Head { linear, squashed, choice };
     enum class Activation { tanh, relu };
     struct Layer {
         size_t n_in, n_out;
@@ -68,14 +71,15 @@ struct Perceptron {
     };
     std::vector<Layer> layers;
     Activation activation = Activation::tanh;
-    bool is_squashed = false;  // tanh at the end, and [-1, 1] stretched to [low, high]
+    Head head = Head::linear;
     std::vector<double> low, high;
+    double z_limit = 0;  // 0: none
     // Observations become clip((x - mean) / deviation, -limit, limit); no numbers, no change.
     std::vector<double> mean, deviation;
     double limit = 0;
 
     size_t n_inputs() const { return layers.front().n_in; }
-    size_t n_outputs() const { return layers.back().n_out; }
+    size_t n_outputs() const { return head == Head::choice ? 1 : layers.back().n_out; }
     void run(const double* observation, double* action, std::vector<float>& memory) const;
 };
 

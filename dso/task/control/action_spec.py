@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from dso.library import (
     Library,
     MultiDiscreteAction,
     PlaceholderConstant,
+    StateChecker,
     Stop,
     Token,
     create_tokens,
@@ -26,9 +28,12 @@ from dso.task.control.environment import Environment
 logger = logging.getLogger("dso")
 
 ActionSpec = Sequence[str | Sequence[str | float] | None] | None
+AUTO = "auto"
 
 THRESHOLDS = "task.decision_tree_threshold_set"
 SPEC = "task.action_spec"
+CONDITION = re.compile(r"x[1-9]\d* < -?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?")
+START = "task.start"
 
 
 def make_library(
@@ -37,15 +42,19 @@ def make_library(
     protected: bool,
     thresholds: Sequence[Any] | None,
     ref_action: float | Sequence[float] | None,
+    names: Sequence[str] | None = None,
 ) -> Library:
-    """Build the tokens: of expressions for a Box, of decision trees for discrete actions."""
+    """Build the tokens: of expressions for a Box, of decision trees for discrete actions.
+
+    `names` of the observations are shown in place of x1, x2, ...
+    """
     checkers_only = create_tokens(environment.n_observations, (), False, thresholds)
     checkers = checkers_only[environment.n_observations :]
     if environment.kind == "box":
         if not function_set:
             raise UserError("task.function_set: continuous actions need operators; none are given.")
         tokens = create_tokens(environment.n_observations, function_set, protected)
-        return Library([*tokens, *checkers])
+        return Library([*tokens, *checkers], names)
     if not checkers:
         raise UserError(
             f"{THRESHOLDS}: {environment.recipe.id!r} has discrete actions, which only decision "
@@ -53,7 +62,7 @@ def make_library(
         )
     if function_set:
         logger.info("task.function_set is not used: decision trees choose discrete actions.")
-    return Library([*_action_tokens(environment, ref_action), *checkers])
+    return Library([*_action_tokens(environment, ref_action), *checkers], names)
 
 
 def _action_tokens(
@@ -97,14 +106,14 @@ def make_composition(
     Raises
     ------
     UserError
-        If there is not one entry per action, or not exactly one to be learned.
+        If there is not one entry per action, or more than one to be learned.
     """
     spec = [None] * environment.n_actions if action_spec is None else list(action_spec)
     if environment.kind != "box":
         _check_discrete(environment, spec)
         return Composition.of(environment, library)
     _check_box(environment, spec)
-    fixed_library = _library_of_fixed(library)
+    fixed_library = _library_of_fixed(library, spec)
     sources, fixed = [], []
     for i, entry in enumerate(spec):
         if entry is None:
@@ -112,7 +121,7 @@ def make_composition(
         elif entry == "anchor":
             sources.append(ANCHOR)
         else:
-            fixed.append(_read_traversal(entry, fixed_library, i))
+            fixed.append(_read_traversal(entry, fixed_library, f"{SPEC}.{i}"))
             sources.append(len(fixed) - 1)
     return Composition.of(
         environment,
@@ -121,6 +130,13 @@ def make_composition(
         fixed_library=fixed_library,
         fixed=ProgramBatch.concatenate(fixed or [ProgramBatch.from_rows([])]),
         anchor=anchor if ANCHOR in sources else None,
+    )
+
+
+def read_start(start: Sequence[str | Sequence[str | float]], library: Library) -> ProgramBatch:
+    """Read expressions of the learned action, whose numbers need the token `const`."""
+    return ProgramBatch.concatenate(
+        [_read_traversal(entry, library, f"{START}.{i}") for i, entry in enumerate(start)]
     )
 
 
@@ -146,31 +162,54 @@ def _check_box(environment: Environment, spec: list[Any]) -> None:
             "per action: null = learn it, 'anchor', or the tokens of an expression."
         )
     n_learned = sum(entry is None for entry in spec)
-    if n_learned != 1:
+    if n_learned > 1:
         raise UserError(
-            f"{SPEC}: {spec!r} has {n_learned} entries null; exactly one action is learned at a "
-            "time, the others are 'anchor' or the tokens of an expression."
+            f"{SPEC}: {spec!r} has {n_learned} entries null; one action is learned at a time, the "
+            f"others are 'anchor' or the tokens of an expression; {AUTO!r} learns one after the "
+            "other."
         )
 
 
-def _library_of_fixed(library: Library) -> Library:
-    """Return the library of fixed expressions: the learned one's, all operators and `const`."""
+def _library_of_fixed(library: Library, spec: list[Any]) -> Library:
+    """Return the library of fixed expressions.
+
+    It has the tokens of the learned one, all operators, `const`, and the conditions that the
+    expressions have.
+    """
     tokens = list(library.tokens)
     names = set(library.names)
+    for name in _conditions(spec):
+        if name not in names:
+            names.add(name)
+            column, threshold = name.removeprefix("x").split(" < ")
+            tokens.append(StateChecker(int(column) - 1, float(threshold)))
     for row in OPERATORS.values():
         if row.shown not in names:
             names.add(row.shown)
             tokens += create_tokens(0, [row.name])
     if library.const_token is None:
         tokens.append(PlaceholderConstant())
-    return Library(tokens)
+    return Library(tokens, library.input_names)
 
 
-def _read_traversal(entry: str | Sequence[str | float], library: Library, i: int) -> ProgramBatch:
+def _conditions(spec: list[Any]) -> list[str]:
+    """Return the names of conditions in the entries of a spec, each once."""
+    items = [item for entry in spec for item in _items(entry)]
+    return [item for item in dict.fromkeys(items) if CONDITION.fullmatch(item)]
+
+
+def _items(entry: str | Sequence[str | float] | None) -> list[str]:
+    parts = entry.split(",") if isinstance(entry, str) else entry or ()
+    return [str(part).strip() for part in parts]
+
+
+def _read_traversal(
+    entry: str | Sequence[str | float], library: Library, where: str
+) -> ProgramBatch:
     try:
         program = from_str_tokens(entry, library)
     except UserError as error:
-        raise UserError(f"{SPEC}.{i}: {error}") from None
+        raise UserError(f"{where}: {error}") from None
     if np.isnan(program.constants).any():
-        raise UserError(f"{SPEC}.{i}: {entry!r} has a 'const' without a number; write the number.")
+        raise UserError(f"{where}: {entry!r} has a 'const' without a number; write the number.")
     return program.batch

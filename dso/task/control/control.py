@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,14 +14,19 @@ from dso.program import Program, ProgramBatch
 from dso.program.execute import VALID
 from dso.streams import Stream
 from dso.task.control.action_spec import (
+    AUTO,
     ActionSpec,
     learned_action,
     make_composition,
     make_library,
+    read_start,
 )
-from dso.task.control.anchor import make_anchor
-from dso.task.control.composition import Policies
+from dso.task.control.anchor import make_anchor, shipped_anchor
+from dso.task.control.classic import ClassicBackend
+from dso.task.control.composition import LEARNED, Policies
 from dso.task.control.environment import Environment
+from dso.task.control.episode_fitter import EpisodeFitter
+from dso.task.control.observations import observation_names as names_of
 from dso.task.control.racing import Racing
 from dso.task.control.refine import refined
 from dso.task.control.rollout import Rollouts
@@ -36,6 +41,13 @@ SEEDS_PER_SHIFT = 100
 FIRST_FRESH_SEED = 2_000_000_000
 FIRST_VALIDATION_SEED = 4_000_000_000
 """To the end of 32 bits, which is as far as an environment's own seeds may go."""
+
+NOTHING = ProgramBatch.from_rows([[0]])
+"""In place of the learned program where a policy has none."""
+
+USUAL_ROUNDS = 40
+MIN_TO_RACE = 4
+"""Training episodes from which racing is worth it."""
 
 REWARD_SCALES: dict[str, tuple[float, float]] = {
     "dso/CartPoleContinuous-v0": (0.0, 1000.0),
@@ -59,8 +71,14 @@ class ControlTask(HierarchicalTask):
     ----------
     env, env_kwargs : str, dict
         See `Environment`.
+    observation_names : sequence of str, optional
+        Shown in place of x1, x2, ...; None takes the names that are known.
     action_spec : sequence, optional
         Per action: None to learn it, ``"anchor"``, or the tokens of a fixed expression.
+    stages : dict, optional
+        Read by `dso.launch.stages`, which does ``"auto"``.
+    start : sequence, optional
+        Expressions of the learned action, as tokens, that join the first batch.
     algorithm, anchor : str, optional
         See `dso.task.control.anchor.make_anchor`.
     n_episodes_train, n_episodes_test : int
@@ -83,10 +101,11 @@ class ControlTask(HierarchicalTask):
         Thresholds of StateChecker tokens.
     ref_action : float or sequence of float, optional
         What the components of a multi-discrete action are where a tree does not set them.
-    racing : bool
-        See `Racing`.
-    refine_rounds : int
-        Rounds of local search over the numbers of the best program, once a run ends.
+    racing : bool or "auto"
+        See `Racing`. ``"auto"`` races where episodes are many and no native loop plays them.
+    refine_rounds : int, optional
+        Rounds of local search over the numbers of the best program, once a run ends. None is
+        `USUAL_ROUNDS` where a native loop plays the episodes, 0 elsewhere.
     """
 
     def __init__(
@@ -94,13 +113,16 @@ class ControlTask(HierarchicalTask):
         *,
         env: str,
         env_kwargs: dict[str, Any] | None = None,
-        action_spec: ActionSpec = None,
+        observation_names: Sequence[str] | None = None,
+        action_spec: ActionSpec | Literal["auto"] = None,
+        stages: dict[str, Any] | None = None,
+        start: Sequence[str | Sequence[str | float]] | None = None,
         algorithm: str | None = None,
         anchor: object = None,
-        n_episodes_train: int = 10,
+        n_episodes_train: int = 25,
         n_episodes_test: int = 1000,
-        n_episodes_validation: int = 100,
-        n_validated: int = 20,
+        n_episodes_validation: int = 200,
+        n_validated: int = 50,
         success_score: float | None = None,
         function_set: Sequence[str | float] | None = None,
         protected: bool = False,
@@ -109,21 +131,27 @@ class ControlTask(HierarchicalTask):
         reward_scale: bool | Sequence[float] | None = True,
         decision_tree_threshold_set: Sequence[Any] | None = None,
         ref_action: float | Sequence[float] | None = None,
-        racing: bool = False,
-        refine_rounds: int = 0,
+        racing: bool | Literal["auto"] = "auto",
+        refine_rounds: int | None = None,
     ) -> None:
         self.environment = environment = Environment(env, env_kwargs)
-        self.name = f"{env}_a{learned_action(action_spec)}".replace("/", "_")
+        if action_spec == AUTO:
+            action_spec = spec_of_all(environment, anchor)
         self.library = make_library(
-            environment, function_set, protected, decision_tree_threshold_set, ref_action
+            environment,
+            function_set,
+            protected,
+            decision_tree_threshold_set,
+            ref_action,
+            names_of(environment, observation_names),
         )
         needs_anchor = any(isinstance(e, str) and e == "anchor" for e in action_spec or ())
-        self.composition = make_composition(
-            environment,
-            self.library,
-            action_spec,
-            make_anchor(environment, anchor, algorithm) if needs_anchor else None,
-        )
+        self.anchor = make_anchor(environment, anchor, algorithm) if needs_anchor else None
+        self.composition = make_composition(environment, self.library, action_spec, self.anchor)
+        self.learns = LEARNED in self.composition.sources
+        learned = f"_a{learned_action(action_spec)}" if self.learns else ""
+        self.name = f"{env}{learned}".replace("/", "_")
+        self.guesses = read_start(start, self.library) if start else None
         self.protected = protected
         self._test_returns: np.ndarray | None = None
         self.n_episodes_train = n_episodes_train
@@ -136,23 +164,43 @@ class ControlTask(HierarchicalTask):
         self.stochastic = not fix_seeds
         self.episode_seed_shift = episode_seed_shift
         self.reward_scale = _scale(reward_scale, environment.recipe.id)
-        self.refine_rounds = refine_rounds
-        self.racing = Racing() if racing else None
+        is_costly = ClassicBackend.make(environment) is None
+        races = is_costly and n_episodes_train >= MIN_TO_RACE if racing == "auto" else racing
+        self.racing = Racing() if races else None
+        usual = 0 if is_costly else USUAL_ROUNDS
+        self.refine_rounds = usual if refine_rounds is None else refine_rounds
         self.rollouts = Rollouts(environment)
         self._n_fresh_batches = 0
+
+    def make_fitter(self) -> EpisodeFitter:
+        """Return what draws numbers for `const` and tries them in episodes."""
+        return EpisodeFitter(self)
 
     def policies(self, programs: ProgramBatch) -> Policies:
         """Return programs of `library` as policies of the environment."""
         return Policies(programs, self.composition)
 
+    def whole(self, action_spec: ActionSpec) -> Policies:
+        """Return the policy that an `action_spec` without an action to learn describes."""
+        composition = make_composition(self.environment, self.library, action_spec, self.anchor)
+        return Policies(NOTHING, composition)
+
     def policy(self, program: Program) -> SymbolicPolicy:
         """Return a program as a policy to act with, to save and to show."""
+        return self.symbolic(self.policies_of(program))
+
+    def symbolic(self, policy: Policies) -> SymbolicPolicy:
+        """Return one row as a policy to act with, to save and to show."""
         space = ActionSpace.of(self.environment)
-        return SymbolicPolicy(self.policies_of(program), space, self.environment.recipe.id)
+        return SymbolicPolicy(policy, space, self.environment.recipe.id)
+
+    def play(self, policies: Policies, seeds: Sequence[int]) -> np.ndarray:
+        """Return what each policy gets in the episode of each seed, (P, E)."""
+        return self.rollouts(policies, seeds, self.n_threads)
 
     def returns(self, programs: ProgramBatch, seeds: Sequence[int]) -> np.ndarray:
         """Return what each program gets in the episode of each seed, (B, E)."""
-        return self.rollouts(self.policies(programs), seeds, self.n_threads)
+        return self.play(self.policies(programs), seeds)
 
     def rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward a batch of B programs; none is invalid."""
@@ -169,14 +217,18 @@ class ControlTask(HierarchicalTask):
         seeds = self._training_seeds()
 
         def play(rows: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-            return self.rollouts(policies[rows], seeds, self.n_threads)
+            return self.play(policies[rows], seeds)
 
         if self.racing is None:
             means = play(np.arange(len(policies)), seeds).mean(axis=1)
         else:
             means = self.racing.mean_returns(play, len(policies), seeds)
+        return self.scaled(means)
+
+    def scaled(self, returns: np.ndarray) -> np.ndarray:
+        """Return returns as rewards."""
         low, high = self.reward_scale
-        return (means - low) / (high - low)
+        return (returns - low) / (high - low)
 
     def evaluate(self, program: Program) -> dict[str, Any]:
         """Judge a program by the test episodes, of seeds 0, 1, 2, ...
@@ -187,8 +239,11 @@ class ControlTask(HierarchicalTask):
             ``r_avg_test``, the mean return, unscaled; ``success_rate``, the share of episodes whose
             return is at least the success score; ``success``, whether all of them are.
         """
-        policies = self.policies_of(program)
-        returns = self.rollouts(policies, range(self.n_episodes_test), self.n_threads)[0]
+        return self.tested(self.policies_of(program))
+
+    def tested(self, policy: Policies) -> dict[str, Any]:
+        """Judge one row as `evaluate` does a program."""
+        returns = self.play(policy, range(self.n_episodes_test))[0]
         self._test_returns = returns
         score = np.inf if self.success_score is None else self.success_score
         is_success = returns >= score
@@ -215,26 +270,35 @@ class ControlTask(HierarchicalTask):
         return refined(best, self._validate, self.policies_of(best), self.refine_rounds)
 
     def write_result(self, program: Program, file: Callable[[str], Path]) -> None:
-        """Write the policy, see `SymbolicPolicy.load`, and the returns of its test episodes.
+        """Write the policy, see `SymbolicPolicy.load`, and the returns of its test episodes."""
+        self.write_policy(self.policy(program), file)
 
-        These are of the latest `evaluate`.
+    def write_policy(self, policy: SymbolicPolicy, file: Callable[[str], Path]) -> None:
+        """Write a policy where it belongs, or say why it cannot be.
+
+        The returns beside it are of the latest test.
         """
         if self._test_returns is not None:
             rows = [f"{i},{one!r}" for i, one in enumerate(self._test_returns.tolist())]
             text = "\n".join(["seed,return", *rows]) + "\n"
             file("_returns.csv").write_text(text, encoding="utf-8")
         try:
-            self.policy(program).save(file("_policy.json"))
+            policy.save(file("_policy.json"))
         except UserError as error:
             logger.warning("no policy is written: %s", error)
 
     def _validate(self, policies: Policies) -> np.ndarray:
-        return self.rollouts(policies, self.validation_seeds, self.n_threads)
+        return self.play(policies, self.validation_seeds)
 
     @property
     def validation_seeds(self) -> range:
         """Seeds of episodes that are neither for training nor for the test."""
         return range(FIRST_VALIDATION_SEED, FIRST_VALIDATION_SEED + self.n_episodes_validation)
+
+    @property
+    def fitting_seeds(self) -> list[int]:
+        """Seeds of the episodes that numbers are tried in."""
+        return self._fixed_seeds()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run changes."""
@@ -249,12 +313,23 @@ class ControlTask(HierarchicalTask):
 
     def _training_seeds(self) -> list[int]:
         if not self.stochastic:
-            first = FIRST_TRAINING_SEED + SEEDS_PER_SHIFT * self.episode_seed_shift
-            return list(range(first, first + self.n_episodes_train))
+            return self._fixed_seeds()
         stream = Stream(self.episode_seed_shift, "episodes", self._n_fresh_batches)
         self._n_fresh_batches += 1
         bounds = (FIRST_FRESH_SEED, FIRST_VALIDATION_SEED)
         return stream.generator().integers(*bounds, self.n_episodes_train).tolist()
+
+    def _fixed_seeds(self) -> list[int]:
+        first = FIRST_TRAINING_SEED + SEEDS_PER_SHIFT * self.episode_seed_shift
+        return list(range(first, first + self.n_episodes_train))
+
+
+def spec_of_all(environment: Environment, anchor: object) -> ActionSpec:
+    """Return the spec that a run of all actions begins with: the anchor's, where one is needed."""
+    n = environment.n_actions
+    has_anchor = anchor is not None or shipped_anchor(environment.recipe.id) is not None
+    is_one = environment.kind != "box" or n == 1
+    return [None] * n if is_one and not has_anchor else ["anchor"] * n
 
 
 def _scale(given: bool | Sequence[float] | None, env_id: str) -> tuple[float, float]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import inspect
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dso.errors import UserError, nearest
+from dso.errors import UserError, nearest, unknown
+from dso.plugins import load_module
 
 if TYPE_CHECKING:
     import gymnasium
@@ -56,21 +63,105 @@ class Recipe:
     id : str
         Of today: see `resolve`.
     kwargs : dict
+    spec : gymnasium.envs.registration.EnvSpec, optional
+        What the id stands for in this process, for others in which nobody has registered it.
+    changes : dict
+        Parameters that are other than the environment would have them: arguments of its, or
+        numbers of its object.
     """
 
     id: str
     kwargs: dict[str, Any] = field(default_factory=dict)
+    spec: Any = field(default=None, compare=False, repr=False)
+    changes: dict[str, float] = field(default_factory=dict)
 
     def make(self) -> gymnasium.Env:
         """Make the environment."""
         gymnasium = import_gymnasium()
+        if self.spec is not None:
+            gymnasium.registry.setdefault(self.spec.id, self.spec)
         if "Bullet" in self.id:
-            importlib.import_module("pybullet_envs_gymnasium")
+            return _make_bullet(self.id, self.kwargs)
+        env_id = _registered_by_file(self.id)
         with warnings.catch_warnings():
             # Importing Box2D warns of its wrapper, and crashes where warnings are errors.
             warnings.filterwarnings("ignore", ".*(SwigPy|swigvarlink)", DeprecationWarning)
-            env = gymnasium.make(self.id, disable_env_checker=True, **self.kwargs)
-        return with_remaining_time(env) if "Bullet" in self.id else env
+            env = gymnasium.make(env_id, disable_env_checker=True, **self.kwargs)
+            return _changed(env, self.changes) if self.changes else env
+
+    def with_spec(self) -> Recipe:
+        """Return the recipe with what its id stands for here, if that is a user's environment."""
+        spec = import_gymnasium().registry.get(self.id)
+        return self if spec is None or _comes_with_a_package(spec) else replace(self, spec=spec)
+
+
+def _changed(env: gymnasium.Env, changes: dict[str, float]) -> gymnasium.Env:
+    """Return an environment with other parameters."""
+    import gymnasium
+
+    made: Any = env.unwrapped
+    arguments = inspect.signature(type(made).__init__).parameters
+    as_arguments = {name: value for name, value in changes.items() if name in arguments}
+    if as_arguments and env.spec is not None:
+        known = {**env.spec.kwargs, **as_arguments}
+        env = gymnasium.make(replace(env.spec, kwargs=known), disable_env_checker=True)
+        made = env.unwrapped
+    for name in changes.keys() - as_arguments.keys():
+        if not isinstance(getattr(made, name, None), int | float):
+            numbers = [key for key, value in vars(made).items() if type(value) in (int, float)]
+            names = sorted({*numbers, *arguments} - {"self", "render_mode"})
+            raise unknown("parameter", name, names, f"{env.spec.id if env.spec else 'environment'}")
+        setattr(made, name, changes[name])
+    if hasattr(made, "polemass_length"):  # a cart-pole keeps what follows from its numbers
+        made.total_mass = made.masspole + made.masscart
+        made.polemass_length = made.masspole * made.length
+    return env
+
+
+def _comes_with_a_package(spec: Any) -> bool:
+    """Tell whether importing gymnasium and dso registers an environment."""
+    entry = spec.entry_point
+    return isinstance(entry, str) and entry.partition(".")[0] in ("gymnasium", "dso")
+
+
+def _registered_by_file(env_id: str) -> str:
+    """Execute the file of ``file.py:Env-v0`` where that id is not known, and return the id."""
+    file, _, name = env_id.rpartition(":")
+    if not file.endswith(".py"):
+        return env_id
+    if name not in import_gymnasium().registry:
+        load_module(file, "task.env")
+    return name
+
+
+def _make_bullet(env_id: str, kwargs: dict[str, Any]) -> gymnasium.Env:
+    """Make an environment of PyBullet, whose first reset starts the simulation."""
+    import gymnasium
+
+    with _silent_library():
+        importlib.import_module("pybullet_envs_gymnasium")
+        env = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+        env.reset(seed=0)
+    return with_remaining_time(env)
+
+
+@contextmanager
+def _silent_library() -> Iterator[None]:
+    """Throw away what a native library writes to standard output and standard error."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ours = {number: os.dup(number) for number in (1, 2)}
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for number in ours:
+            os.dup2(nowhere, number)
+        yield
+        ctypes.CDLL(None).fflush(None)  # what C has not written yet
+    finally:
+        for number, copy in ours.items():
+            os.dup2(copy, number)
+            os.close(copy)
+        os.close(nowhere)
 
 
 def import_gymnasium() -> Any:
@@ -106,6 +197,9 @@ def with_remaining_time(env: gymnasium.Env) -> gymnasium.Env:
 
 def resolve(env_id: str) -> str:
     """Return today's id for one of an older release, with a warning."""
+    file, _, name = env_id.rpartition(":")
+    if file.endswith(".py"):  # another process may be in another folder
+        return f"{Path(file).expanduser().resolve()}:{name}"
     if env_id in OURS:
         return OURS[env_id]
     if env_id in RETIRED:
@@ -120,7 +214,8 @@ class Environment:
     Parameters
     ----------
     env_id : str
-        Of `gymnasium.make`, or ``module:Env-v0``, or an old id; see `resolve`.
+        Of `gymnasium.make`, or ``module:Env-v0`` or ``path/to/file.py:Env-v0``, or an old id; see
+        `resolve`.
     kwargs : dict, optional
         Arguments of the environment.
 
@@ -146,7 +241,17 @@ class Environment:
     """
 
     def __init__(self, env_id: str, kwargs: dict[str, Any] | None = None) -> None:
-        self.recipe = Recipe(resolve(env_id), dict(kwargs or {}))
+        self._describe(Recipe(resolve(env_id), dict(kwargs or {})).with_spec())
+
+    @staticmethod
+    def of(recipe: Recipe) -> Environment:
+        """Return the environment of a recipe."""
+        environment = Environment.__new__(Environment)
+        environment._describe(recipe)
+        return environment
+
+    def _describe(self, recipe: Recipe) -> None:
+        self.recipe = recipe
         env = self.env
         self.max_steps: int | None = env.spec.max_episode_steps if env.spec else None
         self.reward_threshold = env.spec.reward_threshold if env.spec else None
@@ -241,7 +346,7 @@ def _make(recipe: Recipe) -> gymnasium.Env:
         hint = f" Did you mean {near!r}?" if near else ""
         raise UserError(
             f"task.env: Gymnasium has no environment {shown}.{hint} One of your own is given as "
-            f"'module:Env-v0'. ({problem})"
+            f"'module:Env-v0' or './file.py:Env-v0'. ({problem})"
         ) from None
     except ModuleNotFoundError as missing:
         raise UserError(f"task.env: {shown} cannot be made: {missing}.") from None

@@ -13,6 +13,8 @@ from dso.task.control.composition import Policies
 FIRST_STEP = 0.25
 """Of a number's own size, at least of `MIN_SIZE`."""
 MIN_SIZE = 0.1
+MAX_HALVINGS = 5
+"""In a row, after which the search ends."""
 
 
 def refined(
@@ -24,7 +26,7 @@ def refined(
     """Return the program with better numbers, the same one where none are found.
 
     In each round every number is moved up and down alone; the best of these variants is taken if it
-    is better, otherwise steps are halved.
+    is better, otherwise steps are halved, five times in a row at most.
 
     Parameters
     ----------
@@ -46,14 +48,16 @@ def refined(
         return play(Policies(variants, policies.of_library(library).composition)).mean(axis=1)
 
     (best,) = returns(numbers[None])
-    start = best
+    start, n_halvings = best, 0
     for _ in range(n_rounds):
+        if n_halvings == MAX_HALVINGS:
+            break
         moves = np.concatenate([np.diag(steps), -np.diag(steps)])
         results = returns(numbers + moves)
         if (i := int(results.argmax())) >= 0 and results[i] > best:
-            numbers, best = numbers + moves[i], results[i]
+            numbers, best, n_halvings = numbers + moves[i], results[i], 0
         else:
-            steps /= 2
+            steps, n_halvings = steps / 2, n_halvings + 1
     if best == start:
         return program
     variants, library = _variants(program, places, numbers[None])
@@ -87,4 +91,4 @@ def _variants(
                 index[new.name] = len(tokens)
                 tokens.append(new)
             rows[row, place] = index[new.name]
-    return ProgramBatch.from_rows(rows.tolist()), Library(tokens)
+    return ProgramBatch.from_rows(rows.tolist()), Library(tokens, program.library.input_names)

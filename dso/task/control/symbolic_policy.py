@@ -22,9 +22,9 @@ from dso.library import (
     create_tokens,
 )
 from dso.program import Program, ProgramBatch
-from dso.task.control.anchor import NetworkAnchor
 from dso.task.control.composition import ANCHOR, LEARNED, Composition, Policies
 from dso.task.control.environment import Environment
+from dso.task.control.network import NetworkAnchor
 
 FORMAT = "dso symbolic policy 1"
 
@@ -92,6 +92,12 @@ class SymbolicPolicy:
     def composition(self) -> Composition:
         """How each action comes about."""
         return self.policies.composition
+
+    @property
+    def names(self) -> list[str]:
+        """What the components of an observation are called in formulas and source code."""
+        n = self.composition.n_observations
+        return self.policies.library.input_names or [f"x{i + 1}" for i in range(n)]
 
     @cached_property
     def programs(self) -> list[Program | None]:
@@ -182,7 +188,7 @@ class SymbolicPolicy:
         space, composition = self.space, self.composition
         form = PolicyForm(
             env_id=self.env_id,
-            n_observations=composition.n_observations,
+            names=self.names,
             n_actions=len(composition.sources),
             **asdict(space),
         )
@@ -210,6 +216,7 @@ class SymbolicPolicy:
             "format": FORMAT,
             "env": self.env_id,
             "n_observations": composition.n_observations,
+            "observation_names": self.names,
             "space": asdict(self.space),
             "expressions": self.expressions,
             "actions": ["anchor" if p is None else _plain_tokens(p) for p in self.programs],
@@ -239,7 +246,7 @@ def _from_dict(data: dict[str, Any]) -> SymbolicPolicy:
         tokens |= {token.name: token for token in made}
         if made:
             rows.append([token.name for token in made])
-    library = Library(list(tokens.values()))
+    library = Library(list(tokens.values()), data.get("observation_names"))
     programs = [Program(library, library.actionize(row)).batch for row in rows]
     numbers = iter(range(-1, len(programs) - 1))  # the first is the learned one
     sources = tuple(ANCHOR if a == "anchor" else next(numbers) for a in data["actions"])

@@ -9,9 +9,11 @@ from dso import DeepSymbolicOptimizer
 from dso.config import load_config
 from dso.config.files import shipped_configs
 from dso.errors import UserError
+from dso.launch.jobs import Job, is_staged
+from dso.launch.stages import run_stages
 
 EXAMPLES = [path for path in shipped_configs() if path.parent.name == "control"]
-WITHOUT_ANCHOR = {"BipedalWalker", "Hopper"}
+WITHOUT_ANCHOR = {"BipedalWalker", "BipedalWalkerAuto", "Hopper", "HopperBullet"}
 
 
 def small(path: Path) -> dict:
@@ -23,13 +25,28 @@ def small(path: Path) -> dict:
     config["task"].update(
         n_episodes_train=1, n_episodes_test=1, n_episodes_validation=1, n_validated=2
     )
-    config["task"]["refine_rounds"] = min(1, config["task"]["refine_rounds"])
+    config["task"]["stages"].update(
+        sweeps=0, distill_episodes=1, distill_rounds=0, distill_samples=0, joint_candidates=12,
+        joint_episodes=1,
+    )  # fmt: skip
+    config["task"]["refine_rounds"] = 1
     return config
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path: Path) -> None:
-    model = DeepSymbolicOptimizer(small(path))
+    if "Bullet" in path.stem:
+        pytest.importorskip("pybullet_envs_gymnasium", reason="needs the extra 'bullet'")
+    config = small(path)
+    if is_staged(config):
+        config["experiment"]["seed"] = 0
+        if path.stem in WITHOUT_ANCHOR:
+            with pytest.raises(UserError, match="none comes with dso"):
+                run_stages(Job(0, config))
+            return
+        assert np.isfinite(run_stages(Job(0, config)).result["r_avg_test"])
+        return
+    model = DeepSymbolicOptimizer(config)
     if path.stem in WITHOUT_ANCHOR:
         with pytest.raises(UserError, match="none comes with dso"):
             model.train()

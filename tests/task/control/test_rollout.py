@@ -1,6 +1,10 @@
 """Episodes of every back end are those of a plain loop."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,6 +163,59 @@ def test_workers_give_the_same_and_stop() -> None:
     rewards = episode(environment.env, names(policies, 1), 6)[1]
     assert alone.returns[1, 1] == pytest.approx(sum(rewards), rel=1e-9)
     rollouts.close()
+
+
+SCRIPT = """
+import gymnasium
+import numpy as np
+from dso.program import from_str_tokens
+from dso.task.control import ControlTask
+
+{definition}
+
+if __name__ == "__main__":
+    task = ControlTask(env="{env_id}", function_set=["add"])
+    program = from_str_tokens("x1", task.library)
+    task.n_threads = 2
+    together = task.returns(program.batch, range(4))
+    task.n_threads = 1
+    np.testing.assert_array_equal(together, task.returns(program.batch, range(4)))
+    task.rollouts.close()
+"""
+DEFINITION = """
+class Env(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float64)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float64)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.np_random.uniform(-1, 1, 1), {}
+
+    def step(self, action):
+        return self.np_random.uniform(-1, 1, 1), float(action[0]), False, False, {}
+
+
+gymnasium.register("Mine-v0", Env, max_episode_steps=5)
+"""
+
+
+@pytest.mark.parametrize("where", ["script", "file"])
+def test_environments_of_a_script_and_of_a_file_reach_the_workers(
+    where: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(f"import gymnasium\nimport numpy as np\n{DEFINITION}")
+    env_id = "Mine-v0" if where == "script" else "./mine.py:Mine-v0"
+    script = SCRIPT.format(definition=DEFINITION if where == "script" else "", env_id=env_id)
+    (tmp_path / "script.py").write_text(script)
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_threads_and_batches_do_not_matter_and_duplicates_play_once() -> None:

@@ -78,7 +78,7 @@ def test_an_anchor_is_saved_with_it(tmp_path: Path) -> None:
         action_spec=["anchor", None], anchor=_saved(tmp_path),
     )  # fmt: skip
     made = task.policy(from_str_tokens("x1", task.library))
-    assert made.expressions == ["anchor", "x1"]
+    assert made.expressions == ["anchor", "x"]
     assert made.sympy()[0] is None
     made.save(tmp_path / "policy.json")
     observations = np.random.default_rng(1).normal(size=(5, 8))
@@ -116,8 +116,8 @@ def test_it_is_written_as_mathematics() -> None:
     import sympy
 
     made = policy("LunarLanderContinuous-v3")
-    assert made.expressions == ["0.133333333333333*x1", "0.25*x3"]
-    assert made.sympy()[1] == sympy.Float(0.25) * sympy.Symbol("x3")
+    assert made.expressions == ["0.133333333333333*x", "0.25*v_x"]
+    assert made.sympy()[1] == sympy.Float(0.25) * sympy.Symbol("v_x")
     assert made.latex().startswith("\\begin{align*}\na_{1} &= 0.13")
 
 
