@@ -248,7 +248,7 @@ def test_task(name: str) -> None:
     evaluated = model.task.evaluate(program)
     result = model.finish()
     assert set(evaluated) <= set(result)
-    assert result["n_samples"] == 80
+    assert result["n_samples"] == model.trainer.standing.n_samples >= 80
 
 
 @pytest.mark.parametrize("name", OPERATORS)

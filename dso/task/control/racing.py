@@ -93,12 +93,16 @@ class Racing:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the running figures."""
-        return {"quantile": self.quantile, "changes": dict(self.changes)}
+        changes = {str(rung): np.array(pair) for rung, pair in self.changes.items()}
+        return {"quantile": self.quantile, "changes": changes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.quantile = state["quantile"]
-        self.changes = {int(rung): tuple(pair) for rung, pair in state["changes"].items()}
+        self.changes = {
+            int(rung): (float(change), float(deviation))
+            for rung, (change, deviation) in state["changes"].items()
+        }
 
 
 def rungs(n_episodes: int) -> list[int]:
