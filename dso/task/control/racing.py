@@ -93,7 +93,7 @@ class Racing:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the running figures."""
-        changes = {str(rung): np.array(pair) for rung, pair in self.changes.items()}
+        changes = {str(rung): list(pair) for rung, pair in self.changes.items()}
         return {"quantile": self.quantile, "changes": changes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
