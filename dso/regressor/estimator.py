@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from dso.errors import UserError, unknown
@@ -23,10 +21,6 @@ if TYPE_CHECKING:
 
     from dso.program import Program
     from dso.regressor.equations import Equations
-    from dso.regressor.rows import CanonicalRows
-    from dso.regressor.search import Search
-    from dso.runs.disk import Guard
-    from dso.training.stopping import Standing
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
 
@@ -321,185 +315,19 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _fit_targets(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         from sympy.core.cache import clear_cache
 
-        from dso.processes import deferred
-        from dso.regressor.options import search_config
-        from dso.regressor.rows import CanonicalRows
-        from dso.runs.disk import Guard
+        from dso.regressor.fit import Fit
 
-        config = search_config(self)
-        rows = [CanonicalRows.of(X, y, weights) for y in targets.T]
-        before = self._searches_to_continue(config, rows)
-        config["experiment"]["seed"] = self._seed(config, before)
+        before = getattr(self, "_searches", None) if self.warm_start else None
+        fit = Fit(self, X, targets, weights, before, getattr(self, "_last_random_state", None))
         self._last_random_state = self.random_state
-        self._name_run(before)
-        guard = Guard()
-        writer = self._writer(config, guard)
-        self._targets: list[Equations] = []
-        self._searches: list[Search | None] = []
-        self._stop_reasons: list[str] = []
-        self._signals: list[int] = []
-        with deferred(self._signals.append):
-            for k, part in enumerate(rows):
-                search = before[k] if before else None
-                self._fit_one(config, k, part, search, writer)
-                if self.interrupted_:
-                    # The targets that are left get the few equations of one iteration.
-                    config["training"]["n_samples"] = 1
-            if writer is not None:
-                writer(self._targets)
-            self._say_what_is_missing(guard)
+        self.output_directory_ = fit.directory
+        if not (fit.is_continued and getattr(self, "run_id_", None)):
+            self.run_id_ = fit.new_run_id()
+        fit.run(self.run_id_)
+        self._targets, self._searches = fit.targets, fit.searches
+        self.interrupted_, self.n_evaluations_ = fit.interrupted, fit.n_evaluations
+        self.stop_reason_, self.unwritten_ = fit.stop_reason, fit.unwritten
         clear_cache()  # sympy remembers every expression that it has met
-
-    def _say_what_is_missing(self, guard: Guard) -> None:
-        searches = [search for search in self._searches if search is not None]
-        of_runs = (what for search in searches for what in search.optimizer.unwritten)
-        self.unwritten_ = list(dict.fromkeys([*guard.missing, *of_runs]))
-        for what in self.unwritten_:
-            logging.getLogger("dso").error("Not written: %s", what)
-
-    def _fit_one(
-        self,
-        config: dict[str, Any],
-        k: int,
-        rows: CanonicalRows,
-        search: Search | None,
-        writer: Callable[[list[Equations]], None] | None,
-    ) -> None:
-        from dso.regressor.noise import Searched, Searches, search_for
-        from dso.regressor.search import constant_equation
-        from dso.training.stopping import SIGNALLED
-
-        if k == 0:
-            self.interrupted_, self.n_evaluations_ = False, 0
-        names = self.display_feature_names_in_.tolist()
-        if rows.is_constant:
-            self._targets.append(constant_equation(rows, names, self._original_names))
-            self._searches.append(None)
-            self._stop_reasons.append("y is constant")
-        else:
-            done = list(self._targets)
-            searches = Searches(
-                rows,
-                names,
-                self._original_names,
-                self.niterations,
-                self.early_stop_condition,
-                self._callback,
-                None if writer is None else lambda found: writer([*done, found]),
-            )
-            if search is None:
-                result = search_for(searches, self._with_folder(config, k), self._errors_of_y)
-            else:
-                search.config["training"] = config["training"]
-                found = searches.run(search, is_continued=True)
-                result = Searched(search, found, search.standing.n_samples)
-            reason = result.search.optimizer.stop_reason
-            self._targets.append(result.found)
-            self._searches.append(result.search)
-            self._stop_reasons.append(str(reason))
-            self.n_evaluations_ += result.n_evaluations
-            self.interrupted_ |= reason in SIGNALLED or bool(self._signals)
-        self.stop_reason_ = "; ".join(dict.fromkeys(self._stop_reasons))
-
-    def _callback(self, search: Search) -> Callable[[Standing], object]:
-        """Return what is asked after each iteration; signals that came before it end the search.
-
-        The callback of the user is told all that was found so far.
-        """
-        from dso.regressor.search import SoFar
-
-        def callback(standing: Standing) -> object:
-            for number in self._signals:
-                search.optimizer.stopping.heed(number)
-            if self.callback is None:
-                return False
-            return self.callback(SoFar(standing, search, self.model_selection))
-
-        return callback
-
-    def _searches_to_continue(
-        self, config: dict[str, Any], rows: list[CanonicalRows]
-    ) -> list[Search | None]:
-        """Return the searches of the last fit where this one is to go on from them."""
-        from dso.regressor.options import changed_keys
-
-        searches = getattr(self, "_searches", None)
-        if not self.warm_start or not searches or len(searches) != len(rows):
-            return []
-        for search, part in zip(searches, rows, strict=True):
-            if search is None:
-                continue
-            others = changed_keys(search.config, config)
-            if self.random_state != getattr(self, "_last_random_state", None):
-                others.insert(0, "random_state")
-            if not search.given_rows.same_as(part):
-                others.insert(0, "the data")
-            if self._errors_of_y not in ("auto", search.errors):
-                others.append("loss or target_transform")
-            if others:
-                logging.getLogger("dso").warning(
-                    "warm_start: other than in the last fit: %s; the search starts again.",
-                    ", ".join(others),
-                )
-                return []
-        return searches
-
-    def _seed(self, config: dict[str, Any], before: list[Search | None]) -> int:
-        """Return the seed of the searches; that of the config where only it says one."""
-        if self.random_state is None and self.config is not None:
-            seed = config["experiment"]["seed"]
-            if seed is not None:
-                return seed
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-
-    def _name_run(self, before: list[Search | None]) -> None:
-        from dso.config.base import relative_name
-        from dso.regressor.run_files import new_run_id
-
-        directory = self.output_directory
-        self.output_directory_ = None if directory is None else os.path.expanduser(directory)
-        if self.run_id is not None:
-            try:
-                relative_name(str(self.run_id))
-            except ValueError as error:
-                raise UserError(f"run_id: {self.run_id!r}; {error}.") from None
-        if not (before and getattr(self, "run_id_", None)):
-            self.run_id_ = self.run_id or new_run_id()
-
-    def _with_folder(self, config: dict[str, Any], k: int) -> dict[str, Any]:
-        """Return the config of target `k`: each has a folder of its own below that of the fit."""
-        name = self.run_id_ if self.nout_ == 1 else f"{self.run_id_}/output{k + 1}"
-        folder = {"logdir": self.output_directory_, "exp_name": name}
-        return {**config, "experiment": {**config["experiment"], **folder}}
-
-    def _writer(
-        self, config: dict[str, Any], guard: Guard
-    ) -> Callable[[list[Equations]], None] | None:
-        """Return what writes the files of the fit, None where none are wanted."""
-        if self.output_directory_ is None:
-            return None
-        from dso.regressor.run_files import RunFiles, library_plan
-
-        names = getattr(self, "feature_names_in_", None)
-        header = {
-            "parameters": _plain_parameters(self.get_params(deep=False)),
-            "n_features_in": self.n_features_in_,
-            "feature_names_in": None if names is None else list(map(str, names)),
-            "original_names": self._original_names,
-            "display_feature_names_in": self.display_feature_names_in_.tolist(),
-            "nout": self.nout_,
-            "target_names": self.target_names_,
-            "run_id": self.run_id_,
-        }
-        files = RunFiles(Path(self.output_directory_, self.run_id_), header, self.nout_)
-        files.make_folder()
-        plan = library_plan(config["task"], self.n_features_in_)
-
-        def write(targets: list[Equations]) -> None:
-            with guard(files.folder):
-                files.write(targets, [equations.plan or plan for equations in targets])
-
-        return write
 
     # --------------------------------------------------------------------------------- results
 
@@ -794,57 +622,18 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         UserError
             If there is no model that can be read, or it names code that is not allowed.
         """
-        from dso.plugins import references
-        from dso.regressor.run_files import is_of_estimator, read_equations, read_estimator
+        from dso.regressor.loading import load_model
 
-        if not is_of_estimator(Path(run_directory)):
-            return cls._of_run(Path(run_directory), seed, allow_code, parameters)
-        saved = read_estimator(Path(run_directory), [*allow_code, *references(parameters)])
-        given = {**saved.parameters, **parameters}
-        known = cls._get_param_names()
-        if wrong := [name for name in given if name not in known]:
-            from dso.errors import unknown
-
-            raise unknown("parameter", wrong[0], known, f"from_file({str(run_directory)!r})")
-        model = cls(**given)
-        model.n_features_in_ = saved.n_features_in
-        if saved.feature_names_in is not None:
-            model.feature_names_in_ = np.array(saved.feature_names_in, dtype=object)
-        model._original_names = saved.original_names
-        model.display_feature_names_in_ = np.array(saved.display_feature_names_in, dtype=object)
-        model._targets = read_equations(saved)
-        if len(model._targets) < saved.nout:
-            logging.getLogger("dso").warning(
-                "%s: %d of %d targets have been begun so far.",
-                run_directory,
-                len(model._targets),
-                saved.nout,
-            )
-        model.nout_ = len(model._targets)
-        model.target_names_ = saved.target_names[: model.nout_]
-        model.run_id_ = saved.run_id
-        model.output_directory_ = str(Path(run_directory).parent)
-        return model
-
-    @classmethod
-    def _of_run(
-        cls,
-        folder: Path,
-        seed: int | None,
-        allow_code: Collection[str],
-        parameters: dict[str, Any],
-    ) -> DeepSymbolicRegressor:
-        """Return the model of a run with any config."""
-        from dso.regressor.run_folders import read_run
-
-        equations = read_run(folder, seed, allow_code)
-        model = cls(**{"config": str(folder / "config.json"), **parameters})
-        model.n_features_in_ = len(equations.names)
-        model._original_names = equations.original_names
-        if equations.original_names != [f"x{i + 1}" for i in range(len(equations.names))]:
-            model.feature_names_in_ = np.array(equations.original_names, dtype=object)
-        model.display_feature_names_in_ = np.array(equations.names, dtype=object)
-        model._targets, model.nout_, model.target_names_ = [equations], 1, ["y"]
+        folder = Path(run_directory)
+        loaded = load_model(folder, seed, allow_code, parameters, cls._get_param_names())
+        model = cls(**loaded.parameters)
+        model.n_features_in_ = len(loaded.display_names)
+        if loaded.names is not None:
+            model.feature_names_in_ = np.array(loaded.names, dtype=object)
+        model._original_names = loaded.original_names
+        model.display_feature_names_in_ = np.array(loaded.display_names, dtype=object)
+        model._targets, model.nout_ = loaded.targets, len(loaded.targets)
+        model.target_names_ = loaded.target_names
         model.run_id_, model.output_directory_ = folder.name, str(folder.parent)
         return model
 
@@ -863,15 +652,3 @@ def _refuse_masked(**arrays: Any) -> None:
                 f"{name}: {n} of {array.size} values are masked; leave these rows out, or fill in "
                 "values (numpy.ma.filled)."
             )
-
-
-def _plain_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters that JSON can hold."""
-    plain = {}
-    for name, value in parameters.items():
-        value = str(value) if isinstance(value, os.PathLike) else value
-        try:
-            plain[name] = json.loads(json.dumps(value))
-        except (TypeError, ValueError):
-            continue
-    return plain

@@ -24,8 +24,8 @@ from dso.program import FitData, Program, ProgramBatch
 from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
+from dso.regressor.scales import Scales, can_scale
 from dso.regressor.simple_laws import simple_laws
-from dso.regressor.units import Units, can_scale
 from dso.runs.tables import ResultFiles
 from dso.selection import criteria
 from dso.task.regression import RegressionTask
@@ -73,10 +73,10 @@ class Search:
         self.names = names
         self.original_names = original_names
         self.config = config
-        self.units = Units.of(rows) if can_scale(config["task"], config["training"]) else None
-        if self.units is not None and self.units.are_handy:
-            self.units = None
-        seen = rows if self.units is None else self.units.scaled(rows)
+        self.scales = Scales.of(rows) if can_scale(config["task"], config["training"]) else None
+        if self.scales is not None and self.scales.are_handy:
+            self.scales = None
+        seen = rows if self.scales is None else self.scales.scaled(rows)
         data = from_arrays(seen.X, seen.y, input_names=tuple(names), weights=seen.weights)
         self.optimizer = DeepSymbolicOptimizer(config, data)
 
@@ -230,15 +230,15 @@ class Search:
         """The task of the optimiser, on the data as they were given."""
         task = self.optimizer.task
         assert isinstance(task, RegressionTask)
-        if self.units is None:
+        if self.scales is None:
             return task
         return task.on_data(self.rows.X, self.rows.y, self.rows.weights)
 
     def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
         """Return the losses (B,) of programs of the search; see `RegressionTask.losses`."""
         task = self.task
-        if self.units is not None:
-            programs = self.units.undone(task.library, programs)
+        if self.scales is not None:
+            programs = self.scales.undone(task.library, programs)
         return task.losses(programs, rewards)
 
     def equations(self, *, is_final: bool = False) -> Equations:
@@ -279,7 +279,7 @@ class Search:
         task, programs, complexities = self.task, scored.programs, scored.complexities
         finishing = self.optimizer.trainer.sources.get(Finishing.name)
         finishing = finishing if is_final and isinstance(finishing, Finishing) else None
-        if self.units is not None:
+        if self.scales is not None:
             programs = self._in_units_of_user(programs, finishing, is_front)
             complexities = self.optimizer.trainer.keeper.complexity(programs)
         elif finishing is None:
@@ -293,7 +293,7 @@ class Search:
                     programs[b : b + 1], polynomials[b], task.fit_data
                 )
         found = Found(programs, losses, complexities, polynomials)
-        if self.units is None:
+        if self.scales is None:
             return found
         found = found[np.flatnonzero(np.isfinite(losses))]
         by_size = np.lexsort((found.losses, found.complexities))
@@ -307,8 +307,8 @@ class Search:
         A power of ten is one more constant, of which some may go.
         """
         task = self.task
-        assert self.units is not None
-        programs = self.units.undone(task.library, programs)
+        assert self.scales is not None
+        programs = self.scales.undone(task.library, programs)
         if finishing is None:
             return rounded_constants(programs, task.fit_data)
         finisher = finishing.finisher.on(task.fit_data)

@@ -1,4 +1,4 @@
-"""Units: a search sees columns of handy size, and what it finds is shown in the units of the user.
+"""Scales: a search sees columns of handy size, and what it finds is shown in the units of the user.
 
 Fits start at 1, and a library of values holds small numbers: where a column is of the order of
 1e-9 or 1e14, neither is of much use. So columns are divided by powers of ten, and the expressions
@@ -32,7 +32,7 @@ Row = tuple[list[int], list[float]]
 
 
 @dataclass(frozen=True)
-class Units:
+class Scales:
     """Powers of ten by which columns are divided.
 
     Attributes
@@ -47,8 +47,8 @@ class Units:
     target: int
 
     @staticmethod
-    def of(rows: CanonicalRows) -> Units:
-        """Choose the units in which the median size of a column is between 1 and 10.
+    def of(rows: CanonicalRows) -> Scales:
+        """Choose the scales in which the median size of a column is between 1 and 10.
 
         Where the losses of the user's units are beyond double precision all stays as it is, to be
         refused as such.
@@ -57,7 +57,7 @@ class Units:
         with np.errstate(over="ignore"):
             if not np.isfinite(np.var(rows.y)):
                 exponents = [0] * len(exponents)
-        return Units(np.array(exponents[:-1], dtype=int), exponents[-1])
+        return Scales(np.array(exponents[:-1], dtype=int), exponents[-1])
 
     @property
     def are_handy(self) -> bool:
@@ -66,11 +66,11 @@ class Units:
 
     @property
     def loss_factor(self) -> float:
-        """What a squared error in these units is multiplied with to be one in the user's."""
+        """What turns a squared error of divided columns into one of those that were given."""
         return 10.0 ** (2 * self.target)
 
     def scaled(self, rows: CanonicalRows) -> CanonicalRows:
-        """Return the rows in these units."""
+        """Return the rows with divided columns."""
         return replace(
             rows,
             X=np.ascontiguousarray(rows.X / 10.0**self.inputs),
@@ -132,9 +132,9 @@ class _Part:
 class _Rescaling:
     """Rewrites programs of one library."""
 
-    def __init__(self, library: Library, units: Units) -> None:
+    def __init__(self, library: Library, scales: Scales) -> None:
         self.library = library
-        self.units = units
+        self.scales = scales
         self.mul = library.names.index("mul")
 
     def whole(self, row: np.ndarray, constants: np.ndarray) -> Row:
@@ -149,13 +149,13 @@ class _Rescaling:
             else:
                 parts[t] = self._part(token, [parts[child] for child in children[t]])
         root = parts[0]
-        root = self._applied(replace(root, factor=root.factor * 10.0**self.units.target))
+        root = self._applied(replace(root, factor=root.factor * 10.0**self.scales.target))
         return root.tokens, root.numbers
 
     def _part(self, token: int, below: list[_Part]) -> _Part:
         item = self.library.tokens[token]
         if item.input_var is not None:
-            return _Part("input", [token], [], 10.0 ** -float(self.units.inputs[item.input_var]))
+            return _Part("input", [token], [], 10.0 ** -float(self.scales.inputs[item.input_var]))
         name = "" if item.operator is None else item.operator.name
         factor = _common_factor(name, below)
         if factor is None:

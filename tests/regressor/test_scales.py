@@ -1,4 +1,4 @@
-"""Columns of handy size, and programs that are told in the user's units."""
+"""Columns of handy size, and programs that are told in the user's scales."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from dso.program import ProgramBatch, execute, from_str_tokens
 from dso.program.execute import VALID
 from dso.regressor.options import SEARCH
 from dso.regressor.rows import CanonicalRows
-from dso.regressor.units import Units, can_scale
+from dso.regressor.scales import Scales, can_scale
 
 NAMES = ["add", "mul", "sub", "div", "sin", "exp", "sqrt", "log", "n2", "n3", "abs", "neg"]
 LIBRARY = Library(create_tokens(3, [*NAMES, "inv", "pow", "max", "sign", "const"]))
@@ -40,12 +40,12 @@ def programs(draw: st.DrawFn) -> ProgramBatch:
 def test_programs_do_the_same_in_the_units_of_the_user(
     program: ProgramBatch, inputs: list[int], target: int
 ) -> None:
-    units = Units(np.array(inputs), target)
+    scales = Scales(np.array(inputs), target)
     wanted, cause, _ = execute(LIBRARY, program, X)
     if cause[0] != VALID or np.abs(wanted).max() > 1e6:
         return
-    undone = units.undone(LIBRARY, program)
-    values, cause, _ = execute(LIBRARY, undone, X * 10.0 ** units.inputs[:, None])
+    undone = scales.undone(LIBRARY, program)
+    values, cause, _ = execute(LIBRARY, undone, X * 10.0 ** scales.inputs[:, None])
     assert cause[0] == VALID
     size = np.abs(wanted).max()
     np.testing.assert_allclose(values / 10.0**target, wanted, rtol=1e-7, atol=1e-9 * size)
@@ -53,7 +53,7 @@ def test_programs_do_the_same_in_the_units_of_the_user(
 
 def test_constants_take_the_powers_in() -> None:
     def undone(text: str, inputs: list[int], target: int) -> str:
-        batch = Units(np.array(inputs), target).undone(
+        batch = Scales(np.array(inputs), target).undone(
             LIBRARY, from_str_tokens(text, LIBRARY).batch
         )
         numbers = iter(batch.constants[0].tolist())
@@ -72,14 +72,14 @@ def test_constants_take_the_powers_in() -> None:
 def test_handy_columns_stay() -> None:
     columns = np.array([[0.02, 2e3, 5e-9, 0.0], [0.05, 8e3, 5e-9, 0.0], [80.0, 9e3, 7e-9, 0.0]])
     rows = CanonicalRows.of(columns, np.array([1e12, 2e12, 3e12]), None)
-    units = Units.of(rows)
-    assert units.inputs.tolist() == [0, 3, -9, 0]
-    assert units.target == 12
-    scaled = units.scaled(rows)
+    scales = Scales.of(rows)
+    assert scales.inputs.tolist() == [0, 3, -9, 0]
+    assert scales.target == 12
+    scaled = scales.scaled(rows)
     np.testing.assert_allclose(scaled.y, [1, 2, 3])
     np.testing.assert_allclose(scaled.X[:, 1], [2, 8, 9])
-    assert not units.are_handy
-    assert Units.of(scaled).are_handy
+    assert not scales.are_handy
+    assert Scales.of(scaled).are_handy
 
 
 def test_only_where_constants_can_make_up_for_it() -> None:

@@ -1,0 +1,268 @@
+"""One call of `fit`: a search for each target, their files, and what ended them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from dso.config.base import relative_name
+from dso.errors import UserError
+from dso.processes import deferred
+from dso.regressor.equations import Equations
+from dso.regressor.noise import Searched, Searches, search_for
+from dso.regressor.options import changed_keys, search_config
+from dso.regressor.rows import CanonicalRows
+from dso.regressor.run_files import RunFiles, library_plan, new_run_id
+from dso.regressor.search import EarlyStop, Search, SoFar, constant_equation
+from dso.runs.disk import Guard
+from dso.training.stopping import SIGNALLED, Standing
+
+logger = logging.getLogger("dso")
+
+
+class Model(Protocol):
+    """What a fit asks of the estimator."""
+
+    config: Any
+    model_selection: str
+    niterations: int | None
+    early_stop_condition: EarlyStop
+    callback: Callable[[Any], object] | None
+    random_state: Any
+    output_directory: str | os.PathLike[str] | None
+    run_id: str | None
+    display_feature_names_in_: np.ndarray
+    target_names_: list[str]
+    n_features_in_: int
+    _original_names: list[str]
+
+    @property
+    def _errors_of_y(self) -> str: ...
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+
+
+class Fit:
+    """The searches of all targets.
+
+    Parameters
+    ----------
+    model : Model
+        Whose arguments and names it goes by.
+    X : (N, D) array
+    targets : (N, K) array
+    weights : (N,) array or None
+    before : list of (Search or None), optional
+        Searches to go on with, one for each target, where data and arguments are theirs.
+    last_random_state
+        The argument `random_state` of the fit that they are of.
+
+    Attributes
+    ----------
+    directory : str or None
+        Where the folder of the fit goes.
+    is_continued : bool
+        Whether it goes on with `before`.
+    targets : list of Equations
+    searches : list of (Search or None)
+        None where y is constant.
+    interrupted : bool
+    n_evaluations : int
+    unwritten : list of str
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        X: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        before: list[Search | None] | None = None,
+        last_random_state: Any = None,
+    ) -> None:
+        self._model = model
+        self._config = search_config(model)
+        self._rows = [CanonicalRows.of(X, y, weights) for y in targets.T]
+        self._names = model.display_feature_names_in_.tolist()
+        others = self._others_than(before or [], last_random_state)
+        self.is_continued = bool(before) and not others
+        if others:
+            logger.warning(
+                "warm_start: other than in the last fit: %s; the search starts again.",
+                ", ".join(others),
+            )
+        self._before = before if before and self.is_continued else [None] * len(self._rows)
+        self._config["experiment"]["seed"] = self._seed()
+        directory = model.output_directory
+        self.directory = None if directory is None else os.path.expanduser(directory)
+        self.targets: list[Equations] = []
+        self.searches: list[Search | None] = []
+        self._reasons: list[str] = []
+        self._signals: list[int] = []
+        self.interrupted = False
+        self.n_evaluations = 0
+        self.unwritten: list[str] = []
+
+    @property
+    def stop_reason(self) -> str:
+        """What ended the searches."""
+        return "; ".join(dict.fromkeys(self._reasons))
+
+    def new_run_id(self) -> str:
+        """Return the name that the user gives the folder of the fit, or a new one."""
+        given = self._model.run_id
+        if given is None:
+            return new_run_id()
+        try:
+            relative_name(str(given))
+        except ValueError as error:
+            raise UserError(f"run_id: {given!r}; {error}.") from None
+        return given or new_run_id()
+
+    def run(self, run_id: str) -> None:
+        """Search for the equations of each target, and write them to the folder of that name."""
+        guard = Guard()
+        write = self._writer(run_id, guard)
+        with deferred(self._signals.append):
+            for k in range(len(self._rows)):
+                self._run_target(k, run_id, write)
+                if self.interrupted:
+                    # The targets that are left get the few equations of one iteration.
+                    self._config["training"]["n_samples"] = 1
+            if write is not None:
+                write(self.targets)
+            self._say_what_is_missing(guard)
+
+    def _run_target(
+        self, k: int, run_id: str, write: Callable[[list[Equations]], None] | None
+    ) -> None:
+        model, rows, search = self._model, self._rows[k], self._before[k]
+        if rows.is_constant:
+            self.targets.append(constant_equation(rows, self._names, model._original_names))
+            self.searches.append(None)
+            self._reasons.append("y is constant")
+            return
+        done = list(self.targets)
+        searches = Searches(
+            rows,
+            self._names,
+            model._original_names,
+            model.niterations,
+            model.early_stop_condition,
+            self._callback,
+            None if write is None else lambda found: write([*done, found]),
+        )
+        if search is None:
+            result = search_for(searches, self._config_of(k, run_id), model._errors_of_y)
+        else:
+            search.config["training"] = self._config["training"]
+            found = searches.run(search, is_continued=True)
+            result = Searched(search, found, search.standing.n_samples)
+        reason = result.search.optimizer.stop_reason
+        self.targets.append(result.found)
+        self.searches.append(result.search)
+        self._reasons.append(str(reason))
+        self.n_evaluations += result.n_evaluations
+        self.interrupted |= reason in SIGNALLED or bool(self._signals)
+
+    def _callback(self, search: Search) -> Callable[[Standing], object]:
+        """Return what is asked after each iteration; signals that came before it end the search.
+
+        The callback of the user is told all that was found so far.
+        """
+        model = self._model
+
+        def callback(standing: Standing) -> object:
+            for number in self._signals:
+                search.optimizer.stopping.heed(number)
+            if model.callback is None:
+                return False
+            return model.callback(SoFar(standing, search, model.model_selection))
+
+        return callback
+
+    def _others_than(self, before: list[Search | None], last_random_state: Any) -> list[str]:
+        """Return by name what keeps this fit from going on with the searches of the last one."""
+        model = self._model
+        if before and len(before) != len(self._rows):
+            return ["the number of targets"]
+        for search, rows in zip(before, self._rows, strict=False):
+            if search is None:
+                continue
+            others = changed_keys(search.config, self._config)
+            if model.random_state != last_random_state:
+                others.insert(0, "random_state")
+            if not search.given_rows.same_as(rows):
+                others.insert(0, "the data")
+            if model._errors_of_y not in ("auto", search.errors):
+                others.append("loss or target_transform")
+            if others:
+                return others
+        return []
+
+    def _seed(self) -> int:
+        """Return the seed of the searches; that of the config where only it says one."""
+        model = self._model
+        if model.random_state is None and model.config is not None:
+            seed = self._config["experiment"]["seed"]
+            if seed is not None:
+                return seed
+        return int(check_random_state(model.random_state).randint(np.iinfo(np.int32).max))
+
+    def _config_of(self, k: int, run_id: str) -> dict[str, Any]:
+        """Return the config of target `k`: each has a folder of its own below that of the fit."""
+        name = run_id if len(self._rows) == 1 else f"{run_id}/output{k + 1}"
+        folder = {"logdir": self.directory, "exp_name": name}
+        return {**self._config, "experiment": {**self._config["experiment"], **folder}}
+
+    def _writer(self, run_id: str, guard: Guard) -> Callable[[list[Equations]], None] | None:
+        """Return what writes the files of the fit, None where none are wanted."""
+        if self.directory is None:
+            return None
+        model = self._model
+        names = getattr(model, "feature_names_in_", None)
+        header = {
+            "parameters": _plain_parameters(model.get_params(deep=False)),
+            "n_features_in": model.n_features_in_,
+            "feature_names_in": None if names is None else list(map(str, names)),
+            "original_names": model._original_names,
+            "display_feature_names_in": self._names,
+            "nout": len(self._rows),
+            "target_names": model.target_names_,
+            "run_id": run_id,
+        }
+        files = RunFiles(Path(self.directory, run_id), header, len(self._rows))
+        files.make_folder()
+        plan = library_plan(self._config["task"], model.n_features_in_)
+
+        def write(targets: list[Equations]) -> None:
+            with guard(files.folder):
+                files.write(targets, [equations.plan or plan for equations in targets])
+
+        return write
+
+    def _say_what_is_missing(self, guard: Guard) -> None:
+        searches = [search for search in self.searches if search is not None]
+        of_runs = (what for search in searches for what in search.optimizer.unwritten)
+        self.unwritten = list(dict.fromkeys([*guard.missing, *of_runs]))
+        for what in self.unwritten:
+            logger.error("Not written: %s", what)
+
+
+def _plain_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that JSON can hold."""
+    plain = {}
+    for name, value in parameters.items():
+        value = str(value) if isinstance(value, os.PathLike) else value
+        try:
+            plain[name] = json.loads(json.dumps(value))
+        except (TypeError, ValueError):
+            continue
+    return plain
