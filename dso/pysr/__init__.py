@@ -1,0 +1,10 @@
+"""PySR's door: scripts written for PySR run with ``from dso.pysr import PySRRegressor``.
+
+`parameters` says what each of PySR's parameters is here, `arguments` translates them, and
+`regressor` is the class.
+"""
+
+from dso.pysr.arguments import TensorBoardLoggerSpec
+from dso.pysr.regressor import PySRRegressor
+
+__all__ = ["PySRRegressor", "TensorBoardLoggerSpec"]
