@@ -140,4 +140,5 @@ def make_learner(
         baseline,
         keeper,
         make_queue(config, policy_optimizer, seed),
+        training.parsimony,
     )

@@ -31,6 +31,7 @@ from dso.training.sources import (
     Pretrained,
     Source,
     ValueSearch,
+    Warmup,
 )
 from dso.training.stopping import Stopping
 
@@ -60,6 +61,8 @@ def make_sources(
         sources.append(ValueSearch(seeder, keeper))
     if config.pretrained.on:
         sources.append(make_pretrained(config, task, policy, evaluator, keeper, seed))
+    if config.training.warmup:
+        sources.append(Warmup(policy.prior, stopping, config.training.warmup))
     sources.append(
         PolicySource(
             policy,
@@ -209,6 +212,7 @@ def make_gp(
         n_migrants=section.n_migrants,
         restart_after=section.restart_after,
         verbose=section.verbose,
+        parsimony=config.training.parsimony,
     )
     # Where the front of the run measures nothing, that of the search goes by the usual size.
     complexity = complexity_measure(

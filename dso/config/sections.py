@@ -112,6 +112,16 @@ class Training(Section):
     complexity: Literal["token", "length"] | None = key(
         "token", "Size in the Pareto front: sum over 'token' values, 'length', or null = 0."
     )
+    parsimony: NonNegative = key(
+        0.0,
+        "What a step of complexity costs, in units of the reward, where programs compete: in the "
+        "risk filter and as parents of GP-meld. What is kept has its reward without it.",
+    )
+    warmup: Share | None = key(
+        None,
+        "Share of n_samples in which the greatest size grows from 3 to that of the priors "
+        "max_size, or length; null = it is there from the start.",
+    )
     const_optimizer: Literal["lm", "scipy", "dummy"] | None = key(
         "lm",
         "Fit of 'const': 'lm' our Levenberg-Marquardt, 'scipy' scipy.optimize.minimize (slow), "

@@ -187,6 +187,11 @@ class RegressionTask(Section):
         "Tokens: operators, numbers, 'const' (fitted), 'poly' (fitted polynomial), "
         "'module:name'. null = the benchmark's set; for data add sub mul div sin cos exp log.",
     )
+    complexities: dict[str, Annotated[float, Field(ge=0, le=10_000)]] = key(
+        {},
+        "Complexities of tokens in place of those of the table, e.g. {div: 2, const: 0.5}; "
+        "'inputs' stands for all inputs, 'others' for all tokens that are not named.",
+    )
     metric: Metric = key(
         "inv_nrmse", "Reward: " + ", ".join(METRIC_PARAMETERS) + ", or 'module:function'."
     )

@@ -62,6 +62,8 @@ class GPOptions:
         Generations without a better reward after which an island starts again from the batch.
     verbose : bool
         Log every generation.
+    parsimony : float
+        What a step of complexity costs, in units of the reward.
     """
 
     generations: int
@@ -75,6 +77,7 @@ class GPOptions:
     n_migrants: int = 2
     restart_after: int | None = None
     verbose: bool = False
+    parsimony: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -262,11 +265,17 @@ class GPController:
 
     def _individuals(self, batch: ScoredBatch, islands: np.ndarray) -> Population:
         """Return the rows that are good enough for their islands as individuals."""
-        is_candidate = (batch.cause == 0) & (batch.rewards >= self._bars()[islands])
-        rows = np.flatnonzero(is_candidate)
+        rewards = self._worth(batch.programs, batch.rewards)
+        rows = np.flatnonzero((batch.cause == 0) & (rewards >= self._bars()[islands]))
         programs = batch.programs[rows]
         values, complexities = self.values(programs), self.complexity(programs)
-        return Population(programs, batch.rewards[rows], complexities, values, islands[rows])
+        return Population(programs, rewards[rows], complexities, values, islands[rows])
+
+    def _worth(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
+        """Return what programs (B,) compete by: their rewards less the price of their size."""
+        if not self.options.parsimony:
+            return rewards
+        return rewards - self.options.parsimony * self.complexity(programs)
 
     def _bars(self) -> np.ndarray:
         """Return the reward (I,) of the last on each island that is full, -inf for others."""
@@ -320,7 +329,8 @@ class GPController:
             individuals = getattr(self, name)
             if len(individuals):
                 rewards = self.evaluator.rewards(individuals.programs)
-                setattr(self, name, replace(individuals, rewards=rewards))
+                worth = self._worth(individuals.programs, rewards)
+                setattr(self, name, replace(individuals, rewards=worth))
         self.population = self.population[self.population.order()]
         self.archive = self.archive.pareto_front()
         self.best[:] = -np.inf

@@ -1,6 +1,6 @@
 """What can be written: tokens, the operator table and the library."""
 
-from dso.library.create import create_tokens
+from dso.library.create import create_tokens, with_complexities
 from dso.library.functions import OPERATORS, Operator
 from dso.library.library import Library, TokenNotFoundError
 from dso.library.polynomial import FittedPolynomial
@@ -30,4 +30,5 @@ __all__ = [
     "Token",
     "TokenNotFoundError",
     "create_tokens",
+    "with_complexities",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from dso.errors import UserError, unknown
@@ -18,6 +19,8 @@ from dso.library.tokens import (
 from dso.plugins import import_object, is_reference
 
 WHERE = "task.function_set"
+OTHERS, INPUTS = "others", "inputs"
+"""Names that stand for groups in `with_complexities`."""
 
 
 def create_tokens(
@@ -48,6 +51,37 @@ def create_tokens(
     inputs = [Token(None, f"x{i + 1}", 0, 1, input_var=i) for i in range(n_input_var)]
     functions = [_create(item, protected) for item in function_set]
     return inputs + functions + _create_checkers(n_input_var, decision_tree_threshold_set)
+
+
+def with_complexities(tokens: Sequence[Token], given: Mapping[str, float]) -> list[Token]:
+    """Return tokens with other complexities.
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+    given : mapping
+        Name of a token to its complexity; "inputs" stands for all inputs that have none of their
+        own, "others" for all tokens that have none.
+
+    Raises
+    ------
+    UserError
+        For a name that none of the tokens has.
+    """
+    index = {token.name: i for i, token in enumerate(tokens)}
+    result = [copy(token) for token in tokens]
+    for token in result:
+        group = INPUTS if token.input_var is not None and INPUTS in given else OTHERS
+        token.complexity = given.get(group, token.complexity)  # type: ignore[assignment]
+    for name, complexity in given.items():
+        if name in (OTHERS, INPUTS):
+            continue
+        row = NAMES.get(name.lower())
+        found = [n for n in (name, name.lower(), OPERATORS[row].shown if row else "") if n in index]
+        if not found:
+            raise unknown("token", name, [*index, INPUTS, OTHERS], "task.complexities")
+        result[index[found[0]]].complexity = complexity  # type: ignore[assignment]
+    return result
 
 
 def _create(item: str | float, protected: bool) -> Token:

@@ -60,7 +60,8 @@ class Library:
     names : list of str
     input_names : list of str or None
     L : int
-    arities, complexities : (L,) int32
+    arities : (L,) int32
+    complexities : (L,) int32, or float64 where some are not whole
     terminal_tokens, unary_tokens, binary_tokens : (n,) int32
         Indices by arity; `tokens_of_arity` maps every arity up to the largest.
     input_tokens, float_tokens, trig_tokens, state_checker_tokens : (n,) int32
@@ -88,7 +89,7 @@ class Library:
         self._index = {name: i for i, name in enumerate(self.names)}
         self._check()
         self.arities = np.array([token.arity for token in self.tokens], dtype=np.int32)
-        self.complexities = np.array([token.complexity for token in self.tokens], dtype=np.int32)
+        self.complexities = _whole_if_possible([token.complexity for token in self.tokens])
         self._group_tokens()
         self._number_parents()
         self._build_native()
@@ -213,6 +214,12 @@ class Library:
             return self.index(item)
         self[int(item)]
         return int(item)
+
+
+def _whole_if_possible(values: Sequence[float]) -> np.ndarray:
+    numbers = np.array(values, dtype=np.float64)
+    is_whole = bool((numbers == np.round(numbers)).all())
+    return numbers.astype(np.int32) if is_whole else numbers
 
 
 def _native_library(

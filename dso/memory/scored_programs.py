@@ -113,7 +113,8 @@ def complexity_measure(
     Parameters
     ----------
     kind : {"token", "length", None}
-        Sum of the tokens' complexities, number of tokens, or 0 for every program.
+        Sum of the tokens' complexities, to the nearest whole number; number of tokens; or 0 for
+        every program.
     token_complexities : (L,)
     """
     if kind is None:
@@ -127,6 +128,9 @@ def complexity_measure(
 
     def total(programs: ProgramBatch) -> np.ndarray:
         longest = int(programs.lengths.max(initial=0))
-        return table[programs.tokens[:, :longest]].sum(axis=1)
+        sums = table[programs.tokens[:, :longest]].sum(axis=1)
+        # Halves go up, as under the limits of size; what is nearly one is one.
+        return sums if is_whole else np.floor(sums + 0.5 + 1e-9)
 
+    is_whole = bool((table == np.round(table)).all())
     return total

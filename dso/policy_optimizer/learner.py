@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,8 @@ class Learner:
         Knows what a program is worth that the queue is offered.
     queue : PriorityQueue, optional
         Is offered the best kept program of every iteration and handed to the policy optimiser.
+    parsimony : float
+        What a step of complexity costs, in units of the reward.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Learner:
         baseline: Baseline,
         keeper: Keeper,
         queue: PriorityQueue | None = None,
+        parsimony: float = 0.0,
     ) -> None:
         self.policy = policy
         self.policy_optimizer = policy_optimizer
@@ -66,6 +69,7 @@ class Learner:
         self.baseline = baseline
         self.keeper = keeper
         self.queue = queue
+        self.parsimony = parsimony
 
     def learn(self, batch: ScoredBatch, iteration: int, *, is_drawn: bool = True) -> Lesson:
         """Teach the policy the best rows of a batch.
@@ -78,6 +82,9 @@ class Learner:
             Whether the policy did draw the rows that are called so. Where others are among them,
             only those that it could have written are learned from: others have no log-probability.
         """
+        if self.parsimony:
+            price = self.parsimony * self.keeper.complexity(batch.programs)
+            batch = replace(batch, rewards=batch.rewards - price)
         kept, quantile = self.risk_filter.select(batch.rewards, batch.programs)
         baseline = self.baseline.update(batch.rewards[kept], quantile)
         rows = kept

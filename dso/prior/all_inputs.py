@@ -7,6 +7,8 @@ from dso.prior.prior import Constraint
 class AllInputsConstraint(Constraint):
     """Each input variable appears at least once."""
 
+    binds_single_tokens = True
+
     def validate(self) -> str | None:
         """Without inputs there is nothing to require."""
         return None if len(self.library.input_tokens) else "There are no inputs."

@@ -8,6 +8,7 @@ from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
 from dso.prior.prior import Constraint
+from dso.prior.sizes import in_units, whole_sizes
 
 NO_LIMIT = -1
 
@@ -51,7 +52,11 @@ class ArgumentSizeConstraint(Constraint):
 
     def compile(self, rules: _core.RuleSet) -> None:
         """Each open node knows the room left for its next argument."""
-        rules.limit_size(self.library.complexities.tolist(), None, self.limits)
+        sizes, q = whole_sizes(self.library)
+        limits = self.limits
+        if q > 1:
+            limits = np.where(limits == NO_LIMIT, NO_LIMIT, in_units(limits, q)).astype(np.int32)
+        rules.limit_size(sizes, None, limits)
 
     def describe(self) -> str:
         """Return the bounds."""

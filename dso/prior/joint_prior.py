@@ -11,6 +11,7 @@ from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
 from dso.prior.length import LengthConstraint
+from dso.prior.max_size import MaxSizeConstraint
 from dso.prior.prior import Constraint, Prior
 from dso.prior.python_prior import PythonPriors, is_python_prior
 from dso.program.program_batch import ProgramBatch
@@ -86,8 +87,37 @@ class JointPrior:
             except ValueError as error:
                 raise UserError(f"prior: {type(prior).__name__}: {error}.") from None
             self._each.append(rules)
+        self._all = self.rules
         if not self.rules.first_allowed().any():
             raise UserError(f"the priors leave no first token.\n{self._first_token_table()}")
+
+    def limit_size(self, maximum: int | None) -> None:
+        """Let the sampler write nothing larger for now; None lifts that again.
+
+        What counts is complexity under a prior `max_size`, the number of tokens without one.
+        """
+        if maximum is None:
+            self.rules = self._all
+            return
+        limited = _core.RuleSet(np.asarray(self.library.arities).tolist())
+        if self.has_size_limit:
+            MaxSizeConstraint(self.library, maximum).compile(limited)
+        else:
+            limited.limit_length(1, maximum)
+        limited.merge(self._all)
+        # A size that nothing can have yet is no limit.
+        self.rules = limited if limited.first_allowed().any() else self._all
+
+    @property
+    def max_size(self) -> int:
+        """Greatest size: see `limit_size` for what counts."""
+        sizes = [p.max for p in self.priors if isinstance(p, MaxSizeConstraint)]
+        return min(sizes, default=self.max_length)
+
+    @property
+    def has_size_limit(self) -> bool:
+        """Whether a prior bounds the complexity."""
+        return any(isinstance(prior, MaxSizeConstraint) for prior in self.priors)
 
     def _first_token_table(self) -> str:
         lines = []
@@ -107,6 +137,18 @@ class JointPrior:
         """Tell which complete programs the sampler could have written, (B,) bool."""
         obeys = self.rules.violations(programs.native) < 0
         return obeys & self.python.allowed(programs, self.rules) if self.python else obeys
+
+    def may_be_shown(self, programs: ProgramBatch) -> np.ndarray:
+        """Tell which programs belong among the answers, (B,) bool: those that are allowed.
+
+        A program of one token is never written, but may be shown: whatever else is found is
+        compared with it. Only the priors that say what every program has to hold bind it too.
+        """
+        is_single = programs.lengths == 1
+        for prior, rules in zip(self._compiled, self._each, strict=True):
+            if prior.binds_single_tokens:
+                is_single &= rules.violations(programs.native) < 0
+        return is_single | self.allowed(programs)
 
     def violations(self, programs: ProgramBatch) -> dict[str, np.ndarray]:
         """Tell which programs violate each constraint, looked at alone: name -> (B,) bool."""

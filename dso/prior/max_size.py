@@ -6,6 +6,7 @@ from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
 from dso.prior.prior import Constraint
+from dso.prior.sizes import in_units, whole_sizes
 
 
 class MaxSizeConstraint(Constraint):
@@ -17,6 +18,8 @@ class MaxSizeConstraint(Constraint):
     max_ : int
     """
 
+    binds_single_tokens = True
+
     def __init__(self, library: Library, max_: int | None = None) -> None:
         super().__init__(library)
         if max_ is None:
@@ -26,7 +29,8 @@ class MaxSizeConstraint(Constraint):
     def compile(self, rules: _core.RuleSet) -> None:
         """Every slot still open is counted with the cheapest terminal."""
         no_limits = np.full((self.L, int(self.library.arities.max(initial=0))), -1, dtype=np.int32)
-        rules.limit_size(self.library.complexities.tolist(), self.max, no_limits)
+        sizes, q = whole_sizes(self.library)
+        rules.limit_size(sizes, in_units(self.max, q), no_limits)
 
     def describe(self) -> str:
         """Return the bound."""

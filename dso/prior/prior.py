@@ -27,6 +27,9 @@ class Prior:
     A class derived from this one defines `compile` or `__call__`.
     """
 
+    binds_single_tokens = False
+    """Whether it forbids answers of one token, which no sampler writes; see `JointPrior`."""
+
     def __init__(self, library: Library) -> None:
         self.library = library
         self.L = library.L

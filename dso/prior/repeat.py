@@ -20,6 +20,8 @@ class RepeatConstraint(Constraint):
         At least one is given.
     """
 
+    binds_single_tokens = True
+
     def __init__(
         self,
         library: Library,

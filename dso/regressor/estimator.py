@@ -56,6 +56,28 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The same in two lists.
     maxsize : int, optional
         Most tokens in an equation; 30 without `config`.
+    maxdepth : int, optional
+        Greatest depth of an equation; a single token has depth 1.
+    constraints : dict, optional
+        Greatest complexity of each argument of an operator: ``{"^": (-1, 1), "sin": 5}``; -1 is no
+        bound.
+    nested_constraints : dict, optional
+        How often operators may occur on a path below another: ``{"sin": {"sin": 0, "cos": 1}}``.
+    occurrences : dict, optional
+        How often an input, an operator or ``"const"`` occurs: ``{"x1": (1, None), "sin": (0, 2)}``.
+    every_input : bool
+        Whether each input has to occur.
+    complexity_of_operators : dict, optional
+        In place of 1 (with `config`: of the table's), e.g. ``{"/": 2, "exp": 3}``.
+    complexity_of_constants : float, optional
+    complexity_of_variables : float or sequence of float, optional
+        One for all inputs, or for each.
+    complexity_mapping : callable, optional
+        Program -> complexity of what is shown. The search itself goes by the other measure.
+    warmup_maxsize_by : float, optional
+        Share of the fit in which the greatest size grows from 3 to `maxsize`.
+    parsimony : float
+        What a step of complexity costs, in units of the reward, where programs compete.
     niterations : int, optional
         Batches of expressions, each with what genetic programming makes of it.
     n_samples, max_evals : int, optional
@@ -142,6 +164,17 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         binary_operators: Sequence[Any] | None = None,
         unary_operators: Sequence[Any] | None = None,
         maxsize: int | None = None,
+        maxdepth: int | None = None,
+        constraints: Mapping[str, int | Sequence[int]] | None = None,
+        nested_constraints: Mapping[str, Mapping[str, int]] | None = None,
+        occurrences: Mapping[str, int | Sequence[int | None]] | None = None,
+        every_input: bool = False,
+        complexity_of_operators: Mapping[str, float] | None = None,
+        complexity_of_constants: float | None = None,
+        complexity_of_variables: float | Sequence[float] | None = None,
+        complexity_mapping: Callable[[Program], float] | None = None,
+        warmup_maxsize_by: float | None = None,
+        parsimony: float = 0.0,
         niterations: int | None = None,
         n_samples: int | None = None,
         max_evals: int | None = None,
@@ -168,6 +201,17 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.binary_operators = binary_operators
         self.unary_operators = unary_operators
         self.maxsize = maxsize
+        self.maxdepth = maxdepth
+        self.constraints = constraints
+        self.nested_constraints = nested_constraints
+        self.occurrences = occurrences
+        self.every_input = every_input
+        self.complexity_of_operators = complexity_of_operators
+        self.complexity_of_constants = complexity_of_constants
+        self.complexity_of_variables = complexity_of_variables
+        self.complexity_mapping = complexity_mapping
+        self.warmup_maxsize_by = warmup_maxsize_by
+        self.parsimony = parsimony
         self.niterations = niterations
         self.n_samples = n_samples
         self.max_evals = max_evals

@@ -88,9 +88,9 @@ class Fit:
         last_random_state: Any = None,
     ) -> None:
         self._model = model
-        self._config = search_config(model)
-        self._rows = [CanonicalRows.of(X, y, weights) for y in targets.T]
         self._names = model.display_feature_names_in_.tolist()
+        self._config = search_config(model, self._names)
+        self._rows = [CanonicalRows.of(X, y, weights) for y in targets.T]
         others = self._others_than(before or [], last_random_state)
         self.is_continued = bool(before) and not others
         if others:

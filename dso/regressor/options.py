@@ -12,6 +12,7 @@ from typing import Any
 from dso.config import load_config
 from dso.config.results import deciding_keys
 from dso.errors import UserError
+from dso.regressor.limits import limit_shape
 
 SEARCH: dict[str, dict] = {
     "task": {
@@ -54,8 +55,10 @@ PRESETS = {"quick": 60_000, "default": 600_000, "best": 40_000_000}
 """Budgets of `SEARCH` by name: a tenth of its own, its own, and that of the best preset."""
 
 
-def search_config(estimator: Any) -> dict[str, Any]:
+def search_config(estimator: Any, inputs: Sequence[str] = ()) -> dict[str, Any]:
     """Return the config that an estimator's arguments stand for, without data and seed.
+
+    `inputs` are names of the inputs, which some arguments mention.
 
     Arguments that are None leave what the config says.
 
@@ -78,6 +81,7 @@ def search_config(estimator: Any) -> dict[str, Any]:
         task["function_set"] = functions
     if estimator.maxsize is not None:
         _set_maxsize(config, estimator.maxsize)
+    limit_shape(config, estimator, inputs)
     if estimator.pretrained is not None:
         config["pretrained"].update(pretrained(estimator.pretrained))
     training["n_samples"] = n_samples(estimator, config)

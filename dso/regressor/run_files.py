@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from dso.errors import UserError
 from dso.files import read_regular
 from dso.fitting.uncertainty import ConstantErrors
-from dso.library import FittedPolynomial, Library, create_tokens
+from dso.library import FittedPolynomial, Library, create_tokens, with_complexities
 from dso.plugins import references, refuse_code
 from dso.program import ProgramBatch
 from dso.regressor.equations import Equations, Found
@@ -110,13 +110,15 @@ def library_plan(task_section: dict[str, Any], n_inputs: int) -> dict[str, Any]:
         "function_set": function_sets()[DEFAULT_FUNCTION_SET] if functions is None else functions,
         "protected": task_section["protected"],
         "thresholds": task_section["decision_tree_threshold_set"],
+        "complexities": task_section["complexities"],
     }
 
 
 def plan_library(plan: dict[str, Any], names: Sequence[str]) -> Library:
     """Return the library that `library_plan` describes, with names for its inputs."""
     functions, thresholds = plan["function_set"], plan["thresholds"]
-    return Library(create_tokens(plan["n_inputs"], functions, plan["protected"], thresholds), names)
+    tokens = create_tokens(plan["n_inputs"], functions, plan["protected"], thresholds)
+    return Library(with_complexities(tokens, plan["complexities"]), names)
 
 
 def read_estimator(folder: Path, allow_code: Collection[str] = ()) -> SavedEstimator:

@@ -101,6 +101,7 @@ class SavedLibrary(_Part):
     function_set: list[str | float | int]
     protected: bool
     thresholds: list[float | list[float]] | None
+    complexities: dict[str, float] = {}
 
 
 class SavedTarget(_Part):

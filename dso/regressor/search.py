@@ -182,10 +182,11 @@ class Search:
         first = np.full((len(texts), max(map(len, starts))), np.nan)
         for row, start in zip(first, starts, strict=True):
             row[: len(start)] = start
-        is_allowed = optimizer.prior.allowed(programs)
-        if self._least_length() == 1:
-            # The sampler never writes them, as the first token has to be an operator.
-            is_allowed |= programs.lengths == 1
+        prior = optimizer.prior
+        # The sampler never writes one token, as the first one has to be an operator.
+        is_allowed = (
+            prior.may_be_shown(programs) if self._least_length() == 1 else prior.allowed(programs)
+        )
         return programs[is_allowed], first[is_allowed]
 
     def _offer_shorter_ones(self) -> None:
@@ -323,8 +324,7 @@ class Search:
             programs = ProgramBatch.concatenate([part for part in forms if len(part)])
             front = finisher.front(programs)
             programs = ProgramBatch.concatenate([front, finisher.improved(front)])
-        is_allowed = self.optimizer.prior.allowed(programs) | (programs.lengths == 1)
-        programs = programs[is_allowed] if is_allowed.any() else programs
+        programs = programs[self.optimizer.prior.may_be_shown(programs)]
         return finisher.settled(programs, snap=finishing.snap)
 
     def _errors(self, found: Equations) -> list[ConstantErrors]:
@@ -441,7 +441,13 @@ def constant_equation(
     rows: CanonicalRows, names: Sequence[str], original_names: Sequence[str]
 ) -> Equations:
     """Return the one equation of a target that has the same value in every row."""
-    plan = {"n_inputs": len(names), "function_set": ["const"], "protected": False, "thresholds": []}
+    plan = {
+        "n_inputs": len(names),
+        "function_set": ["const"],
+        "protected": False,
+        "thresholds": [],
+        "complexities": {},
+    }
     library = Library(create_tokens(len(names), ["const"]), names)
     assert library.const_token is not None
     programs = ProgramBatch.from_rows([[library.const_token]])

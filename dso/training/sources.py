@@ -8,6 +8,7 @@ and each sees what those before it have proposed. A new way to search is a new s
 from __future__ import annotations
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ N_FIRST = 10
 """Programs that are finished in the first iteration, where the search by values has left some."""
 N_STARTS, N_LAST_STARTS = 2, 4
 """Of the fit of a program on the front, in the midst of a run and at its end."""
+SMALLEST = 3
+"""The greatest size at the beginning of a warm-up."""
 MAX_SIMPLIFICATIONS = 3
 """How often forms are made shorter; each time is rare that finds anything."""
 
@@ -175,6 +178,43 @@ class Given(Source):
             if is_violated.any():
                 n = np.count_nonzero(is_violated)
                 logger.info("%d of %d given programs break the prior %s.", n, len(programs), name)
+
+
+class Warmup(Source):
+    """Lets programs grow: at first those that come after it may only be small.
+
+    After a share s of the budget, the greatest size is 3 + (largest - 3) * s / `share`, rounded
+    down. It proposes nothing itself.
+
+    Parameters
+    ----------
+    prior : JointPrior
+    stopping : Stopping
+        Knows the budget.
+    share : float
+        Of the budget, after which all sizes are allowed.
+    """
+
+    name = "warmup"
+
+    def __init__(self, prior: JointPrior, stopping: Stopping, share: float) -> None:
+        self.prior = prior
+        self.stopping = stopping
+        self.share = share
+
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Set the limit."""
+        spent = so_far.n_evaluations / self.stopping.n_samples
+        if spent >= self.share:
+            self.prior.limit_size(None)
+        else:
+            growth = (self.prior.max_size - SMALLEST) * spent / self.share
+            self.prior.limit_size(SMALLEST + math.floor(growth))
+        return Proposal()
+
+    def finish(self, iteration: int) -> None:
+        """At the end all sizes are allowed."""
+        self.prior.limit_size(None)
 
 
 class PolicySource(Source):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ from dso.export import identifiers
 from dso.fitting.polynomial_basis import warn_of_degrees
 from dso.fitting.polynomial_fitter import PolynomialOptions
 from dso.fitting.weights import weighted_variance
-from dso.library import FittedPolynomial, Library, create_tokens
+from dso.library import FittedPolynomial, Library, create_tokens, with_complexities
 from dso.program import FitData, Program, ProgramBatch, has_poly
 from dso.program.columns import Rows
 from dso.program.execute import VALID
@@ -46,6 +46,8 @@ class RegressionTask(HierarchicalTask):
         See `dso.task.regression.dataset.load_dataset`.
     function_set : sequence of str or float, optional
         Tokens besides the inputs. Default: the benchmark's, or Koza's where there is none.
+    complexities : mapping, optional
+        Of tokens, in place of those of the table; see `dso.library.with_complexities`.
     metric, metric_params : str, sequence of float
         The reward; a name in `dso.task.regression.metrics.METRICS`.
     extra_metric_test, extra_metric_test_params : str or None, sequence of float
@@ -80,6 +82,7 @@ class RegressionTask(HierarchicalTask):
         *,
         dataset: Source,
         function_set: Sequence[str | float] | None = None,
+        complexities: Mapping[str, float] | None = None,
         metric: str = "inv_nrmse",
         metric_params: Sequence[float] = (1.0,),
         extra_metric_test: str | None = None,
@@ -131,14 +134,14 @@ class RegressionTask(HierarchicalTask):
         self.model_selection = model_selection
         self.threshold = threshold
         self.protected = protected
+        tokens = create_tokens(
+            data.n_input_var,
+            _choose_function_set(function_set, data),
+            protected=protected,
+            decision_tree_threshold_set=decision_tree_threshold_set,
+        )
         self.library = Library(
-            create_tokens(
-                data.n_input_var,
-                _choose_function_set(function_set, data),
-                protected=protected,
-                decision_tree_threshold_set=decision_tree_threshold_set,
-            ),
-            identifiers(data.input_names),
+            with_complexities(tokens, complexities or {}), identifiers(data.input_names)
         )
         options = None
         if self.library.poly_token is not None:
