@@ -56,6 +56,8 @@ def make_sources(
 ) -> list[Source]:
     """Build all that proposes programs, in the order in which it is asked."""
     policy = learner.policy
+    if config.task.to_dict().get("guesses"):
+        refuse_forbidden(policy.prior, task)
     sources: list[Source] = [Given(evaluator, policy.prior, keeper, task.guesses)]
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(ValueSearch(seeder, keeper))
@@ -89,6 +91,24 @@ def make_sources(
     if (controller := make_gp(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(GPMeld(controller, keeper, stopping))
     return sources
+
+
+def refuse_forbidden(prior: JointPrior, task: Task) -> None:
+    """Refuse guesses of a user that break a prior."""
+    guesses = task.guesses
+    assert guesses is not None
+    is_allowed = prior.may_be_shown(guesses)
+    if is_allowed.all():
+        return
+    i = int(np.flatnonzero(~is_allowed)[0])
+    broken = [name for name, is_broken in prior.violations(guesses).items() if is_broken[i]]
+    said = zip(prior.priors, prior.descriptions, strict=True)
+    lines = [line for one, line in said if type(one).__name__ in broken]
+    text = " ".join(task.library.names[token] for token in guesses.row(i))
+    raise UserError(
+        f"task.guesses[{i}]: {text} (in prefix order) is forbidden. "
+        f"{' '.join(lines) or 'It is longer than ' + str(prior.max_length) + ' tokens.'}"
+    )
 
 
 def max_attempts(config: Config) -> int | None:

@@ -192,6 +192,11 @@ class RegressionTask(Section):
         "Complexities of tokens in place of those of the table, e.g. {div: 2, const: 0.5}; "
         "'inputs' stands for all inputs, 'others' for all tokens that are not named.",
     )
+    guesses: list[Text] = key(
+        [],
+        "Formulas that join the first batch, e.g. 'c1*sin(x1) + 2': numbers stay, constants c, c1, "
+        "c2, ... are fitted. One that a prior forbids is refused.",
+    )
     metric: Metric = key(
         "inv_nrmse", "Reward: " + ", ".join(METRIC_PARAMETERS) + ", or 'module:function'."
     )

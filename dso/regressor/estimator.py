@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from dso.errors import UserError, unknown
+from dso.regressor.arguments import asks_of_y
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +79,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Share of the fit in which the greatest size grows from 3 to `maxsize`.
     parsimony : float
         What a step of complexity costs, in units of the reward, where programs compete.
+    guesses : sequence of str or sympy expression, optional
+        Formulas that take part from the start: ``["c1*sin(x1) + 2"]``. Numbers stay as they are
+        written, free constants c, c1, c2, ... are fitted. For several targets, a sequence for each.
     niterations : int, optional
         Batches of expressions, each with what genetic programming makes of it.
     n_samples, max_evals : int, optional
@@ -175,6 +179,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         complexity_mapping: Callable[[Program], float] | None = None,
         warmup_maxsize_by: float | None = None,
         parsimony: float = 0.0,
+        guesses: Sequence[Any] | None = None,
         niterations: int | None = None,
         n_samples: int | None = None,
         max_evals: int | None = None,
@@ -212,6 +217,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.complexity_mapping = complexity_mapping
         self.warmup_maxsize_by = warmup_maxsize_by
         self.parsimony = parsimony
+        self.guesses = guesses
         self.niterations = niterations
         self.n_samples = n_samples
         self.max_evals = max_evals
@@ -283,8 +289,13 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     @property
     def _errors_of_y(self) -> str:
-        """What `loss` and `target_transform` say together."""
-        return self.loss if self.target_transform is None else self.target_transform
+        """What `loss` and `target_transform` say together.
+
+        What is asked of equations of y cannot be asked of those of its logarithm.
+        """
+        if self.target_transform is not None:
+            return self.target_transform
+        return "squared" if self.loss == "auto" and asks_of_y(self) else self.loss
 
     def _check_arguments(self) -> None:
         from dso.selection import check_rule
@@ -298,6 +309,13 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 "loss: 'relative' and target_transform: 'log' both make errors relative; give one "
                 "of them."
             )
+        if self.target_transform is not None and (asked := asks_of_y(self)):
+            raise UserError(
+                f"{asked[0]} is about equations of y, and target_transform: 'log' searches for "
+                "those of log(y); give one of them."
+            )
+        if self.complexity_mapping is not None and not callable(self.complexity_mapping):
+            raise UserError(f"complexity_mapping: {self.complexity_mapping!r} cannot be called.")
         if not (isinstance(self.print_precision, int) and 1 <= self.print_precision <= 17):
             raise UserError(
                 f"print_precision: {self.print_precision!r}; expected a whole number from 1 to 17."

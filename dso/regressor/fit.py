@@ -17,10 +17,10 @@ from dso.errors import UserError
 from dso.processes import deferred
 from dso.regressor.equations import Equations
 from dso.regressor.noise import Searched, Searches, search_for
-from dso.regressor.options import changed_keys, search_config
+from dso.regressor.options import changed_keys, guesses_of, search_config
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.run_files import RunFiles, library_plan, new_run_id
-from dso.regressor.search import EarlyStop, Search, SoFar, constant_equation
+from dso.regressor.search import EarlyStop, Measure, Search, SoFar, constant_equation
 from dso.runs.disk import Guard
 from dso.training.stopping import SIGNALLED, Standing
 
@@ -35,6 +35,9 @@ class Model(Protocol):
     niterations: int | None
     early_stop_condition: EarlyStop
     callback: Callable[[Any], object] | None
+    complexity_mapping: Callable[[Any], float] | None
+    guesses: Any
+    maxsize: int | None
     random_state: Any
     output_directory: str | os.PathLike[str] | None
     run_id: str | None
@@ -158,6 +161,7 @@ class Fit:
             model.early_stop_condition,
             self._callback,
             None if write is None else lambda found: write([*done, found]),
+            self._measure(),
         )
         if search is None:
             result = search_for(searches, self._config_of(k, run_id), model._errors_of_y)
@@ -171,6 +175,11 @@ class Fit:
         self._reasons.append(str(reason))
         self.n_evaluations += result.n_evaluations
         self.interrupted |= reason in SIGNALLED or bool(self._signals)
+
+    def _measure(self) -> Measure | None:
+        """Return the user's measure of complexity, with the greatest one that is shown."""
+        measure = self._model.complexity_mapping
+        return None if measure is None else Measure(measure, self._model.maxsize or np.inf)
 
     def _callback(self, search: Search) -> Callable[[Standing], object]:
         """Return what is asked after each iteration; signals that came before it end the search.
@@ -220,7 +229,12 @@ class Fit:
         """Return the config of target `k`: each has a folder of its own below that of the fit."""
         name = run_id if len(self._rows) == 1 else f"{run_id}/output{k + 1}"
         folder = {"logdir": self.directory, "exp_name": name}
-        return {**self._config, "experiment": {**self._config["experiment"], **folder}}
+        guesses = guesses_of(self._model.guesses, k, len(self._rows))
+        return {
+            **self._config,
+            "experiment": {**self._config["experiment"], **folder},
+            "task": {**self._config["task"], "guesses": guesses},
+        }
 
     def _writer(self, run_id: str, guard: Guard) -> Callable[[list[Equations]], None] | None:
         """Return what writes the files of the fit, None where none are wanted."""

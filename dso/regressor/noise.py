@@ -23,7 +23,7 @@ from dso.program import FitData, Program, ProgramBatch
 from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.run_files import library_plan, plan_library
-from dso.regressor.search import EarlyStop, Search
+from dso.regressor.search import EarlyStop, Measure, Search
 from dso.selection import DEFAULT, TOKEN, Evidence, criteria, gather
 from dso.training.stopping import SIGNALLED, Standing
 
@@ -232,6 +232,7 @@ class Searches:
         See `Search.run`.
     callback : callable
         Given a search, returns its callback.
+    measure : Measure, optional
     """
 
     rows: CanonicalRows
@@ -241,10 +242,13 @@ class Searches:
     early_stop: EarlyStop
     callback: Callable[[Search], Callable[[Standing], object]]
     write: Callable[[Equations], None] | None
+    measure: Measure | None = None
 
     def make(self, kind: type[Search], config: dict[str, Any]) -> Search:
         """Return a search that has not begun."""
-        return kind(config, self.rows, self.names, self.original_names)
+        search = kind(config, self.rows, self.names, self.original_names)
+        search.measure = self.measure
+        return search
 
     def run(
         self,

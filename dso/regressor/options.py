@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import re
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
@@ -175,6 +176,34 @@ def n_samples(estimator: Any, config: Mapping[str, Any]) -> int:
         value = whole(name, value, int(name != "n_samples" or not config["pretrained"]["on"]))
         budgets.append(value if name != "niterations" else _room_for(value, config))
     return min(budgets, default=config["training"]["n_samples"])
+
+
+def guesses_of(given: Any, target: int, n_targets: int) -> list[str]:
+    """Return the guesses for one of the targets as text.
+
+    Raises
+    ------
+    UserError
+        If they are not a sequence, or not one for each of several targets.
+    """
+    if given is None:
+        return []
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise UserError(f"guesses: {given!r}; expected a list of formulas.")
+    is_nested = bool(given) and all(isinstance(one, list | tuple) for one in given)
+    if n_targets > 1 or is_nested:
+        if not is_nested or len(given) != n_targets:
+            raise UserError(
+                f"guesses: {given!r}; expected a list of formulas for each of {n_targets} targets."
+            )
+        given = given[target]
+    return [_formula_text(guess) for guess in given]
+
+
+def _formula_text(guess: Any) -> str:
+    """Return a formula in the notation of the parser: sympy writes Abs, Max and Min."""
+    text = guess if isinstance(guess, str) else str(guess)
+    return re.sub(r"\b(Abs|Max|Min)\b", lambda name: name[0].lower(), text)
 
 
 def whole(name: str, value: Any, least: int = 1) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,36 @@ SECONDS_BETWEEN_FILES = 2.0
 EarlyStop = float | Callable[[float, float], object] | None
 
 
+@dataclass(frozen=True)
+class Measure:
+    """A complexity of the user's own, by which equations are shown.
+
+    Attributes
+    ----------
+    of : callable
+        Program -> number.
+    greatest : float
+        Equations that are more complex are left out.
+    """
+
+    of: Callable[[Program], float]
+    greatest: float
+
+    def front(self, library: Library, found: Sequence[Found]) -> Found:
+        """Return what is found, with these complexities and in their order."""
+        rows = Found.concatenate(found)
+        numbers = [self._checked(library, rows, i) for i in range(len(rows))]
+        rows = replace(rows, complexities=np.array(numbers))[np.array(numbers) <= self.greatest]
+        return rows[np.lexsort((rows.losses, rows.complexities))]
+
+    def _checked(self, library: Library, rows: Found, i: int) -> float:
+        program = Program(library, rows.programs.row(i), rows.programs.constants[i])
+        number = self.of(program)
+        if not isinstance(number, Real) or not np.isfinite(float(number)):
+            raise UserError(f"complexity_mapping: {program!r} has {number!r}; expected a number.")
+        return float(number)
+
+
 class Search:
     """An optimiser with its data, and what ends it beside the rules of the config.
 
@@ -61,6 +92,7 @@ class Search:
     """
 
     errors = "squared"
+    measure: Measure | None = None
 
     def __init__(
         self,
@@ -253,7 +285,11 @@ class Search:
         optimizer = self.optimizer
         task = self.task
         exact = MAX_EXACT * task.metric.variance if task.is_least_squares else 0.0
-        front = falling(self._found(optimizer.front, is_final, is_front=True), exact)
+        front = self._found(optimizer.front, is_final, is_front=True)
+        hall_of_fame = self._found(optimizer.hall_of_fame, is_final)
+        if self.measure is not None:
+            front = self.measure.front(optimizer.library, [front, hall_of_fame])
+        front = falling(front, exact)
         evidence = None
         if len(front):
             evidence = task.evidence(
@@ -269,7 +305,7 @@ class Search:
             self.original_names,
             task.protected,
             front,
-            self._found(optimizer.hall_of_fame, is_final),
+            hall_of_fame,
             criteria=criteria(front.losses, front.complexities, evidence),
         )
 

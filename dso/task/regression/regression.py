@@ -24,6 +24,7 @@ from dso.selection import DEFAULT, Evidence, criteria, gather
 from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
+from dso.task.regression.guesses import read_guesses
 from dso.task.regression.metrics import make_metric
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
 from dso.task.regression.rows import draw_rows, n_search_rows
@@ -48,6 +49,8 @@ class RegressionTask(HierarchicalTask):
         Tokens besides the inputs. Default: the benchmark's, or Koza's where there is none.
     complexities : mapping, optional
         Of tokens, in place of those of the table; see `dso.library.with_complexities`.
+    guesses : sequence of str
+        Formulas that join the first batch; see `dso.task.regression.guesses`.
     metric, metric_params : str, sequence of float
         The reward; a name in `dso.task.regression.metrics.METRICS`.
     extra_metric_test, extra_metric_test_params : str or None, sequence of float
@@ -83,6 +86,7 @@ class RegressionTask(HierarchicalTask):
         dataset: Source,
         function_set: Sequence[str | float] | None = None,
         complexities: Mapping[str, float] | None = None,
+        guesses: Sequence[str] = (),
         metric: str = "inv_nrmse",
         metric_params: Sequence[float] = (1.0,),
         extra_metric_test: str | None = None,
@@ -143,6 +147,7 @@ class RegressionTask(HierarchicalTask):
         self.library = Library(
             with_complexities(tokens, complexities or {}), identifiers(data.input_names)
         )
+        self.guesses = read_guesses(guesses, self.library, "task.guesses") if guesses else None
         options = None
         if self.library.poly_token is not None:
             options = PolynomialOptions(**(poly_optimizer_params or {}))

@@ -1,0 +1,134 @@
+"""Formulas that a user takes for likely, as programs.
+
+A guess is text in Python's notation (or with ``^``). Numbers stay as they are written; free
+constants, ``c``, ``c1``, ``c2``, ..., are fitted.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from dso.errors import UserError
+from dso.library import Library, create_tokens
+from dso.library.expression import Expression, parse
+from dso.program import ProgramBatch
+from dso.program.from_sympy import SympyWriter, Unwritable
+from dso.program.shown_numbers import with_plain_numbers
+from dso.program.symbolic import to_short_sympy
+
+FREE = re.compile(r"c\d*")
+
+Row = tuple[list[int], list[float]]
+"""Tokens, and the numbers of each `const` among them: NaN where it is to be fitted."""
+
+
+def read_guesses(guesses: Sequence[str], library: Library, where: str) -> ProgramBatch:
+    """Return guesses as programs.
+
+    Parameters
+    ----------
+    guesses : sequence of str
+    library : Library
+    where : str
+        Section and key, for error messages.
+
+    Raises
+    ------
+    UserError
+        For text that is no formula, an unknown name, or what the library has no tokens for.
+    """
+    rows = [_read(text, library, f"{where}[{i}]") for i, text in enumerate(guesses)]
+    batch = ProgramBatch.from_rows([tokens for tokens, _ in rows])
+    constants = np.full((len(rows), max(len(numbers) for _, numbers in rows)), np.nan)
+    for row, (_, numbers) in zip(constants, rows, strict=True):
+        row[: len(numbers)] = numbers
+    return ProgramBatch(batch.tokens, batch.lengths, constants)
+
+
+def _read(text: str, library: Library, where: str) -> Row:
+    if not isinstance(text, str):
+        raise UserError(f"{where}: {text!r}; expected a formula as text.")
+    text = text.replace("^", "**")
+    inputs = _input_names(library)
+    free = [name for name in _names_in(text) if FREE.fullmatch(name) and name not in inputs]
+    if free and library.const_token is None:
+        raise UserError(
+            f"{where}: {text!r} has the free constant {free[0]!r}, and the function set has no "
+            "'const'."
+        )
+    formula = parse(text, where, [*inputs, *free])
+    row = _as_it_stands(formula, library) or _rewritten(formula, library, len(inputs))
+    if row is None:
+        raise UserError(
+            f"{where}: {text!r} cannot be written in the tokens {', '.join(library.names[:30])}."
+        )
+    return row
+
+
+def _input_names(library: Library) -> list[str]:
+    return library.input_names or [library.names[token] for token in library.input_tokens]
+
+
+def _names_in(text: str) -> list[str]:
+    """Return the names that are not called, in order of appearance."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []  # which the parser says better
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = (n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called)
+    return list(dict.fromkeys(names))
+
+
+def _as_it_stands(formula: Expression, library: Library) -> Row | None:
+    """Return the formula node by node; None where the library lacks an operator of it."""
+    index = {t.operator.name: i for i, t in enumerate(library.tokens) if t.operator is not None}
+    tokens: list[int] = []
+    numbers: list[float] = []
+    for node in formula.nodes:
+        if isinstance(node, str):
+            token = index.get(node)
+        elif isinstance(node, int):
+            is_free = node >= len(library.input_tokens)
+            token = library.const_token if is_free else int(library.input_tokens[node])
+            numbers += [np.nan] if is_free else []
+        elif (token := library.find_literal(node)) is None:
+            token = library.const_token
+            numbers.append(node)
+        if token is None:
+            return None
+        tokens.append(token)
+    return tokens, numbers
+
+
+def _rewritten(formula: Expression, library: Library, n_inputs: int) -> Row | None:
+    """Return the formula as sympy writes it: ``x**2`` as ``x * x``, ``a - b`` as ``a + -1 * b``."""
+    operators = {node: None for node in formula.nodes if isinstance(node, str)}
+    wanted = Library(create_tokens(formula.n_inputs, [*operators, "const"]))
+    row = _as_it_stands(formula, wanted)
+    assert row is not None
+    tokens, numbers = row
+    traversal = [wanted.tokens[token] for token in tokens]
+    for place, number in zip(
+        [t for t, token in enumerate(tokens) if token == wanted.const_token], numbers, strict=True
+    ):
+        traversal[place] = type(traversal[place])(number)  # type: ignore[call-arg]
+    names = {f"x{i + 1}": int(token) for i, token in enumerate(library.input_tokens)}
+    if library.const_token is not None:
+        free = range(n_inputs, formula.n_inputs)
+        names.update({f"x{i + 1}": int(library.const_token) for i in free})
+    try:
+        parts = SympyWriter(library, names).write(with_plain_numbers(to_short_sympy(traversal)))
+    except Unwritable:
+        return None
+    written = [part if isinstance(part, int) else library.const_token for part in parts]
+    values = [
+        np.nan if isinstance(part, int) else part
+        for part in parts
+        if not isinstance(part, int) or part == library.const_token
+    ]
+    return written, values  # type: ignore[return-value]
