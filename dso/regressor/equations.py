@@ -92,6 +92,11 @@ class Equations:
         What each rule of selection compares. Default: what losses and complexities say.
     plan : dict, optional
         From what the library was made, where it is not that of the search.
+
+    Attributes
+    ----------
+    test_losses : (B,) float64 or None
+        Of the front on rows that the search has not seen; see `judge`.
     """
 
     def __init__(
@@ -115,6 +120,14 @@ class Equations:
         self.errors = errors
         self.plan = plan
         self._criteria = criteria
+        self.test_losses: np.ndarray | None = None
+
+    def judge(self, X: np.ndarray, y: np.ndarray) -> None:
+        """Work out the squared errors of the front on test rows (M, D) and their targets (M,)."""
+        rows = range(len(self))
+        with np.errstate(all="ignore"):
+            losses = [np.mean((self.program(i).execute(X) - y) ** 2) for i in rows]
+        self.test_losses = np.array(losses)
 
     def __len__(self) -> int:
         return len(self.front)
@@ -225,7 +238,7 @@ class Equations:
         import pandas as pd
 
         rows = range(len(self))
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "complexity": _whole(self.front.complexities),
                 "loss": self.front.losses,
@@ -236,6 +249,9 @@ class Equations:
                 "criterion": self.criterion(strategy),
             }
         )
+        if self.test_losses is not None:
+            frame["test_loss"] = self.test_losses
+        return frame
 
     def hall_of_fame_frame(self) -> pd.DataFrame:
         """Return the best programs, simple or not, with their tokens in prefix order."""

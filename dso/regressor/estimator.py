@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from dso.errors import UserError, unknown
 from dso.regressor.arguments import asks_of_y
+from dso.regressor.preparation import refuse_categories
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,18 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     guesses : sequence of str or sympy expression, optional
         Formulas that take part from the start: ``["c1*sin(x1) + 2"]``. Numbers stay as they are
         written, free constants c, c1, c2, ... are fitted. For several targets, a sequence for each.
+    denoise : bool
+        Search for what a Gaussian process says of y, in place of y.
+    select_k_features : int, optional
+        Search with this many inputs only, those that a random forest finds most important.
+    batching : bool or "auto", optional
+        Whether the search sees some of the rows at a time; "auto": where there are more than 1000.
+        What it keeps is judged on all.
+    batch_size : int, optional
+        How many rows that is; 1000 by default.
+    populations : int, optional
+        Parts of the population of genetic programming, which breed among themselves; 4 without
+        `config`.
     niterations : int, optional
         Batches of expressions, each with what genetic programming makes of it.
     n_samples, max_evals : int, optional
@@ -134,6 +147,11 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         As in scikit-learn; names only where X has them.
     display_feature_names_in_ : (D,) array of str
         The inputs as equations name them: identifiers.
+    selection_mask_ : (D,) bool or None
+        The inputs that `select_k_features` left to the search.
+    input_ranking_ : DataFrame or None
+        All inputs with their importance, the most important first; None without
+        `select_k_features`.
     target_names_ : list of str
         Those of a data frame or series; else y, or y1, y2, ...
     interrupted_ : bool
@@ -180,6 +198,11 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         warmup_maxsize_by: float | None = None,
         parsimony: float = 0.0,
         guesses: Sequence[Any] | None = None,
+        denoise: bool = False,
+        select_k_features: int | None = None,
+        batching: bool | str | None = None,
+        batch_size: int | None = None,
+        populations: int | None = None,
         niterations: int | None = None,
         n_samples: int | None = None,
         max_evals: int | None = None,
@@ -218,6 +241,11 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.warmup_maxsize_by = warmup_maxsize_by
         self.parsimony = parsimony
         self.guesses = guesses
+        self.denoise = denoise
+        self.select_k_features = select_k_features
+        self.batching = batching
+        self.batch_size = batch_size
+        self.populations = populations
         self.niterations = niterations
         self.n_samples = n_samples
         self.max_evals = max_evals
@@ -249,6 +277,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         sample_weight: Any = None,
         weights: Any = None,
         variable_names: Sequence[str] | None = None,
+        *,
+        Xresampled: Any = None,
+        X_test: Any = None,
+        y_test: Any = None,
     ) -> DeepSymbolicRegressor:
         """Search for equations; Ctrl-C, or ``q`` and Enter, end the search and keep its results.
 
@@ -265,12 +297,17 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             The same under PySR's name.
         variable_names : sequence of str, optional
             Names of the inputs; default: those of a data frame, or x1, x2, ...
+        Xresampled : (M, D) array, optional
+            With `denoise`: where y is wanted, in place of the rows of X.
+        X_test, y_test : arrays, optional
+            Rows that no search sees: `equations_` has their squared error as `test_loss`.
 
         Returns
         -------
         self
         """
         _refuse_masked(X=X, y=y, sample_weight=sample_weight, weights=weights)
+        refuse_categories(X)
         given_names = _names_of(y)
         X, y = validate_data(
             self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True
@@ -283,9 +320,59 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.nout_ = targets.shape[1]
         numbered = ["y"] if self.nout_ == 1 else [f"y{k + 1}" for k in range(self.nout_)]
         self.target_names_ = given_names or numbered
+        test = self._checked_test(X_test, y_test)
         with self._messages():
-            self._fit_targets(X, targets, sample_weight)
+            rows = self._prepared(X, targets, sample_weight, Xresampled)
+            self._fit_targets(*rows)
+        for k, equations in enumerate(self._targets if test else ()):
+            equations.judge(test[0], test[1][:, k])
         return self
+
+    def _checked_test(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return test rows (M, D) and their targets (M, K)."""
+        if (X is None) != (y is None):
+            raise UserError("X_test and y_test: give both, or neither.")
+        if X is None:
+            return None
+        _refuse_masked(X_test=X, y_test=y)
+        X = validate_data(self, X, dtype=np.float64, order="C", reset=False)
+        y = np.asarray(y, dtype=np.float64)
+        if y.shape[0] != len(X) or y.size != len(X) * self.nout_ or not np.isfinite(y).all():
+            raise UserError(
+                f"y_test has the shape {y.shape}; expected finite numbers for {len(X)} rows and "
+                f"{self.nout_} target{'s' * (self.nout_ > 1)}."
+            )
+        return X, y.reshape(len(X), self.nout_)
+
+    def _prepared(
+        self,
+        X: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        resampled: Any,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return the rows to search on, as `denoise` and `select_k_features` ask for."""
+        from dso.regressor.options import whole
+        from dso.regressor.preparation import denoised, rank_inputs
+
+        self.selection_mask_ = self.input_ranking_ = None
+        if resampled is not None:
+            if not self.denoise:
+                raise UserError("Xresampled: it belongs to denoise=True.")
+            if weights is not None:
+                raise UserError("Xresampled: its rows have no weights; leave one of them out.")
+            resampled = validate_data(self, resampled, dtype=np.float64, order="C", reset=False)
+        if self.select_k_features is not None:
+            n_selected = whole("select_k_features", self.select_k_features)
+            names = self._original_names
+            self.selection_mask_, self.input_ranking_ = rank_inputs(
+                X, targets, weights, names, n_selected, self.random_state
+            )
+            X = np.ascontiguousarray(X[:, self.selection_mask_])
+            resampled = None if resampled is None else resampled[:, self.selection_mask_]
+        if self.denoise:
+            X, targets = denoised(X, targets, resampled, self.random_state)
+        return X, targets, weights
 
     @property
     def _errors_of_y(self) -> str:
@@ -607,6 +694,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             rows = self._kept_rows(k)
             if search is not None:
                 rows = search.given_rows.X, search.given_rows.y
+            rows = self._of_all_inputs(rows)
             return plot(equations, i, rows if X is None else (X, next(columns)), ax)
 
         return self._for_each(draw, index)
@@ -623,6 +711,15 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return None
         data = read_archive(path)
         return data.X_train, data.y_train
+
+    def _of_all_inputs(self, rows: tuple | None) -> tuple | None:
+        """Return rows of the selected inputs as rows of all: the others are in no equation."""
+        mask = getattr(self, "selection_mask_", None)
+        if rows is None or mask is None or rows[0].shape[1] == len(mask):
+            return rows
+        X = np.zeros((len(rows[0]), len(mask)))
+        X[:, mask] = rows[0]
+        return X, rows[1]
 
     def _folder_of(self, k: int) -> Path:
         """Return the folder of the search of target `k`: a fit with several has one for each."""
@@ -694,6 +791,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             model.feature_names_in_ = np.array(loaded.names, dtype=object)
         model._original_names = loaded.original_names
         model.display_feature_names_in_ = np.array(loaded.display_names, dtype=object)
+        model.selection_mask_ = model.input_ranking_ = None
         model._targets, model.nout_ = loaded.targets, len(loaded.targets)
         model.target_names_ = loaded.target_names
         model.run_id_, model.output_directory_ = folder.name, str(folder.parent)

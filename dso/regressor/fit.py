@@ -16,6 +16,7 @@ from dso.config.base import relative_name
 from dso.errors import UserError
 from dso.processes import deferred
 from dso.regressor.equations import Equations
+from dso.regressor.selected import of_all_inputs
 from dso.regressor.noise import Searched, Searches, search_for
 from dso.regressor.options import changed_keys, guesses_of, search_config
 from dso.regressor.rows import CanonicalRows
@@ -44,6 +45,7 @@ class Model(Protocol):
     display_feature_names_in_: np.ndarray
     target_names_: list[str]
     n_features_in_: int
+    selection_mask_: np.ndarray | None
     _original_names: list[str]
 
     @property
@@ -91,8 +93,12 @@ class Fit:
         last_random_state: Any = None,
     ) -> None:
         self._model = model
-        self._names = model.display_feature_names_in_.tolist()
-        self._config = search_config(model, self._names)
+        self._all_names = model.display_feature_names_in_.tolist()
+        mask = model.selection_mask_
+        self._selected = np.arange(len(self._all_names)) if mask is None else np.flatnonzero(mask)
+        self._names = [self._all_names[i] for i in self._selected]
+        self._original_names = [model._original_names[i] for i in self._selected]
+        self._config = search_config(model, self._names, mask)
         self._rows = [CanonicalRows.of(X, y, weights) for y in targets.T]
         others = self._others_than(before or [], last_random_state)
         self.is_continued = bool(before) and not others
@@ -148,7 +154,8 @@ class Fit:
     ) -> None:
         model, rows, search = self._model, self._rows[k], self._before[k]
         if rows.is_constant:
-            self.targets.append(constant_equation(rows, self._names, model._original_names))
+            equation = constant_equation(rows, self._all_names, model._original_names)
+            self.targets.append(equation)
             self.searches.append(None)
             self._reasons.append("y is constant")
             return
@@ -156,11 +163,11 @@ class Fit:
         searches = Searches(
             rows,
             self._names,
-            model._original_names,
+            self._original_names,
             model.niterations,
             model.early_stop_condition,
             self._callback,
-            None if write is None else lambda found: write([*done, found]),
+            None if write is None else lambda found: write([*done, self._whole(found)]),
             self._measure(),
         )
         if search is None:
@@ -170,11 +177,20 @@ class Fit:
             found = searches.run(search, is_continued=True)
             result = Searched(search, found, search.standing.n_samples)
         reason = result.search.optimizer.stop_reason
-        self.targets.append(result.found)
+        self.targets.append(self._whole(result.found))
         self.searches.append(result.search)
         self._reasons.append(str(reason))
         self.n_evaluations += result.n_evaluations
         self.interrupted |= reason in SIGNALLED or bool(self._signals)
+
+    def _whole(self, found: Equations) -> Equations:
+        """Return equations of the selected inputs as equations of all."""
+        if len(self._selected) == len(self._all_names):
+            return found
+        plan = found.plan or library_plan(self._config["task"], len(self._names))
+        return of_all_inputs(
+            found, plan, self._selected, self._all_names, self._model._original_names
+        )
 
     def _measure(self) -> Measure | None:
         """Return the user's measure of complexity, with the greatest one that is shown."""
@@ -247,7 +263,7 @@ class Fit:
             "n_features_in": model.n_features_in_,
             "feature_names_in": None if names is None else list(map(str, names)),
             "original_names": model._original_names,
-            "display_feature_names_in": self._names,
+            "display_feature_names_in": self._all_names,
             "nout": len(self._rows),
             "target_names": model.target_names_,
             "run_id": run_id,

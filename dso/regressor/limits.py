@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, Protocol
 
+import numpy as np
+
 from dso.errors import UserError, unknown
 from dso.library import OPERATORS, create_tokens
 from dso.library.functions import NAMES
@@ -31,7 +33,12 @@ class Shape(Protocol):
     parsimony: float
 
 
-def limit_shape(config: dict[str, Any], given: Shape, inputs: Sequence[str]) -> None:
+def limit_shape(
+    config: dict[str, Any],
+    given: Shape,
+    inputs: Sequence[str],
+    selected: np.ndarray | None = None,
+) -> None:
     """Write what the arguments say into a config.
 
     Parameters
@@ -40,7 +47,9 @@ def limit_shape(config: dict[str, Any], given: Shape, inputs: Sequence[str]) -> 
         Changed.
     given : Shape
     inputs : sequence of str
-        Names of the inputs.
+        Names of the inputs that the search sees.
+    selected : (D,) bool, optional
+        Which of all inputs these are.
 
     Raises
     ------
@@ -50,7 +59,7 @@ def limit_shape(config: dict[str, Any], given: Shape, inputs: Sequence[str]) -> 
     """
     names = _Names(create_tokens(len(inputs), config["task"]["function_set"] or ()), inputs)
     prior = config["prior"]
-    _weigh(config, given, names)
+    _weigh(config, given, names, selected)
     if given.maxdepth is not None:
         _add(prior, "max_depth", max_=_whole("maxdepth", given.maxdepth, 1))
     if given.constraints is not None:
@@ -100,7 +109,9 @@ class _Names:
             raise unknown("name", given, [*self.inputs, *operators, "const"], where) from None
 
 
-def _weigh(config: dict[str, Any], given: Shape, names: _Names) -> None:
+def _weigh(
+    config: dict[str, Any], given: Shape, names: _Names, selected: np.ndarray | None
+) -> None:
     """Set complexities: 1 for each token where equations are measured by their length."""
     task, training = config["task"], config["training"]
     weights: dict[str, float] = {}
@@ -115,12 +126,14 @@ def _weigh(config: dict[str, Any], given: Shape, names: _Names) -> None:
         weights.update(dict.fromkeys(numbers, value))
     variables = given.complexity_of_variables
     if isinstance(variables, Sequence) and not isinstance(variables, str):
-        if len(variables) != len(names.inputs):
+        n_all = len(names.inputs) if selected is None else len(selected)
+        if len(variables) != n_all:
             raise UserError(
                 f"complexity_of_variables: {list(variables)!r}; expected one number, or one for "
-                f"each of {len(names.inputs)} inputs."
+                f"each of {n_all} inputs."
             )
-        for token, value in zip(names.inputs.values(), variables, strict=True):
+        seen = [v for i, v in enumerate(variables) if selected is None or selected[i]]
+        for token, value in zip(names.inputs.values(), seen, strict=True):
             weights[token] = _number("complexity_of_variables", value)
     elif variables is not None:
         weights["inputs"] = _number("complexity_of_variables", variables)

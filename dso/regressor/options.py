@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
 from dso.config import load_config
 from dso.config.results import deciding_keys
-from dso.errors import UserError
+from dso.errors import UserError, unknown
 from dso.regressor.limits import limit_shape
 
 SEARCH: dict[str, dict] = {
@@ -56,10 +58,13 @@ PRESETS = {"quick": 60_000, "default": 600_000, "best": 40_000_000}
 """Budgets of `SEARCH` by name: a tenth of its own, its own, and that of the best preset."""
 
 
-def search_config(estimator: Any, inputs: Sequence[str] = ()) -> dict[str, Any]:
+def search_config(
+    estimator: Any, inputs: Sequence[str] = (), selected: np.ndarray | None = None
+) -> dict[str, Any]:
     """Return the config that an estimator's arguments stand for, without data and seed.
 
-    `inputs` are names of the inputs, which some arguments mention.
+    `inputs` are names of the inputs that the search sees, which some arguments mention; `selected`,
+    (D,) bool, says which of all inputs they are.
 
     Arguments that are None leave what the config says.
 
@@ -82,7 +87,10 @@ def search_config(estimator: Any, inputs: Sequence[str] = ()) -> dict[str, Any]:
         task["function_set"] = functions
     if estimator.maxsize is not None:
         _set_maxsize(config, estimator.maxsize)
-    limit_shape(config, estimator, inputs)
+    limit_shape(config, estimator, inputs, selected)
+    _see_rows(config, estimator)
+    if estimator.populations is not None:
+        config["gp_meld"]["n_islands"] = whole("populations", estimator.populations)
     if estimator.pretrained is not None:
         config["pretrained"].update(pretrained(estimator.pretrained))
     training["n_samples"] = n_samples(estimator, config)
@@ -155,6 +163,16 @@ def _set_maxsize(config: dict[str, Any], maxsize: Any) -> None:
     if isinstance(preference, dict) and preference.get("loc") is not None:
         # Short equations would never be written if long ones were preferred that are not allowed.
         preference["loc"] = min(preference["loc"], maxsize / 2)
+
+
+def _see_rows(config: dict[str, Any], estimator: Any) -> None:
+    """Say how many rows the search sees at a time."""
+    if estimator.batching is not None:
+        if estimator.batching not in (True, False, "auto"):
+            raise unknown("value", estimator.batching, ("True", "False", "auto"), "batching")
+        config["task"]["batching"] = estimator.batching
+    if estimator.batch_size is not None:
+        config["task"]["batching_rows"] = whole("batch_size", estimator.batch_size, 2)
 
 
 def pretrained(value: Any) -> dict[str, Any]:
