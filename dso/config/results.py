@@ -15,7 +15,7 @@ _KEYS_WITHOUT_EFFECT = {
     "policy_optimizer": ("debug", "summary"),
     "gp_meld": ("verbose", "parallel_eval"),
     # Of the data it is the rows that count, wherever they are from.
-    "task": ("dataset", "weights", "model_selection"),
+    "task": ("dataset", "dataset_test", "weights", "model_selection"),
 }
 _KEPT = ("hof", "save_pareto_front")
 """Keys of `logging` that say what is kept, and with it what is judged."""

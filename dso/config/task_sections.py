@@ -162,6 +162,11 @@ class RegressionTask(Section):
         "Benchmark name, CSV path (the last column is y), or a dict: name, benchmark_source, root, "
         "noise, seed, logdir, backup, y_limit. In Python also (X, y) or (X, y, weights).",
     )
+    dataset_test: Any = key(
+        None,
+        "Test rows: the path of a CSV with the same columns, or in Python (X, y). They are "
+        "reported, as nmse_test, and never searched on.",
+    )
     header: bool | None = key(
         None, "Whether the CSV has a header; null: if a cell of its first row is not a number."
     )

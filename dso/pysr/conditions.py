@@ -85,6 +85,4 @@ def _holds(
 ) -> bool:
     """Tell whether each of a chain of comparisons holds, as in ``0 < a < b``."""
     values = [float(evaluate(side, row)[0]) for side in sides]
-    return all(
-        test(a, b) for test, a, b in zip(tests, values[:-1], values[1:], strict=True)
-    )
+    return all(test(a, b) for test, a, b in zip(tests, values[:-1], values[1:], strict=True))

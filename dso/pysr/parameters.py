@@ -89,7 +89,9 @@ _ROWS: list[Parameter] = [
         "ncycles_per_iteration", 380, "translated", "`gp_meld.generations`, in proportion to 380"
     ),
     *_idle(
-        _EVOLUTION, fraction_replaced=0.00036, fraction_replaced_hof=0.0614,
+        _EVOLUTION,
+        fraction_replaced=0.00036,
+        fraction_replaced_hof=0.0614,
         fraction_replaced_guesses=0.001,
     ),
     *_idle(

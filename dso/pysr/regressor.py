@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dso.errors import UserError
-from dso.pysr.arguments import stop_condition, tell_idle, translated, with_present_names
+from dso.pysr.arguments import tell_idle, translated, with_present_names
 from dso.pysr.parameters import PARAMETERS
 from dso.regressor import DeepSymbolicRegressor
 
@@ -63,7 +63,13 @@ class PySRRegressor(DeepSymbolicRegressor):
             setattr(self, name, value)
 
     def fit(  # type: ignore[override]
-        self, X: Any, y: Any, *, variable_names: Any = None, **given: Any
+        self,
+        X: Any,
+        y: Any,
+        *,
+        variable_names: Any = None,
+        complexity_of_variables: Any = None,
+        **given: Any,
     ) -> PySRRegressor:
         """Search for equations.
 
@@ -73,11 +79,14 @@ class PySRRegressor(DeepSymbolicRegressor):
         y : (N,) or (N, targets)
         variable_names : sequence of str, optional
             Default: the columns of a data frame, or x0, x1, ..., counted from 0 as PySR does.
+        complexity_of_variables : float or sequence of float, optional
+            In place of the parameter of that name.
         **given
-            Xresampled, weights, complexity_of_variables, X_units, y_units, and what else
-            `DeepSymbolicRegressor.fit` takes.
+            Xresampled, weights, X_units, y_units, and what else `DeepSymbolicRegressor.fit` takes.
         """
         parameters = self.get_params(deep=False)
+        if complexity_of_variables is not None:
+            parameters["complexity_of_variables"] = complexity_of_variables
         with self._messages():
             tell_idle(parameters)
         asked = DeepSymbolicRegressor(
@@ -145,7 +154,7 @@ class PySRRegressor(DeepSymbolicRegressor):
 
     @property
     def equations_(self) -> Any:
-        """The front, with the columns that `output_jax_format` and `output_torch_format` ask for."""
+        """The front, with the columns that `output_jax_format` and its like ask for."""
         frames = super().equations_
         several = frames if isinstance(frames, list) else [frames]
         for k, frame in enumerate(several):

@@ -324,8 +324,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         with self._messages():
             rows = self._prepared(X, targets, sample_weight, Xresampled)
             self._fit_targets(*rows)
-        for k, equations in enumerate(self._targets if test else ()):
-            equations.judge(test[0], test[1][:, k])
+        if test is not None:
+            for equations, y_of_target in zip(self._targets, test[1].T, strict=True):
+                equations.judge(test[0], y_of_target)
         return self
 
     def _checked_test(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray] | None:

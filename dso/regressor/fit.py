@@ -16,12 +16,12 @@ from dso.config.base import relative_name
 from dso.errors import UserError
 from dso.processes import deferred
 from dso.regressor.equations import Equations
-from dso.regressor.selected import of_all_inputs
 from dso.regressor.noise import Searched, Searches, search_for
 from dso.regressor.options import changed_keys, guesses_of, search_config
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.run_files import RunFiles, library_plan, new_run_id
 from dso.regressor.search import EarlyStop, Measure, Search, SoFar, constant_equation
+from dso.regressor.selected import of_all_inputs
 from dso.runs.disk import Guard
 from dso.training.stopping import SIGNALLED, Standing
 

@@ -5,6 +5,7 @@ Names of operators are those of the function set, aliases included; inputs go by
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, Protocol
@@ -115,9 +116,7 @@ def _weigh(
     """Set complexities: 1 for each token where equations are measured by their length."""
     task, training = config["task"], config["training"]
     weights: dict[str, float] = {}
-    for name, value in _mapping(
-        "complexity_of_operators", given.complexity_of_operators
-    ).items():
+    for name, value in _mapping("complexity_of_operators", given.complexity_of_operators).items():
         token = names.operator("complexity_of_operators", name)
         weights[token] = _number(f"complexity_of_operators[{name!r}]", value)
     if given.complexity_of_constants is not None:
@@ -208,13 +207,17 @@ def _mapping(where: str, given: Any) -> Mapping[str, Any]:
 
 
 def _whole(where: str, given: Any, least: int) -> int:
-    is_whole = isinstance(given, Real) and not isinstance(given, bool) and int(given) == given
-    if not is_whole or given < least:
+    if not _is_number(given) or int(given) != given or given < least:
         raise UserError(f"{where}: {given!r}; expected a whole number >= {least}.")
     return int(given)
 
 
 def _number(where: str, given: Any) -> float:
-    if not isinstance(given, Real) or isinstance(given, bool) or not 0 <= given < float("inf"):
+    if not _is_number(given) or given < 0:
         raise UserError(f"{where}: {given!r}; expected a number >= 0.")
     return float(given)
+
+
+def _is_number(given: Any) -> bool:
+    """Tell whether something is a finite number, of Python or numpy."""
+    return isinstance(given, Real) and not isinstance(given, bool) and math.isfinite(given)

@@ -149,7 +149,10 @@ def denoised(
     for y in targets.T:
         kernel = RBF(np.ones(X.shape[1])) + WhiteKernel(0.1) + ConstantKernel()
         process = GaussianProcessRegressor(
-            kernel, n_restarts_optimizer=N_STARTS, normalize_y=True, random_state=_seed(random_state)
+            kernel,
+            n_restarts_optimizer=N_STARTS,
+            normalize_y=True,
+            random_state=_seed(random_state),
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # widths that end at a bound

@@ -55,6 +55,8 @@ class Dataset:
         Whether the test rows are training and validation rows together.
     is_benchmark : bool
         Whether somebody knows the formula.
+    test_is_reported_only : bool
+        Whether the test rows say nothing to the search, not even that it has succeeded.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Dataset:
     weights_validation: np.ndarray | None = None
     test_is_all_rows: bool = False
     is_benchmark: bool = False
+    test_is_reported_only: bool = False
 
     @property
     def n_input_var(self) -> int:
@@ -89,6 +92,7 @@ def load_dataset(
     y_limit: float | None = Y_LIMIT,
     weights: object = None,
     validation_fraction: float = 0.0,
+    test: Source | None = None,
 ) -> Dataset:
     """Build the data set that ``task.dataset`` describes.
 
@@ -108,6 +112,8 @@ def load_dataset(
         Of the rows: the name of a column of the CSV file, or numbers for arrays.
     validation_fraction : float
         Share of the rows to set aside; which ones depends on the data set alone.
+    test : path of a CSV file, (X, y) or (X, y, weights), optional
+        Test rows, which are reported and never searched on.
 
     Raises
     ------
@@ -115,10 +121,41 @@ def load_dataset(
         If the source does not exist, or nothing can be learnt from its data.
     """
     data = _loaded(source, header, y_limit, weights)
+    if test is not None:
+        data = _with_test(data, test, header, weights)
     if validation_fraction == 0:
         return data
     seed = source.get("seed") or 0 if isinstance(source, Mapping) else 0
     return _with_validation(data, validation_fraction, seed)
+
+
+def _with_test(data: Dataset, source: Source, header: bool | None, weights: object) -> Dataset:
+    """Return a data set with test rows of their own."""
+    is_file = isinstance(source, str | Path)
+    if is_file and not str(source).lower().endswith(".csv"):
+        raise UserError(
+            f"task.dataset_test: {_shown(source)}; expected the path of a .csv file, or arrays."
+        )
+    given = _loaded(source, header, None, weights if is_file else None)
+    if given.n_input_var != data.n_input_var:
+        raise UserError(
+            f"task.dataset_test: it has {given.n_input_var} inputs, and task.dataset has "
+            f"{data.n_input_var}."
+        )
+    named = [names for names in (given.input_names, data.input_names) if names[0] != "x1"]
+    if len(named) == 2 and named[0] != named[1]:
+        raise UserError(
+            f"task.dataset_test: its inputs are {', '.join(named[0])}, and those of task.dataset "
+            f"{', '.join(named[1])}."
+        )
+    return replace(
+        data,
+        X_test=given.X_train,
+        y_test=given.y_train,
+        y_test_noiseless=given.y_train,
+        weights_test=given.weights_train,
+        test_is_reported_only=True,
+    )
 
 
 def _loaded(source: Source, header: bool | None, y_limit: float | None, weights: object) -> Dataset:

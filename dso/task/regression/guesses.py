@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dso.errors import UserError
-from dso.library import Library, create_tokens
+from dso.library import Library, PlaceholderConstant, create_tokens
 from dso.library.expression import Expression, parse
 from dso.program import ProgramBatch
 from dso.program.from_sympy import SympyWriter, Unwritable
@@ -113,10 +113,9 @@ def _rewritten(formula: Expression, library: Library, n_inputs: int) -> Row | No
     assert row is not None
     tokens, numbers = row
     traversal = [wanted.tokens[token] for token in tokens]
-    for place, number in zip(
-        [t for t, token in enumerate(tokens) if token == wanted.const_token], numbers, strict=True
-    ):
-        traversal[place] = type(traversal[place])(number)  # type: ignore[call-arg]
+    places = [t for t, token in enumerate(tokens) if token == wanted.const_token]
+    for place, number in zip(places, numbers, strict=True):
+        traversal[place] = PlaceholderConstant(number)
     names = {f"x{i + 1}": int(token) for i, token in enumerate(library.input_tokens)}
     if library.const_token is not None:
         free = range(n_inputs, formula.n_inputs)

@@ -76,6 +76,8 @@ class RegressionTask(HierarchicalTask):
         `on_rows`.
     batching_rows : int, optional
         How many rows that is.
+    dataset_test : str, (X, y) or (X, y, weights), optional
+        Rows that are reported and never searched on.
     """
 
     fit_data: FitData
@@ -105,8 +107,9 @@ class RegressionTask(HierarchicalTask):
         validation_fraction: float = 0.0,
         batching: bool | str = "auto",
         batching_rows: int | None = None,
+        dataset_test: Source | None = None,
     ) -> None:
-        data = load_dataset(dataset, header, y_limit, weights, validation_fraction)
+        data = load_dataset(dataset, header, y_limit, weights, validation_fraction, dataset_test)
         self.dataset = data
         self.name = data.name
         self.metric = make_metric(
@@ -309,8 +312,8 @@ class RegressionTask(HierarchicalTask):
         if cause[0] != VALID:
             return dict.fromkeys(result) | {"success": False}
         data = self.dataset
-        if result["success"] and data.test_is_all_rows:
-            result["success"] = self._fits_both_parts(program)
+        if data.test_is_reported_only or (result["success"] and data.test_is_all_rows):
+            result["success"] = self._fits_all_parts(program)
         if not self._has_own_test_rows:
             result["success"] = result["success"] and not self._interpolates(program.batch)[0]
         return result
@@ -338,13 +341,13 @@ class RegressionTask(HierarchicalTask):
         weights = None if data.weights_test is None else data.weights_test[rows]
         return Scorer(self._data(data.X_test[rows], data.y_test_noiseless[rows], weights))
 
-    def _fits_both_parts(self, program: Program) -> bool:
-        """Tell whether a program succeeds on the training rows and on those set aside."""
-        assert self._validation is not None
+    def _fits_all_parts(self, program: Program) -> bool:
+        """Tell whether a program succeeds on the training rows, and on those set aside if any."""
         polynomials = self._polynomials(program.batch, program.polynomial)
         errors = [
             part.mean_squared_error(program.batch, 1, polynomials).values[0]
             for part in (self._train, self._validation)
+            if part is not None
         ]
         return bool(max(errors) / self.metric.variance < self.threshold)
 
@@ -379,7 +382,8 @@ class RegressionTask(HierarchicalTask):
     def _has_own_test_rows(self) -> bool:
         """Whether success is judged by rows that nothing was fitted to."""
         data = self.dataset
-        return not (data.test_is_all_rows or data.X_test is data.X_train)
+        is_theirs = data.test_is_all_rows or data.X_test is data.X_train
+        return not (is_theirs or data.test_is_reported_only)
 
     def _interpolates(self, programs: ProgramBatch) -> np.ndarray:
         """Tell which programs (B,) have too many fitted numbers for an exact fit to mean anything.
@@ -440,10 +444,12 @@ class RegressionTask(HierarchicalTask):
         has_succeeded = candidates.copy()
         if candidates.any():
             chosen, data = programs[candidates], self.dataset
-            mse = self._quick_test.mean_squared_error(
-                chosen, self.n_threads, self._polynomials(chosen)
-            ).values
-            nmse = mse / weighted_variance(data.y_test_noiseless, data.weights_test)
+            judge, variance = self._train, self.metric.variance
+            if not data.test_is_reported_only:
+                judge = self._quick_test
+                variance = weighted_variance(data.y_test_noiseless, data.weights_test)
+            mse = judge.mean_squared_error(chosen, self.n_threads, self._polynomials(chosen)).values
+            nmse = mse / variance
             has_succeeded[candidates] = nmse < self.threshold
         return has_succeeded
 
