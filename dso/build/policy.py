@@ -16,7 +16,7 @@ from dso.memory import Keeper, PriorityQueue, ProgramMemory
 from dso.plugins import construct, look_up
 from dso.policy_optimizer import Baseline, Learner, RiskFilter
 from dso.policy_optimizer import make_policy_optimizer as make_optimizer_of
-from dso.prior import JointPrior, make_joint_prior
+from dso.prior import JointPrior, TemplateConstraint, make_joint_prior
 from dso.task import Task
 from dso.task.regression.benchmarks import benchmark_names, find_benchmark
 
@@ -44,6 +44,7 @@ def make_prior(config: Config, task: Task) -> JointPrior:
         config.prior.to_dict(),
         task.library,
         max_length=config.policy.max_length,
+        template=make_template(task),
         corpus=partial(corpus_of, task),
         **data_ranges(task),
     )
@@ -58,6 +59,13 @@ def make_prior(config: Config, task: Task) -> JointPrior:
     for line in prior.descriptions:
         logger.info("prior.%s", line)
     return prior
+
+
+def make_template(task: Task) -> TemplateConstraint | None:
+    """Build what holds programs to the form that the task gives them, if it gives one."""
+    if task.template is None:
+        return None
+    return TemplateConstraint(task.library, task.template, task.in_holes)
 
 
 def corpus_of(task: Task, path: str | None) -> list[list[int]]:

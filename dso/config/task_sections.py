@@ -151,6 +151,21 @@ class PolyOptimizer(Section):
         return defaults | params
 
 
+class TemplateSection(Section):
+    """The form of every expression: what is given, and holes that are searched for."""
+
+    combine: Text = Field(description="The formula, e.g. 'sin(f(x1, x2)) + g(x3)**2'.")
+    expressions: list[Text] = Field(description="Names of its holes, e.g. [f, g].")
+    variable_names: list[Text] | None = key(
+        None, "Names of the inputs in it; null = those of the data."
+    )
+    parameters: dict[str, Annotated[int, Field(ge=1, le=100), WHOLE]] = key(
+        {},
+        "Fitted constants by name and how many of each: p[1], p[2], ..., or p[k] for one of each "
+        "value of the input k.",
+    )
+
+
 class RegressionTask(Section):
     """Find the expression that gives y from X."""
 
@@ -201,6 +216,9 @@ class RegressionTask(Section):
         [],
         "Formulas that join the first batch, e.g. 'c1*sin(x1) + 2': numbers stay, constants c, c1, "
         "c2, ... are fitted. One that a prior forbids is refused.",
+    )
+    template: TemplateSection | None = key(
+        None, "The form of every expression; see docs/templates.md. null = any."
     )
     metric: Metric = key(
         "inv_nrmse", "Reward: " + ", ".join(METRIC_PARAMETERS) + ", or 'module:function'."

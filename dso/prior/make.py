@@ -28,6 +28,7 @@ from dso.prior.relational import RelationalConstraint
 from dso.prior.repeat import RepeatConstraint
 from dso.prior.soft_length import SoftLengthPrior
 from dso.prior.state_checker import StateCheckerConstraint
+from dso.prior.template import TemplateConstraint
 from dso.prior.trig import TrigConstraint
 from dso.prior.uniform_arity import UniformArityPrior
 
@@ -59,6 +60,7 @@ def make_joint_prior(
     library: Library,
     *,
     max_length: int,
+    template: TemplateConstraint | None = None,
     **facts: object,
 ) -> JointPrior:
     """Build the priors that a config section turns on.
@@ -70,6 +72,8 @@ def make_joint_prior(
         ``on`` switch, off by default. Keys that are no mapping or list are settings, not priors.
     library : Library
     max_length : int
+    template : TemplateConstraint, optional
+        The form of every program.
     **facts
         What a prior may ask for by argument name beside its own parameters, e.g. `input_ranges`.
     """
@@ -90,9 +94,24 @@ def make_joint_prior(
                 priors.append(prior)
     if library.poly_token is not None:
         priors.append(PolyConstraint(library))
-    if len(library.state_checker_tokens):
+    if template is not None:
+        refuse_unlike(template, priors)
+        priors.append(template)
+    elif len(library.state_checker_tokens):
         priors.append(StateCheckerConstraint(library))
     return JointPrior(library, priors, max_length=max_length, skipped=skipped)
+
+
+def refuse_unlike(template: TemplateConstraint, priors: Sequence[Prior]) -> None:
+    """Refuse priors that ask for tokens which a template may not have room for."""
+    for prior in priors:
+        if isinstance(prior, AllInputsConstraint) or getattr(prior, "min", None):
+            if isinstance(prior, LengthConstraint):
+                continue
+            raise UserError(
+                f"task.template and prior {type(prior).__name__}: a template says itself which "
+                "tokens there are; leave one of them out."
+            )
 
 
 def _make_prior(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dso.program import Program
     from dso.regressor.equations import Equations
+    from dso.regressor.template_spec import TemplateExpressionSpec
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
 
@@ -80,6 +81,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Share of the fit in which the greatest size grows from 3 to `maxsize`.
     parsimony : float
         What a step of complexity costs, in units of the reward, where programs compete.
+    expression_spec : TemplateExpressionSpec, optional
+        The form of every equation, of which only parts are searched for.
     guesses : sequence of str or sympy expression, optional
         Formulas that take part from the start: ``["c1*sin(x1) + 2"]``. Numbers stay as they are
         written, free constants c, c1, c2, ... are fitted. For several targets, a sequence for each.
@@ -197,6 +200,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         complexity_mapping: Callable[[Program], float] | None = None,
         warmup_maxsize_by: float | None = None,
         parsimony: float = 0.0,
+        expression_spec: TemplateExpressionSpec | None = None,
         guesses: Sequence[Any] | None = None,
         denoise: bool = False,
         select_k_features: int | None = None,
@@ -240,6 +244,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.complexity_mapping = complexity_mapping
         self.warmup_maxsize_by = warmup_maxsize_by
         self.parsimony = parsimony
+        self.expression_spec = expression_spec
         self.guesses = guesses
         self.denoise = denoise
         self.select_k_features = select_k_features

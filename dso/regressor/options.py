@@ -89,6 +89,9 @@ def search_config(
         _set_maxsize(config, estimator.maxsize)
     limit_shape(config, estimator, inputs, selected)
     _see_rows(config, estimator)
+    if estimator.expression_spec is not None:
+        config["task"]["template"] = estimator.expression_spec.to_config()
+        config["semantic"]["on"] = False  # it solves for whole expressions
     if estimator.populations is not None:
         config["gp_meld"]["n_islands"] = whole("populations", estimator.populations)
     if estimator.pretrained is not None:

@@ -105,6 +105,7 @@ def can_scale(task: dict[str, Any], training: dict[str, Any]) -> bool:
         and "poly" not in names
         and not task["decision_tree_threshold_set"]
         and not task["guesses"]
+        and not task["template"]
         and not training["const_params"].get("bounds")
         and metric is not None
         and metric.from_mse is not None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from dso.fitting.polynomial_fitter import PolynomialFitter
     from dso.library import Library
+    from dso.library.template import Template
     from dso.program import FitData, Program, ProgramBatch
     from dso.streams import Stream
 
@@ -70,6 +71,10 @@ class Task(ABC):
         Whether there is anything to search for.
     guesses : ProgramBatch, optional
         Programs that join the first batch, off policy. Their numbers stay as given.
+    template : Template, optional
+        The form of every program.
+    in_holes : sequence of str
+        Names of the tokens that its holes may have, besides inputs.
     n_train_rows, n_search_rows, n_validation_rows : int
         Rows of training data, those of them that a search sees at a time (`on_drawn_rows`), and
         rows set aside to rank programs by (`validation_rewards`); 0 for a task without data.
@@ -87,6 +92,8 @@ class Task(ABC):
     polynomials: PolynomialFitter | None = None
     learns: bool = True
     guesses: ProgramBatch | None = None
+    template: Template | None = None
+    in_holes: Sequence[str] = ()
     n_train_rows: int = 0
     n_search_rows: int = 0
     n_validation_rows: int = 0

@@ -125,6 +125,28 @@ void bind_rules(py::module_& m) {
             py::arg("costs"), py::arg("maximum"), py::arg("argument_limits"),
             "Program size <= maximum (None: no limit); argument limits below 0 are none.")
         .def(
+            "require_form",
+            [](RuleSet& r, const std::vector<int>& tokens, const Array<bool>& forbidden,
+               const std::vector<int>& more_tokens, const std::vector<int>& more_sizes) {
+                const size_t n = tokens.size();
+                if (more_tokens.size() != n || more_sizes.size() != n ||
+                    static_cast<size_t>(forbidden.size()) != n * r.n_tokens())
+                    throw std::invalid_argument("a form has steps (S,) and tokens (S, L)");
+                std::vector<dso::rules::FormStep> steps;
+                for (size_t s = 0; s < n; ++s) {
+                    if (tokens[s] >= static_cast<int>(r.n_tokens()))
+                        throw std::invalid_argument("a form has a token outside the library");
+                    dso::rules::TokenSet set(r.n_tokens());
+                    for (size_t token = 0; token < r.n_tokens(); ++token)
+                        if (forbidden.data()[s * r.n_tokens() + token])
+                            set.insert(static_cast<int>(token));
+                    steps.push_back({tokens[s], set, more_tokens[s], more_sizes[s]});
+                }
+                r.require_form(std::move(steps));
+            },
+            py::arg("tokens"), py::arg("forbidden"), py::arg("more_tokens"), py::arg("more_sizes"),
+            "Steps in prefix order: a token, or -1 for a hole with forbidden tokens (S, L).")
+        .def(
             "limit_count",
             [](RuleSet& r, const Mask& group, int threshold, const Mask& forbidden) {
                 r.limit_count(token_set(r, group), threshold, token_set(r, forbidden));

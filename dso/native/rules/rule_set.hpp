@@ -116,6 +116,15 @@ struct ContextLogits {
     }
 };
 
+// One step of a form that every program has: a token that is given, or a hole, which a whole
+// subtree fills. What comes behind a hole takes `tokens` and `size` at least, beyond one cheapest
+// terminal for each slot that is open there.
+struct FormStep {
+    int token;           // kEmpty for a hole
+    TokenSet forbidden;  // in the hole
+    int tokens, size;
+};
+
 class RuleSet {
 public:
     explicit RuleSet(std::vector<int> arities_)
@@ -245,6 +254,12 @@ public:
     // The length limit that look-ahead may count on, where another rule enforces it.
     void look_ahead_to(int maximum) { horizon = std::min(horizon, maximum); }
 
+    // The steps stand in prefix order.
+    void require_form(std::vector<FormStep> steps) {
+        if (!form.empty()) throw std::invalid_argument("a second form");
+        form = std::move(steps);
+    }
+
     void forbid_at_last_chance(const TokenSet& targets) { last_chance |= targets; }
 
     void add_logits(const std::vector<double>& adjustment) {
@@ -286,6 +301,7 @@ public:
     std::vector<CoverRequirement> covers;
     std::vector<NestingLimit> nestings;
     std::vector<AncestorRequirement> ancestor_requirements;
+    std::vector<FormStep> form;  // empty where programs may have any
     Completion to_min_length;    // members are all tokens
     std::vector<double> logits;  // (L,)
     struct SoftLength {
@@ -394,6 +410,7 @@ inline void RuleSet::merge(const RuleSet& other) {
         nesting.first_bit += n_groups, nestings.push_back(nesting);
     for (AncestorRequirement need : other.ancestor_requirements)
         need.groups <<= n_groups, ancestor_requirements.push_back(need);
+    if (!other.form.empty()) require_form(other.form);
     covers.insert(covers.end(), other.covers.begin(), other.covers.end());
     exclusions.insert(exclusions.end(), other.exclusions.begin(), other.exclusions.end());
     max_depth = std::min(max_depth, other.max_depth);

@@ -42,7 +42,7 @@ public:
     void restart() {
         frames_.assign(1, Frame{});
         frames_[0].room = rules_->max_size;
-        n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty;
+        n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty, step_ = 0, hole_open_ = 1;
         std::fill(counts_.begin(), counts_.end(), 0);
         std::fill(counted_out_.begin(), counted_out_.end(), 0);
         for (size_t i = 0; i < rules_->covers.size(); ++i) {
@@ -79,6 +79,10 @@ private:
     void count_out(const CountLimit& limit) { join(counted_out_.data(), limit.forbidden); }
     void forbid_by_length(uint64_t* words) const;
     void forbid_by_size(uint64_t* words) const;
+    void forbid_by_form(uint64_t* words) const;
+    const FormStep* step() const {
+        return static_cast<size_t>(step_) < rules_->form.size() ? &rules_->form[step_] : nullptr;
+    }
     int room_of_next(const Frame& frame) const;
     // Tokens after which `missing` members (one fewer after a member itself) no longer fit.
     void forbid_unfulfillable(const TokenSet* members, int missing, const Completion& completion,
@@ -97,6 +101,7 @@ private:
     std::vector<int> n_missing_;
     mutable std::vector<uint64_t> scratch_;
     int n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty;
+    int step_ = 0, hole_open_ = 1;  // of the form, and slots open in its hole
 };
 
 inline void TraversalState::forbidden(uint64_t* words) const {
@@ -128,6 +133,31 @@ inline void TraversalState::forbidden(uint64_t* words) const {
     for (size_t i = 0; i < rules.covers.size(); ++i)
         forbid_unfulfillable(&missing_[i], n_missing_[i], rules.covers[i].completion, words);
     forbid_too_large(nullptr, rules.min_length - n_chosen_, rules.to_min_length, words);
+    if (!rules.form.empty()) forbid_by_form(words);
+}
+
+// Where the form gives the token it is that one, whatever else is forbidden. In a hole there has to
+// be room left for what comes behind it.
+inline void TraversalState::forbid_by_form(uint64_t* words) const {
+    const RuleSet& rules = *rules_;
+    const FormStep* now = step();
+    if (now == nullptr) return;
+    if (now->token != kEmpty) {
+        const uint64_t bit = 1ull << (now->token & 63);
+        for (size_t w = 0; w < counted_out_.size(); ++w)
+            words[w] = w == static_cast<size_t>(now->token >> 6) ? ~bit : ~0ull;
+        return;
+    }
+    join(words, now->forbidden);
+    const int room = rules.max_length - n_chosen_ - n_open_ - now->tokens;
+    if (room < rules.max_arity) join(words, rules.above_arity[std::max(room, 0)]);
+    if (rules.costs.empty() || rules.max_size >= kUnlimited) return;
+    for (size_t token = 0; token < rules.n_tokens(); ++token) {
+        const int open = n_open_ - 1 + rules.arities[token];
+        const int size = size_ + rules.costs[token] + open * rules.cheapest_terminal + now->size;
+        if (size > rules.max_size && rules.arities[token] > 0)
+            words[token >> 6] |= 1ull << (token & 63);
+    }
 }
 
 inline void TraversalState::forbid_by_length(uint64_t* words) const {
@@ -229,7 +259,9 @@ void TraversalState::add_soft_logits(T* logits) const {
 
 inline void TraversalState::push(int token) {
     const RuleSet& rules = *rules_;
-    for (uint64_t bits = rules.counter_bits[token]; bits; bits &= bits - 1) {
+    const FormStep* now = step();
+    const bool is_given = now != nullptr && now->token != kEmpty;  // which counts for nothing
+    for (uint64_t bits = is_given ? 0 : rules.counter_bits[token]; bits; bits &= bits - 1) {
         const int counter = __builtin_ctzll(bits);
         ++counts_[counter];
         for (const CountLimit& limit : rules.limits)
@@ -246,6 +278,10 @@ inline void TraversalState::push(int token) {
     const int arity = rules.arities[token];
     const int cost = rules.costs.empty() ? 0 : rules.costs[token];
     ++n_chosen_, n_open_ += arity - 1, size_ += cost, last_ = token;
+    if (now != nullptr) {
+        hole_open_ = now->token != kEmpty ? 0 : hole_open_ + arity - 1;
+        if (hole_open_ == 0) ++step_, hole_open_ = 1;
+    }
     if (arity > 0) {
         const int room = rules.costs.empty() ? kUnlimited : room_of_next(top()) - cost;
         const uint64_t ancestors = ancestors_below(token);

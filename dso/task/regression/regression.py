@@ -17,6 +17,7 @@ from dso.fitting.polynomial_basis import warn_of_degrees
 from dso.fitting.polynomial_fitter import PolynomialOptions
 from dso.fitting.weights import weighted_variance
 from dso.library import FittedPolynomial, Library, create_tokens, with_complexities
+from dso.library.template import Template, read_template, with_tokens_of
 from dso.program import FitData, Program, ProgramBatch, has_poly
 from dso.program.columns import Rows
 from dso.program.execute import VALID
@@ -51,6 +52,9 @@ class RegressionTask(HierarchicalTask):
         Of tokens, in place of those of the table; see `dso.library.with_complexities`.
     guesses : sequence of str
         Formulas that join the first batch; see `dso.task.regression.guesses`.
+    template : mapping, optional
+        Arguments of `dso.library.template.read_template`: combine, expressions, parameters, and
+        variable_names, by default the names of the inputs.
     metric, metric_params : str, sequence of float
         The reward; a name in `dso.task.regression.metrics.METRICS`.
     extra_metric_test, extra_metric_test_params : str or None, sequence of float
@@ -89,6 +93,7 @@ class RegressionTask(HierarchicalTask):
         function_set: Sequence[str | float] | None = None,
         complexities: Mapping[str, float] | None = None,
         guesses: Sequence[str] = (),
+        template: Mapping[str, Any] | None = None,
         metric: str = "inv_nrmse",
         metric_params: Sequence[float] = (1.0,),
         extra_metric_test: str | None = None,
@@ -141,9 +146,17 @@ class RegressionTask(HierarchicalTask):
         self.model_selection = model_selection
         self.threshold = threshold
         self.protected = protected
+        functions = list(_choose_function_set(function_set, data))
+        if template is not None:
+            self.in_holes = [token.name for token in create_tokens(0, functions, protected)]
+            self.template = _read_template(template, data)
+            functions = with_tokens_of(self.template, functions)
+            if decision_tree_threshold_set:
+                raise UserError("task.template: not with task.decision_tree_threshold_set.")
+            decision_tree_threshold_set = self.template.thresholds(data.n_input_var)
         tokens = create_tokens(
             data.n_input_var,
-            _choose_function_set(function_set, data),
+            functions,
             protected=protected,
             decision_tree_threshold_set=decision_tree_threshold_set,
         )
@@ -466,6 +479,18 @@ def _choose_function_set(
             ", ".join(map(str, data.function_set)),
         )
     return given
+
+
+def _read_template(given: Mapping[str, Any], data: Dataset) -> Template:
+    names = given.get("variable_names") or identifiers(data.input_names)
+    if len(names) != data.n_input_var:
+        raise UserError(
+            f"task.template.variable_names: {len(names)} names for {data.n_input_var} inputs."
+        )
+    parameters = given.get("parameters") or {}
+    return read_template(
+        given["combine"], given["expressions"], parameters, names, data.X_train
+    )
 
 
 def _quick_test_rows(data: Dataset) -> Rows:
