@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -238,7 +239,7 @@ def _spelled(
             f"{MAX_GROUPS}."
         )
     steps: list[Step] = []
-    for low, high in zip(values[:-1], values[1:], strict=True):
+    for low, high in pairwise(values.tolist()):
         steps += [Condition(part.column, float((low + high) / 2)), Parameter(part.name)]
     return [*steps, Parameter(part.name)]
 

@@ -21,6 +21,7 @@ from dso.prior.relational import RelationalConstraint
 from dso.prior.repeat import RepeatConstraint
 from dso.prior.soft_length import SoftLengthPrior
 from dso.prior.state_checker import StateCheckerConstraint
+from dso.prior.template import TemplateConstraint
 from dso.prior.trig import TrigConstraint
 from dso.prior.uniform_arity import UniformArityPrior
 
@@ -47,6 +48,7 @@ __all__ = [
     "RepeatConstraint",
     "SoftLengthPrior",
     "StateCheckerConstraint",
+    "TemplateConstraint",
     "TrigConstraint",
     "UniformArityPrior",
     "make_joint_prior",

@@ -6,5 +6,6 @@
 
 from dso.pysr.arguments import TensorBoardLoggerSpec
 from dso.pysr.regressor import PySRRegressor
+from dso.regressor.template_spec import TemplateExpressionSpec
 
-__all__ = ["PySRRegressor", "TensorBoardLoggerSpec"]
+__all__ = ["PySRRegressor", "TemplateExpressionSpec", "TensorBoardLoggerSpec"]

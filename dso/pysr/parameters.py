@@ -58,7 +58,7 @@ _ROWS: list[Parameter] = [
     *_same(None, "unary_operators", "operators", "expression_spec"),
     Parameter("type_spec", None, "refused", "values are real numbers"),
     *_same(100, "niterations"),
-    Parameter("populations", 31, "translated", "`populations`: parts of the population that breed"),
+    Parameter("populations", 31, "translated", "`gp_meld.n_islands`, which breed by themselves"),
     Parameter("population_size", 27, "translated", "`gp_meld.population_size`, for each of them"),
     *_same(None, "max_evals"),
     *_same(30, "maxsize"),

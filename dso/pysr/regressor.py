@@ -94,6 +94,9 @@ class PySRRegressor(DeepSymbolicRegressor):
         )
         if self.warm_start:
             asked.__dict__.update(self._learned)
+        spec = self.expression_spec  # type: ignore[attr-defined]
+        if variable_names is None and spec is not None:
+            variable_names = spec.variable_names
         if variable_names is None and not hasattr(X, "columns"):
             variable_names = _numbered_from_0(X)
         asked.fit(X, y, variable_names=variable_names, **_accepted(given))

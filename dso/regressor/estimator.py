@@ -95,9 +95,6 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         What it keeps is judged on all.
     batch_size : int, optional
         How many rows that is; 1000 by default.
-    populations : int, optional
-        Parts of the population of genetic programming, which breed among themselves; 4 without
-        `config`.
     niterations : int, optional
         Batches of expressions, each with what genetic programming makes of it.
     n_samples, max_evals : int, optional
@@ -119,8 +116,12 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Whether fitted constants become whole numbers, fractions, multiples of pi and the like where
         the data allow it.
     random_state : int, RandomState or None
+    n_islands : int, optional
+        Searches that share the budget and exchange their best equations; see section ``islands``
+        of a config. Results depend on it, but not on how many processes there are for them.
     n_jobs : int, optional
-        Threads; -1 is all. Default: all, but one in a worker process. Results do not depend on it.
+        Threads, or with `n_islands` processes; -1 is all. Default: all, but one in a worker
+        process. Results do not depend on it.
     warm_start : bool
         Whether another `fit` to the same data goes on with what the search has learned.
     print_precision : int
@@ -206,7 +207,6 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         select_k_features: int | None = None,
         batching: bool | str | None = None,
         batch_size: int | None = None,
-        populations: int | None = None,
         niterations: int | None = None,
         n_samples: int | None = None,
         max_evals: int | None = None,
@@ -216,6 +216,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         callback: Callable[[Any], object] | None = None,
         snap: bool = True,
         random_state: Any = None,
+        n_islands: int | None = None,
         n_jobs: int | None = None,
         warm_start: bool = False,
         print_precision: int = 5,
@@ -250,7 +251,6 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.select_k_features = select_k_features
         self.batching = batching
         self.batch_size = batch_size
-        self.populations = populations
         self.niterations = niterations
         self.n_samples = n_samples
         self.max_evals = max_evals
@@ -260,6 +260,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.callback = callback
         self.snap = snap
         self.random_state = random_state
+        self.n_islands = n_islands
         self.n_jobs = n_jobs
         self.warm_start = warm_start
         self.print_precision = print_precision

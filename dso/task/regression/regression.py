@@ -488,9 +488,7 @@ def _read_template(given: Mapping[str, Any], data: Dataset) -> Template:
             f"task.template.variable_names: {len(names)} names for {data.n_input_var} inputs."
         )
     parameters = given.get("parameters") or {}
-    return read_template(
-        given["combine"], given["expressions"], parameters, names, data.X_train
-    )
+    return read_template(given["combine"], given["expressions"], parameters, names, data.X_train)
 
 
 def _quick_test_rows(data: Dataset) -> Rows:
