@@ -18,6 +18,7 @@ from dso.config.config import TASK_DEFAULTS, Config
 from dso.config.prior_sections import Priors
 from dso.errors import UserError
 from dso.library.functions import OPERATORS, Interval, Operator
+from dso.pysr.parameters import PARAMETERS
 from dso.task.control.anchor import shipped_anchors
 from dso.task.control.network import NetworkAnchor
 from dso.task.regression.benchmarks import benchmark_names, function_sets
@@ -32,6 +33,7 @@ MODELS = {
     "task.control": "ControlTask",
     "task.dataset": "BenchmarkDataset",
     "task.poly_optimizer_params": "PolyOptimizer",
+    "task.template": "TemplateSection",
     "task.stages": "Stages",
     "task.stages.actions": "ActionStage",
     "training": "Training",
@@ -223,6 +225,14 @@ def anchor_table() -> str:
     return _table(("Environment", "Mean return", "Deviation", "Hidden units", "File"), rows)
 
 
+def pysr_table() -> str:
+    """Return what each parameter of PySR is here."""
+    rows = [
+        (f"`{row.name}`", f"`{row.default!r}`", row.kind, row.note) for row in PARAMETERS.values()
+    ]
+    return _table(("Parameter", "Default", "Is", "Note"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     **{name: partial(section_table, name) for name in MODELS},
     "anchors": anchor_table,
@@ -231,6 +241,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "priors": prior_table,
     "function sets": function_set_table,
     "benchmarks": benchmark_list,
+    "pysr": pysr_table,
 }
 
 
