@@ -174,6 +174,8 @@ class _FillIns(ast.NodeTransformer):
         """A call of a hole names the inputs that may occur in it."""
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name in self.expressions:
+            if not node.args or node.keywords:
+                raise UserError(f"{WHERE}: {ast.unparse(node)}: {name} names no input.")
             columns = tuple(self._column(part, name) for part in node.args)
             return self._mark(Hole(name, columns))
         if name not in _known_functions():
