@@ -342,6 +342,16 @@ class RuleSet:
         minimum: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
     def require_each(self, group: typing.Annotated[numpy.typing.ArrayLike, numpy.bool]) -> None: ...
+    def require_form(
+        self,
+        tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        forbidden: typing.Annotated[numpy.typing.ArrayLike, numpy.bool],
+        more_tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        more_sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    ) -> None:
+        """
+        Steps in prefix order: a token, or -1 for a hole with forbidden tokens (S, L).
+        """
     def violations(self, programs: Programs) -> numpy.typing.NDArray[numpy.int32]:
         """
         Position of each program's first forbidden token, -1 if it obeys every rule, its length if it is incomplete: (B,) int32.

@@ -243,6 +243,7 @@ def test_a_file_of_pysr_is_answered_by_what_to_give_instead(name: str) -> None:
         PySRRegressor.from_file(name)
 
 
+@pytest.mark.slow
 def test_a_warm_start_goes_on() -> None:
     random = np.random.default_rng(1)
     y = Y + random.normal(0, 0.3, len(Y))
