@@ -20,6 +20,8 @@ from dso.selection import check_rule, criteria, scores
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dso.regressor.knowledge import Statement, Verdict
+
 MIN_FALL = 1e-9
 """Share of a loss by which that of a longer equation has to be less; rounding makes up the rest."""
 
@@ -97,6 +99,8 @@ class Equations:
     ----------
     test_losses : (B,) float64 or None
         Of the front on rows that the search has not seen; see `judge`.
+    verdicts : list of list of str, or None
+        Of each row of the front on each statement; see `compare_with`.
     """
 
     def __init__(
@@ -121,6 +125,20 @@ class Equations:
         self.plan = plan
         self._criteria = criteria
         self.test_losses: np.ndarray | None = None
+        self.verdicts: list[list[Verdict]] | None = None
+
+    def compare_with(self, statements: Sequence[Statement], ranges: np.ndarray) -> None:
+        """Ask of each equation of the front whether statements hold; see `Statement.verdict`."""
+        self.verdicts = [
+            [one.verdict(self.program(i), self.names, ranges) for one in statements]
+            for i in range(len(self))
+        ]
+
+    @property
+    def _is_broken(self) -> np.ndarray:
+        """Which equations break a statement, (B,); none where all do."""
+        is_broken = np.array(["broken" in verdicts for verdicts in self.verdicts or ()], dtype=bool)
+        return is_broken if len(is_broken) and not is_broken.all() else np.zeros(len(self), bool)
 
     def judge(self, X: np.ndarray, y: np.ndarray) -> None:
         """Work out the squared errors of the front on test rows (M, D) and their targets (M,)."""
@@ -147,7 +165,7 @@ class Equations:
     def criterion(self, strategy: str) -> np.ndarray:
         """Return what a rule of `dso.selection.rules` compares, (B,); the least is chosen."""
         check_rule(strategy)
-        return self.criteria[strategy]
+        return np.where(self._is_broken, np.inf, self.criteria[strategy])
 
     def select(self, strategy: str) -> int:
         """Return the row that a rule chooses."""
@@ -251,6 +269,8 @@ class Equations:
         )
         if self.test_losses is not None:
             frame["test_loss"] = self.test_losses
+        if self.verdicts is not None:
+            frame["knowledge"] = [", ".join(verdicts) for verdicts in self.verdicts]
         return frame
 
     def hall_of_fame_frame(self) -> pd.DataFrame:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dso.program import Program
     from dso.regressor.equations import Equations
+    from dso.regressor.knowledge import Statement
     from dso.regressor.template_spec import TemplateExpressionSpec
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
@@ -81,6 +82,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Share of the fit in which the greatest size grows from 3 to `maxsize`.
     parsimony : float
         What a step of complexity costs, in units of the reward, where programs compete.
+    knowledge : sequence of Bounds, Monotone, Convex and Value, optional
+        What is known of the answer (`dso.regressor.knowledge`): reported for each equation in the
+        column `knowledge`; one that breaks it is not picked while there is another.
     expression_spec : TemplateExpressionSpec, optional
         The form of every equation, of which only parts are searched for.
     guesses : sequence of str or sympy expression, optional
@@ -201,6 +205,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         complexity_mapping: Callable[[Program], float] | None = None,
         warmup_maxsize_by: float | None = None,
         parsimony: float = 0.0,
+        knowledge: Sequence[Statement] | None = None,
         expression_spec: TemplateExpressionSpec | None = None,
         guesses: Sequence[Any] | None = None,
         denoise: bool = False,
@@ -245,6 +250,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.complexity_mapping = complexity_mapping
         self.warmup_maxsize_by = warmup_maxsize_by
         self.parsimony = parsimony
+        self.knowledge = knowledge
         self.expression_spec = expression_spec
         self.guesses = guesses
         self.denoise = denoise
@@ -330,6 +336,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         with self._messages():
             rows = self._prepared(X, targets, sample_weight, Xresampled)
             self._fit_targets(*rows)
+        if self.knowledge is not None:
+            ranges = np.column_stack([X.min(axis=0), X.max(axis=0)])
+            for equations in self._targets:
+                equations.compare_with(self.knowledge, ranges)
         if test is not None:
             for equations, y_of_target in zip(self._targets, test[1].T, strict=True):
                 equations.judge(test[0], y_of_target)
@@ -408,6 +418,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 f"{asked[0]} is about equations of y, and target_transform: 'log' searches for "
                 "those of log(y); give one of them."
             )
+        if self.knowledge is not None:
+            from dso.regressor.knowledge import check_statements
+
+            check_statements(self.knowledge)
         if self.complexity_mapping is not None and not callable(self.complexity_mapping):
             raise UserError(f"complexity_mapping: {self.complexity_mapping!r} cannot be called.")
         if not (isinstance(self.print_precision, int) and 1 <= self.print_precision <= 17):

@@ -1,0 +1,98 @@
+"""What is known of the answer, whatever the data say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dso import DeepSymbolicRegressor
+from dso.errors import UserError
+from dso.library import Library, create_tokens
+from dso.program import from_str_tokens
+from dso.program.intervals import enclosure
+from dso.regressor.knowledge import Bounds, Convex, Monotone, Statement, Value
+
+FUNCTIONS = ["add", "sub", "mul", "div", "n2", "n3", "abs", "neg", "exp", "log", "sqrt", "sin"]
+LIBRARY = Library(create_tokens(2, [*FUNCTIONS, "tanh", "max", "inv", 0.5]))
+RANGES = np.array([[0.0, 2.0], [-1.0, 1.0]])
+NAMES = ["a", "b"]
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[str]:
+    """Return a program in prefix order."""
+    names, n_open = [], 1
+    while n_open:
+        room = 9 - len(names) - n_open
+        allowed = [n for n, a in zip(LIBRARY.names, LIBRARY.arities, strict=True) if a <= room]
+        names.append(draw(st.sampled_from(allowed or ["x1", "x2"])))
+        n_open += int(LIBRARY.arities[LIBRARY.names.index(names[-1])]) - 1
+    return names
+
+
+@given(rows(), st.tuples(st.floats(-3, 3), st.floats(0, 2)), st.floats(0, 1), st.floats(0, 1))
+def test_no_value_lies_outside_the_interval(
+    names: list[str], side: tuple[float, float], s: float, t: float
+) -> None:
+    program = from_str_tokens(",".join(names), LIBRARY)
+    box = [(side[0], side[0] + side[1]), (-1.0, 1.0)]
+    low, high = enclosure(program.traversal, box)
+    point = [[a + w * (b - a) for (a, b), w in zip(box, (s, t), strict=True)]]
+    value = float(program.execute(np.array(point))[0])
+    assert not np.isfinite(value) or low <= value <= high
+
+
+@pytest.mark.parametrize(
+    ("tokens", "statement", "wanted"),
+    [
+        ("n2,x2", Bounds(low=0), "proved"),
+        ("exp,x1", Bounds(0.9, 8), "proved"),
+        ("tanh,sqrt,x2", Bounds(-1, 1), "broken"),  # not defined below 0
+        ("sub,x1,x1", Bounds(-1, 1), "holds"),  # intervals do not see that it is 0
+        ("sin,x2", Bounds(high=0.5), "broken"),
+        ("sin,x2", Bounds(high=0.5, box={"b": (-1, 0.4)}), "holds"),
+        ("log,x1", Bounds(high=5), "broken"),  # not defined at 0
+        ("exp,x1", Monotone("a"), "holds"),
+        ("exp,x1", Monotone("a", falls=True), "broken"),
+        ("exp,x1", Monotone("b", falls=True), "holds"),
+        ("n2,x2", Monotone("b"), "broken"),
+        ("n2,x2", Monotone("b", box={"b": (0, 1)}), "holds"),
+        ("n2,x2", Convex("b"), "holds"),
+        ("n3,x2", Convex("b"), "broken"),
+        ("sqrt,x1", Convex("a", is_concave=True), "holds"),
+        ("mul,x1,x2", Value({"a": 0}, 0.0), "holds"),
+        ("mul,x1,x2", Value({"a": 1}, 1.0), "broken"),
+        ("mul,x1,x2", Value({"a": 1, "b": 1}, 1.0), "holds"),
+    ],
+)
+def test_statements_are_checked(tokens: str, statement: Statement, wanted: str) -> None:
+    assert statement.verdict(from_str_tokens(tokens, LIBRARY), NAMES, RANGES) == wanted
+
+
+def test_what_breaks_a_statement_is_not_picked() -> None:
+    random = np.random.default_rng(0)
+    X = random.uniform(-1, 1, (40, 1))
+    y = 0.1 * X[:, 0] + random.normal(0, 0.3, 40)
+    options = {"function_set": ["add", "mul", "sin", "const"], "n_samples": 1500}
+    options |= {"random_state": 0, "verbosity": 0, "n_jobs": 1, "model_selection": "accuracy"}
+    model = DeepSymbolicRegressor(**options, knowledge=[Monotone("x1"), Bounds(-9, 9)]).fit(X, y)
+    table, best = model.equations_, model.get_best()
+    is_broken = table["knowledge"].str.contains("broken")
+    assert is_broken.any()
+    assert best["loss"] == table["loss"][~is_broken].min()
+    assert np.isinf(table["criterion"][is_broken]).all()
+    free = DeepSymbolicRegressor(**options).fit(X, y)
+    np.testing.assert_array_equal(free.equations_["loss"], table["loss"])
+
+
+@pytest.mark.parametrize(
+    ("knowledge", "words"),
+    [(["x1 > 0"], "expected a list of Bounds"), ([Monotone("x9")], "unknown input 'x9'")],
+)
+def test_what_is_no_statement_is_refused(knowledge: list, words: str) -> None:
+    X = np.arange(6.0)[:, None]
+    model = DeepSymbolicRegressor(n_samples=1, verbosity=0, knowledge=knowledge)
+    with pytest.raises(UserError, match=words):
+        model.fit(X, X[:, 0] ** 2)
