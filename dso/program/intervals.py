@@ -72,10 +72,9 @@ def _of_token(token: Token, arguments: list[Pair], box: Sequence[Pair]) -> Pair 
 def _is_inside(pair: Pair, domain: Interval) -> bool:
     """Tell whether an operator is defined in all of an interval, its ends included."""
     low, high = pair
-    is_at_end = (domain.open_low and low <= domain.low) or (
-        domain.open_high and high >= domain.high
-    )
-    return domain.covers(low, high) and not (is_at_end and np.isfinite([low, high]).all())
+    is_at_low = domain.open_low and low <= domain.low > -np.inf
+    is_at_high = domain.open_high and high >= domain.high < np.inf
+    return domain.covers(low, high) and not (is_at_low or is_at_high)
 
 
 def _product(a: Pair, b: Pair) -> Pair:

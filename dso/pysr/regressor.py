@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from dso.errors import UserError
 from dso.pysr.arguments import tell_idle, translated, with_present_names
 from dso.pysr.parameters import PARAMETERS
@@ -22,7 +24,6 @@ def _with_pysr_signature(init: Callable[..., None]) -> Callable[..., None]:
             kinds("self", kinds.POSITIONAL_OR_KEYWORD),
             kinds(first.name, kinds.POSITIONAL_OR_KEYWORD, default=first.default),
             *(kinds(row.name, kinds.KEYWORD_ONLY, default=row.default) for row in others),
-            kinds("kwargs", kinds.VAR_KEYWORD),
         ]
     )
     return init
@@ -111,7 +112,8 @@ class PySRRegressor(DeepSymbolicRegressor):
 
     def _take_over(self, fitted: DeepSymbolicRegressor) -> None:
         for name in self._learned:
-            delattr(self, name)
+            if name.endswith("_"):
+                delattr(self, name)
         others = fitted._get_param_names()
         self.__dict__.update({k: v for k, v in vars(fitted).items() if k not in others})
 
@@ -170,7 +172,11 @@ class PySRRegressor(DeepSymbolicRegressor):
 
 
 def _numbered_from_0(X: Any) -> list[str] | None:
-    shape = getattr(X, "shape", None) or (len(X), len(X[0]) if len(X) else 0)
+    """Return names for the columns of X; None where it is no table, which the fit says better."""
+    try:
+        shape = np.shape(X)
+    except ValueError:
+        return None
     return [f"x{i}" for i in range(shape[1])] if len(shape) == 2 else None
 
 
