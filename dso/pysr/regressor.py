@@ -174,7 +174,7 @@ class PySRRegressor(DeepSymbolicRegressor):
 def _numbered_from_0(X: Any) -> list[str] | None:
     """Return names for the columns of X; None where it is no table, which the fit says better."""
     try:
-        shape = np.shape(X)
+        shape = np.asarray(X).shape
     except ValueError:
         return None
     return [f"x{i}" for i in range(shape[1])] if len(shape) == 2 else None
