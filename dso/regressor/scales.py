@@ -104,6 +104,7 @@ def can_scale(task: dict[str, Any], training: dict[str, Any]) -> bool:
         {"const", "mul"} <= names
         and "poly" not in names
         and not task["decision_tree_threshold_set"]
+        and task["dimensional_constraint_penalty"] is None
         and not training["const_params"].get("bounds")
         and metric is not None
         and metric.from_mse is not None

@@ -24,6 +24,9 @@ MAX_POWER = 100
 """Greatest exponent, and greatest denominator of one."""
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_SUPERSCRIPT = re.compile("[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_POWER = re.compile(r"\^\s*\(?([-+]?\s*[\d.]+(?:\s*/+\s*\d+)?)\)?")
+_PRODUCT = re.compile(r"\s*[*·⋅×]\s*|(?<=[\w})])\s+(?=[\w(])")
 _TOKENS = re.compile(
     r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)"
     r"|(?P<name>(?:Constants\.)?[^\W\d_]\w*|%|°[CF]?)"
@@ -48,6 +51,14 @@ class Unit:
     text: str
     dimension: Dimension
     factor: float = 1.0
+
+    def latex(self) -> str:
+        """Return the text as LaTeX."""
+        text = self.text.replace("**", "^").replace("%", r"\%")
+        text = _SUPERSCRIPT.sub(lambda found: f"^{found[0].translate(_SUPERSCRIPTS)}", text)
+        text = _POWER.sub(r"^{\1}", text)
+        text = _PRODUCT.sub(r"\\,", text)
+        return rf"\mathrm{{{text}}}"
 
 
 def parse_unit(text: object, where: str = "unit") -> Unit:
@@ -104,6 +115,9 @@ class _Reader:
             f"{self.where}: {self.text!r} cannot be read as a unit: {why}; expected a text such as "
             "'m/s^2' or 'kg m^2 s^-1'."
         )
+
+    def missing(self, what: str, before: str) -> UserError:
+        return self.error(f"{what} is expected before {before!r}" if before else "it ends early")
 
     def peek(self) -> tuple[str, str]:
         return self.parts[self.at] if self.at < len(self.parts) else ("end", "")
@@ -172,7 +186,7 @@ class _Reader:
     def number(self) -> Fraction:
         kind, text = self.peek()
         if kind != "number":
-            raise self.error(f"an exponent is expected before {text!r}" if text else "it ends early")
+            raise self.missing("an exponent", text)
         self.at += 1
         value = Fraction(text)
         return value.limit_denominator(MAX_POWER) if "." in text else value
@@ -189,7 +203,7 @@ class _Reader:
             return self.named(text)
         if kind == "sign" and text == "(":
             return self.in_brackets()
-        raise self.error(f"a unit is expected before {text!r}" if text else "it ends early")
+        raise self.missing("a unit", text)
 
     def in_brackets(self) -> Value:
         value = self.product()
