@@ -201,7 +201,7 @@ class Fit:
         for k, (search, rows) in enumerate(zip(before, self._rows, strict=False)):
             if search is None:
                 continue
-            others = changed_keys(search.config, self._config_of(k, ""))
+            others = changed_keys(search.config, self._with_units(k))
             if model.random_state != last_random_state:
                 others.insert(0, "random_state")
             if not search.given_rows.same_as(rows):
@@ -225,10 +225,15 @@ class Fit:
         """Return the config of target `k`: each has a folder of its own below that of the fit."""
         name = run_id if len(self._rows) == 1 else f"{run_id}/output{k + 1}"
         folder = {"logdir": self.directory, "exp_name": name}
-        config = {**self._config, "experiment": {**self._config["experiment"], **folder}}
-        if self._model.y_units_ is not None:
-            config["task"] = {**config["task"], "y_units": self._model.y_units_[k]}
-        return config
+        config = self._with_units(k)
+        return {**config, "experiment": {**config["experiment"], **folder}}
+
+    def _with_units(self, k: int) -> dict[str, Any]:
+        """Return the config with the unit of target `k`."""
+        if self._model.y_units_ is None:
+            return self._config
+        task = {**self._config["task"], "y_units": self._model.y_units_[k]}
+        return {**self._config, "task": task}
 
     def _writer(self, run_id: str, guard: Guard) -> Callable[[list[Equations]], None] | None:
         """Return what writes the files of the fit, None where none are wanted."""
