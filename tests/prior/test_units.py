@@ -1,5 +1,6 @@
 """The prior of units, against the definition on whole programs."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 
@@ -9,15 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dso.errors import UserError
+from dso.gp import Breeder
+from dso.gp.breeder import COPIED
 from dso.library import Library, PlaceholderConstant, create_tokens
 from dso.native import _core
 from dso.policy import RNNPolicy
 from dso.prior import JointPrior, LengthConstraint, UnitsConstraint
-from dso.program import ProgramBatch
+from dso.program import FitData, ProgramBatch
 from dso.program.units import constant_units
+from dso.semantic import SemanticSearch, ValueLibrary
 from dso.streams import Stream
 from dso.units import PURE, Quantities
 from tests import reference_priors, reference_units
+from tests.support.populations import population_of
 
 FUNCTIONS = ["add", "sub", "mul", "div", "sqrt", "n2", "exp", "sin", "neg", "max", "sign", "pow"]
 MAX_LENGTH = 12
@@ -115,6 +120,45 @@ def test_every_sampled_program_is_consistent(kind, inputs, y):
     for b in range(len(batch)):
         assert is_consistent(library, batch.programs.row(b).tolist(), quantities)
     assert prior.allowed(batch.programs).all()
+
+
+MECHANICS = Quantities.of(["m", "s", "kg"], "kg m/s^2", ["x1", "x2", "x3"])
+
+
+def test_every_offspring_is_consistent():
+    library = WITH_CONSTANTS
+    prior = JointPrior(library, [UnitsConstraint(library, MECHANICS)], max_length=16)
+    parents = RNNPolicy(library, prior, seed=1).sample(60, Stream(0, "units")).programs
+    groups = np.zeros(500, np.int32)
+    offspring = Breeder(prior).breed(population_of(parents), groups, Stream(1, "units"))
+    assert (offspring.operations != COPIED).mean() > 0.5
+    for b in range(500):
+        assert is_consistent(library, offspring.programs.row(b).tolist(), MECHANICS)
+
+
+def test_every_entry_of_the_search_by_values_has_a_dimension():
+    prior = JointPrior(PLAIN, [UnitsConstraint(PLAIN, MECHANICS)], max_length=16)
+    X = np.random.default_rng(0).uniform(0.5, 2.0, (3, 4))
+    values = ValueLibrary(PLAIN, prior, X, np.arange(4), max_entries=1000)
+    programs = values.programs(np.arange(len(values)))
+    of_any = replace(MECHANICS, target=None)
+    has_dimension = [
+        is_consistent(PLAIN, programs.row(i).tolist(), of_any) for i in range(len(values))
+    ]
+    assert len(values) == 1000
+    assert all(has_dimension)
+    assert not prior.allowed(programs).all()  # what is wanted of y is not wanted of parts
+
+
+def test_the_search_by_values_finds_what_is_consistent_alone():
+    random = np.random.default_rng(0)
+    X = random.uniform(0.5, 2.0, (30, 3))
+    y = X[:, 2] * X[:, 0] / X[:, 1] ** 2
+    prior = JointPrior(PLAIN, [UnitsConstraint(PLAIN, MECHANICS)], max_length=16)
+    found = SemanticSearch(prior, FitData.of_rows(PLAIN, X, y)).run()
+    assert found.is_exact[0]
+    for b in range(len(found.programs)):
+        assert is_consistent(PLAIN, found.programs.row(b).tolist(), MECHANICS)
 
 
 def completable(library, tokens, quantities, max_length) -> bool:
