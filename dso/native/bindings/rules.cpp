@@ -182,14 +182,15 @@ void bind_rules(py::module_& m) {
              py::arg("sibling_class"), py::arg("table"),
              "Add table (parents, siblings, L) to the logits, by the class (L + 1,) of the open "
              "node's parent and of the sibling before; the last class is that of none.")
-        .def("require_units", &require_units, py::arg("rules"), py::arg("terminals"),
-             py::arg("numbers"), py::arg("powers"), py::arg("wanted"),
-             "Rules (L,) of tokens: 'pure', 'same', 'powers', 'power' or 'free'. Dimensions (L,) of "
-             "terminals, values (L,) of literals, powers (L, arity) and what is wanted of the "
-             "program are images, 2^64 - 1 for what is not known.")
-        .def("fewest_tokens",
-             [](const RuleSet& r) { return r.units.fewest(r.units.of_program()); },
-             "How many tokens a program takes at least to have the units that are wanted.")
+        .def(
+            "require_units", &require_units, py::arg("rules"), py::arg("terminals"),
+            py::arg("numbers"), py::arg("powers"), py::arg("wanted"),
+            "Rules (L,) of tokens: 'pure', 'same', 'powers', 'power' or 'free'. Dimensions (L,) of "
+            "terminals, values (L,) of literals, powers (L, arity) and what is wanted of the "
+            "program are images, 2^64 - 1 for what is not known.")
+        .def(
+            "fewest_tokens", [](const RuleSet& r) { return r.units.fewest(r.units.of_program()); },
+            "How many tokens a program takes at least to have the units that are wanted.")
         .def("merge", &RuleSet::merge, py::arg("other"))
         .def("first_allowed", &first_tokens, "Tokens that may come first, (L,) bool.")
         .def("mask_counts", &mask_counts, py::arg("programs"),

@@ -92,13 +92,24 @@ private:
     void forbid_by_units(uint64_t* words) const;
     Dimension wanted_of_next() const {
         const Frame& frame = top();
-        return frame.parent == kEmpty ? frame.units.wanted
-                                      : rules_->units.wanted_of_next(frame.parent, frame.units,
-                                                                     frame.slots_left);
+        return frame.parent == kEmpty
+                   ? frame.units.wanted
+                   : rules_->units.wanted_of_next(frame.parent, frame.units, frame.slots_left);
     }
-    // Tokens that the open slots take at least, but for the one that comes next.
+    // A place for an argument, as far as it decides whether a wild terminal may stand there.
+    struct Slot {
+        int parent;
+        bool is_first, is_last;
+        int same_child;
+    };
+    bool has_wild() const;
+    bool is_wild(const Slot& slot) const;
+    // Tokens that a slot, or the arguments of a token that is wanted to have a dimension, take at
+    // least; that the open slots do but for the one that comes next; and what the slot that comes
+    // after a terminal takes beyond that.
+    int fewest_in(const Slot& slot, Dimension wanted) const;
+    int fewest_below(int token, Dimension wanted) const;
     int fewest_elsewhere() const;
-    // What the slot that comes after a terminal takes beyond that.
     int more_after(int terminal) const;
     void complete(int token, int size);
 
@@ -228,10 +239,52 @@ inline void TraversalState::forbid_by_units(uint64_t* words) const {
         bool fits = units.fits(token, wanted) &&
                     (!is_exponent || units.fits_as_exponent(token, frame.units));
         if (fits && looks_ahead)
-            fits = (rules_->arities[token] > 0 ? units.fewest_below(token, wanted)
-                                               : more_after(token)) <= room;
+            fits = (rules_->arities[token] > 0 ? fewest_below(token, wanted) : more_after(token)) <=
+                   room;
         if (!fits) words[token >> 6] |= 1ull << (token & 63);
     }
+}
+
+inline bool TraversalState::has_wild() const {
+    const std::vector<int>& wild = rules_->units.wild();
+    return std::any_of(wild.begin(), wild.end(),
+                       [&](int token) { return !(counted_out_[token >> 6] >> (token & 63) & 1); });
+}
+
+inline bool TraversalState::is_wild(const Slot& slot) const {
+    for (int wild : rules_->units.wild()) {
+        if (counted_out_[wild >> 6] >> (wild & 63) & 1) continue;
+        if (rules_->child_of(slot.parent, slot.is_first ? 0 : 1).has(wild)) continue;
+        const bool is_alone = slot.is_last && (slot.is_first || slot.same_child == wild);
+        if (!is_alone || !rules_->only_child[slot.parent].has(wild)) return true;
+    }
+    return false;
+}
+
+inline int TraversalState::fewest_in(const Slot& slot, Dimension wanted) const {
+    if (wanted == kAny || is_wild(slot)) return 1;
+    // Where a wild terminal may be an argument, a power or a product has any dimension.
+    const Units& units = rules_->units;
+    int fewest = units.fewest(wanted);
+    for (int token = 0; fewest > 2 && token < static_cast<int>(rules_->n_tokens()); ++token) {
+        const int arity = rules_->arities[token];
+        if (arity > 0 && units.fits(token, wanted) && is_wild({token, true, arity == 1, kEmpty}))
+            fewest = std::min(fewest, 1 + arity);
+    }
+    return fewest;
+}
+
+inline int TraversalState::fewest_below(int token, Dimension wanted) const {
+    const Units& units = rules_->units;
+    const int arity = rules_->arities[token];
+    const Dimension below = units.wanted_of_next(token, units.open(token, wanted), arity);
+    const Slot first{token, true, arity == 1, kEmpty};
+    if (arity == 1) return fewest_in(first, below);
+    if (below == kAny) return has_wild() ? arity : units.fewest_below(token, wanted);
+    // Where all may be wild, perhaps not all of them at once.
+    const bool starts_wild = is_wild(first);
+    const Slot last{token, false, true, starts_wild ? units.wild()[0] : kMixed};
+    return (arity - 1) * fewest_in(first, below) + fewest_in(last, below);
 }
 
 inline int TraversalState::fewest_elsewhere() const {
@@ -241,7 +294,7 @@ inline int TraversalState::fewest_elsewhere() const {
         // Before the last argument of a product nothing is known of it.
         const Dimension wanted =
             rules_->units.wanted_of_next(frame.parent, frame.units, frame.slots_left);
-        fewest += (frame.slots_left - 1) * rules_->units.fewest(wanted);
+        fewest += (frame.slots_left - 1) * fewest_in({frame.parent, false, false, kMixed}, wanted);
     }
     return fewest;
 }
@@ -257,7 +310,11 @@ inline int TraversalState::more_after(int terminal) const {
         units.take(frame.parent, node, frame.slot, argument, dimension);
         if (frame.slots_left > 1) {
             const Dimension wanted = units.wanted_of_next(frame.parent, node, frame.slots_left - 1);
-            return std::max(0, units.fewest(wanted) - units.fewest(before));
+            const bool is_same = frame.slot == 0 || frame.same_child == argument;
+            const Slot next{frame.parent, false, frame.slots_left == 2,
+                            is_same ? argument : kMixed};
+            return std::max(0, fewest_in(next, wanted) -
+                                   fewest_in({frame.parent, false, false, kMixed}, before));
         }
         dimension = units.value(node), argument = frame.parent;
     }

@@ -53,8 +53,8 @@ struct OpenUnits {
 class Units {
 public:
     Units() = default;
-    // For each token (L,) its rule, dimension as a terminal, and value as an exponent, kAny where it
-    // is no literal; powers of arguments (L, max_arity).
+    // For each token (L,) its rule, dimension as a terminal, and value as an exponent, kAny where
+    // it is no literal; powers of arguments (L, max_arity).
     Units(std::vector<int> arities, std::vector<UnitRule> rules, std::vector<Dimension> terminals,
           std::vector<Dimension> numbers, std::vector<Dimension> powers, Dimension wanted)
         : arities_(std::move(arities)),
@@ -67,6 +67,8 @@ public:
         for (size_t token = 0; token < arities_.size(); ++token) {
             has_numbers_ |= numbers_[token] != kAny;
             const int last = arities_[token] - 1;
+            if (arities_[token] == 0 && terminals_[token] == kAny)
+                wild_.push_back(static_cast<int>(token));
             inverses_.push_back(rules_[token] == UnitRule::powers ? inverse(power(token, last))
                                                                   : kPure);
         }
@@ -142,21 +144,23 @@ public:
     // Whether a token may be the exponent of an open node; its own dimension is another question.
     bool fits_as_exponent(int token, const OpenUnits& node) const {
         const bool is_pure = node.wanted == kAny || node.wanted == kPure;
-        if (numbers_[token] == kAny)
-            return is_pure && (node.found == kAny || node.found == kPure);
+        if (numbers_[token] == kAny) return is_pure && (node.found == kAny || node.found == kPure);
         const Dimension result = raised(node.found, numbers_[token]);
         return result == kAny || node.wanted == kAny || result == node.wanted;
     }
 
+    // Terminals of any dimension, as constants.
+    const std::vector<int>& wild() const { return wild_; }
+    UnitRule rule(int token) const { return rules_[token]; }
+
     // ---- how many tokens a dimension takes at least ---------------------------------------------
 
-    // Finds the fewest tokens that give each dimension; where some terminal has any dimension one
-    // token always does.
+    // Finds the fewest tokens, none of them wild, that give each dimension.
     void count_tokens(int max_length);
     bool looks_ahead() const { return beyond_ > 1; }
     int fewest(Dimension wanted) const { return looked_up(fewest_, wanted, 1); }
     int fewest_below(int token, Dimension wanted) const {
-        return arities_[token] == 0 ? 0 : looked_up(below_[token], wanted, arities_[token]);
+        return looked_up(below_[token], wanted, arities_[token]);
     }
 
 private:
@@ -189,6 +193,7 @@ private:
     std::vector<int> arities_;
     std::vector<UnitRule> rules_;
     std::vector<Dimension> terminals_, numbers_, powers_, inverses_;
+    std::vector<int> wild_;
     Dimension wanted_ = kAny;
     int max_arity_ = 0;
     bool has_numbers_ = false;
@@ -200,7 +205,7 @@ private:
 inline void Units::count_tokens(int max_length) {
     constexpr size_t kMaxSteps = 50'000;  // of each token with two arguments
     for (size_t token = 0; token < arities_.size(); ++token)
-        if (arities_[token] > 2 || (arities_[token] == 0 && terminals_[token] == kAny)) return;
+        if (arities_[token] > 2) return;
     below_.assign(arities_.size(), {});
     std::vector<std::vector<Dimension>> of_size(1);
     size_t n_steps = 0;
@@ -224,7 +229,8 @@ inline void Units::count_tokens(int max_length) {
             } else {
                 for (int left = 1; left < size - 1; ++left)
                     for (Dimension a : of_size[left]) {
-                        for (Dimension b : of_size[size - 1 - left]) reach(token, joined(token, a, b));
+                        for (Dimension b : of_size[size - 1 - left])
+                            reach(token, joined(token, a, b));
                         if (rules_[token] != UnitRule::power || left != size - 2) continue;
                         for (Dimension number : numbers_)
                             if (number != kAny) reach(token, raised(a, number));
