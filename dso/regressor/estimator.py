@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dso.program import Program
     from dso.regressor.equations import Equations
+    from dso.units import Quantities
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
 
@@ -330,15 +331,21 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         given = [y_units] * self.nout_
         if self.nout_ > 1 and y_units is not None:
             given = listed(y_units, self.nout_, "y_units")
-        self.X_units_ = None if X_units is None else listed(X_units, self.n_features_in_, "X_units")
-        self.y_units_ = None if y_units is None else given
         names = self.display_feature_names_in_.tolist()
-        self._quantities = [
-            Quantities.of(
-                self.X_units_, unit, names, pure_constants=self.dimensionless_constants_only
-            )
-            for unit in given
-        ]
+        pure = self.dimensionless_constants_only
+        self._take_units(
+            [Quantities.of(X_units, unit, names, pure_constants=pure) for unit in given]
+        )
+
+    def _take_units(self, quantities: list[Quantities | None]) -> None:
+        """Have the units of each target, and show them as texts."""
+        self._quantities = quantities
+        known = [one for one in quantities if one is not None]
+        self.X_units_ = self.y_units_ = None
+        if any(unit is not None for one in known for unit in one.inputs):
+            self.X_units_ = [unit and unit.text for unit in known[0].inputs]
+        if any(one.target is not None for one in known):
+            self.y_units_ = [one and one.target and one.target.text for one in quantities]
 
     @contextmanager
     def _messages(self) -> Iterator[None]:
@@ -679,6 +686,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         model.display_feature_names_in_ = np.array(loaded.display_names, dtype=object)
         model._targets, model.nout_ = loaded.targets, len(loaded.targets)
         model.target_names_ = loaded.target_names
+        model._take_units([equations.quantities for equations in loaded.targets])
         model.run_id_, model.output_directory_ = folder.name, str(folder.parent)
         return model
 

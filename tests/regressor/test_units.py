@@ -37,6 +37,8 @@ def test_the_units_are_in_the_folder_of_the_fit(tmp_path):
     model = make(n_samples=500, output_directory=tmp_path)
     model.fit(X, ENERGY, X_units=UNITS, y_units="J")
     loaded = DeepSymbolicRegressor.from_file(tmp_path / model.run_id_)
+    assert loaded.X_units_ == UNITS
+    assert loaded.y_units_ == ["J"]
     assert loaded.equations_.attrs["units"] == model.equations_.attrs["units"]
     assert loaded.constants(0)["unit"].tolist() == model.constants(0)["unit"].tolist()
 
