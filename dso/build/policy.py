@@ -45,6 +45,7 @@ def make_prior(config: Config, task: Task) -> JointPrior:
         task.library,
         max_length=config.policy.max_length,
         corpus=partial(corpus_of, task),
+        quantities=task.quantities if task.units_penalty is None else None,
         **data_ranges(task),
     )
     usual = TASK_DEFAULTS.get(config.task.task_type or "", {}).get("prior", {})

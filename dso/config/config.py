@@ -87,6 +87,7 @@ TASK_DEFAULTS: dict[str, dict] = {
             "length": {"on": True, "min_": 4, "max_": 64},
             "repeat": {"on": True, "tokens": "const", "min_": None, "max_": 3},
             **_USUAL_PRIORS,
+            "units": _ON,
         },
     },
     "control": {

@@ -209,6 +209,18 @@ class RegressionTask(Section):
         [], "Thresholds of decision nodes 'x1 < t': one list, or one for each input."
     )
     poly_optimizer_params: PolyOptimizer = key(PolyOptimizer(), "Fit of the 'poly' token.")
+    X_units: list[str | None] | None = key(
+        None, "Units of the inputs, such as 'm/s^2'; '' = a pure number, null = not known."
+    )
+    y_units: str | None = key(None, "Unit of y.")
+    dimensionless_constants_only: bool = key(
+        False, "Whether fitted constants are pure numbers; else each may have any unit."
+    )
+    dimensional_constraint_penalty: NonNegative | None = key(
+        None,
+        "Added to the loss of an expression whose units are not consistent; null = none is "
+        "written, by the prior 'units'.",
+    )
 
     @field_validator("metric_params", "extra_metric_test_params")
     @classmethod

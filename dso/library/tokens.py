@@ -9,6 +9,7 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.library.functions import BY_FUNCTION, Operator
+from dso.library.operator import UnitRule
 from dso.library.polynomial import FittedPolynomial
 
 
@@ -46,6 +47,11 @@ class Token:
     def operator(self) -> Operator | None:
         """Row of the operator table behind the token; None for anything else."""
         return BY_FUNCTION.get(id(self.function))
+
+    @property
+    def units(self) -> UnitRule:
+        """What it asks of the dimensions of its arguments."""
+        return "pure" if self.operator is None else self.operator.units
 
     def __call__(self, *arguments: np.ndarray) -> np.ndarray:
         if self.function is None:
@@ -121,6 +127,11 @@ class StateChecker(Token):
         self.state_index = state_index
         self.threshold = float(threshold)
         super().__init__(None, f"x{state_index + 1} < {threshold}", 2, 1)
+
+    @property
+    def units(self) -> UnitRule:
+        """Both branches are of what the whole is."""
+        return "same"
 
 
 class DiscreteAction(Token):

@@ -23,6 +23,7 @@ from dso.prior.soft_length import SoftLengthPrior
 from dso.prior.state_checker import StateCheckerConstraint
 from dso.prior.trig import TrigConstraint
 from dso.prior.uniform_arity import UniformArityPrior
+from dso.prior.units import UnitsConstraint
 
 __all__ = [
     "PRIORS",
@@ -49,6 +50,7 @@ __all__ = [
     "StateCheckerConstraint",
     "TrigConstraint",
     "UniformArityPrior",
+    "UnitsConstraint",
     "make_joint_prior",
     "masking_table",
 ]

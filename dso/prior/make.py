@@ -30,6 +30,7 @@ from dso.prior.soft_length import SoftLengthPrior
 from dso.prior.state_checker import StateCheckerConstraint
 from dso.prior.trig import TrigConstraint
 from dso.prior.uniform_arity import UniformArityPrior
+from dso.prior.units import UnitsConstraint
 
 PRIORS: dict[str, type[Prior]] = {
     "relational": RelationalConstraint,
@@ -51,6 +52,7 @@ PRIORS: dict[str, type[Prior]] = {
     "argument_type": ArgumentTypeConstraint,
     "all_inputs": AllInputsConstraint,
     "mutually_exclusive": MutuallyExclusiveConstraint,
+    "units": UnitsConstraint,
 }
 
 

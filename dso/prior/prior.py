@@ -66,6 +66,9 @@ class Prior:
         """Return why the prior would do nothing or make no sense, None if it is fine."""
         return None
 
+    def check(self, max_length: int) -> None:
+        """Refuse what no program of at most `max_length` tokens can obey; nothing by default."""
+
     def describe(self) -> str:
         """Return one line for people."""
         return f"{type(self).__name__}: a prior of one's own."

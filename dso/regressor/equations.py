@@ -15,7 +15,9 @@ from dso.library import Library, PlaceholderConstant, Polynomial, Token, create_
 from dso.program import Columns, Program, ProgramBatch
 from dso.program.shown_numbers import with_plain_numbers
 from dso.program.symbolic import exchanged, to_short_sympy, to_sympy, to_text
+from dso.program.units import constant_units, is_consistent
 from dso.selection import check_rule, criteria, scores
+from dso.units import Quantities
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,6 +94,8 @@ class Equations:
         What each rule of selection compares. Default: what losses and complexities say.
     plan : dict, optional
         From what the library was made, where it is not that of the search.
+    quantities : Quantities, optional
+        The units of inputs and target.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class Equations:
         errors: list[ConstantErrors] | None = None,
         criteria: dict[str, np.ndarray] | None = None,
         plan: dict[str, Any] | None = None,
+        quantities: Quantities | None = None,
     ) -> None:
         self.library = library
         self.names = list(names)
@@ -114,6 +119,7 @@ class Equations:
         self.hall_of_fame = hall_of_fame
         self.errors = errors
         self.plan = plan
+        self.quantities = quantities
         self._criteria = criteria
 
     def __len__(self) -> int:
@@ -225,7 +231,7 @@ class Equations:
         import pandas as pd
 
         rows = range(len(self))
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "complexity": _whole(self.front.complexities),
                 "loss": self.front.losses,
@@ -236,6 +242,25 @@ class Equations:
                 "criterion": self.criterion(strategy),
             }
         )
+        if self.quantities is not None:
+            frame["is_consistent"] = is_consistent(
+                self.library, self.quantities, self.front.programs
+            )
+            frame.attrs["units"] = self.units_text()
+        return frame
+
+    def units_text(self) -> str:
+        """Return the units as one line: y [N], m1 [kg], ...; what is not known has a "?"."""
+        assert self.quantities is not None
+        columns = zip(
+            ["y", *self.names], [self.quantities.target, *self.quantities.inputs], strict=True
+        )
+        return ", ".join(f"{name} [{'?' if unit is None else unit.text}]" for name, unit in columns)
+
+    def constant_units(self, i: int) -> list[str]:
+        """Return the units of the constants of row `i`; see `dso.program.units`."""
+        assert self.quantities is not None
+        return constant_units(self.program(i).traversal, self.quantities)
 
     def hall_of_fame_frame(self) -> pd.DataFrame:
         """Return the best programs, simple or not, with their tokens in prefix order."""
@@ -272,6 +297,10 @@ class Equations:
             },
             index=[f"c{k + 1}" for k in range(len(errors.values))],
         )
+        if self.quantities is not None:
+            units = self.constant_units(i)
+            # The coefficients of a polynomial are none of the program's constants.
+            frame.insert(1, "unit", units if len(units) == len(frame) else "")
         # Where the constants stand belongs to what is printed.
         frame.columns.name = self.template(i)
         frame.attrs.update(equation=self.template(i), note=errors.statement, level=level)

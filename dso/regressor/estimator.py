@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dso.program import Program
     from dso.regressor.equations import Equations
+    from dso.units import Quantities
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
 
@@ -73,6 +74,12 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Called after each iteration with its standing: iteration, n_samples, seconds, r_best, ...,
         and of what was found so far the selected expression, its loss, and the front. A true answer
         ends the search.
+    dimensionless_constants_only : bool
+        Whether fitted constants are pure numbers, where the units of columns are given; else each
+        may have any unit.
+    dimensional_constraint_penalty : float, optional
+        With units, what is added to the loss of an equation that is not consistent. Default: the
+        search never writes one.
     snap : bool
         Whether fitted constants become whole numbers, fractions, multiples of pi and the like where
         the data allow it.
@@ -112,6 +119,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         As in scikit-learn; names only where X has them.
     display_feature_names_in_ : (D,) array of str
         The inputs as equations name them: identifiers.
+    X_units_, y_units_ : list or None
+        Units of the inputs and of the targets, as they were given.
     target_names_ : list of str
         Those of a data frame or series; else y, or y1, y2, ...
     interrupted_ : bool
@@ -153,6 +162,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         timeout_in_seconds: float | None = None,
         early_stop_condition: float | Callable[[float, float], object] | None = None,
         callback: Callable[[Any], object] | None = None,
+        dimensionless_constants_only: bool = False,
+        dimensional_constraint_penalty: float | None = None,
         snap: bool = True,
         random_state: Any = None,
         n_islands: int | None = None,
@@ -180,6 +191,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.timeout_in_seconds = timeout_in_seconds
         self.early_stop_condition = early_stop_condition
         self.callback = callback
+        self.dimensionless_constants_only = dimensionless_constants_only
+        self.dimensional_constraint_penalty = dimensional_constraint_penalty
         self.snap = snap
         self.random_state = random_state
         self.n_islands = n_islands
@@ -205,6 +218,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         sample_weight: Any = None,
         weights: Any = None,
         variable_names: Sequence[str] | None = None,
+        X_units: Sequence[str | None] | None = None,
+        y_units: str | Sequence[str | None] | None = None,
     ) -> DeepSymbolicRegressor:
         """Search for equations; Ctrl-C, or ``q`` and Enter, end the search and keep its results.
 
@@ -221,6 +236,11 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             The same under PySR's name.
         variable_names : sequence of str, optional
             Names of the inputs; default: those of a data frame, or x1, x2, ...
+        X_units : sequence of (str or None), optional
+            Units of the inputs, as ``"m/s^2"``; ``""`` is a pure number, None is not known. With
+            them only equations are written whose units are consistent.
+        y_units : str or sequence of (str or None), optional
+            Unit of y; for several targets one for each.
 
         Returns
         -------
@@ -239,6 +259,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.nout_ = targets.shape[1]
         numbered = ["y"] if self.nout_ == 1 else [f"y{k + 1}" for k in range(self.nout_)]
         self.target_names_ = given_names or numbered
+        self._set_units(X_units, y_units)
         with self._messages():
             self._fit_targets(X, targets, sample_weight)
         return self
@@ -302,6 +323,29 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             names = [f"x{i + 1}" for i in range(self.n_features_in_)]
         self._original_names = list(map(str, names))
         self.display_feature_names_in_ = np.array(identifiers(names), dtype=object)
+
+    def _set_units(self, X_units: Any, y_units: Any) -> None:
+        """Read the units of inputs, and those of each target."""
+        from dso.units.quantities import Quantities, listed
+
+        given = [y_units] * self.nout_
+        if self.nout_ > 1 and y_units is not None:
+            given = listed(y_units, self.nout_, "y_units")
+        names = self.display_feature_names_in_.tolist()
+        pure = self.dimensionless_constants_only
+        self._take_units(
+            [Quantities.of(X_units, unit, names, pure_constants=pure) for unit in given]
+        )
+
+    def _take_units(self, quantities: list[Quantities | None]) -> None:
+        """Have the units of each target, and show them as texts."""
+        self._quantities = quantities
+        known = [one for one in quantities if one is not None]
+        self.X_units_ = self.y_units_ = None
+        if any(unit is not None for one in known for unit in one.inputs):
+            self.X_units_ = [unit and unit.text for unit in known[0].inputs]
+        if any(one.target is not None for one in known):
+            self.y_units_ = [one and one.target and one.target.text for one in quantities]
 
     @contextmanager
     def _messages(self) -> Iterator[None]:
@@ -461,6 +505,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 for i in numbers
             ]
             target = "y" if self.nout_ == 1 else f"y_{{{k + 1}}}"
+            if equations.quantities is not None and equations.quantities.target is not None:
+                target += rf"\;[{equations.quantities.target.latex()}]"
             tables.append(latex_table(lines, precision, columns, target))
         return "\n\n".join(tables)
 
@@ -640,6 +686,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         model.display_feature_names_in_ = np.array(loaded.display_names, dtype=object)
         model._targets, model.nout_ = loaded.targets, len(loaded.targets)
         model.target_names_ = loaded.target_names
+        model._take_units([equations.quantities for equations in loaded.targets])
         model.run_id_, model.output_directory_ = folder.name, str(folder.parent)
         return model
 

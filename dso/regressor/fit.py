@@ -25,6 +25,7 @@ from dso.regressor.run_files import RunFiles, library_plan, new_run_id
 from dso.regressor.search import EarlyStop, Search, SoFar, constant_equation
 from dso.runs.disk import Guard
 from dso.training.stopping import SIGNALLED, Standing
+from dso.units import Quantities
 
 logger = logging.getLogger("dso")
 
@@ -46,8 +47,10 @@ class Model(Protocol):
     run_id: str | None
     display_feature_names_in_: np.ndarray
     target_names_: list[str]
+    y_units_: list[str | None] | None
     n_features_in_: int
     _original_names: list[str]
+    _quantities: list[Quantities | None]
 
     @property
     def _errors_of_y(self) -> str: ...
@@ -160,7 +163,9 @@ class Fit:
     ) -> None:
         model, rows, search = self._model, self._rows[k], self._before[k]
         if rows.is_constant:
-            self.targets.append(constant_equation(rows, self._names, model._original_names))
+            found = constant_equation(rows, self._names, model._original_names)
+            found.quantities = model._quantities[k]
+            self.targets.append(found)
             self.searches.append(None)
             self._reasons.append("y is constant")
             return
@@ -209,10 +214,10 @@ class Fit:
         model = self._model
         if before and len(before) != len(self._rows):
             return ["the number of targets"]
-        for search, rows in zip(before, self._rows, strict=False):
+        for k, (search, rows) in enumerate(zip(before, self._rows, strict=False)):
             if search is None:
                 continue
-            others = changed_keys(search.config, self._config)
+            others = changed_keys(search.config, self._with_units(k))
             if model.random_state != last_random_state:
                 others.insert(0, "random_state")
             if not search.given_rows.same_as(rows):
@@ -236,7 +241,15 @@ class Fit:
         """Return the config of target `k`: each has a folder of its own below that of the fit."""
         name = run_id if len(self._rows) == 1 else f"{run_id}/output{k + 1}"
         folder = {"logdir": self.directory, "exp_name": name}
-        return {**self._config, "experiment": {**self._config["experiment"], **folder}}
+        config = self._with_units(k)
+        return {**config, "experiment": {**config["experiment"], **folder}}
+
+    def _with_units(self, k: int) -> dict[str, Any]:
+        """Return the config with the unit of target `k`."""
+        if self._model.y_units_ is None:
+            return self._config
+        task = {**self._config["task"], "y_units": self._model.y_units_[k]}
+        return {**self._config, "task": task}
 
     def _writer(self, run_id: str, guard: Guard) -> Callable[[list[Equations]], None] | None:
         """Return what writes the files of the fit, None where none are wanted."""

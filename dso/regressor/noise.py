@@ -288,11 +288,21 @@ def search_for(searches: Searches, config: dict[str, Any], errors: str) -> Searc
     config : dict
     errors : {"auto", "squared", "relative", "log"}
     """
+    if errors == "log" and has_units(config):
+        raise UserError(
+            "target_transform: 'log' does not go with units: a logarithm has none; leave out "
+            "X_units and y_units, or take loss='relative'."
+        )
     if errors == "auto" and spans_decades(searches.rows.y):
         return search_by_errors(searches, config)
     search = searches.make(KINDS["squared" if errors == "auto" else errors], config)
     found = searches.run(search)
     return Searched(search, found, search.standing.n_samples)
+
+
+def has_units(config: dict[str, Any]) -> bool:
+    """Tell whether a config gives units to inputs or y."""
+    return any(config["task"][key] is not None for key in ("X_units", "y_units"))
 
 
 def search_by_errors(searches: Searches, config: dict[str, Any]) -> Searched:
@@ -308,7 +318,7 @@ def search_by_errors(searches: Searches, config: dict[str, Any]) -> Searched:
     spent = squared.standing.n_samples
     if not pause.is_taken or squared.optimizer.stop_reason in SIGNALLED:
         return Searched(squared, found, spent)
-    has_log = "log" in squared.optimizer.library.names
+    has_log = "log" in squared.optimizer.library.names and not has_units(config)
     kind: type[RelativeSearch | LogSearch] = LogSearch if has_log else RelativeSearch
     gain = -np.inf
     if _has_residuals(squared, found):

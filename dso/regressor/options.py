@@ -80,6 +80,7 @@ def search_config(estimator: Any) -> dict[str, Any]:
         _set_maxsize(config, estimator.maxsize)
     if estimator.pretrained is not None:
         config["pretrained"].update(pretrained(estimator.pretrained))
+    _set_units(estimator, task)
     if estimator.n_islands is not None:
         config["islands"]["n"] = whole("n_islands", estimator.n_islands)
     training["n_samples"] = n_samples(estimator, config)
@@ -95,6 +96,23 @@ def search_config(estimator: Any) -> dict[str, Any]:
         finishing["snap"] = False
     config["logging"]["hof"] = config["logging"]["hof"] or 100
     return config
+
+
+def _set_units(estimator: Any, task: dict[str, Any]) -> None:
+    """Have the task know the units that `fit` was given; those of y follow for each target."""
+    # There are none before a fit.
+    if getattr(estimator, "X_units_", None) is not None:
+        task["X_units"] = estimator.X_units_
+    if estimator.dimensionless_constants_only:
+        task["dimensionless_constants_only"] = True
+    penalty = estimator.dimensional_constraint_penalty
+    if penalty is not None:
+        is_number = isinstance(penalty, int | float) and not isinstance(penalty, bool)
+        if not (is_number and penalty >= 0):
+            raise UserError(
+                f"dimensional_constraint_penalty: {penalty!r}; expected a number >= 0, or None."
+            )
+        task["dimensional_constraint_penalty"] = float(penalty)
 
 
 def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -23,6 +23,7 @@ from dso.regressor.saved import FORMAT, SavedErrors, SavedEstimator, SavedFound,
 from dso.runs.disk import cause, write_text
 from dso.task.regression.benchmarks import function_sets
 from dso.task.regression.regression import DEFAULT_FUNCTION_SET
+from dso.units import Quantities
 
 FILE = "estimator.json"
 MAX_BYTES = 2**30
@@ -192,6 +193,7 @@ def _equations(target: SavedTarget, saved: SavedEstimator) -> Equations:
         None if target.errors is None else [_errors(one) for one in target.errors],
         {name: np.array(values) for name, values in target.criteria.items()} or None,
         plan.model_dump(),
+        None if target.units is None else target.units.rebuilt(names),
     )
     for i in range(len(equations)):
         equations.program(i)  # which looks whether it is a whole one
@@ -205,6 +207,18 @@ def _plain_equations(equations: Equations) -> dict[str, Any]:
         "hall_of_fame": _plain_found(equations.hall_of_fame),
         "errors": None if errors is None else [_plain_errors(one) for one in errors],
         "criteria": {name: values.tolist() for name, values in equations.criteria.items()},
+        "units": _plain_units(equations.quantities),
+    }
+
+
+def _plain_units(quantities: Quantities | None) -> dict[str, Any] | None:
+    if quantities is None:
+        return None
+    target = quantities.target
+    return {
+        "inputs": [None if unit is None else unit.text for unit in quantities.inputs],
+        "target": None if target is None else target.text,
+        "pure_constants": quantities.pure_constants,
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dso.library import FittedPolynomial, Library
+from dso.units import Quantities
 
 FORMAT = 2
 MAX_INPUTS = 100_000
@@ -103,6 +104,20 @@ class SavedLibrary(_Part):
     thresholds: list[float | list[float]] | None
 
 
+class SavedUnits(_Part):
+    """`Quantities`, as texts."""
+
+    inputs: list[str | None]
+    target: str | None
+    pure_constants: bool
+
+    def rebuilt(self, names: list[str]) -> Quantities | None:
+        """Return them."""
+        if len(self.inputs) != len(names):
+            raise ValueError(f"{len(self.inputs)} units for {len(names)} inputs")
+        return Quantities.of(self.inputs, self.target, names, pure_constants=self.pure_constants)
+
+
 class SavedTarget(_Part):
     """`Equations` of one target."""
 
@@ -111,6 +126,7 @@ class SavedTarget(_Part):
     hall_of_fame: SavedFound
     errors: list[SavedErrors] | None
     criteria: dict[str, list[float]] = {}
+    units: SavedUnits | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> SavedTarget:

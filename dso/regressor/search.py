@@ -22,6 +22,7 @@ from dso.islands import Archipelago, Engine, make_search, one_by_one
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
 from dso.program import FitData, Program, ProgramBatch
+from dso.program.units import is_consistent
 from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
@@ -184,17 +185,31 @@ class Search:
 
         The latter are (B, K), NaN where nothing is known.
         """
-        optimizer, library = self.optimizer, self.optimizer.library
+        library = self.optimizer.library
         texts, starts = zip(*simple_laws(data), strict=True)
         programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in texts])
         first = np.full((len(texts), max(map(len, starts))), np.nan)
         for row, start in zip(first, starts, strict=True):
             row[: len(start)] = start
-        is_allowed = optimizer.prior.allowed(programs)
-        if self._least_length() == 1:
-            # The sampler never writes them, as the first token has to be an operator.
-            is_allowed |= programs.lengths == 1
+        is_allowed = self._is_allowed(programs, with_terminals=self._least_length() == 1)
         return programs[is_allowed], first[is_allowed]
+
+    def _is_allowed(self, programs: ProgramBatch, *, with_terminals: bool = True) -> np.ndarray:
+        """Tell which programs (B,) the priors allow, and terminals alone where they are wanted.
+
+        The sampler never writes those, as the first token has to be an operator.
+        """
+        is_allowed = self.optimizer.prior.allowed(programs)
+        if not with_terminals:
+            return is_allowed
+        return is_allowed | ((programs.lengths == 1) & self._has_units(programs))
+
+    def _has_units(self, programs: ProgramBatch) -> np.ndarray:
+        """Tell which programs (B,) have the units that they must have."""
+        task = self.optimizer.task
+        if task.quantities is None or task.units_penalty is not None:
+            return np.ones(len(programs), dtype=bool)
+        return is_consistent(task.library, task.quantities, programs)
 
     def _offer_shorter_ones(self) -> None:
         """Have the equations of the front judged in the shorter forms that sympy knows."""
@@ -278,6 +293,7 @@ class Search:
             front,
             self._found(optimizer.hall_of_fame, is_final),
             criteria=criteria(front.losses, front.complexities, evidence),
+            quantities=optimizer.task.quantities,
         )
 
     def _found(
@@ -331,7 +347,7 @@ class Search:
             programs = ProgramBatch.concatenate([part for part in forms if len(part)])
             front = finisher.front(programs)
             programs = ProgramBatch.concatenate([front, finisher.improved(front)])
-        is_allowed = self.optimizer.prior.allowed(programs) | (programs.lengths == 1)
+        is_allowed = self._is_allowed(programs)
         programs = programs[is_allowed] if is_allowed.any() else programs
         return finisher.settled(programs, snap=finishing.snap)
 

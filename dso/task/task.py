@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dso.library import Library
     from dso.program import FitData, Program, ProgramBatch
     from dso.streams import Stream
+    from dso.units import Quantities
 
 
 class Fitter(Protocol):
@@ -70,6 +71,10 @@ class Task(ABC):
         Whether there is anything to search for.
     guesses : ProgramBatch, optional
         Programs that join the first batch, off policy. Their numbers stay as given.
+    quantities : Quantities, optional
+        The units of the columns.
+    units_penalty : float, optional
+        What inconsistent programs lose; None: they are not written.
     n_train_rows, n_search_rows, n_validation_rows : int
         Rows of training data, those of them that a search sees at a time (`on_drawn_rows`), and
         rows set aside to rank programs by (`validation_rewards`); 0 for a task without data.
@@ -87,6 +92,8 @@ class Task(ABC):
     polynomials: PolynomialFitter | None = None
     learns: bool = True
     guesses: ProgramBatch | None = None
+    quantities: Quantities | None = None
+    units_penalty: float | None = None
     n_train_rows: int = 0
     n_search_rows: int = 0
     n_validation_rows: int = 0

@@ -190,6 +190,7 @@ COMMON = {
         "argument_type": {"on": False, "tokens": [], "allowed": "inputs"},
         "all_inputs": {"on": False},
         "mutually_exclusive": {"on": False, "tokens": []},
+        "units": {"on": False},
     },
     "postprocess": {"show_count": 5, "save_plots": True},
     "checkpoint": {"load_path": None, "save_freq": 23, "units": "hours", "save_on_done": False},
@@ -221,6 +222,10 @@ REGRESSION_TASK = {
         "regressor": "dso_least_squares",
         "regressor_params": {},
     },
+    "X_units": None,
+    "y_units": None,
+    "dimensionless_constants_only": False,
+    "dimensional_constraint_penalty": None,
 }
 CONTROL_TASK = {
     "task_type": "control",
@@ -291,7 +296,7 @@ def test_regression_changes_what_it_is_documented_to_change() -> None:
         "prior.length.on": True,
         "prior.length.max_": 64,
         "prior.repeat.on": True,
-        **{f"prior.{name}.on": True for name in USUAL},
+        **{f"prior.{name}.on": True for name in [*USUAL, "units"]},
     }
 
 

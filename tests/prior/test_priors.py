@@ -10,6 +10,7 @@ from dso.policy import RNNPolicy
 from dso.prior import PRIORS, JointPrior, make_joint_prior
 from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
+from dso.units import Quantities
 from tests.support.function_sets import KOZA
 
 ONE_INPUT = Library(create_tokens(1, KOZA))
@@ -444,6 +445,7 @@ def test_every_registered_prior_is_built_and_described():
         "argument_type": on(tokens="log"),
         "all_inputs": on(),
         "mutually_exclusive": on(tokens="exp,log"),
+        "units": on(),
         "language_model": on(),
     }
     assert set(section) == set(PRIORS) - {"multi_discrete"}  # whose tokens are others
@@ -452,6 +454,7 @@ def test_every_registered_prior_is_built_and_described():
         "input_ranges": np.array([[-1.0, 1.0]]),
         "output_range": np.array([-2.0, 2.0]),
         "corpus": lambda formulas: rows,
+        "quantities": Quantities.of(["m"], "m", ["x1"]),
     }
     prior = joint(WITH_POLY, section, **facts)
     assert len(prior.descriptions) == len(section) + 2  # two relations, and poly by itself

@@ -25,6 +25,7 @@ struct Frame {
     uint64_t ancestors = 0;   // groups that the open node or a node above it belongs to
     int size = 0;             // cost of the open node and its completed children
     int room = kUnlimited;    // cost that the children still to come may have together
+    OpenUnits units;          // of the open node; above the root, what is wanted of the program
 };
 
 class TraversalState {
@@ -42,6 +43,7 @@ public:
     void restart() {
         frames_.assign(1, Frame{});
         frames_[0].room = rules_->max_size;
+        frames_[0].units.wanted = rules_->units.of_program();
         n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty;
         std::fill(counts_.begin(), counts_.end(), 0);
         std::fill(counted_out_.begin(), counted_out_.end(), 0);
@@ -87,6 +89,28 @@ private:
     void forbid_too_large(const TokenSet* members, int missing, const Completion& completion,
                           uint64_t* words) const;
     uint64_t ancestors_below(int token) const;
+    void forbid_by_units(uint64_t* words) const;
+    Dimension wanted_of_next() const {
+        const Frame& frame = top();
+        return frame.parent == kEmpty
+                   ? frame.units.wanted
+                   : rules_->units.wanted_of_next(frame.parent, frame.units, frame.slots_left);
+    }
+    // A place for an argument, as far as it decides whether a wild terminal may stand there.
+    struct Slot {
+        int parent;
+        bool is_first, is_last;
+        int same_child;
+    };
+    bool has_wild() const;
+    bool is_wild(const Slot& slot) const;
+    // Tokens that a slot, or the arguments of a token that is wanted to have a dimension, take at
+    // least; that the open slots do but for the one that comes next; and what the slot that comes
+    // after a terminal takes beyond that.
+    int fewest_in(const Slot& slot, Dimension wanted) const;
+    int fewest_below(int token, Dimension wanted) const;
+    int fewest_elsewhere() const;
+    int more_after(int terminal) const;
     void complete(int token, int size);
 
     const RuleSet* rules_;
@@ -122,6 +146,7 @@ inline void TraversalState::forbidden(uint64_t* words) const {
     if (static_cast<int>(frames_.size()) >= rules.max_depth && rules.max_arity > 0)
         join(words, rules.above_arity[0]);
     if (!rules.costs.empty()) forbid_by_size(words);
+    if (rules.units.on()) forbid_by_units(words);
     for (const CountRequirement& need : rules.requirements)
         forbid_unfulfillable(&need.group, need.minimum - counts_[need.counter], need.completion,
                              words);
@@ -202,6 +227,100 @@ inline void TraversalState::forbid_too_large(const TokenSet* members, int missin
     }
 }
 
+inline void TraversalState::forbid_by_units(uint64_t* words) const {
+    const Units& units = rules_->units;
+    const Frame& frame = top();
+    const Dimension wanted = wanted_of_next();
+    const bool is_exponent =
+        frame.parent != kEmpty && units.is_exponent(frame.parent, frame.slots_left);
+    const bool looks_ahead = units.looks_ahead() && rules_->horizon < kUnlimited;
+    const int room = looks_ahead ? rules_->horizon - n_chosen_ - 1 - fewest_elsewhere() : 0;
+    for (int token = 0; token < static_cast<int>(rules_->n_tokens()); ++token) {
+        bool fits = units.fits(token, wanted) &&
+                    (!is_exponent || units.fits_as_exponent(token, frame.units));
+        if (fits && looks_ahead)
+            fits = (rules_->arities[token] > 0 ? fewest_below(token, wanted) : more_after(token)) <=
+                   room;
+        if (!fits) words[token >> 6] |= 1ull << (token & 63);
+    }
+}
+
+inline bool TraversalState::has_wild() const {
+    const std::vector<int>& wild = rules_->units.wild();
+    return std::any_of(wild.begin(), wild.end(),
+                       [&](int token) { return !(counted_out_[token >> 6] >> (token & 63) & 1); });
+}
+
+inline bool TraversalState::is_wild(const Slot& slot) const {
+    for (int wild : rules_->units.wild()) {
+        if (counted_out_[wild >> 6] >> (wild & 63) & 1) continue;
+        if (rules_->child_of(slot.parent, slot.is_first ? 0 : 1).has(wild)) continue;
+        const bool is_alone = slot.is_last && (slot.is_first || slot.same_child == wild);
+        if (!is_alone || !rules_->only_child[slot.parent].has(wild)) return true;
+    }
+    return false;
+}
+
+inline int TraversalState::fewest_in(const Slot& slot, Dimension wanted) const {
+    if (wanted == kAny || is_wild(slot)) return 1;
+    // Where a wild terminal may be an argument, a power or a product has any dimension.
+    const Units& units = rules_->units;
+    int fewest = units.fewest(wanted);
+    for (int token = 0; fewest > 2 && token < static_cast<int>(rules_->n_tokens()); ++token) {
+        const int arity = rules_->arities[token];
+        if (arity > 0 && units.fits(token, wanted) && is_wild({token, true, arity == 1, kEmpty}))
+            fewest = std::min(fewest, 1 + arity);
+    }
+    return fewest;
+}
+
+inline int TraversalState::fewest_below(int token, Dimension wanted) const {
+    const Units& units = rules_->units;
+    const int arity = rules_->arities[token];
+    const Dimension below = units.wanted_of_next(token, units.open(token, wanted), arity);
+    const Slot first{token, true, arity == 1, kEmpty};
+    if (arity == 1) return fewest_in(first, below);
+    if (below == kAny) return has_wild() ? arity : units.fewest_below(token, wanted);
+    // Where all may be wild, perhaps not all of them at once.
+    const bool starts_wild = is_wild(first);
+    const Slot last{token, false, true, starts_wild ? units.wild()[0] : kMixed};
+    return (arity - 1) * fewest_in(first, below) + fewest_in(last, below);
+}
+
+inline int TraversalState::fewest_elsewhere() const {
+    int fewest = 0;
+    for (const Frame& frame : frames_) {
+        if (frame.slots_left == 1) continue;
+        // Before the last argument of a product nothing is known of it.
+        const Dimension wanted =
+            rules_->units.wanted_of_next(frame.parent, frame.units, frame.slots_left);
+        fewest += (frame.slots_left - 1) * fewest_in({frame.parent, false, false, kMixed}, wanted);
+    }
+    return fewest;
+}
+
+inline int TraversalState::more_after(int terminal) const {
+    const Units& units = rules_->units;
+    Dimension dimension = units.terminal(terminal);
+    int argument = terminal;
+    for (size_t i = frames_.size() - 1; i > 0; --i) {
+        const Frame& frame = frames_[i];
+        OpenUnits node = frame.units;
+        const Dimension before = units.wanted_of_next(frame.parent, node, frame.slots_left);
+        units.take(frame.parent, node, frame.slot, argument, dimension);
+        if (frame.slots_left > 1) {
+            const Dimension wanted = units.wanted_of_next(frame.parent, node, frame.slots_left - 1);
+            const bool is_same = frame.slot == 0 || frame.same_child == argument;
+            const Slot next{frame.parent, false, frame.slots_left == 2,
+                            is_same ? argument : kMixed};
+            return std::max(0, fewest_in(next, wanted) -
+                                   fewest_in({frame.parent, false, false, kMixed}, before));
+        }
+        dimension = units.value(node), argument = frame.parent;
+    }
+    return 0;
+}
+
 template <class T>
 void TraversalState::add_soft_logits(T* logits) const {
     const RuleSet& rules = *rules_;
@@ -249,6 +368,8 @@ inline void TraversalState::push(int token) {
     if (arity > 0) {
         const int room = rules.costs.empty() ? kUnlimited : room_of_next(top()) - cost;
         const uint64_t ancestors = ancestors_below(token);
+        const OpenUnits units =
+            rules.units.on() ? rules.units.open(token, wanted_of_next()) : OpenUnits{};
         // Field by field: a frame made elsewhere would be copied before its parts have arrived.
         Frame& frame = frames_.emplace_back();
         frame.parent = token;
@@ -256,6 +377,7 @@ inline void TraversalState::push(int token) {
         frame.ancestors = ancestors;
         frame.size = cost;
         frame.room = room;
+        frame.units = units;
         return;
     }
     complete(token, cost);
@@ -275,8 +397,14 @@ inline uint64_t TraversalState::ancestors_below(int token) const {
 
 // A terminal completes the open slot, and perhaps the nodes above it.
 inline void TraversalState::complete(int token, int size) {
+    const Units& units = rules_->units;
+    Dimension dimension = units.on() ? units.terminal(token) : kAny;
     while (true) {
         Frame& frame = frames_.back();
+        if (units.on() && frame.parent != kEmpty) {
+            units.take(frame.parent, frame.units, frame.slot, token, dimension);
+            dimension = units.value(frame.units);
+        }
         frame.same_child = frame.slot == 0 || frame.same_child == token ? token : kMixed;
         frame.sibling = token;
         frame.size += size;

@@ -20,6 +20,7 @@ from dso.library import FittedPolynomial, Library, create_tokens
 from dso.program import FitData, Program, ProgramBatch, has_poly
 from dso.program.columns import Rows
 from dso.program.execute import VALID
+from dso.program.units import is_consistent
 from dso.selection import DEFAULT, Evidence, criteria, gather
 from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
@@ -29,6 +30,7 @@ from dso.task.regression.reward_noise import RECOVERED, RewardNoise
 from dso.task.regression.rows import draw_rows, n_search_rows
 from dso.task.regression.scorer import Scorer
 from dso.task.task import HierarchicalTask, Rewards, has_own_reward
+from dso.units import Quantities
 
 logger = logging.getLogger("dso")
 
@@ -71,6 +73,10 @@ class RegressionTask(HierarchicalTask):
         `on_rows`.
     batching_rows : int, optional
         How many rows that is.
+    X_units, y_units, dimensionless_constants_only
+        See `Quantities.of`.
+    dimensional_constraint_penalty : float, optional
+        Added to the loss of programs whose units are not consistent. Default: none are written.
     """
 
     fit_data: FitData
@@ -98,6 +104,10 @@ class RegressionTask(HierarchicalTask):
         validation_fraction: float = 0.0,
         batching: bool | str = "auto",
         batching_rows: int | None = None,
+        X_units: Sequence[str | None] | None = None,
+        y_units: str | None = None,
+        dimensionless_constants_only: bool = False,
+        dimensional_constraint_penalty: float | None = None,
     ) -> None:
         data = load_dataset(dataset, header, y_limit, weights, validation_fraction)
         self.dataset = data
@@ -140,6 +150,13 @@ class RegressionTask(HierarchicalTask):
             ),
             identifiers(data.input_names),
         )
+        self.quantities = Quantities.of(
+            X_units,
+            y_units,
+            data.input_names,
+            pure_constants=dimensionless_constants_only,
+        )
+        self.units_penalty = None if self.quantities is None else dimensional_constraint_penalty
         options = None
         if self.library.poly_token is not None:
             options = PolynomialOptions(**(poly_optimizer_params or {}))
@@ -216,11 +233,29 @@ class RegressionTask(HierarchicalTask):
         if self.stochastic:
             return self._noisy_rewards(programs)
         scored = self._train.rewards(self.metric, programs, self.n_threads)
-        return self._without_interpolation(programs, scored)
+        scored = self._without_interpolation(programs, scored)
+        if self.units_penalty is None or len(programs) == 0:
+            return scored
+        lowered = scored.values - self.units_penalty
+        if self.metric.is_of_mse:
+            lowered = self.metric.from_mse(self.mean_squared_errors(programs))
+        is_lower = (scored.cause == VALID) & ~self._is_consistent(programs)
+        return scored._replace(values=np.where(is_lower, lowered, scored.values))
 
     def mean_squared_errors(self, programs: ProgramBatch) -> np.ndarray:
-        """Return the errors (B,) on the rows of `fit_data`, NaN where a program is invalid."""
-        return self._train.mean_squared_error(programs, self.n_threads).values
+        """Return the errors (B,) on the rows of `fit_data`, NaN where a program is invalid.
+
+        Where units are not consistent, the penalty for that is in them.
+        """
+        errors = self._train.mean_squared_error(programs, self.n_threads).values
+        if self.units_penalty is None or len(programs) == 0:
+            return errors
+        return errors + self.units_penalty * ~self._is_consistent(programs)
+
+    def _is_consistent(self, programs: ProgramBatch) -> np.ndarray:
+        """Tell which programs (B,) have consistent units."""
+        assert self.quantities is not None
+        return is_consistent(self.library, self.quantities, programs)
 
     def evidence(
         self,
@@ -305,6 +340,8 @@ class RegressionTask(HierarchicalTask):
             result["success"] = self._fits_both_parts(program)
         if not self._has_own_test_rows:
             result["success"] = result["success"] and not self._interpolates(program.batch)[0]
+        if self.units_penalty is not None:
+            result["success"] = bool(result["success"] and self._is_consistent(program.batch)[0])
         return result
 
     def final_evaluation(self, program: Program) -> dict[str, Any]:
