@@ -17,6 +17,7 @@ COMMANDS = {
     "eval": ("dso.report.text:main", "Say in words what the runs in a folder found."),
     "report": ("dso.report.__main__:main", "Make one page of the runs in one or more folders."),
     "predict": ("dso.command.predict:predict", "Compute the predictions of a formula or policy."),
+    "play": ("dso.command.play:play", "Play the policy of a control run, or make a film of it."),
     "export": (
         "dso.command.export:export",
         "Write a formula or policy as code, LaTeX or sympy.",

@@ -31,6 +31,17 @@ logger = logging.getLogger("dso")
 FAILURE = 1
 SIGNAL_BASE = 128
 """Added to the number of the signal that ended a command, as shells do."""
+SHOWN = {
+    "r": "",
+    "r_best": " (the greatest of any expression)",
+    "r_avg_test": " (mean return of the test episodes)",
+    "r_avg_anchor": " (that of the anchor)",
+    "success": "",
+    "expression": "",
+    "traversal": "",
+    "n_samples": "",
+}
+"""What is printed of a result, and what it means where the name does not say it."""
 
 
 class LineHandler(logging.Handler):
@@ -302,10 +313,9 @@ def _print_outcome(outcome: Outcome) -> None:
         click.echo(f"Seed {outcome.seed} failed: {outcome.error}", err=True)
         return
     click.echo(f"Seed {result['seed']} ended: {outcome.stop_reason}.")
-    shown = ("r", "r_avg_test", "r_avg_anchor", "success", "expression", "traversal", "n_samples")
-    for name in shown:
+    for name, meaning in SHOWN.items():
         if name in result:
-            click.echo(f"  {name}: {result[name]}")
+            click.echo(f"  {name}: {result[name]}{meaning}")
     n_invalid = sum(count for name, count in result.items() if name.startswith("error_node_"))
     click.echo(f"  invalid samples: {n_invalid} of {result['n_samples']}")
     if outcome.save_path is not None and Path(outcome.save_path).is_dir():
