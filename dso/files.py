@@ -17,7 +17,7 @@ def check_regular(path: Path, max_bytes: int | None = None) -> None:
     """
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
     if max_bytes is not None and about.st_size > max_bytes:
         raise OSError(errno.EFBIG, f"it is longer than {max_bytes} bytes")
 

@@ -51,7 +51,7 @@ def load(
         return SymbolicPolicy.load(policy_file(path, seed))
     task = RunResults(path).config().get("task")
     if isinstance(task, dict) and task.get("task_type") == "control":
-        raise UserError(f"{path}: there is no policy yet; it is written when the run ends.")
+        raise UserError(f"{path}: there is no policy yet; a run writes it at its end.")
     from dso.regressor import DeepSymbolicRegressor
 
     return DeepSymbolicRegressor.from_file(path, seed=seed, allow_code=allow_code)

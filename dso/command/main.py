@@ -13,7 +13,7 @@ from dso.errors import UserError, unknown
 COMMANDS = {
     "fit": ("dso.command.fit:fit", "Find a formula for a column of a table."),
     "run": ("dso.launch.command:main", "Search as a config says: any task, many seeds, sweeps."),
-    "resume": ("dso.command.resume:resume", "Do what is not done yet in a run folder."),
+    "resume": ("dso.command.resume:resume", "Complete the runs of a run folder."),
     "eval": ("dso.report.text:main", "Say in words what the runs in a folder found."),
     "report": ("dso.report.__main__:main", "Make one page of the runs in one or more folders."),
     "predict": ("dso.command.predict:predict", "Compute the predictions of a formula or policy."),

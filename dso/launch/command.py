@@ -102,7 +102,7 @@ def messages_as_lines(quiet: bool = False) -> Iterator[None]:
     help="Overrides islands.n: searches that exchange their best, in --n_cores_task processes.",
 )
 @click.option(
-    "--resume", default=None, metavar="RUN_DIR", help="Do what is not done yet in a run folder."
+    "--resume", default=None, metavar="RUN_DIR", help="Complete the runs of a run folder."
 )
 @click.option(
     "--allow-code",
@@ -150,13 +150,13 @@ def main(
             if n_islands is not None:
                 changes["islands.n"] = n_islands
             if (backend == "dask") != (scheduler is not None):
-                raise UserError("--backend dask and --scheduler ADDRESS belong together.")
+                raise UserError("--backend dask needs --scheduler ADDRESS, and conversely.")
             if resume is not None:
                 others = (config_template, benchmark, exp_name, sweep, seed, runs, changes)
                 if any(other not in (None, "", (), {}) for other in others):
                     raise UserError(
-                        "--resume RUN_DIR goes on as RUN_DIR says; give no config, and of the "
-                        "options only --n-cores-task, --backend, --scheduler and --allow-code."
+                        "--resume RUN_DIR uses the config of RUN_DIR; it takes no config, and only "
+                        "the options --n-cores-task, --backend, --scheduler and --allow-code."
                     )
                 jobs, root = resumed(Path(resume), allow_code)
             else:

@@ -110,8 +110,8 @@ class Guard:
         logger.debug("%s cannot be written", name, exc_info=error)
         if is_first:
             logger.warning(
-                "%s: cannot be written (%s). The run goes on; results are kept in memory and "
-                "written as soon as that is possible.",
+                "%s: cannot be written (%s). The run continues; results stay in memory until "
+                "they can be written.",
                 name,
                 cause(error),
             )

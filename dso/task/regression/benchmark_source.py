@@ -67,7 +67,7 @@ def _read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     except OSError as error:
         raise UserError(f"task.dataset: cannot read {str(path)!r} ({error.strerror}).") from None
     except csv.Error as error:
-        raise UserError(f"task.dataset: {str(path)!r} is no table ({error}).") from None
+        raise UserError(f"task.dataset: {str(path)!r} is not a table ({error}).") from None
     missing = [name for name in columns if name not in (reader.fieldnames or ())]
     if missing:
         raise UserError(f"task.dataset: {str(path)!r} has no column {', '.join(missing)}.")
