@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,7 +102,7 @@ def film(taken: Path, kept: Path) -> None:
     from PIL import Image, ImageSequence
 
     frames = []
-    for frame in list(ImageSequence.Iterator(Image.open(taken)))[: 2 * MAX_FRAMES : 2]:
+    for frame in islice(ImageSequence.Iterator(Image.open(taken)), 0, 2 * MAX_FRAMES, 2):
         image = frame.convert("RGB")
         size = (FILM_WIDTH, image.height * FILM_WIDTH // image.width)
         frames.append(image.resize(size, Image.Resampling.LANCZOS).quantize(16))
