@@ -370,7 +370,7 @@ class DeepSymbolicOptimizer:
         """
         self.setup()
         if self.folder is not None:
-            self.folder.claim()  # before looking: whoever writes it may be at its end
+            self.folder.claim()  # before looking: its writer may be at its end
         is_there = self.run.saved.has_checkpoint(timestamp)
         if is_there:
             self.run.saved.load_newest()

@@ -23,7 +23,7 @@ def check_regular(path: Path, max_bytes: int | None = None) -> None:
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
-    """Return the content of a regular file of at most so many bytes; see `check_regular`."""
+    """Return the content of a regular file of at most this many bytes; see `check_regular`."""
     check_regular(path, max_bytes)
     with open(path, "rb") as file:
         return file.read(max_bytes)

@@ -127,7 +127,7 @@ def page(asked: dict[str, Asked], found: dict[str, Found]) -> str:
     """Return the page."""
     known = {name: what for name, what in asked.items() if name in found}
     rows = [
-        f"| [{what['title']}](#{name}) | `{formula(found[name])}` | {found[name]['seconds']} |"
+        f"| [{what['title']}](#{anchor(what['title'])}) | `{formula(found[name])}` | {found[name]['seconds']} |"
         for name, what in known.items()
     ]
     table = "\n".join(["| Example | Result | CPU seconds |", "| --- | --- | --- |", *rows])
@@ -143,11 +143,16 @@ def section(name: str, what: Asked, result: Found) -> str:
     if "config" not in what:
         image = f"![Front, predictions and residuals]({name}.png)"
     return (
-        f'<a id="{name}"></a>\n\n## {what["title"]}\n\n{what["question"]}\n\n'
+        f"## {what['title']}\n\n{what['question']}\n\n"
         f"```sh\n{shown}\n```\n\n```text\n{result['output']}\n```\n\n{image}\n\n"
         f"{what['law']}\n\n"
         f"File: [{file}]({file}). Source: {what['source']}. Licence: {what['licence']}.\n"
     )
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor of a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def formula(result: Found) -> str:

@@ -1,4 +1,4 @@
-"""The sections beside task and prior: every key with its default, meaning and what it may be."""
+"""The sections besides task and prior: every key with its default, meaning and what it may be."""
 
 from typing import Annotated, Any, Literal
 
@@ -166,7 +166,7 @@ class Training(Section):
 
 
 class Logging(Section):
-    """What is written beside the statistics of each iteration."""
+    """Files in addition to the statistics of each iteration."""
 
     save_all_iterations: bool = key(False, "Reward, length and validity of every sample.")
     save_summary: bool = key(

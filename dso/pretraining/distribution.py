@@ -43,7 +43,7 @@ class Distribution:
     max_nested_trigonometry : int
         How deep sines, cosines and tangents may be nested.
     excluded : tuple of str
-        Formulas that must not be generated, beside those that are excluded anyway.
+        Formulas that must not be generated, besides those that are excluded anyway.
     constant_values : dict
         ``low`` and ``high`` of |c|, log-uniform; the share that is ``negative``; the share with
         ``heavy`` tails, a Cauchy distribution.

@@ -1,6 +1,6 @@
 """How bytes get to the disk: whole files at once, files that grow, and what to do when it fails.
 
-A file that is replaced is written beside its place and moved there, so a reader (or a crash) sees
+A file that is replaced is written next to its place and moved there, so a reader (or a crash) sees
 the old file or the new one, never half of one.
 """
 

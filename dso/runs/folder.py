@@ -40,7 +40,7 @@ RUN_FILES = (
     DATA_FILE,
     "formula.png",
 )
-"""What a run folder holds beside the files of each run, whose names begin with ``dso_``."""
+"""What a run folder holds besides the files of each run, whose names begin with ``dso_``."""
 _WITHOUT_EFFECT = (
     *("experiment", "postprocess", "checkpoint"),
     *("training.verbose", "training.debug", "training.n_cores_batch"),

@@ -33,7 +33,7 @@ def find_in_source(name: str, path: Path) -> Benchmark:
     ----------
     name : str
     path : Path
-        The CSV file; a ``function_sets.csv`` beside it may name further function sets.
+        The CSV file; a ``function_sets.csv`` next to it may name further function sets.
 
     Raises
     ------
