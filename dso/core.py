@@ -370,7 +370,7 @@ class DeepSymbolicOptimizer:
         """
         self.setup()
         if self.folder is not None:
-            self.folder.claim()  # before looking: whoever writes it may be at its end
+            self.folder.claim()  # before looking: its writer may be at its end
         is_there = self.run.saved.has_checkpoint(timestamp)
         if is_there:
             self.run.saved.load_newest()
@@ -388,7 +388,8 @@ class DeepSymbolicOptimizer:
         Returns
         -------
         dict
-            ``seed``, ``r``, ``r_val`` where rows were set aside, what `Task.evaluate` says,
+            ``seed``, ``r``, ``r_val`` where rows were set aside, ``r_best`` where
+            ``task.model_selection`` chose a row of the front, what `Task.evaluate` says,
             ``expression``, ``traversal``, ``program``,
             ``error_<operator>`` and ``error_node_<category>`` (see `TrainStats.invalid_summary`),
             ``n_samples``, ``n_cached``. Without any valid program ``r`` is -inf and expression,
@@ -445,13 +446,14 @@ class DeepSymbolicOptimizer:
     def _final_program(run: Run) -> tuple[Program | None, dict[str, float]]:
         """Return the program that the task chooses, and its rewards.
 
-        These are its reward on the training rows, and that on those set aside if there are any.
+        These are its reward on the training rows, that on rows set aside if there are any, and the
+        greatest reward of any program where a rule of selection chose.
         """
         keeper, reports = run.trainer.keeper, run.reports
         best = keeper.best
         if (chosen := reports.chosen(keeper.pareto_front)) is not None:
-            best = chosen
-        elif best is not None and keeper.candidates is not None:
+            return reports.best(chosen), {**_rewards(chosen), "r_best": keeper.r_best}
+        if best is not None and keeper.candidates is not None:
             rows = keeper.candidates.rows
             programs = [reports.program(rows.programs, i) for i in range(len(rows))]
             program = run.task.final_choice(programs)

@@ -140,7 +140,8 @@ def make_row_batches(
         return None
     batches = RowBatches(evaluator, task, seed)
     logger.info(
-        "task.batching: the search sees %d of %d rows at a time; what it keeps is rewarded on all.",
+        "task.batching: the search sees %d of %d rows at a time; programs that it keeps are "
+        "rewarded on all rows.",
         batches.n_rows,
         judge.task.n_train_rows,
     )

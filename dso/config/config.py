@@ -41,7 +41,7 @@ class Config(Section):
     experiment: Experiment = key(Experiment(), "Where results go, and the seed.")
     task: Task = key(RegressionTask(), "What is wanted.")
     training: Training = key(Training(), "Budget, risk filter, baseline and fit of constants.")
-    logging: Logging = key(Logging(), "What is written beside the statistics of each iteration.")
+    logging: Logging = key(Logging(), "Files in addition to the statistics of each iteration.")
     state_manager: StateManager = key(
         StateManager(), "What the policy sees of the expression so far."
     )

@@ -12,7 +12,7 @@ from dso.errors import UserError, nearest
 logger = logging.getLogger("dso")
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-# Where the reference files and examples are: inside an installed package, beside it in a clone.
+# Where the reference files and examples are: inside an installed package, next to it in a clone.
 SHIPPED = (_PACKAGE / "shipped_config", _PACKAGE.parent / "config")
 
 # Strings and the comments that json5 knows come first: a '#' inside them starts no comment.

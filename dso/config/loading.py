@@ -81,7 +81,7 @@ def read_source(source: str | os.PathLike[str] | dict | None) -> dict:
     config = plain(read_config(path))
     task = config.get("task")
     dataset = task.get("dataset") if isinstance(task, dict) else None
-    # A CSV may lie beside the config that names it.
+    # A CSV may lie next to the config that names it.
     if isinstance(dataset, str) and dataset.endswith(".csv") and not os.path.isfile(dataset):
         beside = path.parent / dataset
         if beside.is_file():

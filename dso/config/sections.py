@@ -1,4 +1,4 @@
-"""The sections beside task and prior: every key with its default, meaning and what it may be."""
+"""The sections besides task and prior: every key with its default, meaning and what it may be."""
 
 from typing import Annotated, Any, Literal
 
@@ -166,7 +166,7 @@ class Training(Section):
 
 
 class Logging(Section):
-    """What is written beside the statistics of each iteration."""
+    """Files in addition to the statistics of each iteration."""
 
     save_all_iterations: bool = key(False, "Reward, length and validity of every sample.")
     save_summary: bool = key(
@@ -336,8 +336,8 @@ class GPMeld(Section):
     )
     p_semantic: Share = key(
         0.0,
-        "Share of offspring that are solved for: an expression from a library of values takes the "
-        "place of a subtree of which other values are wanted. Look-ups count as evaluations.",
+        "Share of offspring that are solved for: an expression from a library of values replaces a "
+        "subtree that should have other values. Look-ups count as evaluations.",
     )
     semantic_entries: Annotated[int, Field(ge=1, le=100_000_000), WHOLE] = key(
         30_000, "Expressions in that library, about 95 bytes each."
@@ -410,7 +410,7 @@ class Semantic(Section):
         300_000, "Expressions in the library, about 95 bytes each; one of 30 000 is tried first."
     )
     max_bytes: Annotated[int, Field(ge=10_000, le=2**62), WHOLE] | None = key(
-        None, "Memory of the library, of which that limits the entries; null = as they need."
+        None, "Limit of the library's memory, which limits the entries; null = none."
     )
     max_vectors: CountOrZero = key(50_000_000, "Candidates computed.")
     max_lookups: CountOrZero = key(200_000_000, "Look-ups in the library.")

@@ -176,8 +176,8 @@ class RegressionTask(Section):
     )
     batching: bool | Literal["auto"] = key(
         "auto",
-        "Whether the search sees some of the rows at a time, and only what it keeps is rewarded on "
-        "all; 'auto': where there are more than 1000.",
+        "Whether the search sees some of the rows at a time, and only programs that it keeps are "
+        "rewarded on all rows; 'auto': with more than 1000.",
     )
     batching_rows: Annotated[int, Field(ge=2), WHOLE] | None = key(
         None, "How many rows the search sees at a time; null = 1000."

@@ -21,7 +21,7 @@ C_TYPES = {"float32": "float", "float64": "double"}
 
 @dataclass(frozen=True)
 class PolicyForm:
-    """What is written beside the expressions.
+    """What is written besides the expressions.
 
     Attributes
     ----------

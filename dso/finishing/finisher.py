@@ -46,7 +46,7 @@ N_FITTED = 10
 """Of these that are fitted to all rows."""
 SAMPLE_ITERATIONS, STEP_ITERATIONS, MAX_ITERATIONS = 10, 20, 200
 SAMPLE_SLACK = 2.0
-"""A form may be so many times worse on the sample than what it has to beat is on all rows."""
+"""A form may be this many times worse on the sample than what it has to beat is on all rows."""
 MAX_ROUNDS = 4
 """How often what came out is improved again."""
 MAX_NUMBERS = 50_000_000
@@ -398,7 +398,7 @@ class Finisher:
 
 
 def _thinned(data: FitData, n_rows: int) -> FitData:
-    """Return at most so many rows, evenly chosen."""
+    """Return at most this many rows, evenly chosen."""
     if data.n_rows <= n_rows:
         return data
     return data.on_rows(np.linspace(0, data.n_rows - 1, n_rows).astype(int))

@@ -222,7 +222,7 @@ class ConstantFitter:
     def _snapped(
         self, programs: ProgramBatch, mse: np.ndarray, lower: np.ndarray, upper: np.ndarray
     ) -> np.ndarray:
-        """Round constants one after the other, fitting the rest anew, while the fit holds."""
+        """Round constants one after the other, fitting the rest again, while the fit holds."""
         nearest = np.round if self.options.snap == "integer" else nearest_rational
         assert self.data is not None
         exact = MAX_EXACT * np.var(self.data.y)

@@ -73,7 +73,7 @@ def make_joint_prior(
     library : Library
     max_length : int
     **facts
-        What a prior may ask for by argument name beside its own parameters, e.g. `input_ranges`.
+        What a prior may ask for by argument name besides its own parameters, e.g. `input_ranges`.
     """
     priors: list[Prior] = []
     skipped: list[str] = []

@@ -165,7 +165,7 @@ class Program:
         return to_text(self.traversal, self.library.input_names)
 
     def short_expression(self, digits: int) -> str:
-        """Return `expression` with its numbers to so many significant digits."""
+        """Return `expression` with its numbers to this many significant digits."""
         return to_text(self.traversal, self.library.input_names, digits)
 
     def pretty(self) -> str:

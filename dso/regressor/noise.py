@@ -382,7 +382,7 @@ class _Pause:
 
 
 def _with_budget(config: dict[str, Any], n_samples: int, share: float) -> dict[str, Any]:
-    """Return a config with so many evaluations, and a share of the seconds."""
+    """Return a config with this many evaluations, and a share of the seconds."""
     training = {**config["training"], "n_samples": n_samples}
     if training["max_seconds"] is not None:
         training["max_seconds"] *= share

@@ -46,9 +46,9 @@ class RunFiles:
     Parameters
     ----------
     folder : Path
-        Made anew where it was deleted.
+        Made again if it was deleted.
     header : dict
-        What is written of the estimator beside its equations; see `read_estimator`.
+        What is written of the estimator besides its equations; see `read_estimator`.
     n_targets : int
     """
 

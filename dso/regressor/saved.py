@@ -1,4 +1,4 @@
-"""The file that an estimator is rebuilt from: what may stand in it, whoever wrote it last."""
+"""The file that an estimator is rebuilt from: what it may contain."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SHOW_COUNT = 10
 ERRORS = ("nmse_test", "r_avg_test")
-"""What a plot shows beside the reward: of regression, of control."""
+"""What a plot shows besides the reward: of regression, of control."""
 
 
 class LogEval:

@@ -40,7 +40,7 @@ RUN_FILES = (
     DATA_FILE,
     "formula.png",
 )
-"""What a run folder holds beside the files of each run, whose names begin with ``dso_``."""
+"""What a run folder holds besides the files of each run, whose names begin with ``dso_``."""
 _WITHOUT_EFFECT = (
     *("experiment", "postprocess", "checkpoint"),
     *("training.verbose", "training.debug", "training.n_cores_batch"),
@@ -116,7 +116,7 @@ def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
             aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
             os.replace(path, aside)
             logger.warning(
-                "%s is no table (%s); it is now called %s.", path, cause(error), aside.name
+                "%s is not a table (%s); it is now called %s.", path, cause(error), aside.name
             )
         if replace:
             rows = [old for old in rows if old.get("seed") != str(row["seed"])]

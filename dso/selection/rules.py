@@ -10,7 +10,7 @@ from dso.errors import unknown
 from dso.selection.evidence import Evidence
 
 NEAR_BEST = 1.5
-"""`best` chooses among rows whose loss is at most so many times the least."""
+"""`best` chooses among rows whose loss is at most this many times the least."""
 
 
 def scores(losses: np.ndarray, complexities: np.ndarray) -> np.ndarray:

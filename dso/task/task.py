@@ -153,7 +153,7 @@ class Task(ABC):
     def write_result(  # noqa: B027, most tasks leave nothing
         self, program: Program, file: Callable[[str], Path]
     ) -> None:
-        """Write what a run leaves beside its tables: nothing.
+        """Write files of a run in addition to its tables: none.
 
         Parameters
         ----------

@@ -107,7 +107,7 @@ class Source(ABC):
         """
 
     def finish(self, iteration: int) -> None:  # noqa: B027, most have nothing left to do
-        """Do what belongs at the end of a run, after so many iterations."""
+        """Do what belongs at the end of a run, after this many iterations."""
 
     def go_on(self) -> None:  # noqa: B027, most remember nothing of it
         """Take back what `finish` did, as the run is to go on."""

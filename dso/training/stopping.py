@@ -186,8 +186,8 @@ class DeadEndWatch:
             share = withdrawn / (withdrawn + finished)
             raise UserError(
                 f"prior: {share:.0%} of the draws of the last {len(self.counts)} iterations met a "
-                f"position where no token is allowed, so the search cannot go on. Loosen or switch "
-                f"off priors; this is what each of them masked:\n"
+                f"position where no token is allowed, so the search cannot continue. Loosen or "
+                f"switch off priors; this is what each of them masked:\n"
                 f"{self.report(batch.programs)}"
             )
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Iteration:
-    """What one step made, for whoever writes it down.
+    """What one step made, for those that record it.
 
     Attributes
     ----------

@@ -217,7 +217,7 @@ def from_csv(path: Path, header: bool | None = None, weights: object = None) -> 
     )
     others = [i for i in range(table.values.shape[1]) if i != place]
     if len(others) < 2:
-        raise UserError(f"{path}: has no input beside y and the weights {weights!r}.")
+        raise UserError(f"{path}: has no input besides y and the weights {weights!r}.")
     assert names is not None
     return _of_rows(
         path.stem,
