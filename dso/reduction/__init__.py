@@ -1,0 +1,6 @@
+"""Reductions: what the data say of the form of y, and the smaller problem that is left."""
+
+from dso.reduction.reducer import Reduced, reduce
+from dso.reduction.reduction import Reduction, Step
+
+__all__ = ["Reduced", "Reduction", "Step", "reduce"]
