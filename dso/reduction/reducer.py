@@ -34,6 +34,11 @@ MIN_NOISE = 1e-4
 MAX_TRIALS = 3
 """Steps that are tried one by one where they do not all hold together."""
 MAX_STEPS = 12
+MAX_MODELS = 40
+MIN_MODELS = 3
+"""With fewer there is no use in beginning: it takes two for the data as they are."""
+EVALUATIONS_PER_MODEL = 10_000
+"""Evaluations of a search that take about as long as making one model of `MAX_ROWS` rows."""
 MAX_SIZE = 1e150
 """Columns with larger numbers, whose squares are not finite, are not modelled."""
 
@@ -47,13 +52,16 @@ class Reduced(NamedTuple):
         The one that goes furthest first; empty where there is none.
     why : str
         What was found, or why nothing was; a sentence.
-    n_models : int
-        That were made for it.
+    is_noisy : bool
+        Whether y has noise.
+    n_evaluations : int
+        What it cost: the programs that could have been evaluated in the same time, about.
     """
 
     reductions: tuple[Reduction, ...]
     why: str
-    n_models: int
+    is_noisy: bool = False
+    n_evaluations: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ def reduce(
     *,
     weights: np.ndarray | None = None,
     seed: int = 0,
+    max_models: int = MAX_MODELS,
 ) -> Reduced:
     """Look for what the data say of the form of y = f(x).
 
@@ -87,6 +96,8 @@ def reduce(
         Of the rows.
     seed : int
         Of the choice of rows.
+    max_models : int
+        Of the full number of rows that may be made of the data; smaller ones count less.
 
     Examples
     --------
@@ -98,7 +109,7 @@ def reduce(
     """
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else list(names)
-    return _Reducer(X, y, names, weights, seed).run()
+    return _Reducer(X, y, names, weights, seed, max_models).run()
 
 
 class _Reducer:
@@ -111,13 +122,16 @@ class _Reducer:
         names: Sequence[str],
         weights: np.ndarray | None,
         seed: int,
+        max_models: int,
     ) -> None:
         random = np.random.default_rng([seed, 0x5EDC])
         rows = spread_out(X, min(MAX_ROWS, FEWEST_ROWS + ROWS_PER_INPUT * X.shape[1]), random)
         self.X, self.y, self.names = X[rows], y[rows], names
         self.weights = None if weights is None else weights[rows]
         self.scatter = 0.0
-        self.n_models = 0
+        self.cost_of_model = (len(rows) / MAX_ROWS) ** 3
+        self.max_cost = min(max_models, MAX_MODELS)
+        self.cost = 0.0
         self.is_noisy = False
 
     def run(self) -> Reduced:
@@ -128,11 +142,17 @@ class _Reducer:
             return self._search()
 
     def _none(self, why: str) -> Reduced:
-        return Reduced((), f"no reductions: {why}", self.n_models)
+        return Reduced((), f"none found, as {why}", self.is_noisy, self._n_evaluations)
+
+    @property
+    def _n_evaluations(self) -> int:
+        return round(EVALUATIONS_PER_MODEL * self.cost)
 
     def _problem(self) -> str | None:
         """Return what keeps these data from being modelled, None where nothing does."""
         n_rows, n_inputs = self.X.shape
+        if self.max_cost < MIN_MODELS * self.cost_of_model:
+            return "the budget is too small for models of the data"
         if n_rows < MIN_ROWS:
             return f"{n_rows} rows are too few to model"
         if not n_inputs:
@@ -162,9 +182,10 @@ class _Reducer:
         if state is None or state.error > MAX_ERROR:
             error = "" if state is None else f" (it errs by {state.error:.0%} of the scatter of y)"
             return self._none(f"no smooth model describes the data{error}")
-        self.is_noisy = self._has_noise(state)
         states = [state]
-        for _ in range(MAX_STEPS):
+        while len(states) <= MAX_STEPS and self.cost < self.max_cost:
+            # What a model misses looks like noise until the problem is small enough for it.
+            self.is_noisy = self._has_noise(states[-1])
             further = self._further(states[-1])
             if further is None:
                 break
@@ -176,7 +197,10 @@ class _Reducer:
         if len(states) == 1:
             return self._none("the data show no form that leaves a smaller problem")
         return Reduced(
-            tuple(state.reduction for state in reversed(states[1:])), last.says(), self.n_models
+            tuple(state.reduction for state in reversed(states[1:])),
+            last.says(),
+            self.is_noisy,
+            self._n_evaluations,
         )
 
     # ------------------------------------------------------------------------------------ models
@@ -202,7 +226,7 @@ class _Reducer:
         best = None
         for is_log in kinds:
             model = Surrogate(Z, t, self.weights, is_log=is_log)
-            self.n_models += 1
+            self.cost += self.cost_of_model
             error = float(np.sqrt(np.median((model.errors * slope) ** 2))) / self.scatter
             if best is None or error < best.error:
                 best = _State(reduction, model, Z, t, error)

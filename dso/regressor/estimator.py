@@ -64,6 +64,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     pretrained : bool or path, optional
         Whether a pre-trained network proposes equations before the first iteration, unless the
         search by values has found one that is exact; a path names its weights.
+    reduce : bool, optional
+        Whether the data are asked for what they say of the form of y, and smaller problems that are
+        left are searched for too; see `reductions_`. Default: what `config` says, true without it.
     timeout_in_seconds : float, optional
         Limit of the wall time for each target. A run that it ends is not reproducible.
     early_stop_condition : float or callable, optional
@@ -146,6 +149,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         n_samples: int | None = None,
         max_evals: int | None = None,
         pretrained: bool | str | os.PathLike[str] | None = None,
+        reduce: bool | None = None,
         timeout_in_seconds: float | None = None,
         early_stop_condition: float | Callable[[float, float], object] | None = None,
         callback: Callable[[Any], object] | None = None,
@@ -172,6 +176,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.n_samples = n_samples
         self.max_evals = max_evals
         self.pretrained = pretrained
+        self.reduce = reduce
         self.timeout_in_seconds = timeout_in_seconds
         self.early_stop_condition = early_stop_condition
         self.callback = callback

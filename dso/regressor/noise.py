@@ -348,6 +348,7 @@ def _unseen(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config that leaves no files and shows nothing."""
     return {
         **config,
+        "reduce": {**config["reduce"], "on": False},
         "experiment": {**config["experiment"], "logdir": None},
         "training": {**config["training"], "verbose": False},
     }

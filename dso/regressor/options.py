@@ -35,6 +35,7 @@ SEARCH: dict[str, dict] = {
         "restart_after": 40,
     },
     "semantic": {"on": True, "max_share": 0.5},
+    "reduce": {"on": True},
     "prior": {
         "length": {"on": True, "min_": 1, "max_": 30},
         "repeat": {"on": True, "tokens": "const", "max_": 6},
@@ -80,6 +81,8 @@ def search_config(estimator: Any) -> dict[str, Any]:
         _set_maxsize(config, estimator.maxsize)
     if estimator.pretrained is not None:
         config["pretrained"].update(pretrained(estimator.pretrained))
+    if estimator.reduce is not None:
+        config["reduce"]["on"] = bool(estimator.reduce)
     training["n_samples"] = n_samples(estimator, config)
     if estimator.timeout_in_seconds is not None:
         training["max_seconds"] = estimator.timeout_in_seconds

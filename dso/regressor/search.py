@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dso.build.race import Rows, make_race
 from dso.config.results import ENDS
-from dso.core import DeepSymbolicOptimizer
+from dso.core import DeepSymbolicOptimizer, InnerSearch
 from dso.errors import UserError
 from dso.finishing.shorter import shorter_forms
 from dso.fitting.least_squares import MAX_EXACT
@@ -21,6 +22,7 @@ from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
 from dso.program import FitData, Program, ProgramBatch
+from dso.reduction import Race, RunningSearch
 from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
@@ -116,8 +118,8 @@ class Search:
             optimizer.config_training.update({key: training[key] for key in ENDS})
             optimizer.extend(training["n_samples"], training["max_seconds"], watch)
         else:
-            optimizer.setup(watch)
-            self._offer_simple_ones()
+            self.start(watch)
+            optimizer.race = self._race()
         with optimizer.stopping.on_signals():
             while optimizer.train_one_step() is None:
                 pass
@@ -132,6 +134,32 @@ class Search:
         found.errors = self._errors(found)
         self._write_results(found)
         return found
+
+    def start(self, callback: Callable[[Standing], object] | None = None) -> None:
+        """Build all parts, and have simple laws judged."""
+        self.optimizer.setup(callback)
+        self._offer_simple_ones()
+
+    def _race(self) -> Race | None:
+        """Return the race of this search, in the units of the user."""
+        optimizer = self.optimizer
+        if optimizer.race is None:
+            return None
+        translate = None
+        if self.scales is not None:
+            translate = partial(self.scales.inverse.undone, optimizer.library)
+        rows = self.rows.X, self.rows.y, self.rows.weights
+        return make_race(self.config, optimizer.run, rows, self._inner, translate)
+
+    def _inner(self, config: dict[str, Any], rows: Rows) -> RunningSearch:
+        """Begin a search for a smaller problem."""
+        names = [f"x{j + 1}" for j in range(rows[0].shape[1])]
+        search = Search(config, CanonicalRows.of(*rows), names, names)
+        search.start()
+        undo = None
+        if search.scales is not None:
+            undo = partial(search.scales.undone, search.optimizer.library)
+        return InnerSearch(search.optimizer, undo)
 
     def _write_results(self, found: Equations) -> None:
         """Have the tables of the run folder, and so the report, say what the estimator does."""
