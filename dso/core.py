@@ -16,6 +16,7 @@ from dso.build import Run, build, make_stopping
 from dso.build.race import Rows, can_race, dataset_of, make_race
 from dso.config import Config, load_config, validate
 from dso.fitting.least_squares import least_squares
+from dso.messages import muted
 from dso.program.batch import Batch
 from dso.training.stopping import SIGNALLED, Standing
 from dso.training.trainer import Iteration
@@ -536,7 +537,8 @@ class InnerSearch:
         self.optimizer = optimizer
         self.undo = undo
         if optimizer._run is None:
-            optimizer.setup()
+            with muted():
+                optimizer.setup()
 
     @property
     def library(self) -> Library:
@@ -565,7 +567,8 @@ class InnerSearch:
 
     def step(self) -> None:
         """See `RunningSearch`."""
-        self.optimizer.train_one_step()
+        with muted():
+            self.optimizer.train_one_step()
 
     def front(self) -> ProgramBatch:
         """See `RunningSearch`."""

@@ -114,6 +114,7 @@ def folded(formula: Formula, join: Callable[[Node, list], Any]) -> Any:
 
 def as_text(formula: Formula, names: Sequence[str]) -> str:
     """Return a formula in Python's notation."""
+
     def join(node: Node, arguments: list[tuple[str, int]]) -> tuple[str, int]:
         if isinstance(node, int):
             return names[node], _ATOM

@@ -49,9 +49,17 @@ class Move(Protocol):
         Those of low rank are tried first.
     """
 
-    residual: float
-    inputs: tuple[int, ...]
-    rank: int
+    @property
+    def residual(self) -> float:
+        """See the class."""
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """See the class."""
+
+    @property
+    def rank(self) -> int:
+        """See the class."""
 
     def applied(self, reduction: Reduction) -> Reduction:
         """Return the reduction after the step."""
@@ -270,7 +278,10 @@ def _forms_of_pair(X: np.ndarray, G: np.ndarray, i: int, j: int) -> Iterator[Pai
             if residual < MAX_RESIDUAL and exponent:
                 other = (second,) if u is LOG else _of(u, second)
                 yield Pair(
-                    residual, (first, second), product([((first,), exponent), (other, 1.0)]), u is LOG
+                    residual,
+                    (first, second),
+                    product([((first,), exponent), (other, 1.0)]),
+                    u is LOG,
                 )
 
 

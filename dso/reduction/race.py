@@ -53,11 +53,25 @@ class RunningSearch(Protocol):
         Whether it calls its best program a success.
     """
 
-    library: Library
-    iteration: int
-    n_evaluations: int
-    is_over: bool
-    has_succeeded: bool
+    @property
+    def library(self) -> Library:
+        """See the class."""
+
+    @property
+    def iteration(self) -> int:
+        """See the class."""
+
+    @property
+    def n_evaluations(self) -> int:
+        """See the class."""
+
+    @property
+    def is_over(self) -> bool:
+        """See the class."""
+
+    @property
+    def has_succeeded(self) -> bool:
+        """See the class."""
 
     def step(self) -> None:
         """Do an iteration."""
@@ -79,9 +93,7 @@ class Entrant:
 
     def put_back(self, library: Library) -> ProgramBatch:
         """Return what was found in tokens of the whole problem; see `put_back`."""
-        return put_back(
-            self.reduction, library, self.search.library.tokens, self.search.front()
-        )
+        return put_back(self.reduction, library, self.search.library.tokens, self.search.front())
 
 
 @dataclass
@@ -136,9 +148,7 @@ class Race:
             rounds //= GROWTH
         return rounds == 1 and iteration % self.first == 0
 
-    def run(
-        self, iteration: int, is_over: Callable[[int], bool]
-    ) -> tuple[ProgramBatch, int]:
+    def run(self, iteration: int, is_over: Callable[[int], bool]) -> tuple[ProgramBatch, int]:
         """Do the round after so many iterations of the whole search.
 
         Parameters

@@ -281,4 +281,3 @@ def _compatible(found: Sequence[Move]) -> list[Move]:
             chosen.append(move)
             used |= set(move.inputs)
     return chosen
-

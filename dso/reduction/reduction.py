@@ -10,7 +10,7 @@ computed from those of the data.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -26,6 +26,13 @@ from dso.reduction.formula import (
     product,
     values,
 )
+
+N_CHECKED = 40
+"""Rows at which a program is asked whether it is of a form."""
+STEP = 1e-4
+"""Of differences, in units of the scatter of an input."""
+MAX_MISSED = 1e-3
+"""Share of a gradient that may be missed, for what differences and constants are off by."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,18 @@ class Reduction:
         step = 1e-6 * np.maximum(np.abs(t), 1e-6 * np.abs(t).max() + 1e-300)
         return np.abs(self.restored(X, t + step) - self.restored(X, t - step)) / (2 * step)
 
+    def is_obeyed(self, function: Callable[[np.ndarray], np.ndarray], X: np.ndarray) -> bool:
+        """Tell whether y = function(x) is of this form around rows X (N, D).
+
+        The gradient of t must then be a combination of those of z, at every row.
+        """
+        with np.errstate(all="ignore"):
+            X = X[np.linspace(0, len(X) - 1, min(len(X), N_CHECKED)).astype(int)]
+            t = _slopes(lambda x: self.target(x, function(x))[:, None], X)
+            z = _slopes(self.inputs, X)
+            misses = [_missed(*slopes) for slopes in zip(t[:, 0], z, strict=True)]
+        return bool(np.median(misses) < MAX_MISSED)
+
     # ------------------------------------------------------------------------------------- steps
 
     def divided(self, powers: Sequence[tuple[Formula, float]]) -> Self:
@@ -158,3 +177,24 @@ class Reduction:
         """The inputs that it mentions."""
         found = set().union(*map(inputs_of, (*self.columns, self.back)))
         return sorted(found - {self.hole})
+
+
+def _slopes(function: Callable[[np.ndarray], np.ndarray], X: np.ndarray) -> np.ndarray:
+    """Return slopes (N, K, D) of a function with values (N, K), by inputs over their scatter."""
+    steps = STEP * np.where(np.ptp(X, axis=0) > 0, X.std(axis=0), 1.0)
+    slopes = []
+    for j, step in enumerate(steps):
+        shift = np.zeros(X.shape[1])
+        shift[j] = step
+        slopes.append((function(X + shift) - function(X - shift)) / (2 * STEP))
+    return np.stack(slopes, axis=-1)
+
+
+def _missed(t: np.ndarray, z: np.ndarray) -> float:
+    """Return the share of a gradient (D,) that no combination of others (K, D) makes up for."""
+    if not (np.isfinite(t).all() and np.isfinite(z).all()):
+        return 1.0
+    size = float(np.linalg.norm(t))
+    z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-300)
+    rest = t - z.T @ np.linalg.lstsq(z.T, t, rcond=1e-9)[0] if len(z) else t
+    return float(np.linalg.norm(rest)) / size if size else 0.0

@@ -68,4 +68,3 @@ def strongest_inputs(X: np.ndarray, y: np.ndarray, n: int = MAX_INPUTS) -> np.nd
     sorted_ranks = ranks[order]
     means = np.stack([sorted_ranks[rows].mean(axis=0) for rows in bins])
     return np.sort(np.argsort(-means.var(axis=0), kind="stable")[:n])
-

@@ -111,8 +111,9 @@ class Surrogate:
 
     def _most_likely(self, start: np.ndarray | None) -> np.ndarray:
         d = self._U.shape[1]
-        starts = [start]
-        if start is None:
+        if start is not None:
+            starts = [start]
+        else:
             starts = [np.r_[a, np.full(d, length), noise] for a, length, noise in STARTS]
         bounds = [LOG_AMPLITUDE, *[LOG_LENGTH] * d, LOG_NOISE]
         low, high = np.array(bounds).T

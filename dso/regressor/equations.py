@@ -20,6 +20,8 @@ from dso.selection import check_rule, criteria, scores
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dso.reduction import Reduced
+
 MIN_FALL = 1e-9
 """Share of a loss by which that of a longer equation has to be less; rounding makes up the rest."""
 
@@ -92,6 +94,10 @@ class Equations:
         What each rule of selection compares. Default: what losses and complexities say.
     plan : dict, optional
         From what the library was made, where it is not that of the search.
+    reductions : Reduced, optional
+        What the data say of the form of y.
+    obeyed : list of str, optional
+        What of that each row of the front obeys.
     """
 
     def __init__(
@@ -105,6 +111,8 @@ class Equations:
         errors: list[ConstantErrors] | None = None,
         criteria: dict[str, np.ndarray] | None = None,
         plan: dict[str, Any] | None = None,
+        reductions: Reduced | None = None,
+        obeyed: list[str] | None = None,
     ) -> None:
         self.library = library
         self.names = list(names)
@@ -114,6 +122,8 @@ class Equations:
         self.hall_of_fame = hall_of_fame
         self.errors = errors
         self.plan = plan
+        self.reductions = reductions
+        self.obeyed = [""] * len(front) if obeyed is None else obeyed
         self._criteria = criteria
 
     def __len__(self) -> int:
@@ -234,6 +244,7 @@ class Equations:
                 "sympy_format": [self.sympy_or_none(i) for i in rows],
                 "lambda_format": [self.formula(i) for i in rows],
                 "criterion": self.criterion(strategy),
+                "reductions": self.obeyed,
             }
         )
 

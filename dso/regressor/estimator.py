@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +13,13 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from dso.errors import UserError, unknown
+from dso.messages import muted
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from dso.program import Program
+    from dso.reduction import Reduced
     from dso.regressor.equations import Equations
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
@@ -102,7 +102,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The selected equation; a list for several targets.
     equations_ : DataFrame
         The front: complexity, loss, equation, score, sympy_format, lambda_format, and criterion,
-        of which the rule of selection chooses the least. A list for several targets.
+        of which the rule of selection chooses the least; and reductions, what each equation obeys
+        of `reductions_`. A list for several targets.
+    reductions_ : Reduced or None
+        What the data say of the form of y, each step with its evidence. A list for several targets.
     hall_of_fame_ : DataFrame
         The equations with the least losses, whatever their complexity.
     nout_ : int
@@ -238,7 +241,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.nout_ = targets.shape[1]
         numbered = ["y"] if self.nout_ == 1 else [f"y{k + 1}" for k in range(self.nout_)]
         self.target_names_ = given_names or numbered
-        with self._messages():
+        with nullcontext() if self.verbosity else muted():
             self._fit_targets(X, targets, sample_weight)
         return self
 
@@ -301,21 +304,6 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             names = [f"x{i + 1}" for i in range(self.n_features_in_)]
         self._original_names = list(map(str, names))
         self.display_feature_names_in_ = np.array(identifiers(names), dtype=object)
-
-    @contextmanager
-    def _messages(self) -> Iterator[None]:
-        """Keep the messages of a quiet fit to itself; other threads may say what they like."""
-        logger, thread = logging.getLogger("dso"), threading.get_ident()
-
-        def is_heard(record: logging.LogRecord) -> bool:
-            return record.thread != thread or record.levelno >= logging.ERROR
-
-        if not self.verbosity:
-            logger.addFilter(is_heard)
-        try:
-            yield
-        finally:
-            logger.removeFilter(is_heard)
 
     def _fit_targets(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         from sympy.core.cache import clear_cache
@@ -400,6 +388,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """The front, or one for each target."""
         frames = [equations.frame(self.model_selection) for equations in self._fitted()]
         return frames[0] if self.nout_ == 1 else frames
+
+    @property
+    def reductions_(self) -> Reduced | list[Reduced | None] | None:
+        """What the data say of the form of y, or of each target; see `dso.reduction.reduce`.
+
+        None where nobody asked them: `reduce` was false, the search had found its equation before
+        or its budget was too small, or the model was loaded from a file.
+        """
+        found = [equations.reductions for equations in self._fitted()]
+        return found[0] if self.nout_ == 1 else found
 
     @property
     def hall_of_fame_(self) -> pd.DataFrame | list[pd.DataFrame]:

@@ -21,8 +21,9 @@ from dso.fitting.slots import widened, with_ones
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
+from dso.messages import muted
 from dso.program import FitData, Program, ProgramBatch
-from dso.reduction import Race, RunningSearch
+from dso.reduction import Race, Reduced, RunningSearch
 from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
@@ -155,7 +156,8 @@ class Search:
         """Begin a search for a smaller problem."""
         names = [f"x{j + 1}" for j in range(rows[0].shape[1])]
         search = Search(config, CanonicalRows.of(*rows), names, names)
-        search.start()
+        with muted():
+            search.start()
         undo = None
         if search.scales is not None:
             undo = partial(search.scales.undone, search.optimizer.library)
@@ -298,7 +300,28 @@ class Search:
             front,
             self._found(optimizer.hall_of_fame, is_final),
             criteria=criteria(front.losses, front.complexities, evidence),
+            reductions=self.reductions,
+            obeyed=self._obeyed(front.programs) if is_final else None,
         )
+
+    @property
+    def reductions(self) -> Reduced | None:
+        """What the data say of the form of y; None where they were not asked."""
+        race = self.optimizer.race
+        return None if race is None else race.found
+
+    def _obeyed(self, programs: ProgramBatch) -> list[str]:
+        """Return of each program the reduction that goes furthest of those that it obeys."""
+        found, library = self.reductions, self.optimizer.library
+        if found is None:
+            return [""] * len(programs)
+        texts = []
+        for b in range(len(programs)):
+            numbers = programs.constants[b]
+            program = Program(library, programs.row(b), numbers[~np.isnan(numbers)])
+            obeyed = (r for r in found.reductions if r.is_obeyed(program.execute, self.rows.X))
+            texts.append(next((reduction.says() for reduction in obeyed), ""))
+        return texts
 
     def _found(
         self, scored: ScoredPrograms, is_final: bool = False, is_front: bool = False
