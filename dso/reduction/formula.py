@@ -119,7 +119,7 @@ def as_text(formula: Formula, names: Sequence[str]) -> str:
         if isinstance(node, int):
             return names[node], _ATOM
         if isinstance(node, float):
-            return f"{node:.6g}", _ATOM if node >= 0 else 1
+            return f"{node:.6g}", _ATOM if node >= 0 else 3
         if node in _POWERS:
             return f"{_bound(arguments[0], _ATOM)}**{_POWERS[node]}", 4
         if node in _SIGNS:

@@ -27,6 +27,7 @@ MIN_EFFECT = 0.02
 """An input that moves y less than this share of what the strongest moves may not matter."""
 ROUNDING = 0.04
 """By how much a ratio may miss the fraction that it is taken for, relative to its size."""
+DENOMINATORS = (1, 2, 3)
 MAX_RATIO = 6.0
 MAX_NULL = 0.03
 """Singular values up to this are taken for zero."""
@@ -290,11 +291,9 @@ def _of(part: Part, j: int) -> Formula:
 
 
 def _whole(ratio: float) -> tuple[float, float]:
-    """Return coefficients with a given ratio that are whole if they can be."""
-    for q in (1, 2, 3):
-        if abs(ratio * q - round(ratio * q)) < 1e-9:
-            return float(round(ratio * q)), float(q)
-    return ratio, 1.0
+    """Return whole numbers with a given ratio, a fraction; the first is positive."""
+    q = next(q for q in DENOMINATORS if abs(ratio * q - round(ratio * q)) < 1e-9)
+    return float(abs(round(ratio * q))), float(q if ratio > 0 else -q)
 
 
 def _proportion(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
@@ -307,7 +306,7 @@ def _proportion(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 def fraction(ratio: float) -> float | None:
     """Return the fraction p/q with q up to 3 that a ratio is near to, None where there is none."""
-    for q in (1, 2, 3):
+    for q in DENOMINATORS:
         nearest = round(ratio * q) / q
         if nearest and abs(ratio - nearest) < ROUNDING * max(abs(nearest), 0.5):
             return nearest if abs(nearest) <= MAX_RATIO else None

@@ -92,7 +92,7 @@ class Speller:
                     "mul", a, self._apply("pow", b, self.number(-1.0))
                 )
             case "sqrt":
-                return self._apply("pow", a, self.number(0.5))
+                return self._operation("pow", [a, self.number(0.5)])
             case "pow":  # of what is positive
                 return self._apply("exp", self._apply("mul", b, self._apply("log", a)))
         return None

@@ -31,6 +31,8 @@ NOISY = 0.3
 """The noise of a model is noise of the data where it makes this share of its errors, ..."""
 MIN_NOISE = 1e-4
 """... and this share of the scatter of y."""
+MIN_WEIGHT = 1e-4
+"""Of a row, as a share of the largest."""
 MAX_TRIALS = 3
 """Steps that are tried one by one where they do not all hold together."""
 MAX_STEPS = 12
@@ -225,12 +227,20 @@ class _Reducer:
             kinds = [True, False] if has_sign else [False]
         best = None
         for is_log in kinds:
-            model = Surrogate(Z, t, self.weights, is_log=is_log)
+            model = Surrogate(Z, t, self._weights(t, slope, is_log), is_log=is_log)
             self.cost += self.cost_of_model
             error = float(np.sqrt(np.median((model.errors * slope) ** 2))) / self.scatter
             if best is None or error < best.error:
                 best = _State(reduction, model, Z, t, error)
         return best
+
+    def _weights(self, t: np.ndarray, slope: np.ndarray, is_log: bool) -> np.ndarray | None:
+        """Return the weights of rows of t, or of its logarithm, where the noise is that of y."""
+        if not self.is_noisy:
+            return self.weights
+        weights = slope**2 * (t**2 if is_log else 1.0)
+        weights = weights if self.weights is None else weights * self.weights
+        return np.maximum(weights, MIN_WEIGHT * weights.max())
 
     def _has_noise(self, state: _State) -> bool:
         model = state.model

@@ -115,7 +115,26 @@ class LogSearch(Search):
             self._shown(found, found.hall_of_fame, library, measure, is_shortened=False),
             criteria=criteria(front.losses, front.complexities, self._evidence(front, library)),
             plan=plan,
+            reductions=self.reductions,
+            obeyed=self._obeyed(front.programs, library) if is_final else None,
         )
+
+    @property
+    def _can_translate(self) -> bool:  # type: ignore[override]
+        names = self.optimizer.library.names
+        return "log" in names and (self.sign > 0 or {"mul", "const"} <= set(names))
+
+    def _translated(self, programs: ProgramBatch) -> ProgramBatch:
+        """Return the logarithms of programs of y, or of -y."""
+        library, names = self.optimizer.library, ["log"]
+        numbers = programs.constants
+        if self.sign < 0:
+            names += ["mul", "const"]
+            numbers = np.column_stack([np.full(len(programs), -1.0), numbers])
+        head = library.actionize(",".join(names)).tolist()
+        rows = [[*head, *programs.row(b).tolist()] for b in range(len(programs))]
+        logs = replace(ProgramBatch.from_rows(rows), constants=numbers)
+        return super()._translated(logs)
 
     def _shown(
         self,

@@ -143,14 +143,25 @@ class Search:
 
     def _race(self) -> Race | None:
         """Return the race of this search, in the units of the user."""
-        optimizer = self.optimizer
-        if optimizer.race is None:
+        if self.optimizer.race is None or not self._can_translate:
             return None
-        translate = None
-        if self.scales is not None:
-            translate = partial(self.scales.inverse.undone, optimizer.library)
-        rows = self.rows.X, self.rows.y, self.rows.weights
-        return make_race(self.config, optimizer.run, rows, self._inner, translate)
+        rows = self.given_rows
+        return make_race(
+            self.config,
+            self.optimizer.run,
+            (rows.X, rows.y, rows.weights),
+            self._inner,
+            self._translated,
+        )
+
+    _can_translate = True
+    """Whether programs of y can be said as programs of what the search looks for."""
+
+    def _translated(self, programs: ProgramBatch) -> ProgramBatch:
+        """Return programs of y in the user's units as programs that the search looks for."""
+        if self.scales is None:
+            return programs
+        return self.scales.inverse.undone(self.optimizer.library, programs)
 
     def _inner(self, config: dict[str, Any], rows: Rows) -> RunningSearch:
         """Begin a search for a smaller problem."""
@@ -310,9 +321,9 @@ class Search:
         race = self.optimizer.race
         return None if race is None else race.found
 
-    def _obeyed(self, programs: ProgramBatch) -> list[str]:
+    def _obeyed(self, programs: ProgramBatch, library: Library | None = None) -> list[str]:
         """Return of each program the reduction that goes furthest of those that it obeys."""
-        found, library = self.reductions, self.optimizer.library
+        found, library = self.reductions, library or self.optimizer.library
         if found is None:
             return [""] * len(programs)
         texts = []
