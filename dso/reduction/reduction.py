@@ -31,6 +31,7 @@ N_CHECKED = 40
 """Rows at which a program is asked whether it is of a form."""
 STEP = 1e-4
 """Of differences, in units of the scatter of an input."""
+ROUNDING = 1e-6
 MAX_MISSED = 1e-3
 """Share of a gradient that may be missed, for what differences and constants are off by."""
 
@@ -116,9 +117,11 @@ class Reduction:
         """
         with np.errstate(all="ignore"):
             X = X[np.linspace(0, len(X) - 1, min(len(X), N_CHECKED)).astype(int)]
-            t = _slopes(lambda x: self.target(x, function(x))[:, None], X)
-            z = _slopes(self.inputs, X)
-            misses = [_missed(*slopes) for slopes in zip(t[:, 0], z, strict=True)]
+            slopes = _slopes(lambda x: self.target(x, function(x))[:, None], X)[:, 0]
+            # Below this share of t a slope is rounding.
+            floors = ROUNDING * np.abs(self.target(X, function(X)))
+            parts = zip(slopes, _slopes(self.inputs, X), floors, strict=True)
+            misses = [_missed(*part) for part in parts]
         return bool(np.median(misses) < MAX_MISSED)
 
     # ------------------------------------------------------------------------------------- steps
@@ -190,11 +193,11 @@ def _slopes(function: Callable[[np.ndarray], np.ndarray], X: np.ndarray) -> np.n
     return np.stack(slopes, axis=-1)
 
 
-def _missed(t: np.ndarray, z: np.ndarray) -> float:
+def _missed(t: np.ndarray, z: np.ndarray, floor: float) -> float:
     """Return the share of a gradient (D,) that no combination of others (K, D) makes up for."""
     if not (np.isfinite(t).all() and np.isfinite(z).all()):
         return 1.0
     size = float(np.linalg.norm(t))
     z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-300)
     rest = t - z.T @ np.linalg.lstsq(z.T, t, rcond=1e-9)[0] if len(z) else t
-    return float(np.linalg.norm(rest)) / size if size else 0.0
+    return float(np.linalg.norm(rest)) / (size + floor) if size else 0.0
