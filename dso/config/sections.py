@@ -475,7 +475,7 @@ class Reduce(Section):
         "errors on data, and islands.n 1.",
     )
     after: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
-        5,
+        3,
         "Iterations that the search for y has for itself first. After these, three times and nine "
         "times as many and so on, searches for smaller problems catch up with it.",
     )

@@ -322,7 +322,7 @@ def search_by_errors(searches: Searches, config: dict[str, Any]) -> Searched:
     is for whichever explains y better.
     """
     training = config["training"]
-    squared, pause = searches.make(Search, config), _Pause(training)
+    squared, pause = searches.make(Search, config), _Pause(config)
     found = searches.run(squared, pause=pause)
     spent = squared.standing.n_samples
     if not pause.is_taken or squared.optimizer.stop_reason in SIGNALLED:
@@ -377,9 +377,14 @@ def _unseen(config: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Pause:
-    """Ends a search after `FIRST_SHARE` of its budget; asked after each iteration."""
+    """Ends a search after `FIRST_SHARE` of its budget; asked after each iteration.
 
-    def __init__(self, training: dict[str, Any]) -> None:
+    But not before the data have been asked for reductions, and what came of it has been judged.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        training, reduce = config["training"], config["reduce"]
+        self.first = reduce["after"] + 1 if reduce["on"] else 0
         self.budget = training["n_samples"]
         self.n_samples = FIRST_SHARE * training["n_samples"]
         self.seconds = FIRST_SHARE * (training["max_seconds"] or np.inf)
@@ -387,6 +392,7 @@ class _Pause:
 
     def __call__(self, standing: Standing) -> bool:
         is_due = standing.n_samples >= self.n_samples or standing.seconds >= self.seconds
+        is_due &= standing.iteration >= self.first
         self.is_taken = is_due and standing.n_samples < self.budget
         return self.is_taken
 

@@ -168,7 +168,7 @@ COMMON = {
         "topology": "ring",
         "portfolio": [],
     },
-    "reduce": {"on": False, "after": 5},
+    "reduce": {"on": False, "after": 3},
     "finishing": {"on": None, "max_share": 0.1, "snap": True},
     "prior": {
         "count_constraints": False,
