@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from dso.task import Task
     from dso.task.regression import Dataset
 
+INNER_SHARE = 0.2
+"""Of the budget that a search for a smaller problem may spend."""
+
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 """X (N, D), y (N,) and weights (N,), which may be None."""
 
@@ -60,7 +63,7 @@ def make_race(
         Z: np.ndarray, t: np.ndarray, weights: np.ndarray | None, n_samples: int
     ) -> RunningSearch:
         mine = copy.deepcopy(inner)
-        mine["training"]["n_samples"] = n_samples
+        mine["training"]["n_samples"] = max(1, int(INNER_SHARE * n_samples))
         return start(mine, (Z, t, weights))
 
     library = run.task.library
