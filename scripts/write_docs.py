@@ -43,6 +43,7 @@ MODELS = {
     "semantic": "Semantic",
     "pretrained": "Pretrained",
     "islands": "Islands",
+    "reduce": "Reduce",
     "finishing": "Finishing",
     "postprocess": "Postprocess",
     "checkpoint": "Checkpoint",

@@ -21,6 +21,7 @@ from dso.config.sections import (
     PolicyUnion,
     Postprocess,
     Pretrained,
+    Reduce,
     Semantic,
     StateManager,
     Training,
@@ -51,6 +52,9 @@ class Config(Section):
     semantic: Semantic = key(Semantic(), "Search by values, before the first iteration.")
     pretrained: Pretrained = key(
         Pretrained(), "A pre-trained network, asked before the first iteration."
+    )
+    reduce: Reduce = key(
+        Reduce(), "Reductions that the data show, and searches for what they leave."
     )
     islands: Islands = key(Islands(), "One search as several that exchange their best programs.")
     finishing: Finishing = key(Finishing(), "What becomes of the programs on the front.")

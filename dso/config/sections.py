@@ -466,6 +466,21 @@ class Islands(Section):
     )
 
 
+class Reduce(Section):
+    """What the data say of the form of y, and searches for the smaller problems that are left."""
+
+    on: bool = key(
+        False,
+        "Whether a model of the data is asked for reductions; needs rewards that are squared "
+        "errors on data, and islands.n 1.",
+    )
+    after: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
+        3,
+        "Iterations that the search for y has for itself first. After these, three times and nine "
+        "times as many and so on, searches for smaller problems catch up with it.",
+    )
+
+
 class Finishing(Section):
     """What becomes of the programs on the Pareto front."""
 

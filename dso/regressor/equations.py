@@ -22,6 +22,8 @@ from dso.units import Quantities
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dso.reduction import Reduced
+
 MIN_FALL = 1e-9
 """Share of a loss by which that of a longer equation has to be less; rounding makes up the rest."""
 
@@ -96,6 +98,10 @@ class Equations:
         From what the library was made, where it is not that of the search.
     quantities : Quantities, optional
         The units of inputs and target.
+    reductions : Reduced, optional
+        What the data say of the form of y.
+    obeyed : list of str, optional
+        What of that each row of the front obeys.
     """
 
     def __init__(
@@ -110,6 +116,8 @@ class Equations:
         criteria: dict[str, np.ndarray] | None = None,
         plan: dict[str, Any] | None = None,
         quantities: Quantities | None = None,
+        reductions: Reduced | None = None,
+        obeyed: list[str] | None = None,
     ) -> None:
         self.library = library
         self.names = list(names)
@@ -120,6 +128,8 @@ class Equations:
         self.errors = errors
         self.plan = plan
         self.quantities = quantities
+        self.reductions = reductions
+        self.obeyed = [""] * len(front) if obeyed is None else obeyed
         self._criteria = criteria
 
     def __len__(self) -> int:
@@ -240,6 +250,7 @@ class Equations:
                 "sympy_format": [self.sympy_or_none(i) for i in rows],
                 "lambda_format": [self.formula(i) for i in rows],
                 "criterion": self.criterion(strategy),
+                "reductions": self.obeyed,
             }
         )
         if self.quantities is not None:

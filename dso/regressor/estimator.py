@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +13,13 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from dso.errors import UserError, unknown
+from dso.messages import muted
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from dso.program import Program
+    from dso.reduction import Reduced
     from dso.regressor.equations import Equations
     from dso.units import Quantities
 
@@ -65,6 +65,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     pretrained : bool or path, optional
         Whether a pre-trained network proposes equations before the first iteration, unless the
         search by values has found one that is exact; a path names its weights.
+    reduce : bool, optional
+        Whether the data are asked for what they say of the form of y, and smaller problems that are
+        left are searched for too; see `reductions_`. Default: what `config` says, true without it.
     timeout_in_seconds : float, optional
         Limit of the wall time for each target. A run that it ends is not reproducible.
     early_stop_condition : float or callable, optional
@@ -110,7 +113,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The selected equation; a list for several targets.
     equations_ : DataFrame
         The front: complexity, loss, equation, score, sympy_format, lambda_format, and criterion,
-        of which the rule of selection chooses the least. A list for several targets.
+        of which the rule of selection chooses the least; and reductions, what each equation obeys
+        of `reductions_`. A list for several targets.
+    reductions_ : Reduced or None
+        What the data say of the form of y, each step with its evidence. A list for several targets.
     hall_of_fame_ : DataFrame
         The equations with the least losses, whatever their complexity.
     nout_ : int
@@ -159,6 +165,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         n_samples: int | None = None,
         max_evals: int | None = None,
         pretrained: bool | str | os.PathLike[str] | None = None,
+        reduce: bool | None = None,
         timeout_in_seconds: float | None = None,
         early_stop_condition: float | Callable[[float, float], object] | None = None,
         callback: Callable[[Any], object] | None = None,
@@ -188,6 +195,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.n_samples = n_samples
         self.max_evals = max_evals
         self.pretrained = pretrained
+        self.reduce = reduce
         self.timeout_in_seconds = timeout_in_seconds
         self.early_stop_condition = early_stop_condition
         self.callback = callback
@@ -260,7 +268,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         numbered = ["y"] if self.nout_ == 1 else [f"y{k + 1}" for k in range(self.nout_)]
         self.target_names_ = given_names or numbered
         self._set_units(X_units, y_units)
-        with self._messages():
+        with nullcontext() if self.verbosity else muted():
             self._fit_targets(X, targets, sample_weight)
         return self
 
@@ -347,21 +355,6 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if any(one.target is not None for one in known):
             self.y_units_ = [one and one.target and one.target.text for one in quantities]
 
-    @contextmanager
-    def _messages(self) -> Iterator[None]:
-        """Keep the messages of a quiet fit to itself; other threads may say what they like."""
-        logger, thread = logging.getLogger("dso"), threading.get_ident()
-
-        def is_heard(record: logging.LogRecord) -> bool:
-            return record.thread != thread or record.levelno >= logging.ERROR
-
-        if not self.verbosity:
-            logger.addFilter(is_heard)
-        try:
-            yield
-        finally:
-            logger.removeFilter(is_heard)
-
     def _fit_targets(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         from sympy.core.cache import clear_cache
 
@@ -445,6 +438,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """The front, or one for each target."""
         frames = [equations.frame(self.model_selection) for equations in self._fitted()]
         return frames[0] if self.nout_ == 1 else frames
+
+    @property
+    def reductions_(self) -> Reduced | list[Reduced | None] | None:
+        """What the data say of the form of y, or of each target; see `dso.reduction.reduce`.
+
+        None where nobody asked them: `reduce` was false, the search had found its equation before
+        or its budget was too small, or the model was loaded from a file.
+        """
+        found = [equations.reductions for equations in self._fitted()]
+        return found[0] if self.nout_ == 1 else found
 
     @property
     def hall_of_fame_(self) -> pd.DataFrame | list[pd.DataFrame]:

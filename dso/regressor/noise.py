@@ -116,7 +116,26 @@ class LogSearch(Search):
             self._shown(found, found.hall_of_fame, library, measure, is_shortened=False),
             criteria=criteria(front.losses, front.complexities, self._evidence(front, library)),
             plan=plan,
+            reductions=self.reductions,
+            obeyed=self._obeyed(front.programs, library) if is_final else None,
         )
+
+    @property
+    def _can_translate(self) -> bool:  # type: ignore[override]
+        names = self.optimizer.library.names
+        return "log" in names and (self.sign > 0 or {"mul", "const"} <= set(names))
+
+    def _translated(self, programs: ProgramBatch) -> ProgramBatch:
+        """Return the logarithms of programs of y, or of -y."""
+        library, names = self.optimizer.library, ["log"]
+        numbers = programs.constants
+        if self.sign < 0:
+            names += ["mul", "const"]
+            numbers = np.column_stack([np.full(len(programs), -1.0), numbers])
+        head = library.actionize(",".join(names)).tolist()
+        rows = [[*head, *programs.row(b).tolist()] for b in range(len(programs))]
+        logs = replace(ProgramBatch.from_rows(rows), constants=numbers)
+        return super()._translated(logs)
 
     def _shown(
         self,
@@ -313,7 +332,7 @@ def search_by_errors(searches: Searches, config: dict[str, Any]) -> Searched:
     is for whichever explains y better.
     """
     training = config["training"]
-    squared, pause = searches.make(Search, config), _Pause(training)
+    squared, pause = searches.make(Search, config), _Pause(config)
     found = searches.run(squared, pause=pause)
     spent = squared.standing.n_samples
     if not pause.is_taken or squared.optimizer.stop_reason in SIGNALLED:
@@ -361,15 +380,21 @@ def _unseen(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config that leaves no files and shows nothing."""
     return {
         **config,
+        "reduce": {**config["reduce"], "on": False},
         "experiment": {**config["experiment"], "logdir": None},
         "training": {**config["training"], "verbose": False},
     }
 
 
 class _Pause:
-    """Ends a search after `FIRST_SHARE` of its budget; asked after each iteration."""
+    """Ends a search after `FIRST_SHARE` of its budget; asked after each iteration.
 
-    def __init__(self, training: dict[str, Any]) -> None:
+    But not before the data have been asked for reductions, and what came of it has been judged.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        training, reduce = config["training"], config["reduce"]
+        self.first = reduce["after"] + 1 if reduce["on"] else 0
         self.budget = training["n_samples"]
         self.n_samples = FIRST_SHARE * training["n_samples"]
         self.seconds = FIRST_SHARE * (training["max_seconds"] or np.inf)
@@ -377,6 +402,7 @@ class _Pause:
 
     def __call__(self, standing: Standing) -> bool:
         is_due = standing.n_samples >= self.n_samples or standing.seconds >= self.seconds
+        is_due &= standing.iteration >= self.first
         self.is_taken = is_due and standing.n_samples < self.budget
         return self.is_taken
 

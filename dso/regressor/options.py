@@ -35,6 +35,7 @@ SEARCH: dict[str, dict] = {
         "restart_after": 40,
     },
     "semantic": {"on": True, "max_share": 0.5},
+    "reduce": {"on": True},
     "prior": {
         "length": {"on": True, "min_": 1, "max_": 30},
         "repeat": {"on": True, "tokens": "const", "max_": 6},
@@ -81,6 +82,8 @@ def search_config(estimator: Any) -> dict[str, Any]:
     if estimator.pretrained is not None:
         config["pretrained"].update(pretrained(estimator.pretrained))
     _set_units(estimator, task)
+    if estimator.reduce is not None:
+        config["reduce"]["on"] = bool(estimator.reduce)
     if estimator.n_islands is not None:
         config["islands"]["n"] = whole("n_islands", estimator.n_islands)
     training["n_samples"] = n_samples(estimator, config)

@@ -62,6 +62,11 @@ class Scales:
         return not self.inputs.any() and self.target == 0
 
     @property
+    def inverse(self) -> Scales:
+        """What takes the scaled columns to those that were given."""
+        return Scales(-self.inputs, -self.target)
+
+    @property
     def loss_factor(self) -> float:
         """What turns a squared error of divided columns into one of those that were given."""
         return 10.0 ** (2 * self.target)

@@ -6,12 +6,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dso.build.race import Rows, make_race
 from dso.config.results import ENDS
+from dso.core import InnerSearch
 from dso.errors import UserError
 from dso.finishing.shorter import shorter_forms
 from dso.fitting.least_squares import MAX_EXACT
@@ -21,8 +23,10 @@ from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.islands import Archipelago, Engine, make_search, one_by_one
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
+from dso.messages import muted
 from dso.program import FitData, Program, ProgramBatch
 from dso.program.units import is_consistent
+from dso.reduction import Race, Reduced, RunningSearch
 from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
@@ -125,8 +129,8 @@ class Search:
             optimizer.config_training.update({key: training[key] for key in ENDS})
             optimizer.extend(training["n_samples"], training["max_seconds"], watch)
         else:
-            optimizer.setup(watch)
-            self._offer_simple_ones()
+            self.start(watch)
+            optimizer.race = self._race()
         with optimizer.stopping.on_signals():
             while optimizer.train_one_step() is None:
                 pass
@@ -141,6 +145,44 @@ class Search:
         found.errors = self._errors(found)
         self._write_results(found)
         return found
+
+    def start(self, callback: Callable[[Standing], object] | None = None) -> None:
+        """Build all parts, and have simple laws judged."""
+        self.optimizer.setup(callback)
+        self._offer_simple_ones()
+
+    def _race(self) -> Race | None:
+        """Return the race of this search, in the units of the user."""
+        if self.optimizer.race is None or not self._can_translate:
+            return None
+        rows = self.given_rows
+        return make_race(
+            self.config,
+            self.optimizer.run,
+            (rows.X, rows.y, rows.weights),
+            self._inner,
+            self._translated,
+        )
+
+    _can_translate = True
+    """Whether programs of y can be said as programs of what the search looks for."""
+
+    def _translated(self, programs: ProgramBatch) -> ProgramBatch:
+        """Return programs of y in the user's units as programs that the search looks for."""
+        if self.scales is None:
+            return programs
+        return self.scales.inverse.undone(self.optimizer.library, programs)
+
+    def _inner(self, config: dict[str, Any], rows: Rows) -> RunningSearch:
+        """Begin a search for a smaller problem."""
+        names = [f"x{j + 1}" for j in range(rows[0].shape[1])]
+        search = Search(config, CanonicalRows.of(*rows), names, names)
+        with muted():
+            search.start()
+        undo = None
+        if search.scales is not None:
+            undo = partial(search.scales.undone, search.optimizer.library)
+        return InnerSearch(search.optimizer, undo)
 
     def _write_results(self, found: Equations) -> None:
         """Have the tables of the run folder, and so the report, say what the estimator does."""
@@ -294,7 +336,28 @@ class Search:
             self._found(optimizer.hall_of_fame, is_final),
             criteria=criteria(front.losses, front.complexities, evidence),
             quantities=optimizer.task.quantities,
+            reductions=self.reductions,
+            obeyed=self._obeyed(front.programs) if is_final else None,
         )
+
+    @property
+    def reductions(self) -> Reduced | None:
+        """What the data say of the form of y; None where they were not asked."""
+        race = self.optimizer.race
+        return None if race is None else race.found
+
+    def _obeyed(self, programs: ProgramBatch, library: Library | None = None) -> list[str]:
+        """Return of each program the reduction that goes furthest of those that it obeys."""
+        found, library = self.reductions, library or self.optimizer.library
+        if found is None:
+            return [""] * len(programs)
+        texts = []
+        for b in range(len(programs)):
+            numbers = programs.constants[b]
+            program = Program(library, programs.row(b), numbers[~np.isnan(numbers)])
+            obeyed = (r for r in found.reductions if r.is_obeyed(program.execute, self.rows.X))
+            texts.append(next((reduction.says() for reduction in obeyed), ""))
+        return texts
 
     def _found(
         self, scored: ScoredPrograms, is_final: bool = False, is_front: bool = False

@@ -159,6 +159,11 @@ class Trainer:
         assert isinstance(given, Given)
         given.add(programs)
 
+    def spend(self, n_evaluations: int) -> None:
+        """Count evaluations that were made for this run elsewhere."""
+        n_samples = self.standing.n_samples + n_evaluations
+        self.standing = replace(self.standing, n_samples=n_samples)
+
     def gather(self, programs: ProgramBatch, standing: Standing) -> Iteration:
         """Keep what others found in an iteration of theirs; the policy learns nothing.
 

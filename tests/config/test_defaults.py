@@ -168,6 +168,7 @@ COMMON = {
         "topology": "ring",
         "portfolio": [],
     },
+    "reduce": {"on": False, "after": 3},
     "finishing": {"on": None, "max_share": 0.1, "snap": True},
     "prior": {
         "count_constraints": False,
@@ -348,12 +349,13 @@ def test_the_gp_preset_is_the_documented_one() -> None:
     }
 
 
-def test_the_best_preset_is_the_gp_preset_with_the_search_by_values() -> None:
+def test_the_best_preset_is_the_gp_preset_with_search_by_values_and_reductions() -> None:
     best, gp = load_config("config_regression_best.json"), load_config("config_regression_gp.json")
     assert differences(best, gp) == {
         "training.n_samples": 40_000_000,
         "semantic.on": True,
         "semantic.max_share": 0.75,
+        "reduce.on": True,
     }
 
 
