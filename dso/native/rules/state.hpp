@@ -89,28 +89,23 @@ private:
     void forbid_too_large(const TokenSet* members, int missing, const Completion& completion,
                           uint64_t* words) const;
     uint64_t ancestors_below(int token) const;
+    // rules/state_units.hpp
     void forbid_by_units(uint64_t* words) const;
-    Dimension wanted_of_next() const {
-        const Frame& frame = top();
-        return frame.parent == kEmpty
-                   ? frame.units.wanted
-                   : rules_->units.wanted_of_next(frame.parent, frame.units, frame.slots_left);
-    }
-    // A place for an argument, as far as it decides whether a wild terminal may stand there.
-    struct Slot {
+    Dimension wanted_of_next() const;
+    struct Slot {  // as far as it decides whether a wild terminal may stand there
         int parent;
         bool is_first, is_last;
         int same_child;
     };
-    bool has_wild() const;
+    struct Need {
+        int tokens, more;  // with a wild terminal, and what it takes more without
+    };
+    int wild_left() const;
     bool is_wild(const Slot& slot) const;
-    // Tokens that a slot, or the arguments of a token that is wanted to have a dimension, take at
-    // least; that the open slots do but for the one that comes next; and what the slot that comes
-    // after a terminal takes beyond that.
-    int fewest_in(const Slot& slot, Dimension wanted) const;
-    int fewest_below(int token, Dimension wanted) const;
-    int fewest_elsewhere() const;
-    int more_after(int terminal) const;
+    Need need_of(const Slot& slot, Dimension wanted) const;
+    void add_needs_below(int token, Dimension wanted, std::vector<Need>& needs) const;
+    void add_needs_after(int terminal, std::vector<Need>& needs) const;
+    void add_needs_elsewhere(std::vector<Need>& needs) const;
     void complete(int token, int size);
 
     const RuleSet* rules_;
@@ -120,6 +115,8 @@ private:
     std::vector<TokenSet> missing_;      // per cover requirement, members not yet present
     std::vector<int> n_missing_;
     mutable std::vector<uint64_t> scratch_;
+    mutable std::vector<Need> needs_;
+    mutable std::vector<int> more_;
     int n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty;
 };
 
@@ -227,100 +224,6 @@ inline void TraversalState::forbid_too_large(const TokenSet* members, int missin
     }
 }
 
-inline void TraversalState::forbid_by_units(uint64_t* words) const {
-    const Units& units = rules_->units;
-    const Frame& frame = top();
-    const Dimension wanted = wanted_of_next();
-    const bool is_exponent =
-        frame.parent != kEmpty && units.is_exponent(frame.parent, frame.slots_left);
-    const bool looks_ahead = units.looks_ahead() && rules_->horizon < kUnlimited;
-    const int room = looks_ahead ? rules_->horizon - n_chosen_ - 1 - fewest_elsewhere() : 0;
-    for (int token = 0; token < static_cast<int>(rules_->n_tokens()); ++token) {
-        bool fits = units.fits(token, wanted) &&
-                    (!is_exponent || units.fits_as_exponent(token, frame.units));
-        if (fits && looks_ahead)
-            fits = (rules_->arities[token] > 0 ? fewest_below(token, wanted) : more_after(token)) <=
-                   room;
-        if (!fits) words[token >> 6] |= 1ull << (token & 63);
-    }
-}
-
-inline bool TraversalState::has_wild() const {
-    const std::vector<int>& wild = rules_->units.wild();
-    return std::any_of(wild.begin(), wild.end(),
-                       [&](int token) { return !(counted_out_[token >> 6] >> (token & 63) & 1); });
-}
-
-inline bool TraversalState::is_wild(const Slot& slot) const {
-    for (int wild : rules_->units.wild()) {
-        if (counted_out_[wild >> 6] >> (wild & 63) & 1) continue;
-        if (rules_->child_of(slot.parent, slot.is_first ? 0 : 1).has(wild)) continue;
-        const bool is_alone = slot.is_last && (slot.is_first || slot.same_child == wild);
-        if (!is_alone || !rules_->only_child[slot.parent].has(wild)) return true;
-    }
-    return false;
-}
-
-inline int TraversalState::fewest_in(const Slot& slot, Dimension wanted) const {
-    if (wanted == kAny || is_wild(slot)) return 1;
-    // Where a wild terminal may be an argument, a power or a product has any dimension.
-    const Units& units = rules_->units;
-    int fewest = units.fewest(wanted);
-    for (int token = 0; fewest > 2 && token < static_cast<int>(rules_->n_tokens()); ++token) {
-        const int arity = rules_->arities[token];
-        if (arity > 0 && units.fits(token, wanted) && is_wild({token, true, arity == 1, kEmpty}))
-            fewest = std::min(fewest, 1 + arity);
-    }
-    return fewest;
-}
-
-inline int TraversalState::fewest_below(int token, Dimension wanted) const {
-    const Units& units = rules_->units;
-    const int arity = rules_->arities[token];
-    const Dimension below = units.wanted_of_next(token, units.open(token, wanted), arity);
-    const Slot first{token, true, arity == 1, kEmpty};
-    if (arity == 1) return fewest_in(first, below);
-    if (below == kAny) return has_wild() ? arity : units.fewest_below(token, wanted);
-    // Where all may be wild, perhaps not all of them at once.
-    const bool starts_wild = is_wild(first);
-    const Slot last{token, false, true, starts_wild ? units.wild()[0] : kMixed};
-    return (arity - 1) * fewest_in(first, below) + fewest_in(last, below);
-}
-
-inline int TraversalState::fewest_elsewhere() const {
-    int fewest = 0;
-    for (const Frame& frame : frames_) {
-        if (frame.slots_left == 1) continue;
-        // Before the last argument of a product nothing is known of it.
-        const Dimension wanted =
-            rules_->units.wanted_of_next(frame.parent, frame.units, frame.slots_left);
-        fewest += (frame.slots_left - 1) * fewest_in({frame.parent, false, false, kMixed}, wanted);
-    }
-    return fewest;
-}
-
-inline int TraversalState::more_after(int terminal) const {
-    const Units& units = rules_->units;
-    Dimension dimension = units.terminal(terminal);
-    int argument = terminal;
-    for (size_t i = frames_.size() - 1; i > 0; --i) {
-        const Frame& frame = frames_[i];
-        OpenUnits node = frame.units;
-        const Dimension before = units.wanted_of_next(frame.parent, node, frame.slots_left);
-        units.take(frame.parent, node, frame.slot, argument, dimension);
-        if (frame.slots_left > 1) {
-            const Dimension wanted = units.wanted_of_next(frame.parent, node, frame.slots_left - 1);
-            const bool is_same = frame.slot == 0 || frame.same_child == argument;
-            const Slot next{frame.parent, false, frame.slots_left == 2,
-                            is_same ? argument : kMixed};
-            return std::max(0, fewest_in(next, wanted) -
-                                   fewest_in({frame.parent, false, false, kMixed}, before));
-        }
-        dimension = units.value(node), argument = frame.parent;
-    }
-    return 0;
-}
-
 template <class T>
 void TraversalState::add_soft_logits(T* logits) const {
     const RuleSet& rules = *rules_;
@@ -418,3 +321,5 @@ inline void TraversalState::complete(int token, int size) {
 }
 
 }  // namespace dso::rules
+
+#include "rules/state_units.hpp"
