@@ -62,11 +62,15 @@ public:
     const Frame& top() const { return frames_.back(); }
 
     // Sets in `words` the bits of the tokens that may not come next.
-    void forbidden(uint64_t* words) const;
+    void forbidden(uint64_t* words) const {
+        forbid_by_place(words);
+        if (rules_->units.on()) forbid_by_units(words);
+    }
     bool allows(int token) const {
         scratch_.resize(counted_out_.size());
-        forbidden(scratch_.data());
-        return !(scratch_[token >> 6] >> (token & 63) & 1);
+        forbid_by_place(scratch_.data());
+        return !(scratch_[token >> 6] >> (token & 63) & 1) &&
+               (!rules_->units.on() || has_units(token));
     }
     // Adds the soft adjustment of every token to its logit, (L,); hard rules are not in it.
     template <class T>
@@ -79,6 +83,7 @@ private:
         for (size_t w = 0; w < set.n_words(); ++w) words[w] |= set.words()[w];
     }
     void count_out(const CountLimit& limit) { join(counted_out_.data(), limit.forbidden); }
+    void forbid_by_place(uint64_t* words) const;
     void forbid_by_length(uint64_t* words) const;
     void forbid_by_size(uint64_t* words) const;
     int room_of_next(const Frame& frame) const;
@@ -91,6 +96,7 @@ private:
     uint64_t ancestors_below(int token) const;
     // rules/state_units.hpp
     void forbid_by_units(uint64_t* words) const;
+    bool has_units(int token) const;
     Dimension wanted_of_next() const;
     struct Slot {  // as far as it decides whether a wild terminal may stand there
         int parent;
@@ -101,6 +107,7 @@ private:
         int tokens, more;  // with a wild terminal, and what it takes more without
     };
     int wild_left() const;
+    struct UnitRoom;
     bool is_wild(const Slot& slot) const;
     Need need_of(const Slot& slot, Dimension wanted) const;
     void add_needs_below(int token, Dimension wanted, std::vector<Need>& needs) const;
@@ -115,12 +122,10 @@ private:
     std::vector<TokenSet> missing_;      // per cover requirement, members not yet present
     std::vector<int> n_missing_;
     mutable std::vector<uint64_t> scratch_;
-    mutable std::vector<Need> needs_;
-    mutable std::vector<int> more_;
     int n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty;
 };
 
-inline void TraversalState::forbidden(uint64_t* words) const {
+inline void TraversalState::forbid_by_place(uint64_t* words) const {
     const RuleSet& rules = *rules_;
     const Frame& frame = top();
     const size_t n_words = counted_out_.size();
@@ -143,7 +148,6 @@ inline void TraversalState::forbidden(uint64_t* words) const {
     if (static_cast<int>(frames_.size()) >= rules.max_depth && rules.max_arity > 0)
         join(words, rules.above_arity[0]);
     if (!rules.costs.empty()) forbid_by_size(words);
-    if (rules.units.on()) forbid_by_units(words);
     for (const CountRequirement& need : rules.requirements)
         forbid_unfulfillable(&need.group, need.minimum - counts_[need.counter], need.completion,
                              words);

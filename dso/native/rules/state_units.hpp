@@ -20,43 +20,71 @@ inline Dimension TraversalState::wanted_of_next() const {
     return rules_->units.wanted_of_next(frame.parent, frame.units, frame.slots_left);
 }
 
-inline void TraversalState::forbid_by_units(uint64_t* words) const {
-    const Units& units = rules_->units;
-    const Frame& frame = top();
-    const Dimension wanted = wanted_of_next();
-    const bool is_exponent =
-        frame.parent != kEmpty && units.is_exponent(frame.parent, frame.slots_left);
-    const bool looks_ahead = units.looks_ahead() && rules_->horizon < kUnlimited;
-    const int room = rules_->horizon - n_chosen_ - 1;
-    const int left = looks_ahead ? wild_left() : 0;
-    std::vector<Need>& needs = needs_;
-    needs.clear();
-    if (looks_ahead) add_needs_elsewhere(needs);
-    const size_t n_elsewhere = needs.size();
-    const auto leaves_room = [&](int token) {
-        needs.resize(n_elsewhere);
-        rules_->arities[token] > 0 ? add_needs_below(token, wanted, needs)
-                                   : add_needs_after(token, needs);
+// What all tokens that may come next have in common.
+struct TraversalState::UnitRoom {
+    explicit UnitRoom(const TraversalState& state)
+        : state_(state),
+          units_(state.rules_->units),
+          frame_(state.top()),
+          wanted_(state.wanted_of_next()),
+          is_exponent_(frame_.parent != kEmpty &&
+                       units_.is_exponent(frame_.parent, frame_.slots_left)) {
+        const int horizon = state.rules_->horizon;
+        if (!units_.looks_ahead() || horizon >= kUnlimited) return;
+        left_ = state.wild_left(), room_ = horizon - state.n_chosen_ - 1;
+        // With a wild terminal a slot takes three tokens at most, where there are products.
+        const int n_slots = state.n_open_ - 1 + state.rules_->max_arity;
+        looks_ahead_ = left_ < n_slots || room_ < 3 * n_slots || !units_.has_products();
+        if (looks_ahead_) state.add_needs_elsewhere(elsewhere_);
+    }
+
+    bool fits(int token) {
+        return units_.fits(token, wanted_) &&
+               (!is_exponent_ || units_.fits_as_exponent(token, frame_.units)) &&
+               (!looks_ahead_ || leaves_room(token));
+    }
+
+private:
+    bool leaves_room(int token) {
+        needs_ = elsewhere_;
+        const bool is_terminal = state_.rules_->arities[token] == 0;
+        if (is_terminal)
+            state_.add_needs_after(token, needs_);
+        else
+            state_.add_needs_below(token, wanted_, needs_);
         int tokens = 0;
         more_.clear();
-        for (const Need& need : needs) {
+        for (const Need& need : needs_) {
             tokens += need.tokens;
             if (need.more > 0) more_.push_back(need.more);
         }
-        const bool takes_one = rules_->arities[token] == 0 && units.terminal(token) == kAny;
-        const int without = static_cast<int>(more_.size()) - std::max(0, left - takes_one);
+        const bool takes_one = is_terminal && units_.terminal(token) == kAny;
+        const int without = static_cast<int>(more_.size()) - std::max(0, left_ - takes_one);
         if (without > 0) {
             std::sort(more_.begin(), more_.end());
             for (int i = 0; i < without; ++i) tokens += more_[i];
         }
-        return tokens <= room;
-    };
+        return tokens <= room_;
+    }
+
+    const TraversalState& state_;
+    const Units& units_;
+    const Frame& frame_;
+    const Dimension wanted_;
+    const bool is_exponent_;
+    bool looks_ahead_ = false;
+    int left_ = 0, room_ = 0;
+    std::vector<Need> elsewhere_, needs_;
+    std::vector<int> more_;
+};
+
+inline bool TraversalState::has_units(int token) const { return UnitRoom(*this).fits(token); }
+
+inline void TraversalState::forbid_by_units(uint64_t* words) const {
+    UnitRoom room(*this);
     for (int token = 0; token < static_cast<int>(rules_->n_tokens()); ++token) {
-        if (words[token >> 6] >> (token & 63) & 1) continue;
-        const bool fits = units.fits(token, wanted) &&
-                          (!is_exponent || units.fits_as_exponent(token, frame.units)) &&
-                          (!looks_ahead || leaves_room(token));
-        if (!fits) words[token >> 6] |= 1ull << (token & 63);
+        const uint64_t bit = 1ull << (token & 63);
+        if (!(words[token >> 6] & bit) && !room.fits(token)) words[token >> 6] |= bit;
     }
 }
 
