@@ -15,7 +15,13 @@ from dso.gp.breeder import COPIED
 from dso.library import Library, PlaceholderConstant, create_tokens
 from dso.native import _core
 from dso.policy import RNNPolicy
-from dso.prior import JointPrior, LengthConstraint, UnitsConstraint
+from dso.prior import (
+    ConstConstraint,
+    JointPrior,
+    LengthConstraint,
+    RepeatConstraint,
+    UnitsConstraint,
+)
 from dso.program import FitData, ProgramBatch
 from dso.program.units import constant_units
 from dso.semantic import SemanticSearch, ValueLibrary
@@ -120,6 +126,22 @@ def test_every_sampled_program_is_consistent(kind, inputs, y):
     for b in range(len(batch)):
         assert is_consistent(library, batch.programs.row(b).tolist(), quantities)
     assert prior.allowed(batch.programs).all()
+
+
+@pytest.mark.parametrize("n_constants", [1, 3])
+def test_few_draws_come_to_a_dead_end(n_constants):
+    library = WITH_CONSTANTS
+    priors = [
+        LengthConstraint(library, min_=1, max_=20),
+        RepeatConstraint(library, "const", max_=n_constants),
+        ConstConstraint(library),
+        UnitsConstraint(library, MECHANICS),
+    ]
+    batch = RNNPolicy(library, JointPrior(library, priors, max_length=20), seed=1).sample(
+        500, Stream(0, "units")
+    )
+    assert len(batch) == 500
+    assert batch.withdrawn < 50
 
 
 MECHANICS = Quantities.of(["m", "s", "kg"], "kg m/s^2", ["x1", "x2", "x3"])

@@ -62,11 +62,15 @@ public:
     const Frame& top() const { return frames_.back(); }
 
     // Sets in `words` the bits of the tokens that may not come next.
-    void forbidden(uint64_t* words) const;
+    void forbidden(uint64_t* words) const {
+        forbid_by_place(words);
+        if (rules_->units.on()) forbid_by_units(words);
+    }
     bool allows(int token) const {
         scratch_.resize(counted_out_.size());
-        forbidden(scratch_.data());
-        return !(scratch_[token >> 6] >> (token & 63) & 1);
+        forbid_by_place(scratch_.data());
+        return !(scratch_[token >> 6] >> (token & 63) & 1) &&
+               (!rules_->units.on() || has_units(token));
     }
     // Adds the soft adjustment of every token to its logit, (L,); hard rules are not in it.
     template <class T>
@@ -79,6 +83,7 @@ private:
         for (size_t w = 0; w < set.n_words(); ++w) words[w] |= set.words()[w];
     }
     void count_out(const CountLimit& limit) { join(counted_out_.data(), limit.forbidden); }
+    void forbid_by_place(uint64_t* words) const;
     void forbid_by_length(uint64_t* words) const;
     void forbid_by_size(uint64_t* words) const;
     int room_of_next(const Frame& frame) const;
@@ -89,28 +94,25 @@ private:
     void forbid_too_large(const TokenSet* members, int missing, const Completion& completion,
                           uint64_t* words) const;
     uint64_t ancestors_below(int token) const;
+    // rules/state_units.hpp
     void forbid_by_units(uint64_t* words) const;
-    Dimension wanted_of_next() const {
-        const Frame& frame = top();
-        return frame.parent == kEmpty
-                   ? frame.units.wanted
-                   : rules_->units.wanted_of_next(frame.parent, frame.units, frame.slots_left);
-    }
-    // A place for an argument, as far as it decides whether a wild terminal may stand there.
-    struct Slot {
+    bool has_units(int token) const;
+    Dimension wanted_of_next() const;
+    struct Slot {  // as far as it decides whether a wild terminal may stand there
         int parent;
         bool is_first, is_last;
         int same_child;
     };
-    bool has_wild() const;
+    struct Need {
+        int tokens, more;  // with a wild terminal, and what it takes more without
+    };
+    int wild_left() const;
+    struct UnitRoom;
     bool is_wild(const Slot& slot) const;
-    // Tokens that a slot, or the arguments of a token that is wanted to have a dimension, take at
-    // least; that the open slots do but for the one that comes next; and what the slot that comes
-    // after a terminal takes beyond that.
-    int fewest_in(const Slot& slot, Dimension wanted) const;
-    int fewest_below(int token, Dimension wanted) const;
-    int fewest_elsewhere() const;
-    int more_after(int terminal) const;
+    Need need_of(const Slot& slot, Dimension wanted) const;
+    void add_needs_below(int token, Dimension wanted, std::vector<Need>& needs) const;
+    void add_needs_after(int terminal, std::vector<Need>& needs) const;
+    void add_needs_elsewhere(std::vector<Need>& needs) const;
     void complete(int token, int size);
 
     const RuleSet* rules_;
@@ -123,7 +125,7 @@ private:
     int n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty;
 };
 
-inline void TraversalState::forbidden(uint64_t* words) const {
+inline void TraversalState::forbid_by_place(uint64_t* words) const {
     const RuleSet& rules = *rules_;
     const Frame& frame = top();
     const size_t n_words = counted_out_.size();
@@ -146,7 +148,6 @@ inline void TraversalState::forbidden(uint64_t* words) const {
     if (static_cast<int>(frames_.size()) >= rules.max_depth && rules.max_arity > 0)
         join(words, rules.above_arity[0]);
     if (!rules.costs.empty()) forbid_by_size(words);
-    if (rules.units.on()) forbid_by_units(words);
     for (const CountRequirement& need : rules.requirements)
         forbid_unfulfillable(&need.group, need.minimum - counts_[need.counter], need.completion,
                              words);
@@ -225,100 +226,6 @@ inline void TraversalState::forbid_too_large(const TokenSet* members, int missin
                 elsewhere + int64_t{rules.arities[token]} * completion.most[levels - 1])
                 forbid(token);
     }
-}
-
-inline void TraversalState::forbid_by_units(uint64_t* words) const {
-    const Units& units = rules_->units;
-    const Frame& frame = top();
-    const Dimension wanted = wanted_of_next();
-    const bool is_exponent =
-        frame.parent != kEmpty && units.is_exponent(frame.parent, frame.slots_left);
-    const bool looks_ahead = units.looks_ahead() && rules_->horizon < kUnlimited;
-    const int room = looks_ahead ? rules_->horizon - n_chosen_ - 1 - fewest_elsewhere() : 0;
-    for (int token = 0; token < static_cast<int>(rules_->n_tokens()); ++token) {
-        bool fits = units.fits(token, wanted) &&
-                    (!is_exponent || units.fits_as_exponent(token, frame.units));
-        if (fits && looks_ahead)
-            fits = (rules_->arities[token] > 0 ? fewest_below(token, wanted) : more_after(token)) <=
-                   room;
-        if (!fits) words[token >> 6] |= 1ull << (token & 63);
-    }
-}
-
-inline bool TraversalState::has_wild() const {
-    const std::vector<int>& wild = rules_->units.wild();
-    return std::any_of(wild.begin(), wild.end(),
-                       [&](int token) { return !(counted_out_[token >> 6] >> (token & 63) & 1); });
-}
-
-inline bool TraversalState::is_wild(const Slot& slot) const {
-    for (int wild : rules_->units.wild()) {
-        if (counted_out_[wild >> 6] >> (wild & 63) & 1) continue;
-        if (rules_->child_of(slot.parent, slot.is_first ? 0 : 1).has(wild)) continue;
-        const bool is_alone = slot.is_last && (slot.is_first || slot.same_child == wild);
-        if (!is_alone || !rules_->only_child[slot.parent].has(wild)) return true;
-    }
-    return false;
-}
-
-inline int TraversalState::fewest_in(const Slot& slot, Dimension wanted) const {
-    if (wanted == kAny || is_wild(slot)) return 1;
-    // Where a wild terminal may be an argument, a power or a product has any dimension.
-    const Units& units = rules_->units;
-    int fewest = units.fewest(wanted);
-    for (int token = 0; fewest > 2 && token < static_cast<int>(rules_->n_tokens()); ++token) {
-        const int arity = rules_->arities[token];
-        if (arity > 0 && units.fits(token, wanted) && is_wild({token, true, arity == 1, kEmpty}))
-            fewest = std::min(fewest, 1 + arity);
-    }
-    return fewest;
-}
-
-inline int TraversalState::fewest_below(int token, Dimension wanted) const {
-    const Units& units = rules_->units;
-    const int arity = rules_->arities[token];
-    const Dimension below = units.wanted_of_next(token, units.open(token, wanted), arity);
-    const Slot first{token, true, arity == 1, kEmpty};
-    if (arity == 1) return fewest_in(first, below);
-    if (below == kAny) return has_wild() ? arity : units.fewest_below(token, wanted);
-    // Where all may be wild, perhaps not all of them at once.
-    const bool starts_wild = is_wild(first);
-    const Slot last{token, false, true, starts_wild ? units.wild()[0] : kMixed};
-    return (arity - 1) * fewest_in(first, below) + fewest_in(last, below);
-}
-
-inline int TraversalState::fewest_elsewhere() const {
-    int fewest = 0;
-    for (const Frame& frame : frames_) {
-        if (frame.slots_left == 1) continue;
-        // Before the last argument of a product nothing is known of it.
-        const Dimension wanted =
-            rules_->units.wanted_of_next(frame.parent, frame.units, frame.slots_left);
-        fewest += (frame.slots_left - 1) * fewest_in({frame.parent, false, false, kMixed}, wanted);
-    }
-    return fewest;
-}
-
-inline int TraversalState::more_after(int terminal) const {
-    const Units& units = rules_->units;
-    Dimension dimension = units.terminal(terminal);
-    int argument = terminal;
-    for (size_t i = frames_.size() - 1; i > 0; --i) {
-        const Frame& frame = frames_[i];
-        OpenUnits node = frame.units;
-        const Dimension before = units.wanted_of_next(frame.parent, node, frame.slots_left);
-        units.take(frame.parent, node, frame.slot, argument, dimension);
-        if (frame.slots_left > 1) {
-            const Dimension wanted = units.wanted_of_next(frame.parent, node, frame.slots_left - 1);
-            const bool is_same = frame.slot == 0 || frame.same_child == argument;
-            const Slot next{frame.parent, false, frame.slots_left == 2,
-                            is_same ? argument : kMixed};
-            return std::max(0, fewest_in(next, wanted) -
-                                   fewest_in({frame.parent, false, false, kMixed}, before));
-        }
-        dimension = units.value(node), argument = frame.parent;
-    }
-    return 0;
 }
 
 template <class T>
@@ -418,3 +325,5 @@ inline void TraversalState::complete(int token, int size) {
 }
 
 }  // namespace dso::rules
+
+#include "rules/state_units.hpp"

@@ -66,6 +66,7 @@ public:
         for (int arity : arities_) max_arity_ = std::max(max_arity_, arity);
         for (size_t token = 0; token < arities_.size(); ++token) {
             has_numbers_ |= numbers_[token] != kAny;
+            has_products_ |= rules_[token] == UnitRule::powers && arities_[token] == 2;
             const int last = arities_[token] - 1;
             if (arities_[token] == 0 && terminals_[token] == kAny)
                 wild_.push_back(static_cast<int>(token));
@@ -151,6 +152,7 @@ public:
 
     // Terminals of any dimension, as constants.
     const std::vector<int>& wild() const { return wild_; }
+    bool has_products() const { return has_products_; }
     UnitRule rule(int token) const { return rules_[token]; }
 
     // ---- how many tokens a dimension takes at least ---------------------------------------------
@@ -196,7 +198,7 @@ private:
     std::vector<int> wild_;
     Dimension wanted_ = kAny;
     int max_arity_ = 0;
-    bool has_numbers_ = false;
+    bool has_numbers_ = false, has_products_ = false;
     Counts fewest_;              // tokens of the smallest program of each dimension
     std::vector<Counts> below_;  // the same below each token (L,)
     int beyond_ = 1;             // what other dimensions take at least
