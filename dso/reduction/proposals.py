@@ -116,8 +116,7 @@ class Term:
 
     def applied(self, reduction: Reduction) -> Reduction:
         """See `Move`."""
-        (j,) = self.inputs
-        return reduction.minus(combination([(self.slope, (j,))])).without(j)
+        return reduction.minus(self.slope, self.inputs).without(self.inputs[0])
 
     def text(self, reduction: Reduction) -> str:
         """See `Move`."""

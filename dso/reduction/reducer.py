@@ -6,7 +6,7 @@ exactly; then a new model is made, and the step stays if what that errs on unsee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -85,6 +85,7 @@ def reduce(
     weights: np.ndarray | None = None,
     seed: int = 0,
     max_models: int = MAX_MODELS,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Reduced:
     """Look for what the data say of the form of y = f(x).
 
@@ -100,6 +101,8 @@ def reduce(
         Of the choice of rows.
     max_models : int
         Of the full number of rows that may be made of the data; smaller ones count less.
+    is_over : callable, optional
+        Asked between two models whether to go no further.
 
     Examples
     --------
@@ -111,7 +114,7 @@ def reduce(
     """
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else list(names)
-    return _Reducer(X, y, names, weights, seed, max_models).run()
+    return _Reducer(X, y, names, weights, seed, max_models, is_over).run()
 
 
 class _Reducer:
@@ -125,6 +128,7 @@ class _Reducer:
         weights: np.ndarray | None,
         seed: int,
         max_models: int,
+        is_over: Callable[[], bool],
     ) -> None:
         random = np.random.default_rng([seed, 0x5EDC])
         rows = spread_out(X, min(MAX_ROWS, FEWEST_ROWS + ROWS_PER_INPUT * X.shape[1]), random)
@@ -134,6 +138,7 @@ class _Reducer:
         self.cost_of_model = (len(rows) / MAX_ROWS) ** 3
         self.max_cost = min(max_models, MAX_MODELS)
         self.cost = 0.0
+        self.is_over = is_over
         self.is_noisy = False
 
     def run(self) -> Reduced:
@@ -145,6 +150,10 @@ class _Reducer:
 
     def _none(self, why: str) -> Reduced:
         return Reduced((), f"none found, as {why}", self.is_noisy, self._n_evaluations)
+
+    @property
+    def _is_spent(self) -> bool:
+        return self.cost >= self.max_cost or self.is_over()
 
     @property
     def _n_evaluations(self) -> int:
@@ -176,16 +185,16 @@ class _Reducer:
         kept = [kept[k] for k in strongest]
         start = Reduction.none(self.names).onto([(j,) for j in kept])
         n_left = len(self.names) - len(why) - len(kept)
-        steps = [Step(text.format(*self.names), np.nan, np.nan) for text in why]
+        steps = [Step(text.format(*self.names)) for text in why]
         if n_left:
             text = f"{n_left} inputs say less of y than the {MAX_INPUTS} strongest"
-            steps.append(Step(text, np.nan, np.nan))
+            steps.append(Step(text))
         state = self._state(replace(start, steps=tuple(steps)))
         if state is None or state.error > MAX_ERROR:
             error = "" if state is None else f" (it errs by {state.error:.0%} of the scatter of y)"
             return self._none(f"no smooth model describes the data{error}")
         states = [state]
-        while len(states) <= MAX_STEPS and self.cost < self.max_cost:
+        while len(states) <= MAX_STEPS and not self._is_spent:
             # What a model misses looks like noise until the problem is small enough for it.
             self.is_noisy = self._has_noise(states[-1])
             further = self._further(states[-1])
@@ -257,6 +266,8 @@ class _Reducer:
         if len(together) > 1 and (next_state := self._after(state, together)) is not None:
             return next_state
         for move in found[:MAX_TRIALS]:
+            if self._is_spent:
+                break
             if (next_state := self._after(state, [move])) is not None:
                 return next_state
         return None
