@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dso.reduction.formula import Formula
 from dso.reduction.proposals import Drop, Move, moves
 from dso.reduction.reduction import Reduction, Step
 from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
@@ -35,6 +36,10 @@ MIN_WEIGHT = 1e-4
 """Of a row, as a share of the largest."""
 MAX_TRIALS = 3
 """Steps that are tried one by one where they do not all hold together."""
+SMOOTH = 1e-5
+"""Share of the scatter of y up to which models of y itself are good enough, ..."""
+SMOOTHER = 0.2
+"""... and the share of their error that one of a function of y must not exceed."""
 MAX_STEPS = 12
 MAX_MODELS = 40
 MIN_MODELS = 3
@@ -43,6 +48,31 @@ EVALUATIONS_PER_MODEL = 10_000
 """Evaluations of a search that take about as long as making one model of `MAX_ROWS` rows."""
 MAX_SIZE = 1e150
 """Columns with larger numbers, whose squares are not finite, are not modelled."""
+
+
+class Outer(NamedTuple):
+    """A function that y may be of something smoother.
+
+    Attributes
+    ----------
+    formula, inverse : Formula
+        Of input 0.
+    low, high : float
+        Between these y has to be.
+    """
+
+    formula: Formula
+    inverse: Formula
+    low: float
+    high: float
+
+
+OUTER = (
+    Outer(("sqrt", 0), ("n2", 0), 0.0, np.inf),
+    Outer(("div", 1.0, 0), ("div", 1.0, 0), 1e-150, np.inf),
+    Outer(("arcsin", 0), ("sin", 0), -np.pi / 2, np.pi / 2),
+    Outer(("arccos", 0), ("cos", 0), 0.0, np.pi),
+)
 
 
 class Reduced(NamedTuple):
@@ -172,9 +202,11 @@ class _Reducer:
             return "not all data are finite"
         if max(np.abs(self.X).max(), np.abs(self.y).max()) > MAX_SIZE:
             return f"numbers beyond {MAX_SIZE:g} are too large to model"
-        self.scatter = float(self.y.std())
-        if not self.scatter > 0:
+        if not np.ptp(self.y) > 0:
             return "y is constant"
+        # That of most rows: a few that are far off would make any error look small.
+        scatter = float(np.median(np.abs(self.y - np.median(self.y))))
+        self.scatter = scatter if scatter > 0 else float(self.y.std())
         return None
 
     def _search(self) -> Reduced:
@@ -193,7 +225,7 @@ class _Reducer:
         if state is None or state.error > MAX_ERROR:
             error = "" if state is None else f" (it errs by {state.error:.0%} of the scatter of y)"
             return self._none(f"no smooth model describes the data{error}")
-        states = [state]
+        states = [self._smoother(state)]
         while len(states) <= MAX_STEPS and not self._is_spent:
             # What a model misses looks like noise until the problem is small enough for it.
             self.is_noisy = self._has_noise(states[-1])
@@ -202,6 +234,22 @@ class _Reducer:
                 break
             states.append(further)
         return self._chosen(states)
+
+    def _smoother(self, state: _State) -> _State:
+        """Return the model of an inverse function of y where that is much better."""
+        best = state
+        for outer in OUTER:
+            if state.error < SMOOTH or self._is_spent:
+                break
+            if outer.low <= state.t.min() and state.t.max() <= outer.high:
+                inner = state.reduction.through(outer.formula, outer.inverse)
+                other = self._state(inner)
+                if other is not None and other.error < SMOOTHER * best.error:
+                    text = f"{inner.target_text()} is smoother than y"
+                    step = Step(text, state.error, other.error)
+                    reduction = replace(inner, steps=(*state.reduction.steps, step))
+                    best = replace(other, reduction=reduction)
+        return best
 
     def _chosen(self, states: Sequence[_State]) -> Reduced:
         last = states[-1].reduction

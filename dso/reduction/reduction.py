@@ -142,6 +142,11 @@ class Reduction:
         forward = combination([(1.0, self.forward), (-coefficient, term)])
         return replace(self, forward=forward, back=filled(self.back, [*self._inputs, whole]))
 
+    def through(self, outer: Formula, inverse: Formula) -> Self:
+        """Return the reduction to inverse(t), where t is outer of that; both of input 0."""
+        back = filled(self.back, [*self._inputs, filled(outer, [(self.hole,)])])
+        return replace(self, forward=filled(inverse, [self.forward]), back=back)
+
     def onto(self, columns: Sequence[Formula]) -> Self:
         """Return the reduction to other columns, which are given in terms of these."""
         return replace(self, columns=tuple(filled(column, self.columns) for column in columns))
