@@ -34,9 +34,9 @@ MIN_NOISE = 1e-4
 """... and this share of the scatter of y."""
 MIN_WEIGHT = 1e-4
 """Of a row, as a share of the largest."""
-MAX_TRIALS = 3
-"""Steps that are tried one by one where they do not all hold together."""
-SMOOTH = 1e-5
+MAX_TRIALS = 2
+"""Steps of a kind that are tried one by one where they do not all hold together."""
+SMOOTH = 3e-3
 """Share of the scatter of y up to which models of y itself are good enough, ..."""
 SMOOTHER = 0.2
 """... and the share of their error that one of a function of y must not exceed."""
@@ -243,7 +243,8 @@ class _Reducer:
                 break
             if outer.low <= state.t.min() and state.t.max() <= outer.high:
                 inner = state.reduction.through(outer.formula, outer.inverse)
-                other = self._state(inner)
+                # Logarithms of powers of y are multiples of that of y, which has been modelled.
+                other = self._state(inner, kinds=(False,))
                 if other is not None and other.error < SMOOTHER * best.error:
                     text = f"{inner.target_text()} is smoother than y"
                     step = Step(text, state.error, other.error)
@@ -264,11 +265,16 @@ class _Reducer:
 
     # ------------------------------------------------------------------------------------ models
 
-    def _state(self, reduction: Reduction, before: _State | None = None) -> _State | None:
+    def _state(
+        self,
+        reduction: Reduction,
+        before: _State | None = None,
+        kinds: Sequence[bool] = (True, False),
+    ) -> _State | None:
         """Model what a reduction leaves; None where it is not defined on all rows.
 
-        The logarithm of the target is modelled where that is better; so it stays from one state to
-        the next.
+        The logarithm of the target (the kind true) is modelled where that is better; so it stays
+        from one state to the next.
         """
         Z = reduction.inputs(self.X)
         t = reduction.target(self.X, self.y)
@@ -277,11 +283,10 @@ class _Reducer:
         if not len(Z.T) or (np.ptp(Z, axis=0) == 0).any():
             return None
         slope = reduction.slope(self.X, t)
-        has_sign = bool((t > 0).all() or (t < 0).all())
-        if before is not None and not (before.model.is_log and not has_sign):
-            kinds = [before.model.is_log]
-        else:
-            kinds = [True, False] if has_sign else [False]
+        if before is not None:
+            kinds = (before.model.is_log,)
+        if not ((t > 0).all() or (t < 0).all()):
+            kinds = (False,)
         best = None
         for is_log in kinds:
             model = Surrogate(Z, t, self._weights(t, slope, is_log), is_log=is_log)
@@ -308,16 +313,19 @@ class _Reducer:
     # ------------------------------------------------------------------------------------- steps
 
     def _further(self, state: _State) -> _State | None:
-        """Return the next state, None where no step holds."""
+        """Return the next state, None where no step holds.
+
+        Of each kind of steps first all that change different columns are tried, then the likeliest.
+        """
         found = moves(state.Z, state.t, state.model.gradients)
-        together = _compatible(found)
-        if len(together) > 1 and (next_state := self._after(state, together)) is not None:
-            return next_state
-        for move in found[:MAX_TRIALS]:
-            if self._is_spent:
-                break
-            if (next_state := self._after(state, [move])) is not None:
-                return next_state
+        for rank in sorted({move.rank for move in found}):
+            likely = [move for move in found if move.rank == rank]
+            trials = [_compatible(likely), *([move] for move in likely[:MAX_TRIALS])]
+            for steps in trials[len(trials[0]) == 1 :]:
+                if self._is_spent:
+                    return None
+                if (next_state := self._after(state, steps)) is not None:
+                    return next_state
         return None
 
     def _after(self, state: _State, steps: Sequence[Move]) -> _State | None:
@@ -340,12 +348,10 @@ class _Reducer:
 
 
 def _compatible(found: Sequence[Move]) -> list[Move]:
-    """Return the first moves of the lowest rank that change different columns."""
+    """Return the first moves that change different columns."""
     chosen: list[Move] = []
     used: set[int] = set()
     for move in found:
-        if chosen and move.rank != chosen[0].rank:
-            break
         if not used & set(move.inputs):
             chosen.append(move)
             used |= set(move.inputs)
