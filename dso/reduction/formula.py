@@ -79,6 +79,26 @@ def _chain(name: str, parts: Sequence[Formula]) -> Formula:
     return whole
 
 
+def check_formula(formula: Formula, n_inputs: int) -> None:
+    """Check a formula that comes from elsewhere.
+
+    Raises
+    ------
+    ValueError
+        If it is not one whole expression in operators of the table and that many inputs.
+    """
+    n_open = 1
+    for node in formula:
+        is_input = isinstance(node, int) and not isinstance(node, bool)
+        if not n_open or not (isinstance(node, float) or is_input or node in OPERATORS):
+            raise ValueError(f"{node!r} in a formula")
+        if isinstance(node, int) and not 0 <= node < n_inputs:
+            raise ValueError(f"input {node} of {n_inputs}")
+        n_open += (OPERATORS[node].arity if isinstance(node, str) else 0) - 1
+    if n_open:
+        raise ValueError("a formula that ends too soon")
+
+
 def arguments_of(formula: Formula) -> list[Formula]:
     """Return the arguments of the operator that a formula begins with."""
     parts: list[Formula] = []

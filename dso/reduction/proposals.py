@@ -23,6 +23,8 @@ from dso.reduction.formula import Formula, combination, product
 from dso.reduction.reduction import Reduction
 
 MAX_RESIDUAL = 0.08
+LIKELY, MIN_RESIDUAL = 10.0, 1e-3
+"""Residuals up to so many times the least one, or up to this, are worth a trial."""
 MIN_EFFECT = 0.02
 """An input that moves y less than this share of what the strongest moves may not matter."""
 ROUNDING = 0.04
@@ -116,8 +118,7 @@ class Term:
 
     def applied(self, reduction: Reduction) -> Reduction:
         """See `Move`."""
-        (j,) = self.inputs
-        return reduction.minus(combination([(self.slope, (j,))])).without(j)
+        return reduction.minus(self.slope, self.inputs).without(self.inputs[0])
 
     def text(self, reduction: Reduction) -> str:
         """See `Move`."""
@@ -228,6 +229,9 @@ def moves(X: np.ndarray, y: np.ndarray, gradients: np.ndarray) -> list[Move]:
         found: list[Move] = [*_alone(X, y, gradients), *_pairs(X, gradients)]
         if len(X.T) > 1:
             found += _scalings(X, y, gradients)
+    # Where one identity holds much better than another, that one is near the truth at most.
+    least = min((move.residual for move in found), default=0.0)
+    found = [move for move in found if move.residual <= max(LIKELY * least, MIN_RESIDUAL)]
     return sorted(found, key=lambda move: (move.rank, move.residual))
 
 

@@ -167,7 +167,7 @@ class Race:
         start = time.perf_counter()
         spent = 0
         if self.found is None:
-            self.found = self._look()
+            self.found = self._look(is_over)
             if iteration == self.first:  # else it has been counted
                 spent += self.found.n_evaluations
             self._enter(_hypotheses(self.found.reductions))
@@ -186,7 +186,7 @@ class Race:
             return ProgramBatch.from_rows([]), spent
         return self.translate(ProgramBatch.concatenate(batches)), spent
 
-    def _look(self) -> Reduced:
+    def _look(self, is_over: Callable[[int], bool]) -> Reduced:
         max_models = int(MAX_MODEL_SHARE * self.n_samples / EVALUATIONS_PER_MODEL)
         return reduce(
             self.X,
@@ -195,6 +195,7 @@ class Race:
             weights=self.weights,
             seed=self.seed,
             max_models=max_models,
+            is_over=lambda: is_over(0),
         )
 
     def _enter(self, reductions: Sequence[Reduction]) -> None:

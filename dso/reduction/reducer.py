@@ -6,12 +6,13 @@ exactly; then a new model is made, and the step stays if what that errs on unsee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from dso.reduction.formula import Formula
 from dso.reduction.proposals import Drop, Move, moves
 from dso.reduction.reduction import Reduction, Step
 from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
@@ -33,8 +34,12 @@ MIN_NOISE = 1e-4
 """... and this share of the scatter of y."""
 MIN_WEIGHT = 1e-4
 """Of a row, as a share of the largest."""
-MAX_TRIALS = 3
-"""Steps that are tried one by one where they do not all hold together."""
+MAX_TRIALS = 2
+"""Steps of a kind that are tried one by one where they do not all hold together."""
+SMOOTH = 3e-3
+"""Share of the scatter of y up to which models of y itself are good enough, ..."""
+SMOOTHER = 0.2
+"""... and the share of their error that one of a function of y must not exceed."""
 MAX_STEPS = 12
 MAX_MODELS = 40
 MIN_MODELS = 3
@@ -43,6 +48,31 @@ EVALUATIONS_PER_MODEL = 10_000
 """Evaluations of a search that take about as long as making one model of `MAX_ROWS` rows."""
 MAX_SIZE = 1e150
 """Columns with larger numbers, whose squares are not finite, are not modelled."""
+
+
+class Outer(NamedTuple):
+    """A function that y may be of something smoother.
+
+    Attributes
+    ----------
+    formula, inverse : Formula
+        Of input 0.
+    low, high : float
+        Between these y has to be.
+    """
+
+    formula: Formula
+    inverse: Formula
+    low: float
+    high: float
+
+
+OUTER = (
+    Outer(("sqrt", 0), ("n2", 0), 0.0, np.inf),
+    Outer(("div", 1.0, 0), ("div", 1.0, 0), 1e-150, np.inf),
+    Outer(("arcsin", 0), ("sin", 0), -np.pi / 2, np.pi / 2),
+    Outer(("arccos", 0), ("cos", 0), 0.0, np.pi),
+)
 
 
 class Reduced(NamedTuple):
@@ -85,6 +115,7 @@ def reduce(
     weights: np.ndarray | None = None,
     seed: int = 0,
     max_models: int = MAX_MODELS,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Reduced:
     """Look for what the data say of the form of y = f(x).
 
@@ -100,6 +131,8 @@ def reduce(
         Of the choice of rows.
     max_models : int
         Of the full number of rows that may be made of the data; smaller ones count less.
+    is_over : callable, optional
+        Asked between two models whether to go no further.
 
     Examples
     --------
@@ -111,7 +144,7 @@ def reduce(
     """
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else list(names)
-    return _Reducer(X, y, names, weights, seed, max_models).run()
+    return _Reducer(X, y, names, weights, seed, max_models, is_over).run()
 
 
 class _Reducer:
@@ -125,6 +158,7 @@ class _Reducer:
         weights: np.ndarray | None,
         seed: int,
         max_models: int,
+        is_over: Callable[[], bool],
     ) -> None:
         random = np.random.default_rng([seed, 0x5EDC])
         rows = spread_out(X, min(MAX_ROWS, FEWEST_ROWS + ROWS_PER_INPUT * X.shape[1]), random)
@@ -134,6 +168,7 @@ class _Reducer:
         self.cost_of_model = (len(rows) / MAX_ROWS) ** 3
         self.max_cost = min(max_models, MAX_MODELS)
         self.cost = 0.0
+        self.is_over = is_over
         self.is_noisy = False
 
     def run(self) -> Reduced:
@@ -145,6 +180,10 @@ class _Reducer:
 
     def _none(self, why: str) -> Reduced:
         return Reduced((), f"none found, as {why}", self.is_noisy, self._n_evaluations)
+
+    @property
+    def _is_spent(self) -> bool:
+        return self.cost >= self.max_cost or self.is_over()
 
     @property
     def _n_evaluations(self) -> int:
@@ -163,9 +202,11 @@ class _Reducer:
             return "not all data are finite"
         if max(np.abs(self.X).max(), np.abs(self.y).max()) > MAX_SIZE:
             return f"numbers beyond {MAX_SIZE:g} are too large to model"
-        self.scatter = float(self.y.std())
-        if not self.scatter > 0:
+        if not np.ptp(self.y) > 0:
             return "y is constant"
+        # That of most rows: a few that are far off would make any error look small.
+        scatter = float(np.median(np.abs(self.y - np.median(self.y))))
+        self.scatter = scatter if scatter > 0 else float(self.y.std())
         return None
 
     def _search(self) -> Reduced:
@@ -176,16 +217,16 @@ class _Reducer:
         kept = [kept[k] for k in strongest]
         start = Reduction.none(self.names).onto([(j,) for j in kept])
         n_left = len(self.names) - len(why) - len(kept)
-        steps = [Step(text.format(*self.names), np.nan, np.nan) for text in why]
+        steps = [Step(text.format(*self.names)) for text in why]
         if n_left:
             text = f"{n_left} inputs say less of y than the {MAX_INPUTS} strongest"
-            steps.append(Step(text, np.nan, np.nan))
+            steps.append(Step(text))
         state = self._state(replace(start, steps=tuple(steps)))
         if state is None or state.error > MAX_ERROR:
             error = "" if state is None else f" (it errs by {state.error:.0%} of the scatter of y)"
             return self._none(f"no smooth model describes the data{error}")
-        states = [state]
-        while len(states) <= MAX_STEPS and self.cost < self.max_cost:
+        states = [self._smoother(state)]
+        while len(states) <= MAX_STEPS and not self._is_spent:
             # What a model misses looks like noise until the problem is small enough for it.
             self.is_noisy = self._has_noise(states[-1])
             further = self._further(states[-1])
@@ -193,6 +234,23 @@ class _Reducer:
                 break
             states.append(further)
         return self._chosen(states)
+
+    def _smoother(self, state: _State) -> _State:
+        """Return the model of an inverse function of y where that is much better."""
+        best = state
+        for outer in OUTER:
+            if state.error < SMOOTH or self._is_spent:
+                break
+            if outer.low <= state.t.min() and state.t.max() <= outer.high:
+                inner = state.reduction.through(outer.formula, outer.inverse)
+                # Logarithms of powers of y are multiples of that of y, which has been modelled.
+                other = self._state(inner, kinds=(False,))
+                if other is not None and other.error < SMOOTHER * best.error:
+                    text = f"{inner.target_text()} is smoother than y"
+                    step = Step(text, state.error, other.error)
+                    reduction = replace(inner, steps=(*state.reduction.steps, step))
+                    best = replace(other, reduction=reduction)
+        return best
 
     def _chosen(self, states: Sequence[_State]) -> Reduced:
         last = states[-1].reduction
@@ -207,11 +265,16 @@ class _Reducer:
 
     # ------------------------------------------------------------------------------------ models
 
-    def _state(self, reduction: Reduction, before: _State | None = None) -> _State | None:
+    def _state(
+        self,
+        reduction: Reduction,
+        before: _State | None = None,
+        kinds: Sequence[bool] = (True, False),
+    ) -> _State | None:
         """Model what a reduction leaves; None where it is not defined on all rows.
 
-        The logarithm of the target is modelled where that is better; so it stays from one state to
-        the next.
+        The logarithm of the target (the kind true) is modelled where that is better; so it stays
+        from one state to the next.
         """
         Z = reduction.inputs(self.X)
         t = reduction.target(self.X, self.y)
@@ -220,11 +283,10 @@ class _Reducer:
         if not len(Z.T) or (np.ptp(Z, axis=0) == 0).any():
             return None
         slope = reduction.slope(self.X, t)
-        has_sign = bool((t > 0).all() or (t < 0).all())
-        if before is not None and not (before.model.is_log and not has_sign):
-            kinds = [before.model.is_log]
-        else:
-            kinds = [True, False] if has_sign else [False]
+        if before is not None:
+            kinds = (before.model.is_log,)
+        if not ((t > 0).all() or (t < 0).all()):
+            kinds = (False,)
         best = None
         for is_log in kinds:
             model = Surrogate(Z, t, self._weights(t, slope, is_log), is_log=is_log)
@@ -251,14 +313,19 @@ class _Reducer:
     # ------------------------------------------------------------------------------------- steps
 
     def _further(self, state: _State) -> _State | None:
-        """Return the next state, None where no step holds."""
+        """Return the next state, None where no step holds.
+
+        Of each kind of steps first all that change different columns are tried, then the likeliest.
+        """
         found = moves(state.Z, state.t, state.model.gradients)
-        together = _compatible(found)
-        if len(together) > 1 and (next_state := self._after(state, together)) is not None:
-            return next_state
-        for move in found[:MAX_TRIALS]:
-            if (next_state := self._after(state, [move])) is not None:
-                return next_state
+        for rank in sorted({move.rank for move in found}):
+            likely = [move for move in found if move.rank == rank]
+            trials = [_compatible(likely), *([move] for move in likely[:MAX_TRIALS])]
+            for steps in trials[len(trials[0]) == 1 :]:
+                if self._is_spent:
+                    return None
+                if (next_state := self._after(state, steps)) is not None:
+                    return next_state
         return None
 
     def _after(self, state: _State, steps: Sequence[Move]) -> _State | None:
@@ -281,12 +348,10 @@ class _Reducer:
 
 
 def _compatible(found: Sequence[Move]) -> list[Move]:
-    """Return the first moves of the lowest rank that change different columns."""
+    """Return the first moves that change different columns."""
     chosen: list[Move] = []
     used: set[int] = set()
     for move in found:
-        if chosen and move.rank != chosen[0].rank:
-            break
         if not used & set(move.inputs):
             chosen.append(move)
             used |= set(move.inputs)

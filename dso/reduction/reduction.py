@@ -18,8 +18,8 @@ import numpy as np
 
 from dso.reduction.formula import (
     Formula,
-    apply,
     as_text,
+    combination,
     divided,
     filled,
     inputs_of,
@@ -44,16 +44,18 @@ class Step:
     ----------
     text : str
         "y is proportional to m1", say.
-    error_before, error_after : float
+    error_before, error_after : float or None
         By what a model errs on rows that it has not seen (the median, as a share of the scatter of
-        y), before the step and after it.
+        y), before the step and after it; None where it takes no model to see it.
     """
 
     text: str
-    error_before: float
-    error_after: float
+    error_before: float | None = None
+    error_after: float | None = None
 
     def __str__(self) -> str:
+        if self.error_before is None or self.error_after is None:
+            return self.text
         figures = f"{self.error_after:.1e}, before {self.error_before:.1e}"
         return f"{self.text} (error of the model on unseen rows {figures})"
 
@@ -133,11 +135,17 @@ class Reduction:
         back = filled(self.back, [*self._inputs, whole])
         return replace(self, forward=divided(self.forward, powers), back=back)
 
-    def minus(self, term: Formula) -> Self:
-        """Return the reduction to t - term; the term is in terms of the columns."""
+    def minus(self, coefficient: float, term: Formula) -> Self:
+        """Return the reduction to t - coefficient * term; the term is in terms of the columns."""
         term = filled(term, self.columns)
-        back = filled(self.back, [*self._inputs, apply("add", term, (self.hole,))])
-        return replace(self, forward=apply("sub", self.forward, term), back=back)
+        whole = combination([(1.0, (self.hole,)), (coefficient, term)])
+        forward = combination([(1.0, self.forward), (-coefficient, term)])
+        return replace(self, forward=forward, back=filled(self.back, [*self._inputs, whole]))
+
+    def through(self, outer: Formula, inverse: Formula) -> Self:
+        """Return the reduction to inverse(t), where t is outer of that; both of input 0."""
+        back = filled(self.back, [*self._inputs, filled(outer, [(self.hole,)])])
+        return replace(self, forward=filled(inverse, [self.forward]), back=back)
 
     def onto(self, columns: Sequence[Formula]) -> Self:
         """Return the reduction to other columns, which are given in terms of these."""

@@ -443,8 +443,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def reductions_(self) -> Reduced | list[Reduced | None] | None:
         """What the data say of the form of y, or of each target; see `dso.reduction.reduce`.
 
-        None where nobody asked them: `reduce` was false, the search had found its equation before
-        or its budget was too small, or the model was loaded from a file.
+        None where nobody asked them: `reduce` was false, or the search had found its equation
+        before.
         """
         found = [equations.reductions for equations in self._fitted()]
         return found[0] if self.nout_ == 1 else found

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
 from dso.config import load_config
 from dso.config.results import deciding_keys
 from dso.errors import UserError
@@ -83,6 +85,8 @@ def search_config(estimator: Any) -> dict[str, Any]:
         config["pretrained"].update(pretrained(estimator.pretrained))
     _set_units(estimator, task)
     if estimator.reduce is not None:
+        if not isinstance(estimator.reduce, bool | np.bool_):
+            raise UserError(f"reduce: {estimator.reduce!r}; expected true, false or None.")
         config["reduce"]["on"] = bool(estimator.reduce)
     if estimator.n_islands is not None:
         config["islands"]["n"] = whole("n_islands", estimator.n_islands)

@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dso.fitting.uncertainty import ConstantErrors
 from dso.library import FittedPolynomial, Library, create_tokens
 from dso.plugins import references, refuse_code
 from dso.program import ProgramBatch
+from dso.reduction import Reduced
 from dso.regressor.equations import Equations, Found
 from dso.regressor.saved import FORMAT, SavedErrors, SavedEstimator, SavedFound, SavedTarget
 from dso.runs.disk import cause, write_text
@@ -194,6 +196,8 @@ def _equations(target: SavedTarget, saved: SavedEstimator) -> Equations:
         {name: np.array(values) for name, values in target.criteria.items()} or None,
         plan.model_dump(),
         None if target.units is None else target.units.rebuilt(names),
+        None if target.reductions is None else target.reductions.rebuilt(names),
+        target.obeyed,
     )
     for i in range(len(equations)):
         equations.program(i)  # which looks whether it is a whole one
@@ -208,6 +212,8 @@ def _plain_equations(equations: Equations) -> dict[str, Any]:
         "errors": None if errors is None else [_plain_errors(one) for one in errors],
         "criteria": {name: values.tolist() for name, values in equations.criteria.items()},
         "units": _plain_units(equations.quantities),
+        "reductions": _plain_reductions(equations.reductions),
+        "obeyed": equations.obeyed,
     }
 
 
@@ -220,6 +226,15 @@ def _plain_units(quantities: Quantities | None) -> dict[str, Any] | None:
         "target": None if target is None else target.text,
         "pure_constants": quantities.pure_constants,
     }
+
+
+def _plain_reductions(found: Reduced | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    reductions = [asdict(reduction) for reduction in found.reductions]
+    for reduction in reductions:
+        del reduction["names"]  # which are those of the inputs
+    return {**found._asdict(), "reductions": reductions}
 
 
 def _plain_found(found: Found) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Formulas in prefix order: their text means what they mean."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from dso.reduction.formula import (
     apply,
     arguments_of,
     as_text,
+    check_formula,
     combination,
     divided,
     filled,
@@ -80,3 +82,16 @@ def test_powers_are_as_plain_as_can_be() -> None:
     assert as_text(power((0,), 2.0), NAMES) == "a**2"
     assert as_text(product([((0,), 1.0), ((1,), -1.0), ((2,), -2.0)]), NAMES) == "a/(b*c**2)"
     assert as_text(divided(("div", 0, 1), [((2,), -1.0)]), NAMES) == "a*c/b"
+
+
+@given(FORMULAS)
+def test_whole_formulas_pass(formula: Formula) -> None:
+    check_formula(formula, 3)
+
+
+@pytest.mark.parametrize(
+    "formula", [("add", 0), (0, 1), ("system", 0), (7,), (-1,), (True,), ("add", 0, None)]
+)
+def test_what_is_no_formula_is_refused(formula: Formula) -> None:
+    with pytest.raises(ValueError, match=r"formula|input"):
+        check_formula(formula, 3)

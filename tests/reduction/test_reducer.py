@@ -57,6 +57,7 @@ BAD: dict[str, tuple[np.ndarray, np.ndarray, str]] = {
     "all inputs are constant": (np.ones((50, 2)), RANDOM.random(50), "all inputs are constant"),
     "no numbers": (np.full((50, 2), np.nan), RANDOM.random(50), "not all data are finite"),
     "huge numbers": (1e300 * RANDOM.random((50, 2)), RANDOM.random(50), "too large"),
+    "an outlier": (RANDOM.random((80, 2)), np.r_[1e12, RANDOM.random(79)], "no smooth model"),
     "noise alone": (RANDOM.random((80, 2)), RANDOM.standard_normal(80), "no smooth model"),
 }
 

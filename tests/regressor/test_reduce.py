@@ -1,5 +1,6 @@
 """Reductions in a fit."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,17 @@ def test_gravity_is_found_by_its_differences() -> None:
     assert found["loss"] < 1e-20
     assert found["reductions"] == model.reductions_.reductions[0].says()
     assert model.equations_["reductions"].iloc[0] == ""
+
+
+@pytest.mark.slow
+def test_a_model_from_a_file_tells_the_same(tmp_path: Path) -> None:
+    X, y = _gravity(200)
+    model = DeepSymbolicRegressor(niterations=4, output_directory=tmp_path, **FAST)
+    model.fit(np.column_stack([X, X[:, 0]]), y)
+    assert model.reductions_.reductions
+    again = DeepSymbolicRegressor.from_file(tmp_path / model.run_id_)
+    assert again.reductions_ == model.reductions_
+    assert again.equations_["reductions"].tolist() == model.equations_["reductions"].tolist()
 
 
 @pytest.mark.slow
