@@ -128,13 +128,15 @@ def result_of_run(text: str) -> str:
 def page(asked: dict[str, Asked], found: dict[str, Found]) -> str:
     """Return the page."""
     known = {name: what for name, what in asked.items() if name in found}
-    rows = [
-        f"| [{what['title']}](#{anchor(what['title'])}) | `{formula(found[name])}` | {found[name]['seconds']} |"
-        for name, what in known.items()
-    ]
+    rows = [row(what["title"], found[name]) for name, what in known.items()]
     table = "\n".join(["| Example | Result | CPU seconds |", "| --- | --- | --- |", *rows])
     parts = [section(name, what, found[name]) for name, what in known.items()]
     return f"{HEAD}\n{table}\n\n" + "\n".join(parts)
+
+
+def row(title: str, result: Found) -> str:
+    """Return the row of the table about one example."""
+    return f"| [{title}](#{anchor(title)}) | `{formula(result)}` | {result['seconds']} |"
 
 
 def section(name: str, what: Asked, result: Found) -> str:

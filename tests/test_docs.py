@@ -152,8 +152,8 @@ def test_the_gallery_is_what_its_script_writes(
 
 
 def test_the_examples_are_found() -> None:
-    kinds = [kind for kind, _ in blocks(ROOT / "docs" / "data.md")]
-    assert {"python", "json", "sh"} <= set(kinds)
+    kinds = [kind for kind, _ in blocks(ROOT / "docs" / "batches.md")]
+    assert {"python", "json", "sh", "text"} == set(kinds)
     assert [kind for kind, _ in blocks(ROOT / "docs" / "configuration.md")].count("python") >= 4
 
 

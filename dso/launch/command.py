@@ -93,13 +93,13 @@ def messages_as_lines(quiet: bool = False) -> Iterator[None]:
 )
 @click.option("--exp-name", default=None, help="Name of the run folder below experiment.logdir.")
 @click.option(
-    "--sweep", default=None, metavar="FILE", help="Run every combination of keys that FILE names."
+    "--sweep", default=None, metavar="FILE", help="Run every combination of the values in FILE."
 )
 @click.option(
     "--n-islands",
     default=None,
     type=click.IntRange(min=1),
-    help="Overrides islands.n: searches that exchange their best, in --n_cores_task processes.",
+    help="Overrides islands.n: searches that exchange their best, in --n-cores-task processes.",
 )
 @click.option(
     "--resume", default=None, metavar="RUN_DIR", help="Complete the runs of a run folder."
@@ -116,7 +116,7 @@ def messages_as_lines(quiet: bool = False) -> Iterator[None]:
     type=click.Choice(["loky", "dask"]),
     help="Processes of this machine, or the workers of a Dask cluster.",
 )
-@click.option("--scheduler", default=None, metavar="ADDRESS", help="Of the Dask cluster.")
+@click.option("--scheduler", default=None, metavar="ADDRESS", help="Address of the Dask scheduler.")
 @shared_options
 def main(
     config_template: str,

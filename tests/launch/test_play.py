@@ -129,6 +129,19 @@ def test_the_command_plays_a_run(tmp_path: Path) -> None:
     assert "expected NAME=VALUE" in says("--robustness", "g:1", status=1)
 
 
+def test_a_table_of_observations_is_matched_by_names(tmp_path: Path) -> None:
+    run_stages(Job(0, whole_policy(tmp_path, ["mul,-2.0,x3"], 0)))
+
+    def predicted(header: str, row: str) -> str:
+        (tmp_path / "t.csv").write_text(f"{header}\n{row}\n")
+        arguments = ["predict", str(tmp_path / "run"), str(tmp_path / "t.csv")]
+        return CliRunner().invoke(main, arguments).output
+
+    assert predicted("theta_dot,cos_theta,sin_theta", "0.5,1,0").endswith("a1\n-1.0\n")
+    assert predicted("x3,x1,x2", "0.25,1,0").endswith("a1\n-0.5\n")
+    assert "theta_dot" in predicted("cos_theta,sin_theta,speed", "1,0,0.5")
+
+
 def nothing(observations: np.ndarray) -> np.ndarray:
     return np.zeros((len(observations), 1))
 
