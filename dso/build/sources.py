@@ -189,12 +189,11 @@ def make_gp(
     if not section.run_gp_meld:
         return None
     size = section.population_size or config.training.batch_size
-    for name in ("train_n", "n_islands"):
-        if getattr(section, name) > size:
-            raise UserError(
-                f"gp_meld.{name}: {getattr(section, name)}; allowed: at most the population, "
-                f"which with population_size null is training.batch_size = {size}."
-            )
+    if section.n_islands > size:
+        raise UserError(
+            f"gp_meld.n_islands: {section.n_islands}; allowed: at most the population, "
+            f"which with population_size null is training.batch_size = {size}."
+        )
     # One generation would use up a budget that is smaller than the population.
     size = min(size, max(config.training.n_samples, section.train_n, section.n_islands))
     options = GPOptions(

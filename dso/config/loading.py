@@ -19,7 +19,7 @@ from dso.config.config import (
     section_of,
 )
 from dso.config.files import find_config, read_config
-from dso.config.old_keys import drop_unknown, modernise
+from dso.config.old_keys import drop_unknown, modernise, take_epochs
 from dso.config.plain import merge, plain
 from dso.config.sections import SCIPY_ONLY, Experiment, GPMeld, Postprocess
 from dso.config.wording import describe
@@ -57,6 +57,7 @@ def load_config(source: str | os.PathLike[str] | dict | None = None) -> dict:
     """
     user = read_source(source)
     modernise(user)
+    n_epochs = take_epochs(user)
     _drop_ignored(user)
     kind = _task_type(user)
     if kind is None:
@@ -64,6 +65,9 @@ def load_config(source: str | os.PathLike[str] | dict | None = None) -> dict:
         kind = "regression"
     base = merge(common_defaults(), TASK_DEFAULTS.get(kind, {"task": {"task_type": kind}}))
     config = merge(base, user)
+    if n_epochs is not None and isinstance(size := config["training"]["batch_size"], int | float):
+        config["training"]["n_samples"] = n_epochs * size
+    _say_what_is_off(config, user)
     if isinstance(config["task"], dict):
         config["task"]["task_type"] = kind
     return _fit_defaults_to(config, user)
@@ -108,6 +112,17 @@ def _drop_ignored(config: dict) -> None:
     for name, section in _LENIENT.items():
         if isinstance(config.get(name), dict):
             drop_unknown(config[name], section.model_fields, "key", name)
+
+
+def _say_what_is_off(config: dict, user: dict) -> None:
+    """Warn of priors that have parameters but are not switched on."""
+    given, whole = user.get("prior"), config["prior"]
+    for name, value in given.items() if isinstance(given, dict) else ():
+        merged = whole[name] if isinstance(value, dict) else value
+        pairs = zip(value, merged, strict=True) if isinstance(value, list) else [(value, merged)]
+        for one, result in pairs:
+            if isinstance(one, dict) and one and "on" not in one and not result.get("on"):
+                logger.warning('config: prior.%s is off; "on": true switches it on.', name)
 
 
 def _fit_defaults_to(config: dict, user: dict) -> dict:

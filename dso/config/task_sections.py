@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -208,7 +209,9 @@ class RegressionTask(Section):
     decision_tree_threshold_set: Thresholds = key(
         [], "Thresholds of decision nodes 'x1 < t': one list, or one for each input."
     )
-    poly_optimizer_params: PolyOptimizer = key(PolyOptimizer(), "Fit of the 'poly' token.")
+    poly_optimizer_params: Annotated[
+        PolyOptimizer, BeforeValidator(lambda value: {} if value is None else value)
+    ] = key(PolyOptimizer(), "Fit of the 'poly' token; null = as it is by default.")
 
     @field_validator("metric_params", "extra_metric_test_params")
     @classmethod
@@ -222,6 +225,8 @@ class RegressionTask(Section):
             return [1.0] * needed
         if params is None or len(params) != needed:
             raise ValueError(f"metric '{metric}' takes {needed} parameters")
+        if params and not any(params):
+            raise ValueError(f"with {params} metric '{metric}' is the same for every program")
         return params
 
 

@@ -38,10 +38,13 @@ class TokenNotFoundError(UserError):
 
     Attributes
     ----------
+    name : str
+        What was looked up; empty for an index.
     is_known : bool
         Whether it names a token that other libraries have: an operator, `const`, an input.
     """
 
+    name: str = ""
     is_known: bool = False
 
 
@@ -169,16 +172,29 @@ class Library:
         return f"Library({', '.join(self.names)})"
 
     def index(self, name: str) -> int:
-        """Return the index of a token by its name; aliases and other case are understood."""
+        """Return the index of a token by its name; aliases and other case are understood.
+
+        A number has the name `repr` gives it, and is found however it is spelt.
+        """
         lowered = name.lower()
         row = NAMES.get(lowered)
         shown = OPERATORS[row].shown if row else lowered
         for candidate in (name, lowered, shown):
             if candidate in self._index:
                 return self._index[candidate]
+        literal = self._find_spelt(lowered)
+        if literal is not None:
+            return literal
         error = TokenNotFoundError(str(unknown("token", name, self.names)))
+        error.name = name
         error.is_known = row is not None or bool(ELSEWHERE.fullmatch(lowered))
         raise error
+
+    def _find_spelt(self, text: str) -> int | None:
+        try:
+            return self.find_literal(float(text))
+        except ValueError:
+            return None
 
     def find_literal(self, value: float) -> int | None:
         """Return the index of the hard-coded constant with this value, or None."""

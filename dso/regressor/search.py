@@ -260,7 +260,7 @@ class Search:
                 front.losses,
                 front.complexities,
                 front.polynomials.tolist(),
-                self.rows.n_effective,
+                self.given_rows.n_effective,
             )
         return Equations(
             optimizer.library,

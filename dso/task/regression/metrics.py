@@ -184,6 +184,10 @@ def make_metric(
         )
     if not all(_is_number(value) and value >= 0 for value in params):
         raise UserError(f"{where}_params: {list(params)}; expected finite numbers >= 0.")
+    if len(params) and not any(params):
+        raise UserError(
+            f"{where}_params: {list(params)}; with these {name!r} is the same for every program."
+        )
     worst = row.worst(variance) if callable(row.worst) else row.worst
     return Metric(name, tuple(map(float, params)), variance, float(worst), row.best)
 
