@@ -7,6 +7,7 @@ as plain arguments.
 
 import logging
 import os
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -18,11 +19,12 @@ from dso.config.config import (
     model_at,
     section_of,
 )
-from dso.config.files import find_config, read_config
+from dso.config.files import find_config, find_table, read_config
 from dso.config.old_keys import drop_unknown, modernise, take_epochs
 from dso.config.plain import merge, plain
 from dso.config.sections import SCIPY_ONLY, Experiment, GPMeld, Postprocess
 from dso.config.wording import describe
+from dso.data_files import is_table
 from dso.errors import UserError, unknown
 from dso.plugins import is_reference
 
@@ -78,18 +80,19 @@ def read_source(source: str | os.PathLike[str] | dict | None) -> dict:
     if source is None:
         return {}
     if isinstance(source, dict):
-        return plain(source)
+        return _with_its_table(plain(source), None)
     if not isinstance(source, str | os.PathLike):
         raise UserError(f"config: a path, a dict or None is expected, got {type(source).__name__}.")
     path = find_config(source)
-    config = plain(read_config(path))
+    return _with_its_table(plain(read_config(path)), path.parent)
+
+
+def _with_its_table(config: dict, beside: Path | None) -> dict:
+    """Have the config say where its table of data is, which may lie beside it."""
     task = config.get("task")
     dataset = task.get("dataset") if isinstance(task, dict) else None
-    # A CSV may lie beside the config that names it.
-    if isinstance(dataset, str) and dataset.endswith(".csv") and not os.path.isfile(dataset):
-        beside = path.parent / dataset
-        if beside.is_file():
-            config["task"]["dataset"] = str(beside)
+    if isinstance(dataset, str) and is_table(dataset):
+        config["task"]["dataset"] = find_table(dataset, beside)
     return config
 
 

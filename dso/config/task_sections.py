@@ -99,7 +99,7 @@ def _dataset_kind(value: object) -> str:
 def _arrays(value: object) -> object:
     if not isinstance(value, list | tuple) or len(value) not in (2, 3):
         raise ValueError(
-            "expected the name of a benchmark, a path that ends in '.csv', "
+            "expected the name of a benchmark, the path of a table, "
             "a dict with 'name', a pair (X, y), or (X, y, weights)"
         )
     return value
@@ -160,8 +160,8 @@ class RegressionTask(Section):
     )
     dataset: Dataset = key(
         "Nguyen-1",
-        "Benchmark name, CSV path (the last column is y), or a dict: name, benchmark_source, root, "
-        "noise, seed, logdir, backup, y_limit. In Python also (X, y) or (X, y, weights).",
+        "Benchmark name, path of a table (y is its last column), or a dict: name, benchmark_source, "
+        "root, noise, seed, logdir, backup, y_limit. In Python also (X, y) or (X, y, weights).",
     )
     header: bool | None = key(
         None, "Whether the CSV has a header; null: if a cell of its first row is not a number."
