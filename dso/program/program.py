@@ -19,7 +19,7 @@ from dso.library import (
 )
 from dso.program.execute import CAUSES, VALID, execute
 from dso.program.program_batch import ProgramBatch
-from dso.program.symbolic import to_sympy, to_text, with_digits
+from dso.program.symbolic import to_latex, to_sympy, to_text, with_digits
 
 LATEX_DIGITS = 5
 """Significant digits of numbers in a notebook."""
@@ -176,15 +176,11 @@ class Program:
 
     def latex(self) -> str:
         """Return the expression as LaTeX."""
-        from sympy import latex
-
-        return latex(self.sympy_expr)
+        return to_latex(self.sympy_expr)
 
     def _repr_latex_(self) -> str:
         """Return the expression for notebooks, its numbers to a few digits."""
-        from sympy import latex
-
-        return f"$\\displaystyle {latex(with_digits(self.sympy_expr, LATEX_DIGITS))}$"
+        return f"$\\displaystyle {to_latex(with_digits(self.sympy_expr, LATEX_DIGITS))}$"
 
     def __len__(self) -> int:
         return len(self.tokens)

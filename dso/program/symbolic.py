@@ -9,6 +9,7 @@ from typing import Any
 
 from dso.errors import UserError
 from dso.library import HardCodedConstant, PlaceholderConstant, Polynomial, StateChecker, Token
+from dso.library.identifiers import ascii_identifiers
 from dso.library.operator import Operator, apply_form
 
 COMPARING = ("Max", "Min", "Abs", "sign", "harmonic")
@@ -77,6 +78,17 @@ def short_text(expression: Any, digits: int) -> str:
     import sympy
 
     return sympy.sstr(with_digits(expression, digits), full_prec=False)
+
+
+def to_latex(expression: Any) -> str:
+    """Return a sympy expression as LaTeX, letters of other alphabets spelt out."""
+    import sympy
+
+    symbols = sorted(expression.free_symbols, key=str)
+    spelt = ascii_identifiers(map(str, symbols))
+    changed = {s: sympy.Symbol(name) for s, name in zip(symbols, spelt, strict=True)}
+    changed = {s: new for s, new in changed.items() if not str(s).isascii()}
+    return sympy.latex(exchanged(expression, changed) if changed else expression)
 
 
 def with_digits(expression: Any, digits: int) -> Any:
