@@ -369,13 +369,26 @@ def test_an_optimiser_of_ones_own_needs_only_a_step():
         ("policy", {"action_prob_lowerbound": 1.0}, r"policy\.action_prob_lowerbound"),
         ("policy", {"max_attempts_at_novel_batch": 0}, r"policy\.max_attempts_at_novel_batch"),
         ("training", {"memory_capacity": 0}, r"training\.memory_capacity"),
-        ("gp_meld", {"run_gp_meld": True, "train_n": 101}, r"gp_meld\.train_n: 101; .* = 100"),
         ("gp_meld", {"run_gp_meld": True, "n_islands": 101}, r"gp_meld\.n_islands: 101; .* = 100"),
     ],
 )
 def test_bad_values_are_refused_by_name(section, values, message):
     with pytest.raises(UserError, match=message):
         DeepSymbolicOptimizer(config(**{section: values})).setup()
+
+
+@pytest.mark.parametrize(
+    ("sections", "is_told"),
+    [
+        ({"training": {"epsilon": 0.01}}, True),
+        ({"training": {"epsilon": 0.02}}, False),
+        ({"training": {"epsilon": 0.01, "baseline": "ewma_R"}}, False),
+        ({"gp_meld": {"run_gp_meld": True}, "training": {"epsilon": 0.01}}, False),
+    ],
+)
+def test_a_baseline_that_lets_nothing_be_learned_is_told(sections, is_told, caplog):
+    DeepSymbolicOptimizer(config(**sections)).setup()
+    assert ("nothing is learned from rewards" in caplog.text) == is_told
 
 
 GP = {"run_gp_meld": True, "generations": 3, "train_n": 20}
@@ -545,7 +558,7 @@ def test_expressions_bear_the_names_of_the_data(tmp_path: Path) -> None:
             "training": {"n_samples": 2000, "batch_size": 500, "verbose": False},
         }
         result = DeepSymbolicOptimizer(config).train()
-        assert result["expression"] == "speed_km_h + sin(theta)"
+        assert result["expression"] == "speed_km_h + sin(θ)"
         assert set(result["traversal"].split(",")) == {"add", "sin", "x1", "x2"}
         assert str(result["program"].sympy_expr) == result["expression"]
         (rows,) = (tmp_path / f"run{k}").glob("*_hof.csv")

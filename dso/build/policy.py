@@ -133,11 +133,14 @@ def make_learner(
     """Build what teaches the policy."""
     training = config.training
     baseline = Baseline(training.baseline, alpha=training.alpha, b_jumpstart=training.b_jumpstart)
-    return Learner(
-        policy,
-        policy_optimizer,
-        RiskFilter(training.epsilon, make_memory(config, policy)),
-        baseline,
-        keeper,
-        make_queue(config, policy_optimizer, seed),
-    )
+    risk_filter = RiskFilter(training.epsilon, make_memory(config, policy))
+    queue = make_queue(config, policy_optimizer, seed)
+    n_rows = training.batch_size + config.gp_meld.run_gp_meld * config.gp_meld.train_n
+    if risk_filter.n_kept(n_rows) == 1 and training.baseline == "R_e" and queue is None:
+        logger.warning(
+            "training.epsilon: %s of %d programs is one, which baseline 'R_e' compares with "
+            "itself, so that nothing is learned from rewards.",
+            training.epsilon,
+            n_rows,
+        )
+    return Learner(policy, policy_optimizer, risk_filter, baseline, keeper, queue)

@@ -24,7 +24,6 @@ from dso.config.old_keys import drop_unknown, modernise, take_epochs
 from dso.config.plain import merge, plain
 from dso.config.sections import SCIPY_ONLY, Experiment, GPMeld, Postprocess
 from dso.config.wording import describe
-from dso.data_files import is_table
 from dso.errors import UserError, unknown
 from dso.plugins import is_reference
 
@@ -91,8 +90,11 @@ def _with_its_table(config: dict, beside: Path | None) -> dict:
     """Have the config say where its table of data is, which may lie beside it."""
     task = config.get("task")
     dataset = task.get("dataset") if isinstance(task, dict) else None
-    if isinstance(dataset, str) and is_table(dataset):
-        config["task"]["dataset"] = find_table(dataset, beside)
+    if isinstance(dataset, str):
+        from dso.data_files import is_table  # imports numpy
+
+        if is_table(dataset):
+            config["task"]["dataset"] = find_table(dataset, beside)
     return config
 
 

@@ -161,7 +161,8 @@ class RegressionTask(Section):
     dataset: Dataset = key(
         "Nguyen-1",
         "Benchmark name, path of a table (y is its last column), or a dict: name, "
-        "benchmark_source, root, noise, seed, logdir, backup, y_limit. In Python also (X, y) or (X, y, weights).",
+        "benchmark_source, root, noise, seed, logdir, backup, y_limit. In Python also (X, y) or "
+        "(X, y, weights).",
     )
     header: bool | None = key(
         None, "Whether the CSV has a header; null: if a cell of its first row is not a number."

@@ -60,11 +60,11 @@ def _without_repeats(tokens: Sequence[Token], where: str) -> list[Token]:
     kept: dict[str, Token] = {}
     others = []
     for token in tokens:
-        first = kept.setdefault(token.name, token)
-        if first is token:
-            continue
+        first = kept.get(token.name)
         is_plain = type(token) is Token
-        if type(first) is type(token) and (not is_plain or first.function is token.function):
+        if first is None:
+            kept[token.name] = token
+        elif type(first) is type(token) and (not is_plain or first.function is token.function):
             logger.warning("%s: %r is given twice; it counts once.", where, token.name)
         else:
             others.append(token)

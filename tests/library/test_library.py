@@ -178,10 +178,22 @@ def test_bad_function_sets(function_set: list, message: str) -> None:
 
 
 def test_duplicate_and_empty_libraries() -> None:
+    add = Token(np.add, "add", 2, 1)
     with pytest.raises(UserError, match="'add' twice"):
-        Library(create_tokens(1, ["add", "+"]))
+        Library([*create_tokens(1, ["add"]), add])
+    with pytest.raises(UserError, match="'f' twice"):
+        Library(create_tokens(1, [Token(np.add, "f", 2, 1), Token(np.sin, "f", 1, 1)]))
     with pytest.raises(UserError, match="at least one"):
         Library([])
+
+
+def test_what_is_given_twice_counts_once(caplog: pytest.LogCaptureFixture) -> None:
+    own = Token(np.hypot, "hypot", 2, 1)
+    names = ["add", 1, "const", "+", own, "1.0", "sin", own, "Const"]
+    tokens = create_tokens(1, names, decision_tree_threshold_set=[0.5, 0.5])
+    assert list(map(str, tokens)) == ["x1", "add", "1.0", "const", "hypot", "sin", "x1 < 0.5"]
+    assert len(caplog.records) == 5
+    assert "'add' is given twice; it counts once" in caplog.text
 
 
 def test_protected_swaps_what_has_a_protected_form() -> None:
