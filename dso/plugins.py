@@ -98,6 +98,14 @@ def import_object(reference: str, where: str) -> object:
         ) from None
 
 
+def absolute(reference: str) -> str:
+    """Return a reference that holds in every folder."""
+    module, _, name = reference.rpartition(":")
+    if not module.endswith(".py"):
+        return reference
+    return f"{Path(module).expanduser().resolve()}:{name}"
+
+
 def load_module(name: str, where: str) -> ModuleType:
     """Import a module, or execute the file ``path/to/file.py``; `where` is for errors."""
     if name.endswith(".py"):

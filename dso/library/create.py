@@ -16,7 +16,7 @@ from dso.library.tokens import (
     StateChecker,
     Token,
 )
-from dso.plugins import import_object, is_reference
+from dso.plugins import absolute, import_object, is_reference
 
 logger = logging.getLogger("dso")
 
@@ -106,11 +106,12 @@ def _number(item: str | float) -> float | None:
 
 def _custom(found: object, reference: str) -> Token:
     """Take a user's token as it is; wrap a user's function."""
-    if isinstance(found, Token):
-        return found
-    if not callable(found):
-        raise UserError(f"{WHERE}: {reference!r} is neither a Token nor a function.")
-    return Token(found, reference.rsplit(":", 1)[1], _arity(found, reference), 1)
+    if not isinstance(found, Token):
+        if not callable(found):
+            raise UserError(f"{WHERE}: {reference!r} is neither a Token nor a function.")
+        found = Token(found, reference.rsplit(":", 1)[1], _arity(found, reference), 1)
+    found.reference = absolute(reference)
+    return found
 
 
 def _arity(function: Callable[..., Any], reference: str) -> int:

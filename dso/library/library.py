@@ -10,6 +10,7 @@ import numpy as np
 
 from dso.errors import UserError, unknown
 from dso.library.functions import NAMES, OPERATORS
+from dso.library.identifiers import identifiers
 from dso.library.tokens import (
     DiscreteAction,
     HardCodedConstant,
@@ -55,7 +56,8 @@ class Library:
     ----------
     tokens : sequence of Token
     input_names : sequence of str, optional
-        Identifiers that expressions show in place of x1, x2, ...; tokens keep their names.
+        Identifiers that expressions show in place of x1, x2, ...; tokens keep their names. Default:
+        made of the names of the inputs.
 
     Attributes
     ----------
@@ -85,7 +87,7 @@ class Library:
 
     def __init__(self, tokens: Sequence[Token], input_names: Sequence[str] | None = None) -> None:
         self.tokens = list(tokens)
-        self.input_names = None if input_names is None else list(input_names)
+        self.input_names = _own_names(tokens) if input_names is None else list(input_names)
         self.names = [token.name for token in self.tokens]
         self.L = len(self.tokens)
         self._index = {name: i for i, name in enumerate(self.names)}
@@ -229,6 +231,14 @@ class Library:
             return self.index(item)
         self[int(item)]
         return int(item)
+
+
+def _own_names(tokens: Sequence[Token]) -> list[str] | None:
+    """Return identifiers of the inputs by column; None where they are x1, x2, ..."""
+    names = {token.input_var: token.name for token in tokens if token.input_var is not None}
+    if all(name == f"x{column + 1}" for column, name in names.items()):
+        return None
+    return identifiers([names.get(column, f"x{column + 1}") for column in range(max(names) + 1)])
 
 
 def _native_library(

@@ -24,7 +24,14 @@ class Token:
     arity, complexity : int
     input_var : int or None
         Zero-based column, if the token is an input.
+
+    Attributes
+    ----------
+    reference : str or None
+        What it was imported by.
     """
+
+    reference: str | None = None
 
     def __init__(
         self,
@@ -42,6 +49,12 @@ class Token:
         if input_var is not None and (function is not None or arity != 0):
             raise UserError(f"token {name!r}: an input has neither function nor children.")
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # Code of a file is found again by its path: pickle can import nothing but modules.
+        if self.reference is None:
+            return super().__reduce_ex__(protocol)
+        return _imported, (self.reference,)
+
     @property
     def operator(self) -> Operator | None:
         """Row of the operator table behind the token; None for anything else."""
@@ -58,6 +71,12 @@ class Token:
 
     def __repr__(self) -> str:
         return self.name
+
+
+def _imported(reference: str) -> Token:
+    from dso.library.create import create_tokens
+
+    return create_tokens(0, [reference])[0]
 
 
 class HardCodedConstant(Token):

@@ -92,6 +92,11 @@ class Equations:
         What each rule of selection compares. Default: what losses and complexities say.
     plan : dict, optional
         From what the library was made, where it is not that of the search.
+
+    Attributes
+    ----------
+    rewards : list of float or None
+        Of the rows of the front, once the search has ended.
     """
 
     def __init__(
@@ -113,6 +118,7 @@ class Equations:
         self.front = front
         self.hall_of_fame = hall_of_fame
         self.errors = errors
+        self.rewards: list[float] | None = None
         self.plan = plan
         self._criteria = criteria
 
@@ -152,7 +158,10 @@ class Equations:
 
     def program(self, i: int) -> Program:
         """Return row `i` of the front."""
-        return self._program(self.front, i)
+        program = self._program(self.front, i)
+        if self.rewards is not None:
+            program.r = self.rewards[i]
+        return program
 
     def _program(self, found: Found, i: int) -> Program:
         constants = found.programs.constants[i]

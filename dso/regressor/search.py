@@ -130,6 +130,7 @@ class Search:
                 "samples, or other operators."
             )
         found.errors = self._errors(found)
+        found.rewards = [self.reward_of(loss) for loss in found.front.losses]
         self._write_results(found)
         return found
 
@@ -157,7 +158,7 @@ class Search:
         """Return the reward that belongs to a loss."""
         task = self.task
         if not task.is_least_squares:
-            return task.max_reward - loss
+            return task.lossless_reward - loss
         return float(task.metric.from_mse(np.array([loss]))[0])
 
     def evaluate(self, program: Program) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from dso.errors import UserError, unknown
-from dso.plugins import import_object, is_reference
+from dso.plugins import absolute, import_object, is_reference
 
 Formula = Callable[[np.ndarray, float, Sequence[float]], np.ndarray]
 """Maps mean squared errors (B,), the variance of the targets and the parameters to rewards."""
@@ -80,6 +81,13 @@ class Metric:
     invalid_reward: float
     max_reward: float
     function: Callable[..., float] | None = None
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # Code of a file is found again by its path: pickle can import nothing but modules.
+        if not is_reference(self.name):
+            return super().__reduce_ex__(protocol)
+        others = [getattr(self, field.name) for field in fields(self)[1:-1]]
+        return _imported, (absolute(self.name), *others)
 
     @property
     def is_of_mse(self) -> bool:
@@ -205,6 +213,10 @@ def _own_metric(
     worst = float(getattr(function, "invalid_reward", 0.0))
     best = float(getattr(function, "max_reward", np.inf))
     return Metric(name, tuple(params), variance, worst, best, function)
+
+
+def _imported(name: str, *others: Any) -> Metric:
+    return Metric(name, *others, import_object(name, "task.metric"))  # type: ignore[arg-type]
 
 
 def _takes_weights(function: Callable) -> bool:

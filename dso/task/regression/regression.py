@@ -211,6 +211,11 @@ class RegressionTask(HierarchicalTask):
         """The reward of a perfect program."""
         return self.metric.max_reward
 
+    @property
+    def lossless_reward(self) -> float:
+        """The reward that has the loss 0: that of a perfect program, 0 where none is known."""
+        return self.max_reward if np.isfinite(self.max_reward) else 0.0
+
     def rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward a batch of B programs."""
         if self.stochastic:
@@ -262,7 +267,7 @@ class RegressionTask(HierarchicalTask):
     def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
         """Return the losses (B,): mean squared errors, or what rewards lack of the best one."""
         if not self.is_least_squares:
-            return self.max_reward - rewards
+            return self.lossless_reward - rewards
         return self.mean_squared_errors(programs)
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
