@@ -14,6 +14,7 @@ from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.program import Program
 from dso.runs.tables import ResultFiles
+from dso.task.regression import RegressionTask
 from tests.support.function_sets import KOZA
 from tests.support.runs import TIME_COLUMNS, config, read
 
@@ -389,6 +390,30 @@ def test_bad_values_are_refused_by_name(section, values, message):
 def test_a_baseline_that_lets_nothing_be_learned_is_told(sections, is_told, caplog):
     DeepSymbolicOptimizer(config(**sections)).setup()
     assert ("nothing is learned from rewards" in caplog.text) == is_told
+
+
+def test_results_with_constants_can_be_pickled():
+    task = {**config()["task"], "function_set": ["add", "mul", "const"]}
+    result = DeepSymbolicOptimizer(config(task=task)).train()
+    copy = pickle.loads(pickle.dumps(result))
+    assert repr(copy["program"]) == repr(result["program"])
+    assert copy["program"].evaluate == result["program"].evaluate
+
+
+class RefusesLongOnes(RegressionTask):
+    def reward_function(self, program, optimizing=False):
+        program.invalid = len(program) > 5
+        return float("nan") if len(program) == 5 else super().reward_function(program, optimizing)
+
+
+def test_programs_that_a_task_calls_invalid_count_as_such():
+    task = {**config()["task"], "task_type": f"{__name__}:RefusesLongOnes"}
+    model = DeepSymbolicOptimizer(config(task=task))
+    result = model.train()
+    batch = model.last.batch
+    np.testing.assert_array_equal(batch.cause != 0, batch.programs.lengths >= 5)
+    assert len(result["program"]) < 5
+    assert result["error_node_invalid"] > 0
 
 
 GP = {"run_gp_meld": True, "generations": 3, "train_n": 20}

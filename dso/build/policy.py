@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -80,14 +81,22 @@ def make_policy(config: Config, task: Task, prior: JointPrior, seed: int) -> Pol
     # These keys are read elsewhere.
     for key in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
         del common[key]
+    changed = _changed(config.policy, common)
     common.update(state_manager=StateManager(**manager), seed=seed, n_threads=n_cores(config))
-    return construct(made, f"policy ({name})", task.library, prior, common=common, own=own)
+    where = f"policy ({name})"
+    return construct(made, where, task.library, prior, common=common, own=own, changed=changed)
 
 
 def _plug_in_keys(section: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split a section into the keys that we know and those of a user's own class."""
     own = section.model_extra or {}
     return {key: value for key, value in section.to_dict().items() if key not in own}, own
+
+
+def _changed(section: Any, keys: Iterable[str]) -> list[str]:
+    """Return the keys that have other values than by default."""
+    defaults = type(section).model_fields
+    return [key for key in keys if getattr(section, key) != defaults[key].default]
 
 
 def _policy_class(name: str) -> type[Policy]:

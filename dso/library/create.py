@@ -83,7 +83,7 @@ def _create(item: str | float, protected: bool) -> Token:
     if name.lower() == "poly":
         return Polynomial()
     if is_reference(name):
-        return _custom(import_object(name, WHERE), name)
+        return imported(name)
     if name.lower() not in NAMES:
         raise unknown("token", item, [*OPERATORS, "const", "poly"], WHERE)
     row = OPERATORS[NAMES[name.lower()]]
@@ -104,13 +104,14 @@ def _number(item: str | float) -> float | None:
     return number
 
 
-def _custom(found: object, reference: str) -> Token:
-    """Take a user's token as it is; wrap a user's function."""
+def imported(reference: str) -> Token:
+    """Return a user's token as it is, or a user's function as a token."""
+    found = import_object(reference, WHERE)
     if not isinstance(found, Token):
         if not callable(found):
             raise UserError(f"{WHERE}: {reference!r} is neither a Token nor a function.")
         found = Token(found, reference.rsplit(":", 1)[1], _arity(found, reference), 1)
-    found.reference = absolute(reference)
+    found.origin = imported, (absolute(reference),)
     return found
 
 

@@ -27,11 +27,11 @@ class Token:
 
     Attributes
     ----------
-    reference : str or None
-        What it was imported by.
+    origin : (callable, tuple) or None
+        Where it was imported: what returns it, and its arguments.
     """
 
-    reference: str | None = None
+    origin: tuple[Callable[..., Token], tuple] | None = None
 
     def __init__(
         self,
@@ -51,9 +51,7 @@ class Token:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # Code of a file is found again by its path: pickle can import nothing but modules.
-        if self.reference is None:
-            return super().__reduce_ex__(protocol)
-        return _imported, (self.reference,)
+        return self.origin or super().__reduce_ex__(protocol)
 
     @property
     def operator(self) -> Operator | None:
@@ -71,12 +69,6 @@ class Token:
 
     def __repr__(self) -> str:
         return self.name
-
-
-def _imported(reference: str) -> Token:
-    from dso.library.create import create_tokens
-
-    return create_tokens(0, [reference])[0]
 
 
 class HardCodedConstant(Token):

@@ -19,7 +19,7 @@ from dso.errors import UserError
 from dso.export import c_source, identifiers, numpy_source
 from dso.library import Library, Token, create_tokens
 from dso.library.functions import OPERATORS
-from dso.program import Program
+from dso.program import Program, from_str_tokens
 from dso.program.execute import column_of
 from dso.program.symbolic import to_sympy
 
@@ -278,3 +278,16 @@ def test_parentheses_stand_where_they_are_needed(text: str, code: str) -> None:
     names = ["x1", "x2", "x3"]
     assert f"return {code};" in c_source(program.traversal, names)
     assert f"values = {code}\n" in numpy_source(program.traversal, names)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*:DeprecationWarning")
+@pytest.mark.parametrize("text", ["add,x1,sin,2.0", "sin,2.0", "max,2.0,x1", "mul,x2,exp,const"])
+def test_a_traced_module_takes_any_number_of_rows(text: str) -> None:
+    import torch
+
+    from dso.export.torch_module import TorchProgram
+
+    library = Library(create_tokens(2, ["add", "mul", "max", "sin", "exp", 2.0, "const"]))
+    module = TorchProgram(from_str_tokens(text.replace("const", "0.5"), library).traversal)
+    fifty, twenty = (torch.rand(n, 2, dtype=torch.float64) for n in (50, 20))
+    torch.testing.assert_close(torch.jit.trace(module, fifty)(twenty), module(twenty))

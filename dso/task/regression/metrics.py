@@ -73,6 +73,8 @@ class Metric:
     function : callable or None
         Of a metric of one's own: targets (N,), predictions (N,) and the parameters -> a number, the
         greater the better. Where rows have weights it is given them as `weights` (N,).
+    reference : str or None
+        What it is imported by.
     """
 
     name: str
@@ -81,13 +83,15 @@ class Metric:
     invalid_reward: float
     max_reward: float
     function: Callable[..., float] | None = None
+    reference: str | None = None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # Code of a file is found again by its path: pickle can import nothing but modules.
-        if not is_reference(self.name):
+        if self.reference is None:
             return super().__reduce_ex__(protocol)
-        others = [getattr(self, field.name) for field in fields(self)[1:-1]]
-        return _imported, (absolute(self.name), *others)
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        del values["function"]
+        return _imported, (values,)
 
     @property
     def is_of_mse(self) -> bool:
@@ -212,11 +216,11 @@ def _own_metric(
         )
     worst = float(getattr(function, "invalid_reward", 0.0))
     best = float(getattr(function, "max_reward", np.inf))
-    return Metric(name, tuple(params), variance, worst, best, function)
+    return Metric(name, tuple(params), variance, worst, best, function, absolute(name))
 
 
-def _imported(name: str, *others: Any) -> Metric:
-    return Metric(name, *others, import_object(name, "task.metric"))  # type: ignore[arg-type]
+def _imported(values: dict[str, Any]) -> Metric:
+    return Metric(function=import_object(values["reference"], "task.metric"), **values)
 
 
 def _takes_weights(function: Callable) -> bool:
