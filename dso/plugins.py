@@ -187,8 +187,8 @@ def construct(
         method that it needs.
     """
     if inspect.isabstract(made):
-        missing = ", ".join(sorted(made.__abstractmethods__))
-        raise UserError(f"{where}: lacks {missing}.")
+        lacking = ", ".join(sorted(made.__abstractmethods__))  # type: ignore[attr-defined]
+        raise UserError(f"{where}: lacks {lacking}.")
     accepted = _accepted_keys(made, len(arguments))
     if accepted is not None:
         for key in own:

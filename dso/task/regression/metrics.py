@@ -220,7 +220,8 @@ def _own_metric(
 
 
 def _imported(values: dict[str, Any]) -> Metric:
-    return Metric(function=import_object(values["reference"], "task.metric"), **values)
+    function: Any = import_object(values["reference"], "task.metric")
+    return Metric(function=function, **values)
 
 
 def _takes_weights(function: Callable) -> bool:
