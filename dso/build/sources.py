@@ -57,7 +57,7 @@ def make_sources(
     policy = learner.policy
     sources: list[Source] = [Given(evaluator, policy.prior, keeper, task.guesses)]
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
-        sources.append(ValueSearch(seeder, keeper))
+        sources.append(ValueSearch(seeder, keeper, stopping))
     if config.pretrained.on:
         sources.append(make_pretrained(config, task, policy, evaluator, keeper, seed))
     sources.append(
@@ -79,6 +79,7 @@ def make_sources(
                 make_finisher(config, task, policy.prior, keeper.complexity, seed),
                 evaluator,
                 keeper,
+                stopping,
                 n_per_iteration=n_finished(config),
                 snap=config.finishing.snap,
             )
@@ -241,7 +242,8 @@ def make_breeder(
         breeder,
         data_of(task, f"gp_meld.p_semantic: {section.p_semantic}", 0),
         p_semantic=section.p_semantic,
-        max_entries=section.semantic_entries,
+        max_entries=min(section.semantic_entries, config.training.n_samples),
+        max_vectors=config.training.n_samples // 4,
         n_partners=section.semantic_partners,
         seed=seed,
     )

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SECONDS_BETWEEN_FILES = 2.0
+MAX_ROWS_OF_LAWS = 2000
+"""Of data that the fits of simple laws start from."""
+LAWS_AT_ONCE = 200
+"""Simple laws that are judged between two looks at the clock."""
 
 EarlyStop = float | Callable[[float, float], object] | None
 
@@ -175,10 +179,13 @@ class Search:
 
     def _offer_simple_ones(self) -> None:
         """Have simple laws judged."""
-        data = self.optimizer.task.fit_data
-        programs, first = self._simple_ones(data)
-        if len(programs):
-            self.optimizer.trainer.offer(programs, first)
+        optimizer = self.optimizer
+        programs, first = self._simple_ones(optimizer.task.fit_data)
+        for b in range(0, len(programs), LAWS_AT_ONCE):
+            if optimizer.stopping.is_over:
+                return
+            part = slice(b, b + LAWS_AT_ONCE)
+            optimizer.trainer.offer(programs[part], first[part])
 
     def _simple_ones(self, data: FitData) -> tuple[ProgramBatch, np.ndarray]:
         """Return simple laws that may be written, and where their fits start on given rows.
@@ -186,6 +193,7 @@ class Search:
         The latter are (B, K), NaN where nothing is known.
         """
         optimizer, library = self.optimizer, self.optimizer.library
+        data = data.on_rows(slice(None, None, -(-data.n_rows // MAX_ROWS_OF_LAWS)))
         texts, starts = zip(*simple_laws(data), strict=True)
         programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in texts])
         first = np.full((len(texts), max(map(len, starts))), np.nan)
@@ -331,7 +339,8 @@ class Search:
             forms = [programs, finisher.simplified(programs), simple]
             programs = ProgramBatch.concatenate([part for part in forms if len(part)])
             front = finisher.front(programs)
-            programs = ProgramBatch.concatenate([front, finisher.improved(front)])
+            better = finisher.improved(front, is_over=lambda: self.optimizer.stopping.is_over)
+            programs = ProgramBatch.concatenate([front, better])
         is_allowed = self.optimizer.prior.allowed(programs) | (programs.lengths == 1)
         programs = programs[is_allowed] if is_allowed.any() else programs
         return finisher.settled(programs, snap=finishing.snap)
