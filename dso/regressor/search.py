@@ -27,6 +27,7 @@ from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.scales import Scales, can_scale
 from dso.regressor.simple_laws import simple_laws
+from dso.runs.recorders import DataFile
 from dso.runs.tables import ResultFiles
 from dso.selection import criteria
 from dso.task.regression import RegressionTask
@@ -129,6 +130,7 @@ class Search:
             optimizer.extend(training["n_samples"], training["max_seconds"], watch)
         else:
             optimizer.setup(watch)
+            self._show_in_given_units()
             self._offer_simple_ones()
         with optimizer.stopping.on_signals():
             while optimizer.train_one_step() is None:
@@ -165,6 +167,17 @@ class Search:
             "t": standing.seconds,
         }
         folder.append_summary(row, replace=True)
+
+    def _show_in_given_units(self) -> None:
+        """Have the run show its programs, and keep its data, in the user's columns."""
+        scales, run = self.scales, self.optimizer.run
+        if scales is None:
+            return
+        task = self.task
+        run.reports.show_as(lambda programs: scales.undone(run.task.library, programs), task)
+        for recorder in run.journal.recorders:
+            if isinstance(recorder, DataFile):
+                recorder.data = task.dataset
 
     def reward_of(self, loss: float) -> float:
         """Return the reward that belongs to a loss."""

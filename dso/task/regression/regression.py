@@ -188,10 +188,15 @@ class RegressionTask(HierarchicalTask):
     def on_data(
         self, X: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
     ) -> RegressionTask:
-        """Return the same task with its rewards and fits on other data, e.g. in other units."""
+        """Return the same task on the same rows in other units, which are its test rows too."""
         other = copy(self)
+        rows: dict[str, Any] = {"X_train": X, "X_test": X}
+        rows |= dict.fromkeys(("y_train", "y_test", "y_test_noiseless"), y)
+        rows |= dict.fromkeys(("weights_train", "weights_test"), weights)
+        other.dataset = replace(self.dataset, **rows)
         other._fit_to(replace(self._train, data=self._data(X, y, weights)))
         other.metric = replace(self.metric, variance=weighted_variance(y, weights))
+        other._quick_test = other._test_scorer(other._quick_rows)
         return other
 
     def on_drawn_rows(self, stream: Stream) -> RegressionTask:
