@@ -232,6 +232,8 @@ class DeepSymbolicOptimizer:
         self.race = self._make_race(self._run)
         self.last = self.stop_reason = None
         self._is_loaded = False
+        self._run.stopping.cuts_on_signal = self._run.journal.checkpoints is None
+        self._run.stopping.start_clock()
         if config.checkpoint.load_path is not None:
             self.load(config.checkpoint.load_path)
 
@@ -258,6 +260,7 @@ class DeepSymbolicOptimizer:
         training.update(n_samples=standing.n_samples + n_samples, max_seconds=limit)
         run.stopping.go_by(make_stopping(validate(self.config), callback))
         run.trainer.pause()
+        run.stopping.start_clock(standing.seconds)
         self.stop_reason = None
 
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
@@ -428,6 +431,7 @@ class DeepSymbolicOptimizer:
 
     def _take_over(self) -> None:
         self._is_loaded = True
+        self.stopping.start_clock(self.trainer.standing.seconds)
         self.stop_reason = self.stopping.reason(self.trainer.standing)
 
     def finish(self) -> dict[str, Any]:
@@ -446,6 +450,7 @@ class DeepSymbolicOptimizer:
         run = self.run
         try:
             may_go_on = self._save_before_end(run)
+            run.stopping.start_end()
             run.trainer.finish()
             run.journal.finish(run.trainer.standing)
             result = self._result(run)

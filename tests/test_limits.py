@@ -12,7 +12,7 @@ from dso.errors import UserError
 from dso.library.expression import parse
 from dso.run import main
 from dso.task.regression.benchmark_source import find_in_source
-from dso.task.regression.dataset import from_csv
+from dso.task.regression.dataset import from_file
 from tests.support.runs import config
 
 SIZES = {
@@ -143,7 +143,7 @@ def test_what_never_ends_is_no_file(tmp_path):
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     for path in sorted(tmp_path.iterdir()):
         with pytest.raises(UserError, match="not a regular file"):
-            from_csv(path)
+            from_file(path)
         with pytest.raises(UserError, match="not a regular file"):
             find_in_source("b", path)
         with pytest.raises(UserError, match="not a regular file"):

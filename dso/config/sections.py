@@ -247,7 +247,9 @@ class PolicyOptimizer(Section):
         "With logging.save_summary: adds the gradient norm and histograms of every parameter and "
         "its gradient.",
     )
-    learning_rate: Annotated[float, Field(gt=0, le=1000)] = key(0.001, "Step size.")
+    learning_rate: Annotated[float, Field(ge=0, le=1000)] = key(
+        0.001, "Step size; 0 = the policy learns nothing."
+    )
     optimizer: Literal["adam", "rmsprop", "sgd"] = key("adam", "'adam', 'rmsprop' or 'sgd'.")
     entropy_weight: NonNegative = key(0.005, "Weight of the entropy bonus.")
     entropy_gamma: Share | None = key(1.0, "Entropy of position t counts gamma^t; null = 1.")
@@ -388,10 +390,8 @@ class GPMeld(Section):
         return section
 
     @model_validator(mode="after")
-    def _train_on_population(self) -> "GPMeld":
+    def _islands_have_room(self) -> "GPMeld":
         size = self.population_size
-        if size is not None and self.train_n > size:
-            raise ValueError(f"train_n ({self.train_n}) is greater than population_size ({size})")
         if size is not None and self.n_islands > size:
             raise ValueError(
                 f"n_islands ({self.n_islands}) is greater than population_size ({size})"

@@ -25,7 +25,14 @@ class Token:
     arity, complexity : int
     input_var : int or None
         Zero-based column, if the token is an input.
+
+    Attributes
+    ----------
+    origin : (callable, tuple) or None
+        Where it was imported: what returns it, and its arguments.
     """
+
+    origin: tuple[Callable[..., Token], tuple] | None = None
 
     def __init__(
         self,
@@ -42,6 +49,10 @@ class Token:
         self.input_var = input_var
         if input_var is not None and (function is not None or arity != 0):
             raise UserError(f"token {name!r}: an input has neither function nor children.")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # Code of a file is found again by its path: pickle can import nothing but modules.
+        return self.origin or super().__reduce_ex__(protocol)
 
     @property
     def operator(self) -> Operator | None:

@@ -105,6 +105,8 @@ def _make_prior(
 ) -> Prior | str:
     """Return the prior, or why it is skipped."""
     made = look_up(name, PRIORS, "prior", f"prior.{name}" if is_reference(name) else "prior")
+    if not is_reference(name):
+        arguments = {key: _by_name(value) for key, value in arguments.items()}
     if not callable(made):
         raise UserError(f"prior.{name}: {made!r} is not a class that makes a prior.")
     try:
@@ -112,7 +114,7 @@ def _make_prior(
     except TokenNotFoundError as error:
         if not error.is_known:  # a slip, not a token of some other library
             raise UserError(f"prior.{name}: {error}") from None
-        return "Uses Tokens not in the Library."
+        return f"Uses Tokens not in the Library ({error.name})."
     except TypeError as error:
         raise UserError(f"prior.{name}: {error}.") from None
     if not (isinstance(prior, Prior) or callable(prior)):
@@ -122,3 +124,10 @@ def _make_prior(
         )
     validate = getattr(prior, "validate", None)
     return (validate and validate()) or prior
+
+
+def _by_name(value: object) -> object:
+    """Return a list of tokens by their names: in a config a number is a token, not an index."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [repr(float(item)) if isinstance(item, int | float) else item for item in value]

@@ -7,12 +7,33 @@ batch and returns logits (`__call__`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
-from dso.library import Library
+from dso.library import Library, TokenNotFoundError
 from dso.native import _core
+
+logger = logging.getLogger("dso")
+
+V = TypeVar("V")
+
+
+def present(library: Library, limits: Mapping[str, V], where: str) -> dict[str, V]:
+    """Return what is said of tokens of the library; others that exist elsewhere are told of."""
+    kept = {}
+    for name, value in limits.items():
+        try:
+            library.index(name)
+        except TokenNotFoundError as error:
+            if not error.is_known:  # a slip
+                raise
+            logger.warning("%s: %r is not in the library; the other limits hold.", where, name)
+        else:
+            kept[name] = value
+    return kept
 
 
 class Prior:

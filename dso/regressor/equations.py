@@ -102,6 +102,11 @@ class Equations:
         What the data say of the form of y.
     obeyed : list of str, optional
         What of that each row of the front obeys.
+
+    Attributes
+    ----------
+    rewards : list of float or None
+        Of the rows of the front, once the search has ended.
     """
 
     def __init__(
@@ -126,6 +131,7 @@ class Equations:
         self.front = front
         self.hall_of_fame = hall_of_fame
         self.errors = errors
+        self.rewards: list[float] | None = None
         self.plan = plan
         self.quantities = quantities
         self.reductions = reductions
@@ -168,7 +174,10 @@ class Equations:
 
     def program(self, i: int) -> Program:
         """Return row `i` of the front."""
-        return self._program(self.front, i)
+        program = self._program(self.front, i)
+        if self.rewards is not None:
+            program.r = self.rewards[i]
+        return program
 
     def _program(self, found: Found, i: int) -> Program:
         constants = found.programs.constants[i]

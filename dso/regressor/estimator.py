@@ -255,14 +255,14 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self
         """
         _refuse_masked(X=X, y=y, sample_weight=sample_weight, weights=weights)
-        given_names = _names_of(y)
+        given_names, columns = _names_of(y), _names_of_columns(X)
         X, y = validate_data(
             self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True
         )
         y = np.asarray(y, dtype=np.float64)
         self._check_arguments()
         sample_weight = self._checked_weights(X, y, sample_weight, weights)
-        self._set_names(variable_names)
+        self._set_names(variable_names, columns)
         targets = y[:, None] if y.ndim == 1 else y
         self.nout_ = targets.shape[1]
         numbered = ["y"] if self.nout_ == 1 else [f"y{k + 1}" for k in range(self.nout_)]
@@ -316,10 +316,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return None
         return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
-    def _set_names(self, variable_names: Sequence[str] | None) -> None:
+    def _set_names(self, variable_names: Sequence[str] | None, columns: list[str] | None) -> None:
         from dso.export import identifiers
 
-        names = getattr(self, "feature_names_in_", None)
+        names: Sequence[str] | None = getattr(self, "feature_names_in_", columns)
         if variable_names is not None:
             if isinstance(variable_names, str) or len(variable_names) != self.n_features_in_:
                 raise UserError(
@@ -692,6 +692,14 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         model._take_units([equations.quantities for equations in loaded.targets])
         model.run_id_, model.output_directory_ = folder.name, str(folder.parent)
         return model
+
+
+def _names_of_columns(X: Any) -> list[str] | None:
+    """Return the names of columns that scikit-learn takes no notice of, as they are no texts."""
+    columns = getattr(X, "columns", None)
+    if columns is None or list(columns) == list(range(len(columns))):
+        return None
+    return ["_".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in columns]
 
 
 def _names_of(y: Any) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -31,6 +32,10 @@ logger = logging.getLogger("dso")
 
 SECONDS_BEFORE_PROCESSES = 1.0
 """Of a fit with islands; shorter ones start none."""
+
+
+MAX_PREPARATION = 0.1
+"""Seconds before a search that do not count."""
 
 
 class Model(Protocol):
@@ -96,6 +101,7 @@ class Fit:
         before: list[Search | None] | None = None,
         last_random_state: Any = None,
     ) -> None:
+        started = time.monotonic()
         self._model = model
         self._config = search_config(model)
         self._rows = [CanonicalRows.of(X, y, weights) for y in targets.T]
@@ -118,6 +124,13 @@ class Fit:
         self.interrupted = False
         self.n_evaluations = 0
         self.unwritten: list[str] = []
+        self._take_off(time.monotonic() - started)
+
+    def _take_off(self, seconds: float) -> None:
+        """Count what preparing many rows took as time of the search."""
+        training = self._config["training"]
+        if training["max_seconds"] is not None and seconds > MAX_PREPARATION:
+            training["max_seconds"] = max(MAX_PREPARATION, training["max_seconds"] - seconds)
 
     @property
     def stop_reason(self) -> str:

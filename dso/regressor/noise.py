@@ -171,7 +171,7 @@ class LogSearch(Search):
         if not self.task.is_least_squares:
             return None
         data, logs = self._logs(front.programs, library)
-        n_rows = self.rows.n_effective
+        n_rows = self.given_rows.n_effective
         polynomials = front.polynomials.tolist()
         evidence = gather(logs, front.losses, front.complexities, data, n_rows, polynomials)
         # What is shown is described, not its logarithm.
@@ -214,7 +214,7 @@ def explains(found: Equations, search: Search) -> float:
     the factor 1 / y; so do relative ones.
     """
     y = np.abs(search.given_rows.y)
-    n_rows, weights = search.rows.n_effective, search.given_rows.weights
+    n_rows, weights = search.given_rows.n_effective, search.given_rows.weights
     length = float(found.criterion(DEFAULT).min())
     if not isinstance(search, RelativeSearch | LogSearch):
         return length

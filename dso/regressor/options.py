@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import multiprocessing
 import os
@@ -12,8 +13,11 @@ from typing import Any
 import numpy as np
 
 from dso.config import load_config
+from dso.config.loading import read_source
 from dso.config.results import deciding_keys
 from dso.errors import UserError
+
+logger = logging.getLogger("dso")
 
 SEARCH: dict[str, dict] = {
     "task": {
@@ -73,6 +77,10 @@ def search_config(estimator: Any) -> dict[str, Any]:
         raise UserError(
             f"config: task.task_type is {config['task']['task_type']!r}; the regressor fits data, "
             "so it must be 'regression'."
+        )
+    if given is not None and "logdir" in (read_source(given).get("experiment") or {}):
+        logger.warning(
+            "config: experiment.logdir is ignored; output_directory says where files go."
         )
     task, training = config["task"], config["training"]
     task["model_selection"] = estimator.model_selection

@@ -32,6 +32,7 @@ from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.scales import Scales, can_scale
 from dso.regressor.simple_laws import simple_laws
+from dso.runs.recorders import DataFile
 from dso.runs.tables import ResultFiles
 from dso.selection import criteria
 from dso.task.regression import RegressionTask
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SECONDS_BETWEEN_FILES = 2.0
+MAX_ROWS_OF_LAWS = 2000
+"""Of data that the fits of simple laws start from."""
+LAWS_AT_ONCE = 200
+"""Simple laws that are judged between two looks at the clock."""
 
 EarlyStop = float | Callable[[float, float], object] | None
 
@@ -143,12 +148,14 @@ class Search:
                 "samples, or other operators."
             )
         found.errors = self._errors(found)
+        found.rewards = [self.reward_of(loss) for loss in found.front.losses]
         self._write_results(found)
         return found
 
     def start(self, callback: Callable[[Standing], object] | None = None) -> None:
         """Build all parts, and have simple laws judged."""
         self.optimizer.setup(callback)
+        self._show_in_given_units()
         self._offer_simple_ones()
 
     def _race(self) -> Race | None:
@@ -204,11 +211,22 @@ class Search:
         }
         folder.append_summary(row, replace=True)
 
+    def _show_in_given_units(self) -> None:
+        """Have the run show its programs, and keep its data, in the user's columns."""
+        scales, run = self.scales, self.optimizer.run
+        if scales is None:
+            return
+        task = self.task
+        run.reports.show_as(lambda programs: scales.undone(run.task.library, programs), task)
+        for recorder in run.journal.recorders:
+            if isinstance(recorder, DataFile):
+                recorder.data = task.dataset
+
     def reward_of(self, loss: float) -> float:
         """Return the reward that belongs to a loss."""
         task = self.task
         if not task.is_least_squares:
-            return task.max_reward - loss
+            return task.lossless_reward - loss
         return float(task.metric.from_mse(np.array([loss]))[0])
 
     def evaluate(self, program: Program) -> dict[str, Any]:
@@ -217,10 +235,13 @@ class Search:
 
     def _offer_simple_ones(self) -> None:
         """Have simple laws judged."""
-        data = self.optimizer.task.fit_data
-        programs, first = self._simple_ones(data)
-        if len(programs):
-            self.optimizer.trainer.offer(programs, first)
+        optimizer = self.optimizer
+        programs, first = self._simple_ones(optimizer.task.fit_data)
+        for b in range(0, len(programs), LAWS_AT_ONCE):
+            if optimizer.stopping.is_over:
+                return
+            part = slice(b, b + LAWS_AT_ONCE)
+            optimizer.trainer.offer(programs[part], first[part])
 
     def _simple_ones(self, data: FitData) -> tuple[ProgramBatch, np.ndarray]:
         """Return simple laws that may be written, and where their fits start on given rows.
@@ -228,6 +249,7 @@ class Search:
         The latter are (B, K), NaN where nothing is known.
         """
         library = self.optimizer.library
+        data = data.on_rows(slice(None, None, -(-data.n_rows // MAX_ROWS_OF_LAWS)))
         texts, starts = zip(*simple_laws(data), strict=True)
         programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in texts])
         first = np.full((len(texts), max(map(len, starts))), np.nan)
@@ -325,7 +347,7 @@ class Search:
                 front.losses,
                 front.complexities,
                 front.polynomials.tolist(),
-                self.rows.n_effective,
+                self.given_rows.n_effective,
             )
         return Equations(
             optimizer.library,
@@ -409,7 +431,8 @@ class Search:
             forms = [programs, finisher.simplified(programs), simple]
             programs = ProgramBatch.concatenate([part for part in forms if len(part)])
             front = finisher.front(programs)
-            programs = ProgramBatch.concatenate([front, finisher.improved(front)])
+            better = finisher.improved(front, is_over=lambda: self.optimizer.stopping.is_over)
+            programs = ProgramBatch.concatenate([front, better])
         is_allowed = self._is_allowed(programs)
         programs = programs[is_allowed] if is_allowed.any() else programs
         return finisher.settled(programs, snap=finishing.snap)

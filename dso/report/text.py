@@ -156,6 +156,11 @@ class LogEval:
     def _setting_of(table: pd.DataFrame) -> list[str]:
         return table["setting"].tolist() if "setting" in table else [""] * len(table)
 
+    def analyze_log(self, show_count: int = SHOW_COUNT, *, save_plots: bool = False) -> None:
+        """Print what the command line prints of the folder."""
+        for line in report_lines(self.path, show_count, save_plots):
+            print(line)
+
     def plot_hof(self) -> Any:
         """Return a figure of the rewards and errors in the halls of fame."""
         names = ["r", *self._errors(self.hof)]

@@ -7,7 +7,6 @@ refuses, the run goes on, and what is not on disk yet is written when it can be.
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import logging
@@ -20,9 +19,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from dso.files import read_regular
 from dso.runs.disk import GrowingFile, Guard, cause, remove_halves, write_text
 from dso.runs.lock import RunLock
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger("dso")
 
@@ -173,6 +179,11 @@ def _merged(old: list[str], new: list[str]) -> list[str]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
+    if fcntl is None:
+        with FileLock(folder / ".lock"):
+            yield
+        return
+    # The folder itself, so that there is no file of the lock.
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -454,6 +454,7 @@ def test_the_schema_accepts_our_configs_and_refuses_slips() -> None:
     for path in shipped_configs():
         assert [error.message for error in validator.iter_errors(read_config(path))] == []
     for slip in (
+        {"trainin": {}},
         {"training": {"bach_size": 1}},
         {"training": {"epsilon": 2}},
         {"prior": {"lenght": {}}},

@@ -21,6 +21,7 @@ struct Frame {
     int slot = 0;         // child that comes next
     int slots_left = 1;
     int sibling = kEmpty;     // root token of the child completed last
+    int first_child = 0;      // where its completed children begin in `children_`
     int same_child = kEmpty;  // the token at which every completed child starts, or kMixed
     uint64_t ancestors = 0;   // groups that the open node or a node above it belongs to
     int size = 0;             // cost of the open node and its completed children
@@ -44,6 +45,7 @@ public:
         frames_.assign(1, Frame{});
         frames_[0].room = rules_->max_size;
         frames_[0].units.wanted = rules_->units.of_program();
+        children_.clear();
         n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty;
         std::fill(counts_.begin(), counts_.end(), 0);
         std::fill(counted_out_.begin(), counted_out_.end(), 0);
@@ -117,6 +119,7 @@ private:
 
     const RuleSet* rules_;
     std::vector<Frame> frames_;
+    std::vector<int> children_;  // root tokens of the completed children of all open nodes
     std::vector<int> counts_;
     std::vector<uint64_t> counted_out_;  // tokens that a count limit forbids from here on
     std::vector<TokenSet> missing_;      // per cover requirement, members not yet present
@@ -132,7 +135,8 @@ inline void TraversalState::forbid_by_place(uint64_t* words) const {
     const uint64_t* by_parent = rules.child_of(frame.parent, frame.slot).words();
     for (size_t w = 0; w < n_words; ++w) words[w] = by_parent[w] | counted_out_[w];
     if (n_chosen_ == 0) join(words, rules.first);
-    if (frame.slot > 0) join(words, rules.sibling[frame.sibling]);
+    for (size_t i = frame.first_child; i < children_.size(); ++i)
+        join(words, rules.sibling[children_[i]]);
     if (frame.parent != kEmpty && frame.slots_left == 1) {
         const TokenSet& alone = rules.only_child[frame.parent];
         if (frame.slot == 0)
@@ -281,6 +285,7 @@ inline void TraversalState::push(int token) {
         Frame& frame = frames_.emplace_back();
         frame.parent = token;
         frame.slots_left = arity;
+        frame.first_child = static_cast<int>(children_.size());
         frame.ancestors = ancestors;
         frame.size = cost;
         frame.room = room;
@@ -317,7 +322,9 @@ inline void TraversalState::complete(int token, int size) {
         frame.size += size;
         frame.room -= size;
         ++frame.slot;
-        if (--frame.slots_left > 0 || frames_.size() == 1) return;
+        if (--frame.slots_left > 0) return children_.push_back(token);
+        if (frames_.size() == 1) return;
+        children_.resize(frame.first_child);
         token = frame.parent;
         size = frame.size;
         frames_.pop_back();

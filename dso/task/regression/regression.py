@@ -205,10 +205,15 @@ class RegressionTask(HierarchicalTask):
     def on_data(
         self, X: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
     ) -> RegressionTask:
-        """Return the same task with its rewards and fits on other data, e.g. in other units."""
+        """Return the same task on the same rows in other units, which are its test rows too."""
         other = copy(self)
+        rows: dict[str, Any] = {"X_train": X, "X_test": X}
+        rows |= dict.fromkeys(("y_train", "y_test", "y_test_noiseless"), y)
+        rows |= dict.fromkeys(("weights_train", "weights_test"), weights)
+        other.dataset = replace(self.dataset, **rows)
         other._fit_to(replace(self._train, data=self._data(X, y, weights)))
         other.metric = replace(self.metric, variance=weighted_variance(y, weights))
+        other._quick_test = other._test_scorer(other._quick_rows)
         return other
 
     def on_drawn_rows(self, stream: Stream) -> RegressionTask:
@@ -227,6 +232,11 @@ class RegressionTask(HierarchicalTask):
     def max_reward(self) -> float:
         """The reward of a perfect program."""
         return self.metric.max_reward
+
+    @property
+    def lossless_reward(self) -> float:
+        """The reward that has the loss 0: that of a perfect program, 0 where none is known."""
+        return self.max_reward if np.isfinite(self.max_reward) else 0.0
 
     def rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward a batch of B programs."""
@@ -297,7 +307,7 @@ class RegressionTask(HierarchicalTask):
     def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
         """Return the losses (B,): mean squared errors, or what rewards lack of the best one."""
         if not self.is_least_squares:
-            return self.max_reward - rewards
+            return self.lossless_reward - rewards
         return self.mean_squared_errors(programs)
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
