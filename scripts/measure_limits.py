@@ -52,7 +52,10 @@ CASES = {
     "2 000 x 500, 3 s": lambda: fit(2_000, 500, timeout_in_seconds=3),
     "1 000 x 5, 3 s": lambda: fit(1_000, 5, timeout_in_seconds=3),
     "search by values, 0.5 s": lambda: run(
-        10**8, semantic={"on": True}, training={"max_seconds": 0.5}
+        10**9,
+        semantic={"on": True},
+        task={"task_type": "regression", "dataset": "Korns-12"},
+        training={"max_seconds": 0.5},
     ),
     "one meld of 500 generations, 1 s": lambda: run(
         10**8,
