@@ -159,9 +159,9 @@ def _reached(standing: Standing) -> float:
 
 MAX_GIVEN_UP = 0.5
 """Share of draws that meet a position where no token is allowed."""
-MAX_GIVEN_UP_WITH_UNITS = 0.95
-"""The same where units have to agree: what is left over by a product may be had of no few tokens, and
-such a draw costs some microseconds."""
+MAX_GIVEN_UP_WITH_UNITS = 0.99
+"""The same where units have to agree: what a product leaves over may take more tokens than there is
+room for. Such a draw costs some microseconds, and a row is drawn a hundred times if need be."""
 
 
 class DeadEndWatch:
