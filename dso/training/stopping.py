@@ -196,6 +196,13 @@ def _reached(standing: Standing) -> float:
     return min(standing.r_best, standing.r_train)
 
 
+MAX_GIVEN_UP = 0.5
+"""Share of draws that meet a position where no token is allowed."""
+MAX_GIVEN_UP_WITH_UNITS = 0.99
+"""The same where units have to agree: what a product leaves over may take more tokens than there is
+room for. Such a draw costs some microseconds, and a row is drawn a hundred times if need be."""
+
+
 class DeadEndWatch:
     """End a run whose priors leave the policy no way to finish most of its programs.
 
@@ -205,10 +212,18 @@ class DeadEndWatch:
         Programs -> the table of which prior masked what.
     window : int
         Iterations looked back on.
+    max_share : float
+        Of all draws in a full window that may be given up.
     """
 
-    def __init__(self, report: Callable[[ProgramBatch], str] = str, window: int = 10) -> None:
+    def __init__(
+        self,
+        report: Callable[[ProgramBatch], str] = str,
+        window: int = 10,
+        max_share: float = MAX_GIVEN_UP,
+    ) -> None:
         self.report = report
+        self.max_share = max_share
         self.counts: deque[tuple[int, int]] = deque(maxlen=window)
 
     def update(self, batch: Batch) -> None:
@@ -217,12 +232,12 @@ class DeadEndWatch:
         Raises
         ------
         UserError
-            When more than half of all draws in a full window were given up.
+            When more than `max_share` of all draws in a full window were given up.
         """
         self.counts.append((batch.withdrawn, len(batch)))
         withdrawn, finished = (sum(column) for column in zip(*self.counts, strict=True))
-        if len(self.counts) == self.counts.maxlen and withdrawn > finished:
-            share = withdrawn / (withdrawn + finished)
+        share = withdrawn / max(1, withdrawn + finished)
+        if len(self.counts) == self.counts.maxlen and share > self.max_share:
             raise UserError(
                 f"prior: {share:.0%} of the draws of the last {len(self.counts)} iterations met a "
                 f"position where no token is allowed, so the search cannot continue. Loosen or "

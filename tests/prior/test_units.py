@@ -129,7 +129,7 @@ def test_every_sampled_program_is_consistent(kind, inputs, y):
 
 
 @pytest.mark.parametrize("n_constants", [1, 3])
-def test_few_draws_come_to_a_dead_end(n_constants):
+def test_every_row_comes_to_its_end_where_constants_are_few(n_constants):
     library = WITH_CONSTANTS
     priors = [
         LengthConstraint(library, min_=1, max_=20),
@@ -140,8 +140,7 @@ def test_few_draws_come_to_a_dead_end(n_constants):
     batch = RNNPolicy(library, JointPrior(library, priors, max_length=20), seed=1).sample(
         500, Stream(0, "units")
     )
-    assert len(batch) == 500
-    assert batch.withdrawn < 50
+    assert (batch.programs.lengths > 0).sum() == 500
 
 
 MECHANICS = Quantities.of(["m", "s", "kg"], "kg m/s^2", ["x1", "x2", "x3"])
