@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lapack
-from scipy.optimize import minimize
 
 MAX_ROWS = 400
 """Rows that a model is made of; its time goes with their cube."""
@@ -110,6 +108,8 @@ class Surrogate:
     # ------------------------------------------------------------------------------- likelihood
 
     def _most_likely(self, start: np.ndarray | None) -> np.ndarray:
+        from scipy.optimize import minimize  # slow to import
+
         d = self._U.shape[1]
         if start is not None:
             starts = [start]
@@ -164,6 +164,8 @@ class Surrogate:
 
     def _inverse(self, K: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray | None, float]:
         """Return the inverse of the covariance of what is observed, and its log determinant."""
+        from scipy.linalg import lapack
+
         A = K.copy()
         noise = np.exp(2 * theta[-1]) * self._noise_shape
         A[np.diag_indices_from(A)] += noise + JITTER * np.exp(2 * theta[0])
