@@ -6,11 +6,17 @@ import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dso.build import Run, build, make_stopping
+from dso.build.race import Rows, can_race, dataset_of, make_race
 from dso.config import Config, load_config, validate
+from dso.fitting.least_squares import least_squares
+from dso.messages import muted
 from dso.program.batch import Batch
 from dso.training.stopping import SIGNALLED, Standing
 from dso.training.trainer import Iteration
@@ -18,7 +24,8 @@ from dso.training.trainer import Iteration
 if TYPE_CHECKING:
     from dso.library import Library
     from dso.memory import ScoredPrograms
-    from dso.program import Program
+    from dso.program import Program, ProgramBatch
+    from dso.reduction import Race, RunningSearch
     from dso.runs.folder import RunFolder
     from dso.task.regression import Dataset
 
@@ -44,6 +51,10 @@ def _part(name: str) -> property:
     return property(get, doc=f"`Run.{name}`.")
 
 
+MAX_ITERATIONS = 100
+"""Of the fit of what searches for smaller problems have found."""
+
+
 class DeepSymbolicOptimizer:
     """Search for the program that a task rewards most.
 
@@ -66,6 +77,8 @@ class DeepSymbolicOptimizer:
         The run folder; None where nothing is written.
     output_file : str or None
         The log of iterations in it.
+    race : Race or None
+        Searches for smaller problems beside this one, where reductions are wanted.
     last : Iteration or None
         The latest iteration.
     stop_reason : str or None
@@ -110,6 +123,7 @@ class DeepSymbolicOptimizer:
     ) -> None:
         self._data = data
         self._run: Run | None = None
+        self.race: Race | None = None
         self.last: Iteration | None = None
         self.stop_reason: str | None = None
         self._is_loaded = False
@@ -215,8 +229,11 @@ class DeepSymbolicOptimizer:
             self._run.journal.close()
         config = validate(self.config)
         self._run = build(config, _seed(config, self.config), callback, self._data)
+        self.race = self._make_race(self._run)
         self.last = self.stop_reason = None
         self._is_loaded = False
+        self._run.stopping.cuts_on_signal = self._run.journal.checkpoints is None
+        self._run.stopping.start_clock()
         if config.checkpoint.load_path is not None:
             self.load(config.checkpoint.load_path)
 
@@ -243,6 +260,7 @@ class DeepSymbolicOptimizer:
         training.update(n_samples=standing.n_samples + n_samples, max_seconds=limit)
         run.stopping.go_by(make_stopping(validate(self.config), callback))
         run.trainer.pause()
+        run.stopping.start_clock(standing.seconds)
         self.stop_reason = None
 
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
@@ -306,6 +324,8 @@ class DeepSymbolicOptimizer:
             raise
 
     def _one_step(self, run: Run, override: Batch | None) -> None:
+        if self.race is not None and self.race.is_due(run.trainer.standing.iteration):
+            self._do_round(run, self.race)
         run.journal.start(run.trainer.standing.iteration + 1)
         self.last = run.trainer.step(override)
         run.journal.update(self.last)
@@ -313,6 +333,37 @@ class DeepSymbolicOptimizer:
         if checkpoints is not None and checkpoints.is_due(self.last.number):
             self.save()
         self.stop_reason = run.stopping.reason(self.last.standing)
+
+    def _do_round(self, run: Run, race: Race) -> None:
+        """Let searches for smaller problems catch up; what they find joins the next iteration."""
+        standing, clock = run.trainer.standing, time.perf_counter()
+
+        def is_over(n_evaluations: int) -> bool:
+            n_samples = standing.n_samples + n_evaluations
+            seconds = standing.seconds + time.perf_counter() - clock
+            now = replace(standing, n_samples=n_samples, seconds=seconds)
+            return run.stopping.reason(now) is not None
+
+        programs, n_evaluations = race.run(standing.iteration, is_over)
+        run.trainer.spend(n_evaluations)
+        programs = programs[programs.lengths <= run.prior.max_length]
+        if len(programs):
+            data = run.task.fit_data
+            assert data is not None
+            fitted, losses = least_squares(data, programs, max_iterations=MAX_ITERATIONS)
+            run.trainer.suggest(fitted[np.isfinite(losses)])
+
+    def _make_race(self, run: Run) -> Race | None:
+        """Return the race of a run that reductions are wanted for."""
+        data = run.task.fit_data
+        if data is None or not can_race(self.config, run.task):
+            return None
+        rows = data.columns.T, data.y, data.weights
+
+        def start(config: dict[str, Any], rows: Rows) -> RunningSearch:
+            return InnerSearch(DeepSymbolicOptimizer(config, dataset_of(rows)))
+
+        return make_race(self.config, run, rows, start)
 
     def save(self, path: str | os.PathLike[str] | None = None) -> str:
         """Write the state of the run to a file, from which `load` goes on.
@@ -370,7 +421,7 @@ class DeepSymbolicOptimizer:
         """
         self.setup()
         if self.folder is not None:
-            self.folder.claim()  # before looking: whoever writes it may be at its end
+            self.folder.claim()  # before looking: its writer may be at its end
         is_there = self.run.saved.has_checkpoint(timestamp)
         if is_there:
             self.run.saved.load_newest()
@@ -380,6 +431,7 @@ class DeepSymbolicOptimizer:
 
     def _take_over(self) -> None:
         self._is_loaded = True
+        self.stopping.start_clock(self.trainer.standing.seconds)
         self.stop_reason = self.stopping.reason(self.trainer.standing)
 
     def finish(self) -> dict[str, Any]:
@@ -388,7 +440,8 @@ class DeepSymbolicOptimizer:
         Returns
         -------
         dict
-            ``seed``, ``r``, ``r_val`` where rows were set aside, what `Task.evaluate` says,
+            ``seed``, ``r``, ``r_val`` where rows were set aside, ``r_best`` where
+            ``task.model_selection`` chose a row of the front, what `Task.evaluate` says,
             ``expression``, ``traversal``, ``program``,
             ``error_<operator>`` and ``error_node_<category>`` (see `TrainStats.invalid_summary`),
             ``n_samples``, ``n_cached``. Without any valid program ``r`` is -inf and expression,
@@ -397,6 +450,7 @@ class DeepSymbolicOptimizer:
         run = self.run
         try:
             may_go_on = self._save_before_end(run)
+            run.stopping.start_end()
             run.trainer.finish()
             run.journal.finish(run.trainer.standing)
             result = self._result(run)
@@ -445,13 +499,14 @@ class DeepSymbolicOptimizer:
     def _final_program(run: Run) -> tuple[Program | None, dict[str, float]]:
         """Return the program that the task chooses, and its rewards.
 
-        These are its reward on the training rows, and that on those set aside if there are any.
+        These are its reward on the training rows, that on rows set aside if there are any, and the
+        greatest reward of any program where a rule of selection chose.
         """
         keeper, reports = run.trainer.keeper, run.reports
         best = keeper.best
         if (chosen := reports.chosen(keeper.pareto_front)) is not None:
-            best = chosen
-        elif best is not None and keeper.candidates is not None:
+            return reports.best(chosen), {**_rewards(chosen), "r_best": keeper.r_best}
+        if best is not None and keeper.candidates is not None:
             rows = keeper.candidates.rows
             programs = [reports.program(rows.programs, i) for i in range(len(rows))]
             program = run.task.final_choice(programs)
@@ -475,3 +530,61 @@ def _seed(config: Config, plain: dict) -> int:
     seed = time.time_ns() // 1_000_000 % 1_000_000_000
     plain["experiment"]["seed"] = seed
     return seed
+
+
+class InnerSearch:
+    """A search for a smaller problem; see `dso.reduction.RunningSearch`.
+
+    Parameters
+    ----------
+    optimizer : DeepSymbolicOptimizer
+        With its parts.
+    undo : callable, optional
+        What makes its programs such on the rows that it was given.
+    """
+
+    def __init__(
+        self,
+        optimizer: DeepSymbolicOptimizer,
+        undo: Callable[[ProgramBatch], ProgramBatch] | None = None,
+    ) -> None:
+        self.optimizer = optimizer
+        self.undo = undo
+        if optimizer._run is None:
+            with muted():
+                optimizer.setup()
+
+    @property
+    def library(self) -> Library:
+        """See `RunningSearch`."""
+        return self.optimizer.library
+
+    @property
+    def iteration(self) -> int:
+        """See `RunningSearch`."""
+        return self.optimizer.trainer.standing.iteration
+
+    @property
+    def n_evaluations(self) -> int:
+        """See `RunningSearch`."""
+        return self.optimizer.trainer.standing.n_samples
+
+    @property
+    def is_over(self) -> bool:
+        """See `RunningSearch`."""
+        return self.optimizer.stop_reason is not None
+
+    @property
+    def has_succeeded(self) -> bool:
+        """See `RunningSearch`."""
+        return self.optimizer.trainer.standing.success
+
+    def step(self) -> None:
+        """See `RunningSearch`."""
+        with muted():
+            self.optimizer.train_one_step()
+
+    def front(self) -> ProgramBatch:
+        """See `RunningSearch`."""
+        programs = self.optimizer.front.programs
+        return programs if self.undo is None else self.undo(programs)

@@ -6,6 +6,7 @@ The latter are named by ``module:Name`` or ``path/to/file.py:Name``.
 import importlib
 import importlib.util
 import inspect
+import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
@@ -14,6 +15,8 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from dso.errors import UserError, nearest, unknown
+
+logger = logging.getLogger("dso")
 
 _REFERENCE = re.compile(r"^(?P<module>[\w.]+|.+\.py):(?P<name>\w+)$")
 
@@ -98,6 +101,14 @@ def import_object(reference: str, where: str) -> object:
         ) from None
 
 
+def absolute(reference: str) -> str:
+    """Return a reference that holds in every folder."""
+    module, _, name = reference.rpartition(":")
+    if not module.endswith(".py"):
+        return reference
+    return f"{Path(module).expanduser().resolve()}:{name}"
+
+
 def load_module(name: str, where: str) -> ModuleType:
     """Import a module, or execute the file ``path/to/file.py``; `where` is for errors."""
     if name.endswith(".py"):
@@ -150,6 +161,7 @@ def construct(
     *arguments: object,
     own: Mapping[str, Any],
     common: Mapping[str, Any] = MappingProxyType({}),
+    changed: Collection[str] = (),
 ) -> Any:
     """Build an object of a class, ours or a user's, from the keys of a section.
 
@@ -165,17 +177,25 @@ def construct(
         Keys that the user wrote for this class alone.
     common : mapping
         Keys that any class may take; those that it does not know are left out.
+    changed : collection of str
+        Those of them that the user has changed: leaving one out costs a warning.
 
     Raises
     ------
     UserError
-        For a key in `own` that it does not take, or a parameter without a value.
+        For a key in `own` that it does not take, a parameter without a value, or a class without a
+        method that it needs.
     """
+    if inspect.isabstract(made):
+        lacking = ", ".join(sorted(made.__abstractmethods__))  # type: ignore[attr-defined]
+        raise UserError(f"{where}: lacks {lacking}.")
     accepted = _accepted_keys(made, len(arguments))
     if accepted is not None:
         for key in own:
             if key not in accepted:
                 raise unknown("key", key, accepted, where)
+        if lost := [key for key in changed if key not in accepted]:
+            logger.warning("%s: does not take %s; ignored.", where, ", ".join(lost))
         common = {key: value for key, value in common.items() if key in accepted}
     section = {**common, **own}
     signature = inspect.signature(made)

@@ -34,7 +34,7 @@ def deferred(note: Callable[[int], object], *, passes_on: bool = True) -> Iterat
     note : callable
         Is given the number of the signal.
     passes_on : bool
-        False: whoever notes it ends the process in its own way.
+        False: the one that notes it ends the process in its own way.
     """
     came: list[int] = []
 
@@ -59,7 +59,7 @@ def handlers(wanted: Mapping[signal.Signals, Handler]) -> Iterator[None]:
     """Handle signals in the main thread, but those that are handled from outside of Python.
 
     SIGTERM and SIGHUP are left alone where they are ignored, as under nohup. Ctrl-C is not, since
-    shells let every command in the background ignore it, and whoever sends it means it.
+    shells let every command in the background ignore it, although its sender means it.
     """
     ignored = [n for n in wanted if signal.getsignal(n) == signal.SIG_IGN and n != signal.SIGINT]
     heeded = [n for n in wanted if signal.getsignal(n) is not None and n not in ignored]

@@ -2,7 +2,8 @@
 
 The equations stand in ``scripts/physics.csv``, each with its inputs and the range from which their
 values are drawn: the hundred of the Feynman Lectures and the twenty harder ones of Udrescu and
-Tegmark's AI Feynman (2020). Data are raw, and normal errors of `noise` times the root mean square
+Tegmark's AI Feynman (2020); ``scripts/physics_units.csv`` has the units of their symbols, which
+`units` gives to the fit. Data are raw, and normal errors of `noise` times the root mean square
 of y may be added to y. Fits that are in the file already are not done again.
 
 An equation of the front is *symbolic* where its error on fresh points is that of rounding (a mean
@@ -12,7 +13,7 @@ those that are whole numbers, simple fractions or multiples of pi, are fitted to
 noise first; and it may have two more such constants than the law.
 
     python scripts/benchmark_physics.py --seconds 20 [--noise 0.01] [--every 3] [--seeds 0 1]
-        [--out logs/physics.csv]
+        [--units] [--out logs/physics.csv]
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from dso.program.symbolic import to_short_sympy
 from dso.task.regression import RegressionTask
 
 TABLE = Path(__file__).with_name("physics.csv")
+UNITS = Path(__file__).with_name("physics_units.csv")
 OPERATORS = [
     *("add", "sub", "mul", "div", "sqrt", "square", "exp", "log"),
     *("sin", "cos", "tanh", "arcsin", "arccos", "const"),
@@ -63,12 +65,18 @@ class Law:
     inputs : tuple of str
     ranges : (D, 2) float64
     formula : Expression
+    units : (D,) tuple of str
+        Of the inputs.
+    unit : str
+        Of the target.
     """
 
     name: str
     inputs: tuple[str, ...]
     ranges: np.ndarray
     formula: Expression
+    units: tuple[str, ...]
+    unit: str
 
     def draw(self, n_rows: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return inputs (N, D) and targets (N,), all of them finite."""
@@ -113,14 +121,16 @@ def _n_numbers(form: Any) -> int:
 def read_laws() -> list[Law]:
     """Return all of the table."""
     laws = []
+    with UNITS.open(newline="") as file:
+        units = {row["symbol"]: row["unit"] for row in csv.DictReader(file)}
     with TABLE.open(newline="") as file:
         for row in csv.DictReader(file):
             parts = [part.rstrip("]").split("[") for part in row["inputs"].split()]
             inputs = tuple(name for name, _ in parts)
             ranges = np.array([limits.split(",") for _, limits in parts], dtype=float)
-            laws.append(
-                Law(row["name"], inputs, ranges, parse(row["formula"], row["name"], inputs))
-            )
+            formula = parse(row["formula"], row["name"], inputs)
+            of_inputs = tuple(units[name] for name in inputs)
+            laws.append(Law(row["name"], inputs, ranges, formula, of_inputs, row["unit"]))
     return laws
 
 
@@ -189,7 +199,8 @@ def fit(law: Law, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         n_jobs=1,
         verbosity=0,
     )
-    model.fit(X, noisy, variable_names=law.inputs)
+    units = {"X_units": law.units, "y_units": law.unit} if options.units else {}
+    model.fit(X, noisy, variable_names=law.inputs, **units)
     seconds = time.process_time() - start
     right = list(verdicts(model, law, options.noise, seed))
     picked = model._targets[0].row(None, model.model_selection)
@@ -227,6 +238,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="CPU-seconds of a fit")
     parser.add_argument("--noise", type=float, default=0.0)
+    parser.add_argument("--units", action="store_true", help="give the fit the units of columns")
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--every", type=int, default=1, help="take every third equation, say")

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PLACES = {
     "pyproject.toml": r'(?m)^(version = ")[^"]+(")',
     "CITATION.cff": r"(?m)^(version: )\S+()",
+    "docs/citing.md": r"(?m)^(  version = \{)[^}]+(\})",
     "packaging/conda/meta.yaml": r'(set version = ")[^"]+(")',
 }
 

@@ -143,7 +143,7 @@ def _merged(base: Any, other: Any) -> Any:
 
 
 def csvs(folder: Path) -> Case:
-    from dso.task.regression.dataset import from_csv
+    from dso.task.regression.dataset import from_file
 
     table = "\n".join(f"{i},{i * 0.37:.4f},{(i * 7) % 5}" for i in range(30)).encode()
     seeds = [
@@ -156,7 +156,7 @@ def csvs(folder: Path) -> Case:
 
     def case(dice: random.Random) -> None:
         path.write_bytes(mutated(dice.choice(seeds), dice))
-        from_csv(path, dice.choice([None, True, False]))
+        from_file(path, dice.choice([None, True, False]))
 
     return case
 

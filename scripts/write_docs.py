@@ -45,6 +45,7 @@ MODELS = {
     "semantic": "Semantic",
     "pretrained": "Pretrained",
     "islands": "Islands",
+    "reduce": "Reduce",
     "finishing": "Finishing",
     "postprocess": "Postprocess",
     "checkpoint": "Checkpoint",

@@ -73,8 +73,11 @@ def sibling(tokens, token, arities, targets, effectors):
     node = open_node(tokens, arities)
     if node is None or not node.children:
         return False
-    last = node.children[-1].token
-    return (token in targets and last in effectors) or (token in effectors and last in targets)
+    others = {child.token for child in node.children}
+    return bool(
+        (token in targets and others & set(effectors))
+        or (token in effectors and others & set(targets))
+    )
 
 
 RELATIONSHIPS = {

@@ -14,6 +14,7 @@ from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.program import Program
 from dso.runs.tables import ResultFiles
+from dso.task.regression import RegressionTask
 from tests.support.function_sets import KOZA
 from tests.support.runs import TIME_COLUMNS, config, read
 
@@ -369,13 +370,50 @@ def test_an_optimiser_of_ones_own_needs_only_a_step():
         ("policy", {"action_prob_lowerbound": 1.0}, r"policy\.action_prob_lowerbound"),
         ("policy", {"max_attempts_at_novel_batch": 0}, r"policy\.max_attempts_at_novel_batch"),
         ("training", {"memory_capacity": 0}, r"training\.memory_capacity"),
-        ("gp_meld", {"run_gp_meld": True, "train_n": 101}, r"gp_meld\.train_n: 101; .* = 100"),
         ("gp_meld", {"run_gp_meld": True, "n_islands": 101}, r"gp_meld\.n_islands: 101; .* = 100"),
     ],
 )
 def test_bad_values_are_refused_by_name(section, values, message):
     with pytest.raises(UserError, match=message):
         DeepSymbolicOptimizer(config(**{section: values})).setup()
+
+
+@pytest.mark.parametrize(
+    ("sections", "is_told"),
+    [
+        ({"training": {"epsilon": 0.01}}, True),
+        ({"training": {"epsilon": 0.02}}, False),
+        ({"training": {"epsilon": 0.01, "baseline": "ewma_R"}}, False),
+        ({"gp_meld": {"run_gp_meld": True}, "training": {"epsilon": 0.01}}, False),
+    ],
+)
+def test_a_baseline_that_lets_nothing_be_learned_is_told(sections, is_told, caplog):
+    DeepSymbolicOptimizer(config(**sections)).setup()
+    assert ("nothing is learned from rewards" in caplog.text) == is_told
+
+
+def test_results_with_constants_can_be_pickled():
+    task = {**config()["task"], "function_set": ["add", "mul", "const"]}
+    result = DeepSymbolicOptimizer(config(task=task)).train()
+    copy = pickle.loads(pickle.dumps(result))
+    assert repr(copy["program"]) == repr(result["program"])
+    assert copy["program"].evaluate == result["program"].evaluate
+
+
+class RefusesLongOnes(RegressionTask):
+    def reward_function(self, program, optimizing=False):
+        program.invalid = len(program) > 5
+        return float("nan") if len(program) == 5 else super().reward_function(program, optimizing)
+
+
+def test_programs_that_a_task_calls_invalid_count_as_such():
+    task = {**config()["task"], "task_type": f"{__name__}:RefusesLongOnes"}
+    model = DeepSymbolicOptimizer(config(task=task))
+    result = model.train()
+    batch = model.last.batch
+    np.testing.assert_array_equal(batch.cause != 0, batch.programs.lengths >= 5)
+    assert len(result["program"]) < 5
+    assert result["error_node_invalid"] > 0
 
 
 GP = {"run_gp_meld": True, "generations": 3, "train_n": 20}
@@ -545,7 +583,7 @@ def test_expressions_bear_the_names_of_the_data(tmp_path: Path) -> None:
             "training": {"n_samples": 2000, "batch_size": 500, "verbose": False},
         }
         result = DeepSymbolicOptimizer(config).train()
-        assert result["expression"] == "speed_km_h + sin(theta)"
+        assert result["expression"] == "speed_km_h + sin(θ)"
         assert set(result["traversal"].split(",")) == {"add", "sin", "x1", "x2"}
         assert str(result["program"].sympy_expr) == result["expression"]
         (rows,) = (tmp_path / f"run{k}").glob("*_hof.csv")

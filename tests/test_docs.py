@@ -1,6 +1,7 @@
 """The documentation: examples run, links lead somewhere, tables are those of the code."""
 
 import csv
+import json
 import re
 import shlex
 import tomllib
@@ -21,6 +22,7 @@ from dso.task.regression.benchmarks import benchmark_names
 from dso.task.regression.metrics import METRICS
 from tests.support.scripts import ROOT, script
 
+GALLERY = ROOT / "docs" / "gallery"
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [
     *GUIDES,
@@ -119,6 +121,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
         return config
 
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
     monkeypatch.syspath_prepend(tmp_path)  # as `python -m` does
     monkeypatch.setattr(dso.launch.plan, "load_config", small)
     budgets = dict.fromkeys(dso.regressor.options.PRESETS, N_SAMPLES)
@@ -126,14 +129,30 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
     return Reader(tmp_path)
 
 
-@pytest.mark.parametrize("path", named(GUIDES))
+@pytest.mark.parametrize("path", named([page for page in GUIDES if page.parent != GALLERY]))
 def test_examples_run(path: Path, reader: Reader) -> None:
     for kind, text in blocks(path):
         reader.follow(kind, text)
 
 
+def test_the_gallery_is_what_its_script_writes(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_gallery = script("write_gallery")
+    asked = tomllib.loads((GALLERY / "gallery.toml").read_text(encoding="utf-8"))
+    found = json.loads((GALLERY / "results.json").read_text(encoding="utf-8"))
+    assert set(found) == set(asked)
+    page = GALLERY / "index.md"
+    assert page.read_text(encoding="utf-8") == write_gallery.page(asked, found)
+    monkeypatch.chdir(GALLERY)
+    searches = [text.splitlines()[0] for kind, text in blocks(page) if kind == "sh"]
+    assert len(searches) == len(asked) >= 16
+    for command in searches:
+        reader.call(shlex.split(f"{command} --logdir {reader.folder} --dry-run"))
+
+
 def test_the_examples_are_found() -> None:
-    kinds = [kind for kind, _ in blocks(ROOT / "README.md")]
+    kinds = [kind for kind, _ in blocks(ROOT / "docs" / "batches.md")]
     assert {"python", "json", "sh", "text"} == set(kinds)
     assert [kind for kind, _ in blocks(ROOT / "docs" / "configuration.md")].count("python") >= 4
 

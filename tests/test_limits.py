@@ -12,7 +12,7 @@ from dso.errors import UserError
 from dso.library.expression import parse
 from dso.run import main
 from dso.task.regression.benchmark_source import find_in_source
-from dso.task.regression.dataset import from_csv
+from dso.task.regression.dataset import from_file
 from tests.support.runs import config
 
 SIZES = {
@@ -121,7 +121,7 @@ def table(**changes):
         ({"variables": "9" * 5000}, "variables is"),
         ({"train_spec": json.dumps({"all": {"U": [0, 1, 10**400]}})}, "finite"),
         ({"train_spec": "[" * 100_000}, "is not JSON"),
-        ({"expression": "x" * 140_000}, "is no table"),
+        ({"expression": "x" * 140_000}, "is not a table"),
     ],
 )
 def test_a_benchmark_table_promises_what_it_holds(tmp_path, changes, message):
@@ -142,14 +142,14 @@ def test_what_never_ends_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     for path in sorted(tmp_path.iterdir()):
-        with pytest.raises(UserError, match="no regular file"):
-            from_csv(path)
-        with pytest.raises(UserError, match="no regular file"):
+        with pytest.raises(UserError, match="not a regular file"):
+            from_file(path)
+        with pytest.raises(UserError, match="not a regular file"):
             find_in_source("b", path)
-        with pytest.raises(UserError, match="no regular file"):
+        with pytest.raises(UserError, match="not a regular file"):
             DeepSymbolicOptimizer(config(tmp_path)).load(path)
         outcome = CliRunner().invoke(main, ["--sweep", str(path)])
-        assert "no regular file" in outcome.stderr
+        assert "not a regular file" in outcome.stderr
 
 
 def test_a_folder_of_what_never_ends_is_read(tmp_path):
@@ -166,7 +166,7 @@ def test_a_folder_of_what_never_ends_is_read(tmp_path):
         os.mkfifo(tmp_path / name)
     assert list(LogEval(tmp_path).lines())
     content = Collector([tmp_path]).collect()
-    assert "no regular file" in " ".join(content["folders"][0]["issues"])
+    assert "not a regular file" in " ".join(content["folders"][0]["issues"])
     outcome = CliRunner().invoke(main, ["--resume", str(tmp_path)])
-    assert "no regular file" in outcome.stderr
+    assert "not a regular file" in outcome.stderr
     assert Path(tmp_path / "config.json").is_fifo()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dso.config import Config
+from dso.data_files import is_table
 from dso.evaluation import Evaluator
 from dso.prior import JointPrior
 from dso.runs.checkpoint import Checkpoints
@@ -120,7 +121,7 @@ def given_data(config: Config, task: Task, data: Dataset | None) -> Dataset | No
     Those of a benchmark can be drawn again.
     """
     source = config.task.to_dict().get("dataset")
-    is_file = isinstance(source, str) and source.lower().endswith(".csv")
+    is_file = isinstance(source, str) and is_table(source)
     is_named = data is None and isinstance(source, str | dict) and not is_file
     return None if is_named else getattr(task, "dataset", None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ def make_prior(config: Config, task: Task) -> JointPrior:
         max_length=config.policy.max_length,
         template=make_template(task),
         corpus=partial(corpus_of, task),
+        quantities=task.quantities if task.units_penalty is None else None,
         **data_ranges(task),
     )
     usual = TASK_DEFAULTS.get(config.task.task_type or "", {}).get("prior", {})
@@ -88,14 +90,22 @@ def make_policy(config: Config, task: Task, prior: JointPrior, seed: int) -> Pol
     # These keys are read elsewhere.
     for key in ("max_length", "sample_novel_batch", "max_attempts_at_novel_batch", "debug"):
         del common[key]
+    changed = _changed(config.policy, common)
     common.update(state_manager=StateManager(**manager), seed=seed, n_threads=n_cores(config))
-    return construct(made, f"policy ({name})", task.library, prior, common=common, own=own)
+    where = f"policy ({name})"
+    return construct(made, where, task.library, prior, common=common, own=own, changed=changed)
 
 
 def _plug_in_keys(section: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split a section into the keys that we know and those of a user's own class."""
     own = section.model_extra or {}
     return {key: value for key, value in section.to_dict().items() if key not in own}, own
+
+
+def _changed(section: Any, keys: Iterable[str]) -> list[str]:
+    """Return the keys that have other values than by default."""
+    defaults = type(section).model_fields
+    return [key for key in keys if getattr(section, key) != defaults[key].default]
 
 
 def _policy_class(name: str) -> type[Policy]:
@@ -141,12 +151,16 @@ def make_learner(
     """Build what teaches the policy."""
     training = config.training
     baseline = Baseline(training.baseline, alpha=training.alpha, b_jumpstart=training.b_jumpstart)
+    risk_filter = RiskFilter(training.epsilon, make_memory(config, policy))
+    queue = make_queue(config, policy_optimizer, seed)
+    n_rows = training.batch_size + config.gp_meld.run_gp_meld * config.gp_meld.train_n
+    if risk_filter.n_kept(n_rows) == 1 and training.baseline == "R_e" and queue is None:
+        logger.warning(
+            "training.epsilon: %s of %d programs is one, which baseline 'R_e' compares with "
+            "itself, so that nothing is learned from rewards.",
+            training.epsilon,
+            n_rows,
+        )
     return Learner(
-        policy,
-        policy_optimizer,
-        RiskFilter(training.epsilon, make_memory(config, policy)),
-        baseline,
-        keeper,
-        make_queue(config, policy_optimizer, seed),
-        training.parsimony,
+        policy, policy_optimizer, risk_filter, baseline, keeper, queue, training.parsimony
     )

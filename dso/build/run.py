@@ -35,7 +35,13 @@ from dso.runs.resume import Identity, SavedState, fingerprint
 from dso.runs.tables import Reports
 from dso.task import Task
 from dso.training.statistics import TrainStats
-from dso.training.stopping import DeadEndWatch, Standing, Stopping
+from dso.training.stopping import (
+    MAX_GIVEN_UP,
+    MAX_GIVEN_UP_WITH_UNITS,
+    DeadEndWatch,
+    Standing,
+    Stopping,
+)
 from dso.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -120,7 +126,10 @@ def build(
         learner,
         keeper,
         stats=TrainStats(task.library.names),
-        dead_ends=DeadEndWatch(prior.masking_report),
+        dead_ends=DeadEndWatch(
+            prior.masking_report,
+            max_share=MAX_GIVEN_UP if task.quantities is None else MAX_GIVEN_UP_WITH_UNITS,
+        ),
         row_batches=make_row_batches(task, evaluator, judge, stream_seed),
     )
     identity = Identity(

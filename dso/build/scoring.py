@@ -39,6 +39,13 @@ def make_task(config: Config, data: Dataset | None = None) -> Task:
         )
     if task.library.poly_token is not None and task.polynomials is None:
         raise UserError("task.function_set: 'poly' needs data to be fitted to, as regression has.")
+    mixture = [] if task.quantities is None else task.quantities.mixture()
+    if mixture:
+        logger.warning(
+            "units: %s are not all of one system; columns are taken as they are, so that formulas "
+            "hold the factors between them.",
+            ", ".join(dict.fromkeys(f"'{unit.text}'" for unit in mixture)),
+        )
     return task
 
 
@@ -133,7 +140,8 @@ def make_row_batches(
         return None
     batches = RowBatches(evaluator, task, seed)
     logger.info(
-        "task.batching: the search sees %d of %d rows at a time; what it keeps is rewarded on all.",
+        "task.batching: the search sees %d of %d rows at a time; programs that it keeps are "
+        "rewarded on all rows.",
         batches.n_rows,
         judge.task.n_train_rows,
     )

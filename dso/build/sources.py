@@ -60,7 +60,7 @@ def make_sources(
         refuse_forbidden(policy.prior, task)
     sources: list[Source] = [Given(evaluator, policy.prior, keeper, task.guesses)]
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
-        sources.append(ValueSearch(seeder, keeper))
+        sources.append(ValueSearch(seeder, keeper, stopping))
     if config.pretrained.on:
         sources.append(make_pretrained(config, task, policy, evaluator, keeper, seed))
     if config.training.warmup:
@@ -84,6 +84,7 @@ def make_sources(
                 make_finisher(config, task, policy.prior, keeper.complexity, seed),
                 evaluator,
                 keeper,
+                stopping,
                 n_per_iteration=n_finished(config),
                 snap=config.finishing.snap,
             )
@@ -212,12 +213,11 @@ def make_gp(
     if not section.run_gp_meld:
         return None
     size = section.population_size or config.training.batch_size
-    for name in ("train_n", "n_islands"):
-        if getattr(section, name) > size:
-            raise UserError(
-                f"gp_meld.{name}: {getattr(section, name)}; allowed: at most the population, "
-                f"which with population_size null is training.batch_size = {size}."
-            )
+    if section.n_islands > size:
+        raise UserError(
+            f"gp_meld.n_islands: {section.n_islands}; allowed: at most the population, "
+            f"which with population_size null is training.batch_size = {size}."
+        )
     # One generation would use up a budget that is smaller than the population.
     size = min(size, max(config.training.n_samples, section.train_n, section.n_islands))
     options = GPOptions(
@@ -266,7 +266,8 @@ def make_breeder(
         breeder,
         data_of(task, f"gp_meld.p_semantic: {section.p_semantic}", 0),
         p_semantic=section.p_semantic,
-        max_entries=section.semantic_entries,
+        max_entries=min(section.semantic_entries, config.training.n_samples),
+        max_vectors=config.training.n_samples // 4,
         n_partners=section.semantic_partners,
         seed=seed,
     )

@@ -25,7 +25,7 @@ FORMS = ("python", "c", "latex", "sympy")
 @click.option("--row", default=None, type=int, help="Row of the front; default: the picked one.")
 @click.option("--out", "-o", default=None, help="File to write; default: the terminal.")
 def export(run_dir: str, form: str, seed: int | None, row: int | None, out: str | None) -> None:
-    """Write what RUN_DIR found in another language."""
+    """Write the formula or policy of RUN_DIR in another language."""
     model = load_one(run_dir, seed)
     if is_regressor(model):
         text = _formula(model, form, row)

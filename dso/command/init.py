@@ -54,7 +54,7 @@ HEAD = (
     "kind",
     default="regression",
     type=click.Choice(list(KEYS)),
-    help="What is to be found.",
+    help="What to search for.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE.")
 @SET

@@ -13,10 +13,11 @@ from dso.errors import UserError, unknown
 COMMANDS = {
     "fit": ("dso.command.fit:fit", "Find a formula for a column of a table."),
     "run": ("dso.launch.command:main", "Search as a config says: any task, many seeds, sweeps."),
-    "resume": ("dso.command.resume:resume", "Do what is not done yet in a run folder."),
-    "eval": ("dso.report.text:main", "Say in words what the runs in a folder found."),
+    "resume": ("dso.command.resume:resume", "Complete the runs of a run folder."),
+    "eval": ("dso.report.text:main", "Describe in words what the runs in a folder found."),
     "report": ("dso.report.__main__:main", "Make one page of the runs in one or more folders."),
     "predict": ("dso.command.predict:predict", "Compute the predictions of a formula or policy."),
+    "play": ("dso.command.play:play", "Play the policy of a control run, or make a film of it."),
     "export": (
         "dso.command.export:export",
         "Write a formula or policy as code, LaTeX or sympy.",

@@ -25,9 +25,9 @@ from dso.runs.disk import write_text
 def predict(
     run_dir: str, data: str, seed: int | None, row: int | None, dropna: bool, out: str | None
 ) -> None:
-    """Compute the predictions of what RUN_DIR found for the rows of the table DATA.
+    """Compute what the formula or policy in RUN_DIR predicts for the rows of the table DATA.
 
-    Inputs are matched by the names of the columns; a table without names is taken in its order.
+    Inputs are matched by the names of columns, or by their order if the table has no names.
     """
     model, table = load_one(run_dir, seed), read_table(data)
     inputs = _inputs(model, table)
@@ -49,14 +49,13 @@ def predict(
 def _inputs(model: Any, table: DataTable) -> list[str]:
     """Return the columns that the model takes, in its order."""
     names = table.names
-    if not is_regressor(model):
-        wanted = [f"x{i + 1}" for i in range(model.composition.n_observations)]
-    else:
-        wanted = list(model._original_names)
+    wanted = list(model._original_names if is_regressor(model) else model.names)
+    numbered = [f"x{i + 1}" for i in range(len(wanted))]
     if set(wanted) <= set(names):
         return wanted
-    has_own_names = not all(name == f"x{i + 1}" for i, name in enumerate(wanted))
-    if has_own_names:
+    if not is_regressor(model) and set(numbered) <= set(names):  # what traversals call them
+        return numbered
+    if wanted != numbered:
         missing = next(name for name in wanted if name not in names)
         table.find(missing, "an input of the formula")
     if len(names) != len(wanted):

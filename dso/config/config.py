@@ -21,6 +21,7 @@ from dso.config.sections import (
     PolicyUnion,
     Postprocess,
     Pretrained,
+    Reduce,
     Semantic,
     StateManager,
     Training,
@@ -41,7 +42,7 @@ class Config(Section):
     experiment: Experiment = key(Experiment(), "Where results go, and the seed.")
     task: Task = key(RegressionTask(), "What is wanted.")
     training: Training = key(Training(), "Budget, risk filter, baseline and fit of constants.")
-    logging: Logging = key(Logging(), "What is written beside the statistics of each iteration.")
+    logging: Logging = key(Logging(), "Files in addition to the statistics of each iteration.")
     state_manager: StateManager = key(
         StateManager(), "What the policy sees of the expression so far."
     )
@@ -51,6 +52,9 @@ class Config(Section):
     semantic: Semantic = key(Semantic(), "Search by values, before the first iteration.")
     pretrained: Pretrained = key(
         Pretrained(), "A pre-trained network, asked before the first iteration."
+    )
+    reduce: Reduce = key(
+        Reduce(), "Reductions that the data show, and searches for what they leave."
     )
     islands: Islands = key(Islands(), "One search as several that exchange their best programs.")
     finishing: Finishing = key(Finishing(), "What becomes of the programs on the front.")
@@ -87,6 +91,7 @@ TASK_DEFAULTS: dict[str, dict] = {
             "length": {"on": True, "min_": 4, "max_": 64},
             "repeat": {"on": True, "tokens": "const", "min_": None, "max_": 3},
             **_USUAL_PRIORS,
+            "units": _ON,
         },
     },
     "control": {

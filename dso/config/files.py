@@ -12,7 +12,7 @@ from dso.errors import UserError, nearest
 logger = logging.getLogger("dso")
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-# Where the reference files and examples are: inside an installed package, beside it in a clone.
+# Where the reference files and examples are: inside an installed package, next to it in a clone.
 SHIPPED = (_PACKAGE / "shipped_config", _PACKAGE.parent / "config")
 
 # Strings and the comments that json5 knows come first: a '#' inside them starts no comment.
@@ -59,6 +59,27 @@ def find_config(name: str | os.PathLike[str], places: Sequence[Path] = SHIPPED) 
     match = nearest(path.name, [shipped.name for shipped in ours])
     hint = f" Did you mean '{match}', which comes with dso?" if match else ""
     raise UserError(f"config {str(name)!r}: no such file.{hint}")
+
+
+def find_table(name: str, beside: Path | None, places: Sequence[Path] = SHIPPED) -> str:
+    """Return the path of a table that a config names: as it is written, beside it, or ours.
+
+    One that is nowhere is returned as it is written.
+    """
+    if os.path.isfile(os.path.expanduser(name)):
+        return name
+    if beside is not None and (path := beside / name).is_file():
+        return str(path)
+    root = shipped_directory(places)
+    if root is None or os.path.isabs(name):
+        return name
+    ours = next((path for path in sorted(root.rglob("*")) if path.name == Path(name).name), None)
+    if ours is None:
+        return name
+    logger.warning(
+        "config: task.dataset: there is no %r; the one that comes with dso is taken.", name
+    )
+    return str(ours)
 
 
 def read_config(path: Path) -> dict:

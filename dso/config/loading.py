@@ -7,6 +7,7 @@ as plain arguments.
 
 import logging
 import os
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -18,8 +19,8 @@ from dso.config.config import (
     model_at,
     section_of,
 )
-from dso.config.files import find_config, read_config
-from dso.config.old_keys import drop_unknown, modernise
+from dso.config.files import find_config, find_table, read_config
+from dso.config.old_keys import drop_unknown, modernise, take_epochs
 from dso.config.plain import merge, plain
 from dso.config.sections import SCIPY_ONLY, Experiment, GPMeld, Postprocess
 from dso.config.wording import describe
@@ -57,6 +58,7 @@ def load_config(source: str | os.PathLike[str] | dict | None = None) -> dict:
     """
     user = read_source(source)
     modernise(user)
+    n_epochs = take_epochs(user)
     _drop_ignored(user)
     kind = _task_type(user)
     if kind is None:
@@ -64,6 +66,9 @@ def load_config(source: str | os.PathLike[str] | dict | None = None) -> dict:
         kind = "regression"
     base = merge(common_defaults(), TASK_DEFAULTS.get(kind, {"task": {"task_type": kind}}))
     config = merge(base, user)
+    if n_epochs is not None and isinstance(size := config["training"]["batch_size"], int | float):
+        config["training"]["n_samples"] = n_epochs * size
+    _say_what_is_off(config, user)
     if isinstance(config["task"], dict):
         config["task"]["task_type"] = kind
     return _fit_defaults_to(config, user)
@@ -74,18 +79,22 @@ def read_source(source: str | os.PathLike[str] | dict | None) -> dict:
     if source is None:
         return {}
     if isinstance(source, dict):
-        return plain(source)
+        return _with_its_table(plain(source), None)
     if not isinstance(source, str | os.PathLike):
         raise UserError(f"config: a path, a dict or None is expected, got {type(source).__name__}.")
     path = find_config(source)
-    config = plain(read_config(path))
+    return _with_its_table(plain(read_config(path)), path.parent)
+
+
+def _with_its_table(config: dict, beside: Path | None) -> dict:
+    """Have the config say where its table of data is, which may lie beside it."""
     task = config.get("task")
     dataset = task.get("dataset") if isinstance(task, dict) else None
-    # A CSV may lie beside the config that names it.
-    if isinstance(dataset, str) and dataset.endswith(".csv") and not os.path.isfile(dataset):
-        beside = path.parent / dataset
-        if beside.is_file():
-            config["task"]["dataset"] = str(beside)
+    if isinstance(dataset, str):
+        from dso.data_files import is_table  # imports numpy
+
+        if is_table(dataset):
+            config["task"]["dataset"] = find_table(dataset, beside)
     return config
 
 
@@ -108,6 +117,17 @@ def _drop_ignored(config: dict) -> None:
     for name, section in _LENIENT.items():
         if isinstance(config.get(name), dict):
             drop_unknown(config[name], section.model_fields, "key", name)
+
+
+def _say_what_is_off(config: dict, user: dict) -> None:
+    """Warn of priors that have parameters but are not switched on."""
+    given, whole = user.get("prior"), config["prior"]
+    for name, value in given.items() if isinstance(given, dict) else ():
+        merged = whole[name] if isinstance(value, dict) else value
+        pairs = zip(value, merged, strict=True) if isinstance(value, list) else [(value, merged)]
+        for one, result in pairs:
+            if isinstance(one, dict) and one and "on" not in one and not result.get("on"):
+                logger.warning('config: prior.%s is off; "on": true switches it on.', name)
 
 
 def _fit_defaults_to(config: dict, user: dict) -> dict:

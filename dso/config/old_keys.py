@@ -8,7 +8,8 @@ import logging
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from dso.errors import unknown
+from dso.errors import UserError, unknown
+from dso.plugins import is_reference
 
 logger = logging.getLogger("dso")
 
@@ -57,10 +58,14 @@ MOVED: dict[Place, Place] = {
     **{("controller", key): ("policy", key) for key in _POLICY},
     **{("controller", key): ("policy_optimizer", key) for key in _POLICY_OPTIMIZER},
 }
+EPOCHS: Place = ("training", "n_epochs")
 REMOVED: dict[Place, str] = {
-    ("training", "n_epochs"): "training.n_samples bounds a run",
+    EPOCHS: "training.n_samples bounds a run",
     ("prior", "state_checker"): "the rules for decision-tree tokens always hold",
+    ("task", "multiobject"): "it had no effect",
 }
+RENAMED = {"max_time": ("training", "max_seconds")}
+"""Names that other programs have for keys of ours, whatever section they stand in."""
 # Booleans that chose the policy optimiser.
 SWITCHES = ("pqt", "ppo")
 
@@ -75,19 +80,39 @@ def modernise(config: dict) -> dict:
     config : dict
         As the user wrote it, before defaults are merged in; it is changed and returned.
     """
+    task = config.get("task")
+    # A task of the user's own may well have parameters of these names.
+    kind = task.get("task_type", "regression") if isinstance(task, dict) else None
     for place, reason in REMOVED.items():
+        if place == EPOCHS or (place[0] == "task" and is_reference(kind)):
+            continue
         if _take(config, place) is not _ABSENT:
             logger.warning("config: %s.%s is ignored: %s.", *place, reason)
     for old, new in MOVED.items():
         _move(config, old, new)
-    task = config.get("task")
-    # Only for control: a task of the user's own may well have a parameter of this name.
-    if isinstance(task, dict) and task.get("task_type") == "control":
+    if kind == "control":
         _move(config, ("task", "name"), ("task", "env"))
     for name in SWITCHES:
         _move_switch(config, name)
     _drop_controller(config)
     return config
+
+
+def take_epochs(config: dict) -> int | None:
+    """Remove the number of iterations that bounded a run, and return it where it still counts.
+
+    It does so where the user gives no number of samples.
+    """
+    n_epochs = _take(config, EPOCHS)
+    if n_epochs is _ABSENT or n_epochs is None:
+        return None
+    if config["training"].get("n_samples") is not None:
+        logger.warning("config: %s.%s is ignored: training.n_samples is given too.", *EPOCHS)
+        return None
+    if not isinstance(n_epochs, int) or isinstance(n_epochs, bool) or n_epochs < 1:
+        raise UserError(f"training.n_epochs: {n_epochs!r}; expected a whole number >= 1.")
+    logger.warning("config: %s.%s is now training.n_samples = n_epochs * batch_size.", *EPOCHS)
+    return n_epochs
 
 
 _ABSENT = object()
@@ -153,6 +178,8 @@ def drop_unknown(section: dict, known: Iterable[str], kind: str, where: str) -> 
     known = set(known)
     strange = [key for key in section if key not in known]
     for key in strange:
+        if key in RENAMED:
+            raise UserError(f"{where}.{key}: is {'.'.join(RENAMED[key])} here.")
         if get_close_matches(str(key).lower(), known, n=1, cutoff=0.75):
             raise unknown(kind, key, known, where)
         del section[key]

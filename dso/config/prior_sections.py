@@ -189,6 +189,9 @@ class Priors(Section):
     mutually_exclusive: OneOrSeveral[MutuallyExclusivePrior] = key(
         MutuallyExclusivePrior(), "Tokens that exclude each other."
     )
+    units: OneOrSeveral[Prior] = key(
+        Prior(), "Only expressions with consistent units, where the task says what they are."
+    )
 
     @model_validator(mode="after")
     def _plug_ins(self) -> "Priors":

@@ -24,7 +24,7 @@ _KEPT = ("hof", "save_pareto_front")
 def deciding_keys(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the keys on which results depend, by ``section.key``.
 
-    The seed, and the data themselves, are compared by whoever has them.
+    The seed, and the data themselves, are compared elsewhere.
     """
     return dict(_deciding(config))
 

@@ -1,4 +1,4 @@
-"""The sections beside task and prior: every key with its default, meaning and what it may be."""
+"""The sections besides task and prior: every key with its default, meaning and what it may be."""
 
 from typing import Annotated, Any, Literal
 
@@ -176,7 +176,7 @@ class Training(Section):
 
 
 class Logging(Section):
-    """What is written beside the statistics of each iteration."""
+    """Files in addition to the statistics of each iteration."""
 
     save_all_iterations: bool = key(False, "Reward, length and validity of every sample.")
     save_summary: bool = key(
@@ -257,7 +257,9 @@ class PolicyOptimizer(Section):
         "With logging.save_summary: adds the gradient norm and histograms of every parameter and "
         "its gradient.",
     )
-    learning_rate: Annotated[float, Field(gt=0, le=1000)] = key(0.001, "Step size.")
+    learning_rate: Annotated[float, Field(ge=0, le=1000)] = key(
+        0.001, "Step size; 0 = the policy learns nothing."
+    )
     optimizer: Literal["adam", "rmsprop", "sgd"] = key("adam", "'adam', 'rmsprop' or 'sgd'.")
     entropy_weight: NonNegative = key(0.005, "Weight of the entropy bonus.")
     entropy_gamma: Share | None = key(1.0, "Entropy of position t counts gamma^t; null = 1.")
@@ -346,8 +348,8 @@ class GPMeld(Section):
     )
     p_semantic: Share = key(
         0.0,
-        "Share of offspring that are solved for: an expression from a library of values takes the "
-        "place of a subtree of which other values are wanted. Look-ups count as evaluations.",
+        "Share of offspring that are solved for: an expression from a library of values replaces a "
+        "subtree that should have other values. Look-ups count as evaluations.",
     )
     semantic_entries: Annotated[int, Field(ge=1, le=100_000_000), WHOLE] = key(
         30_000, "Expressions in that library, about 95 bytes each."
@@ -398,10 +400,8 @@ class GPMeld(Section):
         return section
 
     @model_validator(mode="after")
-    def _train_on_population(self) -> "GPMeld":
+    def _islands_have_room(self) -> "GPMeld":
         size = self.population_size
-        if size is not None and self.train_n > size:
-            raise ValueError(f"train_n ({self.train_n}) is greater than population_size ({size})")
         if size is not None and self.n_islands > size:
             raise ValueError(
                 f"n_islands ({self.n_islands}) is greater than population_size ({size})"
@@ -420,7 +420,7 @@ class Semantic(Section):
         300_000, "Expressions in the library, about 95 bytes each; one of 30 000 is tried first."
     )
     max_bytes: Annotated[int, Field(ge=10_000, le=2**62), WHOLE] | None = key(
-        None, "Memory of the library, of which that limits the entries; null = as they need."
+        None, "Limit of the library's memory, which limits the entries; null = none."
     )
     max_vectors: CountOrZero = key(50_000_000, "Candidates computed.")
     max_lookups: CountOrZero = key(200_000_000, "Look-ups in the library.")
@@ -473,6 +473,21 @@ class Islands(Section):
         [],
         "In what the searches differ: dicts from 'section.key' to a value, dealt out in turn. What "
         "function sets leave out must be in task.function_set.",
+    )
+
+
+class Reduce(Section):
+    """What the data say of the form of y, and searches for the smaller problems that are left."""
+
+    on: bool = key(
+        False,
+        "Whether a model of the data is asked for reductions; needs rewards that are squared "
+        "errors on data, and islands.n 1.",
+    )
+    after: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
+        3,
+        "Iterations that the search for y has for itself first. After these, three times and nine "
+        "times as many and so on, searches for smaller problems catch up with it.",
     )
 
 

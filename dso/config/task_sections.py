@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -98,7 +99,7 @@ def _dataset_kind(value: object) -> str:
 def _arrays(value: object) -> object:
     if not isinstance(value, list | tuple) or len(value) not in (2, 3):
         raise ValueError(
-            "expected the name of a benchmark, a path that ends in '.csv', "
+            "expected the name of a benchmark, the path of a table, "
             "a dict with 'name', a pair (X, y), or (X, y, weights)"
         )
     return value
@@ -174,8 +175,9 @@ class RegressionTask(Section):
     )
     dataset: Dataset = key(
         "Nguyen-1",
-        "Benchmark name, CSV path (the last column is y), or a dict: name, benchmark_source, root, "
-        "noise, seed, logdir, backup, y_limit. In Python also (X, y) or (X, y, weights).",
+        "Benchmark name, path of a table (y is its last column), or a dict: name, "
+        "benchmark_source, root, noise, seed, logdir, backup, y_limit. In Python also (X, y) or "
+        "(X, y, weights).",
     )
     dataset_test: Any = key(
         None,
@@ -196,8 +198,8 @@ class RegressionTask(Section):
     )
     batching: bool | Literal["auto"] = key(
         "auto",
-        "Whether the search sees some of the rows at a time, and only what it keeps is rewarded on "
-        "all; 'auto': where there are more than 1000.",
+        "Whether the search sees some of the rows at a time, and only programs that it keeps are "
+        "rewarded on all rows; 'auto': with more than 1000.",
     )
     batching_rows: Annotated[int, Field(ge=2), WHOLE] | None = key(
         None, "How many rows the search sees at a time; null = 1000."
@@ -241,7 +243,21 @@ class RegressionTask(Section):
     decision_tree_threshold_set: Thresholds = key(
         [], "Thresholds of decision nodes 'x1 < t': one list, or one for each input."
     )
-    poly_optimizer_params: PolyOptimizer = key(PolyOptimizer(), "Fit of the 'poly' token.")
+    X_units: list[str | None] | None = key(
+        None, "Units of the inputs, such as 'm/s^2'; '' = a pure number, null = not known."
+    )
+    y_units: str | None = key(None, "Unit of y.")
+    dimensionless_constants_only: bool = key(
+        False, "Whether fitted constants are pure numbers; else each may have any unit."
+    )
+    dimensional_constraint_penalty: NonNegative | None = key(
+        None,
+        "Added to the loss of an expression whose units are not consistent; null = none is "
+        "written, by the prior 'units'.",
+    )
+    poly_optimizer_params: Annotated[
+        PolyOptimizer, BeforeValidator(lambda value: {} if value is None else value)
+    ] = key(PolyOptimizer(), "Fit of the 'poly' token; null = as it is by default.")
 
     @field_validator("metric_params", "extra_metric_test_params")
     @classmethod
@@ -255,6 +271,8 @@ class RegressionTask(Section):
             return [1.0] * needed
         if params is None or len(params) != needed:
             raise ValueError(f"metric '{metric}' takes {needed} parameters")
+        if params and not any(params):
+            raise ValueError(f"with {params} metric '{metric}' is the same for every program")
         return params
 
 

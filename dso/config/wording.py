@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from dso.config.old_keys import MOVED, REMOVED
+from dso.config.old_keys import MOVED, REMOVED, RENAMED
 from dso.errors import unknown
 
 MAX_SHOWN = 5
@@ -100,6 +100,8 @@ def unknown_key(
         return f"{where}: is now {'.'.join(MOVED[place])}."  # type: ignore[index]
     if place in REMOVED:
         return f"{where}: is no longer a key, {REMOVED[place]}."  # type: ignore[index]
+    if name in RENAMED:
+        return f"{where}: is {'.'.join(RENAMED[name])} here."  # type: ignore[index]
     message = str(unknown("key", name, model_at(path).model_fields, ".".join(map(str, path))))
     section = section_of(str(name))
     if section is not None and "Did you mean" not in message:

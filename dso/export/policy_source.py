@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dso.export.source import NUMPY, C, Language, c_preamble, numpy_preamble, used_columns
 from dso.library import DiscreteAction, MultiDiscreteAction, StateChecker, Stop, Token
+from dso.library.identifiers import ascii_identifiers
 
 INDENT = "    "
 C_TYPES = {"float32": "float", "float64": "double"}
@@ -21,7 +22,7 @@ C_TYPES = {"float32": "float", "float64": "double"}
 
 @dataclass(frozen=True)
 class PolicyForm:
-    """What is written beside the expressions.
+    """What is written besides the expressions.
 
     Attributes
     ----------
@@ -94,6 +95,7 @@ def c_policy(programs: Sequence[Sequence[Token]], form: PolicyForm) -> str:
 
     The type T of the action is float, double or int. Parameters are those of `python_policy`.
     """
+    form = replace(form, names=ascii_identifiers(form.names))
     tokens = [token for program in programs for token in program]
     columns, kind = used_columns(tokens), C_TYPES.get(form.dtype, "int")
     number = "double" if form.kind == "box" else "int"

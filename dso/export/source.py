@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from dso.export.walk import fold, number_of, operator_of
 from dso.library import OPERATORS, Operator, StateChecker, Token
+from dso.library.identifiers import ascii_identifiers
 
 SUM, PRODUCT, SIGN, ATOM = range(4)
 """How tightly the outermost operation of a piece of code binds."""
@@ -171,6 +172,7 @@ def c_source(tokens: Sequence[Token], names: Sequence[str]) -> str:
 
     Parameters are those of `numpy_source`. The code is C99 and needs the mathematical library.
     """
+    names = ascii_identifiers(names)
     columns = used_columns(tokens)
     lines = c_preamble(tokens)
     lines.append(

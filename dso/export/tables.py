@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dso.program.symbolic import exchanged
+from dso.program.symbolic import exchanged, to_latex
 
 COLUMNS = ("equation", "complexity", "loss", "score")
 MULTILINE_ABOVE = 50
@@ -46,7 +46,7 @@ def latex(expression: Any, precision: int | None = 3) -> str:
             number: sympy.Float(number, precision) for number in expression.atoms(sympy.Float)
         }
         expression = exchanged(expression, rounded)
-    return sympy.latex(expression)
+    return to_latex(expression)
 
 
 def latex_number(value: float, precision: int) -> str:

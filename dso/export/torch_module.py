@@ -65,4 +65,4 @@ class TorchProgram(torch.nn.Module):
             return apply_form(operator_of(token, "torch").array, namespace, *arguments)
 
         values: torch.Tensor = fold(self.tokens, node)
-        return values.expand(len(X))
+        return values.expand(X.shape[0])  # not len(X), which tracing takes for a fixed number

@@ -46,11 +46,13 @@ N_FITTED = 10
 """Of these that are fitted to all rows."""
 SAMPLE_ITERATIONS, STEP_ITERATIONS, MAX_ITERATIONS = 10, 20, 200
 SAMPLE_SLACK = 2.0
-"""A form may be so many times worse on the sample than what it has to beat is on all rows."""
+"""A form may be this many times worse on the sample than what it has to beat is on all rows."""
 MAX_ROUNDS = 4
 """How often what came out is improved again."""
 MAX_NUMBERS = 50_000_000
 """Of constants times rows that are fitted once more at the end."""
+FITTED_AT_ONCE = 16
+"""Programs that are fitted between two looks at the clock."""
 MIN_GAIN = 1e-6
 """Share of a loss that counts as an improvement."""
 
@@ -246,7 +248,12 @@ class Finisher:
         return programs[[b for b in order if bar.passes(complexities[b], losses[b])]]
 
     def improved(
-        self, programs: ProgramBatch, *, n_starts: int = 1, max_programs: int = 2**31
+        self,
+        programs: ProgramBatch,
+        *,
+        n_starts: int = 1,
+        max_programs: int = 2**31,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> ProgramBatch:
         """Return what is better than a front: its programs, fitted, and plainer ones.
 
@@ -259,6 +266,8 @@ class Finisher:
         max_programs : int
             Programs that are fitted, and whose neighbours are looked at. Those that were before
             and have not become better since do not count.
+        is_over : callable
+            Asked between programs; a true answer leaves it at what was found.
         """
         programs = programs[self.can_finish(programs)]
         bar = self.bar(programs)
@@ -269,7 +278,15 @@ class Finisher:
             order = np.argsort(losses / before, kind="stable")
         due = [b for b in order.tolist() if self._is_due(programs[b : b + 1], losses[b])]
         due = due[:max_programs]
-        todo, losses = self.fitted(programs[due], n_starts)
+        parts = []
+        for b in range(0, len(due), FITTED_AT_ONCE):
+            if is_over():
+                break
+            parts.append(self.fitted(programs[due[b : b + FITTED_AT_ONCE]], n_starts))
+        if not parts:
+            return programs[:0]
+        todo = ProgramBatch.concatenate([part for part, _ in parts])
+        losses = np.concatenate([reached for _, reached in parts])
         todo, losses = todo[np.isfinite(losses)], losses[np.isfinite(losses)]
         found = [todo]
         for complexity, loss in zip(self.complexity(todo), losses, strict=True):
@@ -277,7 +294,7 @@ class Finisher:
         for _ in range(MAX_ROUNDS):
             todo, losses = todo[:max_programs], losses[:max_programs]
             max_programs -= len(todo)
-            todo, losses = self._round(todo, losses, bar)
+            todo, losses = self._round(todo, losses, bar, is_over)
             if not len(todo):
                 break
             found.append(todo)
@@ -288,11 +305,17 @@ class Finisher:
         return ~has_poly(self.library, programs) & ~has_python_token(self.library, programs)
 
     def _round(
-        self, programs: ProgramBatch, losses: np.ndarray, bar: Bar
+        self,
+        programs: ProgramBatch,
+        losses: np.ndarray,
+        bar: Bar,
+        is_over: Callable[[], bool],
     ) -> tuple[ProgramBatch, np.ndarray]:
         """Return the neighbours of programs that are better than the front, and their losses."""
         rows: list[Row] = []
         for b in range(len(programs)):
+            if is_over():
+                break
             program = programs[b : b + 1]
             if self._is_due(program, losses[b]):
                 self._expanded[int(program.keys()[0])] = max(losses[b], self.floor)
@@ -398,7 +421,7 @@ class Finisher:
 
 
 def _thinned(data: FitData, n_rows: int) -> FitData:
-    """Return at most so many rows, evenly chosen."""
+    """Return at most this many rows, evenly chosen."""
     if data.n_rows <= n_rows:
         return data
     return data.on_rows(np.linspace(0, data.n_rows - 1, n_rows).astype(int))

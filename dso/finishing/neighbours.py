@@ -34,7 +34,7 @@ from dso.program.traversal import child_positions
 BLIND = 1e-13
 """Share of the squares of y up to which a loss cannot be told from none to first order."""
 SLACK = 3.0
-"""A shorter form may look so many times worse than it has to be: the rest is for the fit."""
+"""A shorter form may look this many times worse than it has to be: the rest is for the fit."""
 N_WRAPPED = 300
 """Of the expressions that are tried with an operator around."""
 N_PER_FORM = 5

@@ -24,6 +24,7 @@ import logging
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -222,7 +223,7 @@ class ConstantFitter:
     def _snapped(
         self, programs: ProgramBatch, mse: np.ndarray, lower: np.ndarray, upper: np.ndarray
     ) -> np.ndarray:
-        """Round constants one after the other, fitting the rest anew, while the fit holds."""
+        """Round constants one after the other, fitting the rest again, while the fit holds."""
         nearest = np.round if self.options.snap == "integer" else nearest_rational
         assert self.data is not None
         exact = MAX_EXACT * np.var(self.data.y)
@@ -253,8 +254,12 @@ class ConstantFitter:
     def _maximised_row(
         self, program: ProgramBatch, lower: np.ndarray, upper: np.ndarray
     ) -> np.ndarray:
+        first = self._program(program, program.constants[0])
+
         def reward(constants: np.ndarray) -> float:
-            return self.reward(self._program(program, constants))
+            if first.polynomial is not None:  # which depends on the constants
+                return self.reward(self._program(program, constants))
+            return self.reward(first.with_constants(constants))
 
         return greatest_reward_fit(program, reward, lower, upper, **self._effort)
 
@@ -349,6 +354,8 @@ def reward_while_fitting(task: FittedTask) -> Callable[[Program], float]:
     """Return the reward that fits go by; tasks may leave the argument `optimizing` out."""
     parameters = inspect.signature(task.reward_function).parameters.values()
     takes_it = any(p.name == "optimizing" or p.kind is p.VAR_KEYWORD for p in parameters)
-    if takes_it:
-        return lambda program: float(task.reward_function(program, optimizing=True))
-    return lambda program: float(task.reward_function(program))
+    return partial(_reward, task, {"optimizing": True} if takes_it else {})
+
+
+def _reward(task: FittedTask, keywords: dict[str, bool], program: Program) -> float:
+    return float(task.reward_function(program, **keywords))

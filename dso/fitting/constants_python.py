@@ -18,6 +18,10 @@ from dso.program import FitData, ProgramBatch, execute, mean_squared_error
 from dso.program.derivatives import derivatives_in_constants
 from dso.program.execute import VALID
 
+X_TOLERANCE, F_TOLERANCE = 1e-6, 1e-8
+"""When a search for the greatest reward ends: shares of the constants, and of the first reward."""
+LEAST_SIZE = 1e-3
+
 
 class _Free:
     """The constants of one program that are fitted; the others stay where they are."""
@@ -130,12 +134,14 @@ def greatest_reward_fit(
     limit = max_iterations * max(1, len(best))
     with np.errstate(all="ignore"):
         for point in free.points(n_starts):
+            size = max(LEAST_SIZE, np.abs(point).max(initial=0.0))
+            tolerance = F_TOLERANCE * min(abs(loss(point)), 1.0)
             found = minimize(
                 loss,
                 point,
                 method="Nelder-Mead",
                 bounds=list(zip(free.low, free.high, strict=True)),
-                options={"maxiter": limit, "xatol": 1e-10, "fatol": 1e-12},
+                options={"maxiter": limit, "xatol": X_TOLERANCE * size, "fatol": tolerance},
             ).x
             best = min((best, point, found), key=loss)
     return free.whole(best)

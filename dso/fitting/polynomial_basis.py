@@ -60,7 +60,7 @@ class Degrees(NamedTuple):
     sparse : int
         Where no more than `most_terms` coefficients are left.
     most_terms : int
-        Terms that so many rows support.
+        Terms that this many rows support.
     """
 
     dense: int
@@ -69,7 +69,7 @@ class Degrees(NamedTuple):
 
 
 def supported_degrees(n_inputs: int, n_rows: int, degree: int) -> Degrees:
-    """Return the greatest degrees up to `degree` that so many rows support.
+    """Return the greatest degrees up to `degree` that this many rows support.
 
     A fit with p terms needs 2 p + 1 rows, or it can be exact without being true. Where all
     monomials are too many, those of a higher degree can still be told apart if there are more rows

@@ -98,7 +98,7 @@ class PolynomialFitter:
     ----------
     data : FitData
     options : PolynomialOptions
-        Its degree is lowered to what so many rows support.
+        Its degree is lowered to what this many rows support.
     """
 
     def __init__(self, data: FitData, options: PolynomialOptions | None = None) -> None:

@@ -119,7 +119,7 @@ def pruned(
     cutoff_p_value: float,
     n_max_terms: int | None,
 ) -> np.ndarray:
-    """Keep the significant terms of a least-squares fit, and fit those alone anew.
+    """Keep the significant terms of a least-squares fit, and fit those alone again.
 
     The p-values are those of two-sided t-tests that a coefficient is zero. Terms with a larger one
     than `cutoff_p_value` go, then all but the `n_max_terms` with the smallest.

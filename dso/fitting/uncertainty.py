@@ -62,7 +62,7 @@ class ConstantErrors:
 
     @property
     def statement(self) -> str:
-        """What has to be said beside the numbers; empty where there is nothing."""
+        """What has to be said besides the numbers; empty where there is nothing."""
         if not len(self.values):
             return "there are no fitted constants"
         undetermined = [f"c{k + 1}" for k in np.flatnonzero(~self.is_determined)]

@@ -57,7 +57,7 @@ class GPOptions:
     keep_population : bool
         Let the population live on across iterations.
     n_islands, migration_interval, n_migrants : int
-        Every so many generations each island copies its best to the next.
+        Each time after this many generations an island copies its best to the next.
     restart_after : int, optional
         Generations without a better reward after which an island starts again from the batch.
     verbose : bool

@@ -68,6 +68,7 @@ class SemanticBreeder:
         p_semantic: float,
         max_entries: int,
         seed: int,
+        max_vectors: int = 2**62,
         n_partners: int = 2,
         n_nearest: int = 5000,
     ) -> None:
@@ -75,6 +76,7 @@ class SemanticBreeder:
         self.data = data
         self.p_semantic = p_semantic
         self.max_entries = max_entries
+        self.max_vectors = min(max_vectors, MAX_VECTORS_PER_ENTRY * max_entries)
         self.seed = seed
         self.n_partners = n_partners
         self.n_nearest = n_nearest
@@ -91,7 +93,7 @@ class SemanticBreeder:
                 self._rows,
                 bits=key_bits(significant_digits(data.y[sample_rows(data.n_rows, self.seed)])),
                 max_entries=self.max_entries,
-                max_vectors=MAX_VECTORS_PER_ENTRY * self.max_entries,
+                max_vectors=self.max_vectors,
                 max_seconds=np.inf,  # or a second run would differ
                 protected=data.protected,
             )

@@ -118,7 +118,8 @@ class Archipelago(DeepSymbolicOptimizer):
             if folder is not None:
                 config["experiment"]["exp_name"] = f"{folder.path.name}/island{k}"
             if k > 0 and not varied:
-                config["semantic"]["on"] = False  # it finds the same on every island
+                # They find the same on every island.
+                config["semantic"]["on"] = config["reduce"]["on"] = False
             self._check(config, varied)
             configs.append(config)
         return configs

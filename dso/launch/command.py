@@ -31,6 +31,17 @@ logger = logging.getLogger("dso")
 FAILURE = 1
 SIGNAL_BASE = 128
 """Added to the number of the signal that ended a command, as shells do."""
+SHOWN = {
+    "r": "",
+    "r_best": " (the greatest of any expression)",
+    "r_avg_test": " (mean return of the test episodes)",
+    "r_avg_anchor": " (that of the anchor)",
+    "success": "",
+    "expression": "",
+    "traversal": "",
+    "n_samples": "",
+}
+"""What is printed of a result, and what it means where the name does not say it."""
 
 
 class LineHandler(logging.Handler):
@@ -82,16 +93,16 @@ def messages_as_lines(quiet: bool = False) -> Iterator[None]:
 )
 @click.option("--exp-name", default=None, help="Name of the run folder below experiment.logdir.")
 @click.option(
-    "--sweep", default=None, metavar="FILE", help="Run every combination of keys that FILE names."
+    "--sweep", default=None, metavar="FILE", help="Run every combination of the values in FILE."
 )
 @click.option(
     "--n-islands",
     default=None,
     type=click.IntRange(min=1),
-    help="Overrides islands.n: searches that exchange their best, in --n_cores_task processes.",
+    help="Overrides islands.n: searches that exchange their best, in --n-cores-task processes.",
 )
 @click.option(
-    "--resume", default=None, metavar="RUN_DIR", help="Do what is not done yet in a run folder."
+    "--resume", default=None, metavar="RUN_DIR", help="Complete the runs of a run folder."
 )
 @click.option(
     "--allow-code",
@@ -105,7 +116,7 @@ def messages_as_lines(quiet: bool = False) -> Iterator[None]:
     type=click.Choice(["loky", "dask"]),
     help="Processes of this machine, or the workers of a Dask cluster.",
 )
-@click.option("--scheduler", default=None, metavar="ADDRESS", help="Of the Dask cluster.")
+@click.option("--scheduler", default=None, metavar="ADDRESS", help="Address of the Dask scheduler.")
 @shared_options
 def main(
     config_template: str,
@@ -139,13 +150,13 @@ def main(
             if n_islands is not None:
                 changes["islands.n"] = n_islands
             if (backend == "dask") != (scheduler is not None):
-                raise UserError("--backend dask and --scheduler ADDRESS belong together.")
+                raise UserError("--backend dask needs --scheduler ADDRESS, and conversely.")
             if resume is not None:
                 others = (config_template, benchmark, exp_name, sweep, seed, runs, changes)
                 if any(other not in (None, "", (), {}) for other in others):
                     raise UserError(
-                        "--resume RUN_DIR goes on as RUN_DIR says; give no config, and of the "
-                        "options only --n-cores-task, --backend, --scheduler and --allow-code."
+                        "--resume RUN_DIR uses the config of RUN_DIR; it takes no config, and only "
+                        "the options --n-cores-task, --backend, --scheduler and --allow-code."
                     )
                 jobs, root = resumed(Path(resume), allow_code)
             else:
@@ -302,10 +313,9 @@ def _print_outcome(outcome: Outcome) -> None:
         click.echo(f"Seed {outcome.seed} failed: {outcome.error}", err=True)
         return
     click.echo(f"Seed {result['seed']} ended: {outcome.stop_reason}.")
-    shown = ("r", "r_avg_test", "r_avg_anchor", "success", "expression", "traversal", "n_samples")
-    for name in shown:
+    for name, meaning in SHOWN.items():
         if name in result:
-            click.echo(f"  {name}: {result[name]}")
+            click.echo(f"  {name}: {result[name]}{meaning}")
     n_invalid = sum(count for name, count in result.items() if name.startswith("error_node_"))
     click.echo(f"  invalid samples: {n_invalid} of {result['n_samples']}")
     if outcome.save_path is not None and Path(outcome.save_path).is_dir():

@@ -34,7 +34,7 @@ SECONDS = click.option(
     type=click.FloatRange(min=0, min_open=True),
     help="Limit of the wall time: training.max_seconds.",
 )
-LOGDIR = click.option("--logdir", default=None, help="Folder that run folders are made in.")
+LOGDIR = click.option("--logdir", default=None, help="Folder in which run folders are made.")
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Show the result alone.")
 DRY_RUN = click.option(
     "--dry-run", is_flag=True, help="Check everything, say what would be done, and do nothing."

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from dso.launch.play import anchor_of, policy_of
+from dso.report.policy_data import describe_policy
 from dso.report.policy_page import robustness_page
 from dso.task.control.robustness import vary
 
@@ -21,6 +22,7 @@ def robustness(
     run_folder: str | os.PathLike[str],
     changes: Mapping[str, Sequence[float]],
     episodes: int = 100,
+    seed: int | None = None,
 ) -> pd.DataFrame:
     """Play the policy of a run, and its anchor if there is one, while parameters change.
 
@@ -36,6 +38,8 @@ def robustness(
         its object has (``length``).
     episodes : int
         Of each value, with the seeds 0, 1, ...
+    seed : int, optional
+        Which of several runs in the folder; default: the best.
 
     Returns
     -------
@@ -44,10 +48,10 @@ def robustness(
     """
     import pandas as pd
 
-    policy, recipe, folder = policy_of(run_folder)
+    policy, recipe, folder = policy_of(run_folder, seed)
     rows = vary(policy, recipe, changes, range(episodes), anchor_of(folder, recipe))
     table = pd.DataFrame([asdict(row) for row in rows])
     table.to_csv(folder / TABLE, index=False)
-    page = robustness_page(policy.env_id, policy.expressions, table.to_dict("records"))
+    page = robustness_page(describe_policy(policy), table.to_dict("records"))
     (folder / PAGE).write_text(page, encoding="utf-8")
     return table

@@ -29,7 +29,7 @@ logger = logging.getLogger("dso")
 
 
 class StatusFile:
-    """Tell whoever looks how far a run has come, at most twice a second.
+    """Tell the command how far a run has come, at most twice a second.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def attempt(job: Job, status: Path | None = None) -> Outcome:
             return run_stages(job)
         model = make_search(job.config)
         return _run(model, job, status)
-    except Refused as error:  # whoever writes the run writes its row too
+    except Refused as error:  # the process that writes the run writes its row too
         return Outcome(job.number, job.seed, FAILED, {"seed": job.seed, "error": str(error)})
     except Exception as error:
         logger.debug("seed %d failed", job.seed, exc_info=True)

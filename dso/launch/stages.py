@@ -397,7 +397,7 @@ class StageRun:
                 write_text(self._below / FILE, self.progress.text())
 
     def _result(self, spec: Spec) -> dict[str, Any]:
-        """Return the result of the run, whose policy is written beside it."""
+        """Return the result of the run, whose policy is written too."""
         task = self.task
         policy = task.whole(spec)
         training = task.play(policy, task.fitting_seeds).mean()

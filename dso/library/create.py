@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any
@@ -16,11 +17,14 @@ from dso.library.tokens import (
     StateChecker,
     Token,
 )
-from dso.plugins import import_object, is_reference
+from dso.plugins import absolute, import_object, is_reference
+
+logger = logging.getLogger("dso")
 
 WHERE = "task.function_set"
 OTHERS, INPUTS = "others", "inputs"
 """Names that stand for groups in `with_complexities`."""
+THRESHOLDS = "task.decision_tree_threshold_set"
 
 
 def create_tokens(
@@ -49,8 +53,25 @@ def create_tokens(
         For an unknown name, or thresholds that are not numbers.
     """
     inputs = [Token(None, f"x{i + 1}", 0, 1, input_var=i) for i in range(n_input_var)]
-    functions = [_create(item, protected) for item in function_set]
-    return inputs + functions + _create_checkers(n_input_var, decision_tree_threshold_set)
+    functions = _without_repeats([_create(item, protected) for item in function_set], WHERE)
+    checkers = _create_checkers(n_input_var, decision_tree_threshold_set)
+    return inputs + functions + _without_repeats(checkers, THRESHOLDS)
+
+
+def _without_repeats(tokens: Sequence[Token], where: str) -> list[Token]:
+    """Return each token once; two that only share a name are left for the library to refuse."""
+    kept: dict[str, Token] = {}
+    others = []
+    for token in tokens:
+        first = kept.get(token.name)
+        is_plain = type(token) is Token
+        if first is None:
+            kept[token.name] = token
+        elif type(first) is type(token) and (not is_plain or first.function is token.function):
+            logger.warning("%s: %r is given twice; it counts once.", where, token.name)
+        else:
+            others.append(token)
+    return [*kept.values(), *others]
 
 
 def with_complexities(tokens: Sequence[Token], given: Mapping[str, float]) -> list[Token]:
@@ -96,7 +117,7 @@ def _create(item: str | float, protected: bool) -> Token:
     if name.lower() == "poly":
         return Polynomial()
     if is_reference(name):
-        return _custom(import_object(name, WHERE), name)
+        return imported(name)
     if name.lower() not in NAMES:
         raise unknown("token", item, [*OPERATORS, "const", "poly"], WHERE)
     row = OPERATORS[NAMES[name.lower()]]
@@ -117,13 +138,15 @@ def _number(item: str | float) -> float | None:
     return number
 
 
-def _custom(found: object, reference: str) -> Token:
-    """Take a user's token as it is; wrap a user's function."""
-    if isinstance(found, Token):
-        return found
-    if not callable(found):
-        raise UserError(f"{WHERE}: {reference!r} is neither a Token nor a function.")
-    return Token(found, reference.rsplit(":", 1)[1], _arity(found, reference), 1)
+def imported(reference: str) -> Token:
+    """Return a user's token as it is, or a user's function as a token."""
+    found = import_object(reference, WHERE)
+    if not isinstance(found, Token):
+        if not callable(found):
+            raise UserError(f"{WHERE}: {reference!r} is neither a Token nor a function.")
+        found = Token(found, reference.rsplit(":", 1)[1], _arity(found, reference), 1)
+    found.origin = imported, (absolute(reference),)
+    return found
 
 
 def _arity(function: Callable[..., Any], reference: str) -> int:
@@ -141,7 +164,7 @@ def _arity(function: Callable[..., Any], reference: str) -> int:
 
 
 def _create_checkers(n_input_var: int, thresholds: Sequence[Any] | None) -> list[Token]:
-    key = "task.decision_tree_threshold_set"
+    key = THRESHOLDS
     if not thresholds:
         return []
     nested = [isinstance(item, (list, tuple)) for item in thresholds]

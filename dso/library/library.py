@@ -10,6 +10,7 @@ import numpy as np
 
 from dso.errors import UserError, unknown
 from dso.library.functions import NAMES, OPERATORS
+from dso.library.identifiers import identifiers
 from dso.library.tokens import (
     DiscreteAction,
     HardCodedConstant,
@@ -38,10 +39,13 @@ class TokenNotFoundError(UserError):
 
     Attributes
     ----------
+    name : str
+        What was looked up; empty for an index.
     is_known : bool
         Whether it names a token that other libraries have: an operator, `const`, an input.
     """
 
+    name: str = ""
     is_known: bool = False
 
 
@@ -52,7 +56,8 @@ class Library:
     ----------
     tokens : sequence of Token
     input_names : sequence of str, optional
-        Identifiers that expressions show in place of x1, x2, ...; tokens keep their names.
+        Identifiers that expressions show in place of x1, x2, ...; tokens keep their names. Default:
+        made of the names of the inputs.
 
     Attributes
     ----------
@@ -83,7 +88,7 @@ class Library:
 
     def __init__(self, tokens: Sequence[Token], input_names: Sequence[str] | None = None) -> None:
         self.tokens = list(tokens)
-        self.input_names = None if input_names is None else list(input_names)
+        self.input_names = _own_names(tokens) if input_names is None else list(input_names)
         self.names = [token.name for token in self.tokens]
         self.L = len(self.tokens)
         self._index = {name: i for i, name in enumerate(self.names)}
@@ -170,16 +175,29 @@ class Library:
         return f"Library({', '.join(self.names)})"
 
     def index(self, name: str) -> int:
-        """Return the index of a token by its name; aliases and other case are understood."""
+        """Return the index of a token by its name; aliases and other case are understood.
+
+        A number has the name `repr` gives it, and is found however it is spelt.
+        """
         lowered = name.lower()
         row = NAMES.get(lowered)
         shown = OPERATORS[row].shown if row else lowered
         for candidate in (name, lowered, shown):
             if candidate in self._index:
                 return self._index[candidate]
+        literal = self._find_spelt(lowered)
+        if literal is not None:
+            return literal
         error = TokenNotFoundError(str(unknown("token", name, self.names)))
+        error.name = name
         error.is_known = row is not None or bool(ELSEWHERE.fullmatch(lowered))
         raise error
+
+    def _find_spelt(self, text: str) -> int | None:
+        try:
+            return self.find_literal(float(text))
+        except ValueError:
+            return None
 
     def find_literal(self, value: float) -> int | None:
         """Return the index of the hard-coded constant with this value, or None."""
@@ -220,6 +238,14 @@ def _whole_if_possible(values: Sequence[float]) -> np.ndarray:
     numbers = np.array(values, dtype=np.float64)
     is_whole = bool((numbers == np.round(numbers)).all())
     return numbers.astype(np.int32) if is_whole else numbers
+
+
+def _own_names(tokens: Sequence[Token]) -> list[str] | None:
+    """Return identifiers of the inputs by column; None where they are x1, x2, ..."""
+    names = {token.input_var: token.name for token in tokens if token.input_var is not None}
+    if all(name == f"x{column + 1}" for column, name in names.items()):
+        return None
+    return identifiers([names.get(column, f"x{column + 1}") for column in range(max(names) + 1)])
 
 
 def _native_library(

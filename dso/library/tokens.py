@@ -9,6 +9,7 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.library.functions import BY_FUNCTION, Operator
+from dso.library.operator import UnitRule
 from dso.library.polynomial import FittedPolynomial
 
 
@@ -24,7 +25,14 @@ class Token:
     arity, complexity : int
     input_var : int or None
         Zero-based column, if the token is an input.
+
+    Attributes
+    ----------
+    origin : (callable, tuple) or None
+        Where it was imported: what returns it, and its arguments.
     """
+
+    origin: tuple[Callable[..., Token], tuple] | None = None
 
     def __init__(
         self,
@@ -42,10 +50,19 @@ class Token:
         if input_var is not None and (function is not None or arity != 0):
             raise UserError(f"token {name!r}: an input has neither function nor children.")
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # Code of a file is found again by its path: pickle can import nothing but modules.
+        return self.origin or super().__reduce_ex__(protocol)
+
     @property
     def operator(self) -> Operator | None:
         """Row of the operator table behind the token; None for anything else."""
         return BY_FUNCTION.get(id(self.function))
+
+    @property
+    def units(self) -> UnitRule:
+        """What it asks of the dimensions of its arguments."""
+        return "pure" if self.operator is None else self.operator.units
 
     def __call__(self, *arguments: np.ndarray) -> np.ndarray:
         if self.function is None:
@@ -121,6 +138,11 @@ class StateChecker(Token):
         self.state_index = state_index
         self.threshold = float(threshold)
         super().__init__(None, f"x{state_index + 1} < {threshold}", 2, 1)
+
+    @property
+    def units(self) -> UnitRule:
+        """Both branches are of what the whole is."""
+        return "same"
 
 
 class DiscreteAction(Token):

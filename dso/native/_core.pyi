@@ -263,6 +263,10 @@ class RuleSet:
     def exclude_each_other(
         self, group: typing.Annotated[numpy.typing.ArrayLike, numpy.bool]
     ) -> None: ...
+    def fewest_tokens(self) -> int:
+        """
+        How many tokens a program takes at least to have the units that are wanted.
+        """
     def first_allowed(self) -> numpy.typing.NDArray[numpy.bool]:
         """
         Tokens that may come first, (L,) bool.
@@ -351,6 +355,17 @@ class RuleSet:
     ) -> None:
         """
         Steps in prefix order: a token, or -1 for a hole with forbidden tokens (S, L).
+        """
+    def require_units(
+        self,
+        rules: collections.abc.Sequence[str],
+        terminals: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        numbers: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        powers: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64],
+        wanted: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None:
+        """
+        Rules (L,) of tokens: 'pure', 'same', 'powers', 'power' or 'free'. Dimensions (L,) of terminals, values (L,) of literals, powers (L, arity) and what is wanted of the program are images, 2^64 - 1 for what is not known.
         """
     def violations(self, programs: Programs) -> numpy.typing.NDArray[numpy.int32]:
         """

@@ -1,4 +1,4 @@
-"""The interface between whoever writes programs and whoever teaches it."""
+"""The interface between what writes programs and what teaches it."""
 
 from __future__ import annotations
 

@@ -92,10 +92,24 @@ class TorchPolicy(nn.Module, Policy):
         def logits(features: np.ndarray, open_slots: np.ndarray) -> np.ndarray:
             nonlocal state
             inputs = torch.from_numpy(features).long(), torch.from_numpy(open_slots)
-            found, state = self.step(state, *inputs)
+            found, state = self._step(state, *inputs)
             return found.numpy()
 
         return logits
+
+    def _step(self, state: Any, features: Tensor, open_slots: Tensor) -> tuple[Tensor, Any]:
+        """Return what `step` does, once it is a pair with logits of the right shape."""
+        answer, shape = self.step(state, features, open_slots), (len(features), self.library.L)
+        name = f"{type(self).__name__}.step"
+        if not (isinstance(answer, tuple) and len(answer) == 2):
+            raise UserError(f"{name} returned {type(answer).__name__}; expected (logits, state).")
+        if not isinstance(answer[0], Tensor) or answer[0].shape != shape:
+            found = getattr(answer[0], "shape", type(answer[0]).__name__)
+            raise UserError(
+                f"{name} returned logits of shape {_shown(found)}; expected {shape}, programs by "
+                "tokens."
+            )
+        return answer
 
     def replay(self, programs: ProgramBatch) -> Replay:
         """Walk programs through traversal state and priors; see `Policy.replay`."""
@@ -110,7 +124,7 @@ class TorchPolicy(nn.Module, Policy):
         state = self.start(len(replay))
         log_probs, entropies = [], []
         for t in range(tokens.shape[1]):
-            logits, state = self.step(state, features[:, t], open_slots[:, t])
+            logits, state = self._step(state, features[:, t], open_slots[:, t])
             log_p = torch.log_softmax(logits + prior[:, t], dim=1)
             log_probs.append(log_p.gather(1, tokens[:, t, None])[:, 0])
             # A forbidden token adds nothing; -inf is replaced before the product, or its gradient
@@ -152,3 +166,7 @@ class TorchPolicy(nn.Module, Policy):
             super().load_state_dict(tensors, strict=strict, assign=assign)
         except RuntimeError as error:
             raise UserError(f"policy weights do not fit this policy: {error}") from None
+
+
+def _shown(shape: Any) -> str:
+    return shape if isinstance(shape, str) else str(tuple(shape))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dso.errors import UserError
 from dso.policy_optimizer.baseline import Baseline
 from dso.policy_optimizer.risk import RiskFilter
 from dso.program.batch import ScoredBatch
@@ -15,6 +18,17 @@ if TYPE_CHECKING:
     from dso.memory import Keeper, PriorityQueue
     from dso.policy import Policy
     from dso.policy_optimizer.policy_optimizer import PolicyOptimizer
+
+
+def _checked(statistics: Any, policy_optimizer: PolicyOptimizer) -> dict[str, float]:
+    """Return what a policy optimiser's `step` did, once it is a dict of numbers."""
+    is_dict = isinstance(statistics, dict)
+    if not is_dict or not all(isinstance(value, Real) for value in statistics.values()):
+        raise UserError(
+            f"{type(policy_optimizer).__name__}.step returned {reprlib.repr(statistics)}; expected "
+            "a dict of numbers, {} at least."
+        )
+    return statistics
 
 
 @dataclass(frozen=True)
@@ -97,7 +111,9 @@ class Learner:
             return {}
         if self.queue is not None:
             self.queue.update(self.keeper.best_of(batch, iteration))
-        statistics = self.policy_optimizer.step(batch, baseline, self.queue)
+        statistics = _checked(
+            self.policy_optimizer.step(batch, baseline, self.queue), self.policy_optimizer
+        )
         if self.risk_filter.memory is not None:
             self.risk_filter.memory.push(batch.programs, batch.rewards)
         return statistics

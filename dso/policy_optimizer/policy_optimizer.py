@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from dso.errors import UserError
 from dso.policy_optimizer.gradient_descent import GradientDescent
 from dso.policy_optimizer.risk import clip_rewards
 from dso.program.batch import ScoredBatch
@@ -102,7 +103,21 @@ class PolicyOptimizer(ABC):
         """
         log_prob, entropy = self.totals(self.policy.replay(batch.programs))
         loss = self.loss(log_prob, entropy, self.rewards(batch, log_prob), baseline)
-        return self.descend(loss, entropy)
+        return self.descend(self._checked(loss), entropy)
+
+    def _checked(self, loss: object) -> torch.Tensor:
+        """Return a loss, once it is one finite number of torch."""
+        name = f"{type(self).__name__}.loss"
+        if not isinstance(loss, torch.Tensor):
+            raise UserError(f"{name} returned {loss!r}; expected a scalar tensor.")
+        if loss.ndim:
+            raise UserError(f"{name} returned shape {tuple(loss.shape)}; expected a scalar tensor.")
+        if not torch.isfinite(loss):
+            raise UserError(
+                f"{name} returned {loss.item()}; if the policy's weights grow, lower "
+                "policy_optimizer.learning_rate."
+            )
+        return loss
 
     def totals(self, replay: Replay) -> tuple[torch.Tensor, torch.Tensor]:
         """Return log-probability and discounted entropy of each program, (B,) each."""

@@ -52,6 +52,10 @@ class RiskFilter:
         self.epsilon = epsilon
         self.memory = memory
 
+    def n_kept(self, n: int) -> int:
+        """Return how many of n different rewards are kept."""
+        return n - math.ceil((n - 1) * (1.0 - self.epsilon))
+
     def select(
         self, rewards: np.ndarray, programs: ProgramBatch | None = None
     ) -> tuple[np.ndarray, float]:
@@ -79,7 +83,7 @@ class RiskFilter:
             # What is remembered may be better than all of the batch; its best stays, worth nothing.
             quantile = min(quantile, float(rewards.max()))
         else:
-            rank = math.ceil((len(rewards) - 1) * (1.0 - self.epsilon))
+            rank = len(rewards) - self.n_kept(len(rewards))
             quantile = float(np.partition(rewards, rank)[rank])
         return rewards >= quantile, quantile
 

@@ -439,7 +439,7 @@ def _without_constant(node: Node) -> Node:
 def rebuilt(
     node: Node, of_input: Callable[[int], Node], of_number: Callable[[float], float]
 ) -> Node:
-    """Build a tree anew with other inputs and other numbers, exponents aside."""
+    """Build a tree again with other inputs and other numbers, exponents aside."""
 
     def of(part: Node) -> Node:
         kind = part[0]

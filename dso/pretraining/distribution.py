@@ -43,7 +43,7 @@ class Distribution:
     max_nested_trigonometry : int
         How deep sines, cosines and tangents may be nested.
     excluded : tuple of str
-        Formulas that must not be generated, beside those that are excluded anyway.
+        Formulas that must not be generated, besides those that are excluded anyway.
     constant_values : dict
         ``low`` and ``high`` of |c|, log-uniform; the share that is ``negative``; the share with
         ``heavy`` tails, a Cauchy distribution.
@@ -130,7 +130,7 @@ def _check_weights(distribution: Distribution) -> None:
                 raise unknown("key", key, _KEYS[name], f"distribution.{name}")
             if name in _COUNTS and not (key.isdigit() and int(key) >= _COUNTS[name]):
                 raise UserError(
-                    f"distribution.{name}: {key!r} is no number of at least {_COUNTS[name]}."
+                    f"distribution.{name}: {key!r} is not a number of at least {_COUNTS[name]}."
                 )
 
 
@@ -161,7 +161,7 @@ def load_distribution(path: str | Path | None = None) -> Distribution:
     except OSError as error:
         raise UserError(f"distribution {path}: {error.strerror}.") from None
     except ValueError as error:
-        raise UserError(f"distribution {path} is no JSON: {error}.") from None
+        raise UserError(f"distribution {path} is not JSON: {error}.") from None
     if not isinstance(settings, dict):
         raise UserError(f"distribution {path}: an object is needed.")
     return make_distribution(settings)

@@ -33,7 +33,7 @@ class Architecture:
         Of every vector.
     n_heads : int
     n_latents : int
-        Vectors that the decoder reads, beside one for table and tokens.
+        Vectors that the decoder reads, besides one for table and tokens.
     n_encoder_layers, n_decoder_layers : int
     widening : int
         Hidden units of a feed-forward layer, in widths.

@@ -2,7 +2,7 @@
 
 A skeleton is a program up to a factor and a summand, with `const` where a number is to be fitted.
 Two that have the same values are one, the shorter spelling counts. The pool depends on
-distribution, seed and number of chunks alone, so it can be built in pieces, and anew anywhere.
+distribution, seed and number of chunks alone, so it can be built in pieces, and again anywhere.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class PoolBuilder:
     chunk : int
         Trees of a chunk.
     excluded : (m,) uint64
-        Sorted keys of what must not be generated, beside what always is.
+        Sorted keys of what must not be generated, besides those that never are.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Random trees: all unary-binary trees of so many operators are as likely (Lample and Charton).
+"""Random trees: all unary-binary trees of a size are equally likely (Lample and Charton).
 
 A tree is written from left to right into a row with holes. Of the holes that are left some become
 leaves, then comes an operator; how many and of which arity follows from the number of trees that

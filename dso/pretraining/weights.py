@@ -1,4 +1,4 @@
-"""Weights on the disk: half-precision arrays in an npz, and a JSON beside it that says whose.
+"""Weights on the disk: half-precision arrays in an npz, and a JSON next to it that says whose.
 
 The JSON holds vocabulary, architecture, recipe and training log, and the SHA-256 of the npz.
 """
@@ -74,8 +74,8 @@ def load_weights(path: str | Path) -> Weights:
         raise UserError(f"pretrained.weights: {file}: {error.strerror}.") from None
     if sha256(content).hexdigest() != about["sha256"]:
         raise UserError(
-            f"pretrained.weights: {file} has not the checksum that its JSON says; the file is cut "
-            "short, changed, or belongs to another JSON."
+            f"pretrained.weights: the checksum of {file} differs from that in its JSON; the file "
+            "is truncated, changed, or belongs to another JSON."
         )
     with np.load(io.BytesIO(content), allow_pickle=False) as data:
         arrays = {name: data[name].astype(np.float32) for name in data.files}
@@ -91,7 +91,7 @@ def _about(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"pretrained.weights: {file}: {error.strerror}.") from None
     except ValueError as error:
-        raise UserError(f"pretrained.weights: {file} is no JSON: {error}.") from None
+        raise UserError(f"pretrained.weights: {file} is not JSON: {error}.") from None
     missing = [key for key in NEEDED if not isinstance(about, dict) or key not in about]
     if missing:
         raise UserError(f"pretrained.weights: {file} lacks {', '.join(missing)}.")

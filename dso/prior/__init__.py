@@ -24,6 +24,7 @@ from dso.prior.state_checker import StateCheckerConstraint
 from dso.prior.template import TemplateConstraint
 from dso.prior.trig import TrigConstraint
 from dso.prior.uniform_arity import UniformArityPrior
+from dso.prior.units import UnitsConstraint
 
 __all__ = [
     "PRIORS",
@@ -51,6 +52,7 @@ __all__ = [
     "TemplateConstraint",
     "TrigConstraint",
     "UniformArityPrior",
+    "UnitsConstraint",
     "make_joint_prior",
     "masking_table",
 ]

@@ -7,7 +7,7 @@ import numpy as np
 from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
-from dso.prior.prior import Constraint
+from dso.prior.prior import Constraint, present
 from dso.prior.sizes import in_units, whole_sizes
 
 NO_LIMIT = -1
@@ -30,7 +30,7 @@ class ArgumentSizeConstraint(Constraint):
         super().__init__(library)
         shape = self.L, int(library.arities.max(initial=0))
         self.limits = np.full(shape, NO_LIMIT, dtype=np.int32)
-        self.given = dict(limits or {})
+        self.given = present(library, limits or {}, "prior.argument_size.limits")
         for name, bounds in self.given.items():
             token = library.index(name)
             arity = int(library.arities[token])

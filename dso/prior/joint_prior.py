@@ -79,6 +79,7 @@ class JointPrior:
         self._compiled = [p for p in self.priors if not is_python_prior(p)]
         self._each = []
         for prior in self._compiled:
+            prior.check(self.max_length)
             try:
                 rules = prior.rules()
                 # Not a limit of its own: what the length masks is not this prior's doing.

@@ -31,6 +31,7 @@ from dso.prior.state_checker import StateCheckerConstraint
 from dso.prior.template import TemplateConstraint
 from dso.prior.trig import TrigConstraint
 from dso.prior.uniform_arity import UniformArityPrior
+from dso.prior.units import UnitsConstraint
 
 PRIORS: dict[str, type[Prior]] = {
     "relational": RelationalConstraint,
@@ -52,6 +53,7 @@ PRIORS: dict[str, type[Prior]] = {
     "argument_type": ArgumentTypeConstraint,
     "all_inputs": AllInputsConstraint,
     "mutually_exclusive": MutuallyExclusiveConstraint,
+    "units": UnitsConstraint,
 }
 
 
@@ -75,7 +77,7 @@ def make_joint_prior(
     template : TemplateConstraint, optional
         The form of every program.
     **facts
-        What a prior may ask for by argument name beside its own parameters, e.g. `input_ranges`.
+        What a prior may ask for by argument name besides its own parameters, e.g. `input_ranges`.
     """
     priors: list[Prior] = []
     skipped: list[str] = []
@@ -122,6 +124,8 @@ def _make_prior(
 ) -> Prior | str:
     """Return the prior, or why it is skipped."""
     made = look_up(name, PRIORS, "prior", f"prior.{name}" if is_reference(name) else "prior")
+    if not is_reference(name):
+        arguments = {key: _by_name(value) for key, value in arguments.items()}
     if not callable(made):
         raise UserError(f"prior.{name}: {made!r} is not a class that makes a prior.")
     try:
@@ -129,7 +133,7 @@ def _make_prior(
     except TokenNotFoundError as error:
         if not error.is_known:  # a slip, not a token of some other library
             raise UserError(f"prior.{name}: {error}") from None
-        return "Uses Tokens not in the Library."
+        return f"Uses Tokens not in the Library ({error.name})."
     except TypeError as error:
         raise UserError(f"prior.{name}: {error}.") from None
     if not (isinstance(prior, Prior) or callable(prior)):
@@ -139,3 +143,10 @@ def _make_prior(
         )
     validate = getattr(prior, "validate", None)
     return (validate and validate()) or prior
+
+
+def _by_name(value: object) -> object:
+    """Return a list of tokens by their names: in a config a number is a token, not an index."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [repr(float(item)) if isinstance(item, int | float) else item for item in value]

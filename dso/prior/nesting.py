@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
-from dso.prior.prior import Constraint
+from dso.prior.prior import Constraint, present
 
 
 class NestingConstraint(Constraint):
@@ -25,9 +25,11 @@ class NestingConstraint(Constraint):
     ) -> None:
         super().__init__(library)
         self.limits = [
-            (library.index(outer), library.index(inner), limit)
-            for outer, inners in (limits or {}).items()
-            for inner, limit in inners.items()
+            (i, j, limit)
+            for outer, inners in present(library, limits or {}, "prior.nesting.limits").items()
+            for i in [library.index(str(outer))]
+            for inner, limit in present(library, inners, f"prior.nesting.limits.{outer}").items()
+            for j in [library.index(str(inner))]
         ]
         for outer, inner, limit in self.limits:
             if limit < 0:

@@ -7,12 +7,33 @@ batch and returns logits (`__call__`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
-from dso.library import Library
+from dso.library import Library, TokenNotFoundError
 from dso.native import _core
+
+logger = logging.getLogger("dso")
+
+V = TypeVar("V")
+
+
+def present(library: Library, limits: Mapping[str, V], where: str) -> dict[str, V]:
+    """Return what is said of tokens of the library; others that exist elsewhere are told of."""
+    kept = {}
+    for name, value in limits.items():
+        try:
+            library.index(name)
+        except TokenNotFoundError as error:
+            if not error.is_known:  # a slip
+                raise
+            logger.warning("%s: %r is not in the library; the other limits hold.", where, name)
+        else:
+            kept[name] = value
+    return kept
 
 
 class Prior:
@@ -68,6 +89,9 @@ class Prior:
     def validate(self) -> str | None:
         """Return why the prior would do nothing or make no sense, None if it is fine."""
         return None
+
+    def check(self, max_length: int) -> None:
+        """Refuse what no program of at most `max_length` tokens can obey; nothing by default."""
 
     def describe(self) -> str:
         """Return one line for people."""

@@ -45,5 +45,5 @@ class SoftLengthPrior(Prior):
         rules.add_soft_length(self.loc, self.scale)
 
     def describe(self) -> str:
-        """Return location and scale."""
-        return f"soft_length: prefers lengths around {self.loc} (scale {self.scale})."
+        """Return what it does, and the location."""
+        return f"soft_length: fewer programs end before, or grow after, {self.loc:g} tokens."

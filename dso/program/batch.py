@@ -1,4 +1,4 @@
-"""The batch: programs on their way from whoever proposes them to whoever learns from them."""
+"""The batch: programs on their way from their sources to the learner."""
 
 from __future__ import annotations
 

@@ -264,7 +264,13 @@ def column_of(token: Token, children: list[np.ndarray], X: np.ndarray, number: f
     if isinstance(token, PlaceholderConstant):
         return np.full(n_rows, 1.0 if np.isnan(number) else number)
     try:
-        column = np.asarray(token(*children), dtype=np.float64)
+        column = np.asarray(token(*children))
+        if column.dtype.kind == "c":
+            raise UserError(
+                f"token {token.name!r} returned complex numbers; return NaN where it has no real "
+                "value."
+            )
+        column = column.astype(np.float64)
     except UserError:
         raise
     except Exception as error:

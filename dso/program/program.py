@@ -17,9 +17,9 @@ from dso.library import (
     Token,
     TokenNotFoundError,
 )
-from dso.program.execute import CAUSES, VALID, execute
+from dso.program.execute import CAUSES, INVALID, VALID, execute
 from dso.program.program_batch import ProgramBatch
-from dso.program.symbolic import to_sympy, to_text, with_digits
+from dso.program.symbolic import to_latex, to_sympy, to_text, with_digits
 
 LATEX_DIGITS = 5
 """Significant digits of numbers in a notebook."""
@@ -78,12 +78,20 @@ class Program:
         self.verdict = (VALID, -1)
 
     def _check(self) -> None:
-        if not np.isin(self.tokens, np.arange(self.library.L)).all():
+        if len(self.tokens) and not 0 <= self.tokens.min() <= self.tokens.max() < self.library.L:
             raise UserError(f"a program has a token outside its library of {self.library.L}.")
         n_open = 1 + np.cumsum(self.library.arities[self.tokens] - 1)
         if not len(n_open) or n_open[-1] != 0 or (n_open[:-1] <= 0).any():
             names = ",".join(self.library.names[token] for token in self.tokens)
             raise UserError(f"{names!r} is not one complete expression in prefix order.")
+
+    def with_constants(self, constants: np.ndarray) -> Program:
+        """Return the same expression with other numbers (K,), its tokens not checked again."""
+        other = object.__new__(type(self))
+        kept = ("library", "tokens", "protected", "polynomial", "_scorer")
+        vars(other).update({name: vars(self)[name] for name in kept}, constants=constants)
+        other.verdict = (VALID, -1)
+        return other
 
     @property
     def batch(self) -> ProgramBatch:
@@ -121,6 +129,11 @@ class Program:
         """Whether the latest execution met a value that is not finite."""
         return self.verdict[0] != VALID
 
+    @invalid.setter
+    def invalid(self, value: bool) -> None:
+        """Say so: what a task's `reward_function` may do with a program that it refuses."""
+        self.verdict = (INVALID, -1) if value else (VALID, -1)
+
     @property
     def error_type(self) -> str | None:
         """Cause of the latest failure."""
@@ -129,7 +142,8 @@ class Program:
     @property
     def error_node(self) -> str | None:
         """Name of the token where the latest failure happened."""
-        return self.library.names[self.tokens[self.verdict[1]]] if self.invalid else None
+        position = self.verdict[1]
+        return self.library.names[self.tokens[position]] if position >= 0 else None
 
     @property
     def complexity(self) -> int:
@@ -165,7 +179,7 @@ class Program:
         return to_text(self.traversal, self.library.input_names)
 
     def short_expression(self, digits: int) -> str:
-        """Return `expression` with its numbers to so many significant digits."""
+        """Return `expression` with its numbers to this many significant digits."""
         return to_text(self.traversal, self.library.input_names, digits)
 
     def pretty(self) -> str:
@@ -176,15 +190,11 @@ class Program:
 
     def latex(self) -> str:
         """Return the expression as LaTeX."""
-        from sympy import latex
-
-        return latex(self.sympy_expr)
+        return to_latex(self.sympy_expr)
 
     def _repr_latex_(self) -> str:
         """Return the expression for notebooks, its numbers to a few digits."""
-        from sympy import latex
-
-        return f"$\\displaystyle {latex(with_digits(self.sympy_expr, LATEX_DIGITS))}$"
+        return f"$\\displaystyle {to_latex(with_digits(self.sympy_expr, LATEX_DIGITS))}$"
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -69,7 +69,7 @@ class ProgramBatch(Columns):
 
     @staticmethod
     def from_state_dict(state: dict[str, np.ndarray]) -> ProgramBatch:
-        """Rebuild from `state_dict`; other arrays may stand beside these.
+        """Rebuild from `state_dict`; there may be other arrays.
 
         Raises
         ------

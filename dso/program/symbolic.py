@@ -7,10 +7,18 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from dso.errors import UserError
 from dso.library import HardCodedConstant, PlaceholderConstant, Polynomial, StateChecker, Token
+from dso.library.identifiers import ascii_identifiers
 from dso.library.operator import Operator, apply_form
+from dso.program.time_limit import within
 
+MAX_TAME = 1e300
+"""Magnitude of numbers that sympy is let to compute."""
+MAX_SECONDS = 5.0
+"""That sympy may take for an expression."""
 COMPARING = ("Max", "Min", "Abs", "sign", "harmonic")
 """Functions that compare numbers to simplify, even when printed, and fail on NaN or complex."""
 
@@ -22,7 +30,7 @@ def to_sympy(traversal: Sequence[Token], input_names: Sequence[str] | None = Non
     becomes the symbol c1, c2, ...; a protected operator a Piecewise; a user's token without a row
     in the operator table an undefined function of its name; so do those of `COMPARING` where sympy
     fails, as at Max(x1, acos(5)), of which protected operators can still make a number, and all
-    operators where it still does, as at exp(exp(exp(exp(5)))).
+    operators where it still does, as at exp(exp(exp(exp(5)))), or would take too long.
 
     Raises
     ------
@@ -79,6 +87,17 @@ def short_text(expression: Any, digits: int) -> str:
     return sympy.sstr(with_digits(expression, digits), full_prec=False)
 
 
+def to_latex(expression: Any) -> str:
+    """Return a sympy expression as LaTeX, letters of other alphabets spelt out."""
+    import sympy
+
+    symbols = sorted(expression.free_symbols, key=str)
+    spelt = ascii_identifiers(map(str, symbols))
+    changed = {s: sympy.Symbol(name) for s, name in zip(symbols, spelt, strict=True)}
+    changed = {s: new for s, new in changed.items() if not str(s).isascii()}
+    return sympy.latex(exchanged(expression, changed) if changed else expression)
+
+
 def with_digits(expression: Any, digits: int) -> Any:
     """Return a sympy expression with its numbers rounded to `digits` significant digits."""
     import sympy
@@ -105,12 +124,30 @@ def exchanged(expression: Any, replacements: Mapping[Any, Any]) -> Any:
 
 
 class _Bare:
-    """Write protected operators as the functions that they guard."""
+    """Write protected operators as the functions that they guard.
+
+    Of numbers the guards are decided, so that x1/0 is what it is worth.
+    """
 
     folds = True
 
     def operation(self, sympy: Any, operator: Operator, arguments: list[Any]) -> Any:
+        if operator.guard is not None and all(a.is_number for a in arguments[-1:]):
+            condition, otherwise = self._guard(sympy, operator, arguments)
+            if condition == sympy.false:
+                return sympy.Integer(otherwise)
+        if all(a.is_number for a in arguments):
+            check_tame(operator, arguments)
         return apply_form(operator.sympy, sympy, *arguments)
+
+    @staticmethod
+    def _guard(sympy: Any, operator: Operator, arguments: list[Any]) -> tuple[Any, int]:
+        """Return when the guarded function holds, and the value elsewhere."""
+        assert operator.guard is not None
+        condition, otherwise = operator.guard(sympy, *arguments)
+        if any(a.is_number and a.is_finite and not a.is_real for a in arguments):
+            condition = sympy.false  # what is not a real number is not greater than any
+        return condition, otherwise
 
     def cases(self, sympy: Any, value: Any, condition: Any, otherwise: Any) -> Any:
         return sympy.Piecewise((value, condition), (otherwise, True), evaluate=self.folds)
@@ -125,14 +162,14 @@ class _Guarded(_Bare):
     folds = False
 
     def operation(self, sympy: Any, operator: Operator, arguments: list[Any]) -> Any:
-        value = super().operation(sympy, operator, arguments)
         if operator.guard is None:
+            return super().operation(sympy, operator, arguments)
+        condition, otherwise = self._guard(sympy, operator, arguments)
+        if condition == sympy.false:
+            return sympy.Integer(otherwise)
+        value = super().operation(sympy, operator, arguments)
+        if condition == sympy.true:
             return value
-        condition, otherwise = operator.guard(sympy, *arguments)
-        if any(a.is_number and a.is_finite and not a.is_real for a in arguments):
-            return sympy.Integer(otherwise)  # what is not a real number is not greater than any
-        if condition in (sympy.true, sympy.false):
-            return value if condition else sympy.Integer(otherwise)
         return self.cases(sympy, value, condition, otherwise)
 
 
@@ -141,6 +178,20 @@ class _Named(_Bare):
 
     def operation(self, sympy: Any, operator: Operator, arguments: list[Any]) -> Any:
         return sympy.Function(operator.name)(*arguments)
+
+
+def check_tame(operator: Operator, arguments: list[Any]) -> None:
+    """Refuse to have sympy compute what is too large or too small for a number of the machine.
+
+    Towers of exponentials would otherwise take all of the memory and the time.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            value = abs(float(operator.numpy(*(np.float64(float(a)) for a in arguments))))
+    except TypeError:  # of what is not a real number
+        return
+    if value > MAX_TAME or 0 < value < 1 / MAX_TAME:
+        raise OverflowError(f"{operator.shown} of {', '.join(map(str, arguments))}")
 
 
 def _without_poles(expression: Any) -> Any:
@@ -171,9 +222,18 @@ def _simplified_if_possible(
         (SimpleNamespace(**{**vars(sympy), **plain}), write),
         (sympy, _Named()),
     )
+    problem: Exception | None = None
     for namespace, way in ways:
         try:
-            return form(_build(namespace, traversal, names, way))
+            made = within(
+                MAX_SECONDS,
+                "sympy",
+                lambda namespace=namespace, way=way: form(_build(namespace, traversal, names, way)),
+                is_limited_at_all_costs=False,
+            )
+            if made is not None:
+                return made
+            problem = TimeoutError(f"more than {MAX_SECONDS:g} s")
         except Exception as error:  # sympy fails in many ways: numbers too large, nesting too deep
             problem = error
     raise UserError(f"a program of {len(traversal)} tokens is too much for sympy ({problem}).")

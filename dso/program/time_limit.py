@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
@@ -18,7 +19,11 @@ class _Late(BaseException):
 
 
 def within(
-    seconds: float, package: str, function: Callable[..., Result], *arguments: Any
+    seconds: float,
+    package: str,
+    function: Callable[..., Result],
+    *arguments: Any,
+    is_limited_at_all_costs: bool = True,
 ) -> Result | None:
     """Return what a function returns; None where it is not done by then, or cannot be limited.
 
@@ -33,17 +38,21 @@ def within(
         of it, would swallow what is raised.
     function : callable
     *arguments
+    is_limited_at_all_costs : bool
+        False: where there can be no limit, the function is called without one.
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or not hasattr(signal, "setitimer"):
-        return None
+        return None if is_limited_at_all_costs else function(*arguments)
 
     def stop(number: int, frame: FrameType | None) -> None:
         if frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == package:
             raise _Late
 
+    # There may be a limit around this one.
+    outer, start = signal.getitimer(signal.ITIMER_VIRTUAL)[0], time.process_time()
     handler = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, SECONDS_BETWEEN_TRIES)
+    signal.setitimer(signal.ITIMER_VIRTUAL, min(seconds, outer or seconds), SECONDS_BETWEEN_TRIES)
     try:
         return function(*arguments)
     except _Late:
@@ -51,3 +60,6 @@ def within(
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, handler)
+        if outer:
+            left = max(outer - (time.process_time() - start), SECONDS_BETWEEN_TRIES)
+            signal.setitimer(signal.ITIMER_VIRTUAL, left, SECONDS_BETWEEN_TRIES)

@@ -47,7 +47,7 @@ def _table(equations: Equations, strategy: str, precision: int) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     texts = [_text(equations, i, precision) for i in range(len(equations))]
     lines = []
-    for row, text in zip(rows, [HEADS[-1], *texts], strict=True):
+    for row, text in zip(rows, [_head(equations), *texts], strict=True):
         start = "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         start = f"  {start}  "
         lines += textwrap.wrap(
@@ -61,13 +61,21 @@ def _table(equations: Equations, strategy: str, precision: int) -> str:
     return "\n".join(lines)
 
 
+def _head(equations: Equations) -> str:
+    """Return the head of the equations, with units where there are any."""
+    if equations.quantities is None:
+        return HEADS[-1]
+    return f"{HEADS[-1]} of {equations.units_text()}"
+
+
 def as_html(targets: list[Equations], strategy: str, precision: int) -> str:
     """Return the same for a notebook, whose MathJax sets the equations."""
     return "\n".join(_html_table(equations, strategy, precision) for equations in targets)
 
 
 def _html_table(equations: Equations, strategy: str, precision: int) -> str:
-    head = "".join(f"<th>{name}</th>" for name in ("", *HEADS))
+    names = ("", *HEADS[:-1], escape(_head(equations)))
+    head = "".join(f"<th>{name}</th>" for name in names)
     lines = []
     for i, row in enumerate(figures(equations, strategy, precision)):
         style = ' style="font-weight: bold"' if row[0] else ""

@@ -15,11 +15,14 @@ from dso.library import Library, PlaceholderConstant, Polynomial, Token, create_
 from dso.program import Columns, Program, ProgramBatch
 from dso.program.shown_numbers import with_plain_numbers
 from dso.program.symbolic import exchanged, to_short_sympy, to_sympy, to_text
+from dso.program.units import constant_units, is_consistent
 from dso.selection import check_rule, criteria, scores
+from dso.units import Quantities
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from dso.reduction import Reduced
     from dso.regressor.knowledge import Statement, Verdict
 
 MIN_FALL = 1e-9
@@ -101,6 +104,17 @@ class Equations:
         Of the front on rows that the search has not seen; see `judge`.
     verdicts : list of list of str, or None
         Of each row of the front on each statement; see `compare_with`.
+    quantities : Quantities, optional
+        The units of inputs and target.
+    reductions : Reduced, optional
+        What the data say of the form of y.
+    obeyed : list of str, optional
+        What of that each row of the front obeys.
+
+    Attributes
+    ----------
+    rewards : list of float or None
+        Of the rows of the front, once the search has ended.
     """
 
     def __init__(
@@ -114,6 +128,9 @@ class Equations:
         errors: list[ConstantErrors] | None = None,
         criteria: dict[str, np.ndarray] | None = None,
         plan: dict[str, Any] | None = None,
+        quantities: Quantities | None = None,
+        reductions: Reduced | None = None,
+        obeyed: list[str] | None = None,
     ) -> None:
         self.library = library
         self.names = list(names)
@@ -122,7 +139,11 @@ class Equations:
         self.front = front
         self.hall_of_fame = hall_of_fame
         self.errors = errors
+        self.rewards: list[float] | None = None
         self.plan = plan
+        self.quantities = quantities
+        self.reductions = reductions
+        self.obeyed = [""] * len(front) if obeyed is None else obeyed
         self._criteria = criteria
         self.test_losses: np.ndarray | None = None
         self.verdicts: list[list[Verdict]] | None = None
@@ -183,7 +204,10 @@ class Equations:
 
     def program(self, i: int) -> Program:
         """Return row `i` of the front."""
-        return self._program(self.front, i)
+        program = self._program(self.front, i)
+        if self.rewards is not None:
+            program.r = self.rewards[i]
+        return program
 
     def _program(self, found: Found, i: int) -> Program:
         constants = found.programs.constants[i]
@@ -265,13 +289,32 @@ class Equations:
                 "sympy_format": [self.sympy_or_none(i) for i in rows],
                 "lambda_format": [self.formula(i) for i in rows],
                 "criterion": self.criterion(strategy),
+                "reductions": self.obeyed,
             }
         )
+        if self.quantities is not None:
+            frame["is_consistent"] = is_consistent(
+                self.library, self.quantities, self.front.programs
+            )
+            frame.attrs["units"] = self.units_text()
         if self.test_losses is not None:
             frame["test_loss"] = self.test_losses
         if self.verdicts is not None:
             frame["knowledge"] = [", ".join(verdicts) for verdicts in self.verdicts]
         return frame
+
+    def units_text(self) -> str:
+        """Return the units as one line: y [N], m1 [kg], ...; what is not known has a "?"."""
+        assert self.quantities is not None
+        columns = zip(
+            ["y", *self.names], [self.quantities.target, *self.quantities.inputs], strict=True
+        )
+        return ", ".join(f"{name} [{'?' if unit is None else unit.text}]" for name, unit in columns)
+
+    def constant_units(self, i: int) -> list[str]:
+        """Return the units of the constants of row `i`; see `dso.program.units`."""
+        assert self.quantities is not None
+        return constant_units(self.program(i).traversal, self.quantities)
 
     def hall_of_fame_frame(self) -> pd.DataFrame:
         """Return the best programs, simple or not, with their tokens in prefix order."""
@@ -308,6 +351,10 @@ class Equations:
             },
             index=[f"c{k + 1}" for k in range(len(errors.values))],
         )
+        if self.quantities is not None:
+            units = self.constant_units(i)
+            # The coefficients of a polynomial are none of the program's constants.
+            frame.insert(1, "unit", units if len(units) == len(frame) else "")
         # Where the constants stand belongs to what is printed.
         frame.columns.name = self.template(i)
         frame.attrs.update(equation=self.template(i), note=errors.statement, level=level)

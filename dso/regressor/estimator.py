@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from dso.errors import UserError, unknown
+from dso.messages import muted
 from dso.regressor.arguments import asks_of_y
 from dso.regressor.preparation import refuse_categories
 
@@ -22,9 +21,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dso.program import Program
+    from dso.reduction import Reduced
     from dso.regressor.equations import Equations
     from dso.regressor.knowledge import Statement
     from dso.regressor.template_spec import TemplateExpressionSpec
+    from dso.units import Quantities
 
 # Most parts are imported where they are used: they, and torch, take longer than scikit-learn.
 
@@ -107,6 +108,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     pretrained : bool or path, optional
         Whether a pre-trained network proposes equations before the first iteration, unless the
         search by values has found one that is exact; a path names its weights.
+    reduce : bool, optional
+        Whether the data are asked for what they say of the form of y, and smaller problems that are
+        left are searched for too; see `reductions_`. Default: what `config` says, true without it.
     timeout_in_seconds : float, optional
         Limit of the wall time for each target. A run that it ends is not reproducible.
     early_stop_condition : float or callable, optional
@@ -116,6 +120,12 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Called after each iteration with its standing: iteration, n_samples, seconds, r_best, ...,
         and of what was found so far the selected expression, its loss, and the front. A true answer
         ends the search.
+    dimensionless_constants_only : bool
+        Whether fitted constants are pure numbers, where the units of columns are given; else each
+        may have any unit.
+    dimensional_constraint_penalty : float, optional
+        With units, what is added to the loss of an equation that is not consistent. Default: the
+        search never writes one.
     snap : bool
         Whether fitted constants become whole numbers, fractions, multiples of pi and the like where
         the data allow it.
@@ -146,7 +156,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The selected equation; a list for several targets.
     equations_ : DataFrame
         The front: complexity, loss, equation, score, sympy_format, lambda_format, and criterion,
-        of which the rule of selection chooses the least. A list for several targets.
+        of which the rule of selection chooses the least; and reductions, what each equation obeys
+        of `reductions_`. A list for several targets.
+    reductions_ : Reduced or None
+        What the data say of the form of y, each step with its evidence. A list for several targets.
     hall_of_fame_ : DataFrame
         The equations with the least losses, whatever their complexity.
     nout_ : int
@@ -160,6 +173,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     input_ranking_ : DataFrame or None
         All inputs with their importance, the most important first; None without
         `select_k_features`.
+    X_units_, y_units_ : list or None
+        Units of the inputs and of the targets, as they were given.
     target_names_ : list of str
         Those of a data frame or series; else y, or y1, y2, ...
     interrupted_ : bool
@@ -216,9 +231,12 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         n_samples: int | None = None,
         max_evals: int | None = None,
         pretrained: bool | str | os.PathLike[str] | None = None,
+        reduce: bool | None = None,
         timeout_in_seconds: float | None = None,
         early_stop_condition: float | Callable[[float, float], object] | None = None,
         callback: Callable[[Any], object] | None = None,
+        dimensionless_constants_only: bool = False,
+        dimensional_constraint_penalty: float | None = None,
         snap: bool = True,
         random_state: Any = None,
         n_islands: int | None = None,
@@ -261,9 +279,12 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.n_samples = n_samples
         self.max_evals = max_evals
         self.pretrained = pretrained
+        self.reduce = reduce
         self.timeout_in_seconds = timeout_in_seconds
         self.early_stop_condition = early_stop_condition
         self.callback = callback
+        self.dimensionless_constants_only = dimensionless_constants_only
+        self.dimensional_constraint_penalty = dimensional_constraint_penalty
         self.snap = snap
         self.random_state = random_state
         self.n_islands = n_islands
@@ -289,6 +310,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         sample_weight: Any = None,
         weights: Any = None,
         variable_names: Sequence[str] | None = None,
+        X_units: Sequence[str | None] | None = None,
+        y_units: str | Sequence[str | None] | None = None,
         *,
         Xresampled: Any = None,
         X_test: Any = None,
@@ -309,6 +332,11 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             The same under PySR's name.
         variable_names : sequence of str, optional
             Names of the inputs; default: those of a data frame, or x1, x2, ...
+        X_units : sequence of (str or None), optional
+            Units of the inputs, as ``"m/s^2"``; ``""`` is a pure number, None is not known. With
+            them only equations are written whose units are consistent.
+        y_units : str or sequence of (str or None), optional
+            Unit of y; for several targets one for each.
         Xresampled : (M, D) array, optional
             With `denoise`: where y is wanted, in place of the rows of X.
         X_test, y_test : arrays, optional
@@ -320,20 +348,21 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         _refuse_masked(X=X, y=y, sample_weight=sample_weight, weights=weights)
         refuse_categories(X)
-        given_names = _names_of(y)
+        given_names, columns = _names_of(y), _names_of_columns(X)
         X, y = validate_data(
             self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True
         )
         y = np.asarray(y, dtype=np.float64)
         self._check_arguments()
         sample_weight = self._checked_weights(X, y, sample_weight, weights)
-        self._set_names(variable_names)
+        self._set_names(variable_names, columns)
         targets = y[:, None] if y.ndim == 1 else y
         self.nout_ = targets.shape[1]
         numbered = ["y"] if self.nout_ == 1 else [f"y{k + 1}" for k in range(self.nout_)]
         self.target_names_ = given_names or numbered
+        self._set_units(X_units, y_units)
         test = self._checked_test(X_test, y_test)
-        with self._messages():
+        with nullcontext() if self.verbosity else muted():
             rows = self._prepared(X, targets, sample_weight, Xresampled)
             self._fit_targets(*rows)
         if self.knowledge is not None:
@@ -451,10 +480,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return None
         return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
-    def _set_names(self, variable_names: Sequence[str] | None) -> None:
+    def _set_names(self, variable_names: Sequence[str] | None, columns: list[str] | None) -> None:
         from dso.export import identifiers
 
-        names = getattr(self, "feature_names_in_", None)
+        names: Sequence[str] | None = getattr(self, "feature_names_in_", columns)
         if variable_names is not None:
             if isinstance(variable_names, str) or len(variable_names) != self.n_features_in_:
                 raise UserError(
@@ -467,20 +496,28 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._original_names = list(map(str, names))
         self.display_feature_names_in_ = np.array(identifiers(names), dtype=object)
 
-    @contextmanager
-    def _messages(self) -> Iterator[None]:
-        """Keep the messages of a quiet fit to itself; other threads may say what they like."""
-        logger, thread = logging.getLogger("dso"), threading.get_ident()
+    def _set_units(self, X_units: Any, y_units: Any) -> None:
+        """Read the units of inputs, and those of each target."""
+        from dso.units.quantities import Quantities, listed
 
-        def is_heard(record: logging.LogRecord) -> bool:
-            return record.thread != thread or record.levelno >= logging.ERROR
+        given = [y_units] * self.nout_
+        if self.nout_ > 1 and y_units is not None:
+            given = listed(y_units, self.nout_, "y_units")
+        names = self.display_feature_names_in_.tolist()
+        pure = self.dimensionless_constants_only
+        self._take_units(
+            [Quantities.of(X_units, unit, names, pure_constants=pure) for unit in given]
+        )
 
-        if not self.verbosity:
-            logger.addFilter(is_heard)
-        try:
-            yield
-        finally:
-            logger.removeFilter(is_heard)
+    def _take_units(self, quantities: list[Quantities | None]) -> None:
+        """Have the units of each target, and show them as texts."""
+        self._quantities = quantities
+        known = [one for one in quantities if one is not None]
+        self.X_units_ = self.y_units_ = None
+        if any(unit is not None for one in known for unit in one.inputs):
+            self.X_units_ = [unit and unit.text for unit in known[0].inputs]
+        if any(one.target is not None for one in known):
+            self.y_units_ = [one and one.target and one.target.text for one in quantities]
 
     def _fit_targets(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
         from sympy.core.cache import clear_cache
@@ -567,6 +604,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return frames[0] if self.nout_ == 1 else frames
 
     @property
+    def reductions_(self) -> Reduced | list[Reduced | None] | None:
+        """What the data say of the form of y, or of each target; see `dso.reduction.reduce`.
+
+        None where nobody asked them: `reduce` was false, or the search had found its equation
+        before.
+        """
+        found = [equations.reductions for equations in self._fitted()]
+        return found[0] if self.nout_ == 1 else found
+
+    @property
     def hall_of_fame_(self) -> pd.DataFrame | list[pd.DataFrame]:
         """The best equations, or those of each target."""
         frames = [equations.hall_of_fame_frame() for equations in self._fitted()]
@@ -625,6 +672,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 for i in numbers
             ]
             target = "y" if self.nout_ == 1 else f"y_{{{k + 1}}}"
+            if equations.quantities is not None and equations.quantities.target is not None:
+                target += rf"\;[{equations.quantities.target.latex()}]"
             tables.append(latex_table(lines, precision, columns, target))
         return "\n\n".join(tables)
 
@@ -815,8 +864,17 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         model.selection_mask_ = model.input_ranking_ = None
         model._targets, model.nout_ = loaded.targets, len(loaded.targets)
         model.target_names_ = loaded.target_names
+        model._take_units([equations.quantities for equations in loaded.targets])
         model.run_id_, model.output_directory_ = folder.name, str(folder.parent)
         return model
+
+
+def _names_of_columns(X: Any) -> list[str] | None:
+    """Return the names of columns that scikit-learn takes no notice of, as they are no texts."""
+    columns = getattr(X, "columns", None)
+    if columns is None or list(columns) == list(range(len(columns))):
+        return None
+    return ["_".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in columns]
 
 
 def _names_of(y: Any) -> list[str]:

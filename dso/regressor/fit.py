@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,11 +27,16 @@ from dso.regressor.search import EarlyStop, Measure, Search, SoFar, constant_equ
 from dso.regressor.selected import of_all_inputs
 from dso.runs.disk import Guard
 from dso.training.stopping import SIGNALLED, Standing
+from dso.units import Quantities
 
 logger = logging.getLogger("dso")
 
 SECONDS_BEFORE_PROCESSES = 1.0
 """Of a fit with islands; shorter ones start none."""
+
+
+MAX_PREPARATION = 0.1
+"""Seconds before a search that do not count."""
 
 
 class Model(Protocol):
@@ -50,9 +56,11 @@ class Model(Protocol):
     run_id: str | None
     display_feature_names_in_: np.ndarray
     target_names_: list[str]
+    y_units_: list[str | None] | None
     n_features_in_: int
     selection_mask_: np.ndarray | None
     _original_names: list[str]
+    _quantities: list[Quantities | None]
 
     @property
     def _errors_of_y(self) -> str: ...
@@ -98,6 +106,7 @@ class Fit:
         before: list[Search | None] | None = None,
         last_random_state: Any = None,
     ) -> None:
+        started = time.monotonic()
         self._model = model
         self._all_names = model.display_feature_names_in_.tolist()
         mask = model.selection_mask_
@@ -124,6 +133,13 @@ class Fit:
         self.interrupted = False
         self.n_evaluations = 0
         self.unwritten: list[str] = []
+        self._take_off(time.monotonic() - started)
+
+    def _take_off(self, seconds: float) -> None:
+        """Count what preparing many rows took as time of the search."""
+        training = self._config["training"]
+        if training["max_seconds"] is not None and seconds > MAX_PREPARATION:
+            training["max_seconds"] = max(MAX_PREPARATION, training["max_seconds"] - seconds)
 
     @property
     def stop_reason(self) -> str:
@@ -169,8 +185,9 @@ class Fit:
     ) -> None:
         model, rows, search = self._model, self._rows[k], self._before[k]
         if rows.is_constant:
-            equation = constant_equation(rows, self._all_names, model._original_names)
-            self.targets.append(equation)
+            found = constant_equation(rows, self._all_names, model._original_names)
+            found.quantities = model._quantities[k]
+            self.targets.append(found)
             self.searches.append(None)
             self._reasons.append("y is constant")
             return
@@ -234,10 +251,10 @@ class Fit:
         model = self._model
         if before and len(before) != len(self._rows):
             return ["the number of targets"]
-        for search, rows in zip(before, self._rows, strict=False):
+        for k, (search, rows) in enumerate(zip(before, self._rows, strict=False)):
             if search is None:
                 continue
-            others = changed_keys(search.config, self._config)
+            others = changed_keys(search.config, self._config_without_folder(k))
             if model.random_state != last_random_state:
                 others.insert(0, "random_state")
             if not search.given_rows.same_as(rows):
@@ -261,12 +278,16 @@ class Fit:
         """Return the config of target `k`: each has a folder of its own below that of the fit."""
         name = run_id if len(self._rows) == 1 else f"{run_id}/output{k + 1}"
         folder = {"logdir": self.directory, "exp_name": name}
+        config = self._config_without_folder(k)
+        return {**config, "experiment": {**config["experiment"], **folder}}
+
+    def _config_without_folder(self, k: int) -> dict[str, Any]:
+        """Return the config with what belongs to target `k`: its guesses and its unit."""
         guesses = guesses_of(self._model.guesses, k, len(self._rows))
-        return {
-            **self._config,
-            "experiment": {**self._config["experiment"], **folder},
-            "task": {**self._config["task"], "guesses": guesses},
-        }
+        task = {**self._config["task"], "guesses": guesses}
+        if self._model.y_units_ is not None:
+            task["y_units"] = self._model.y_units_[k]
+        return {**self._config, "task": task}
 
     def _writer(self, run_id: str, guard: Guard) -> Callable[[list[Equations]], None] | None:
         """Return what writes the files of the fit, None where none are wanted."""

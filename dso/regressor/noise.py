@@ -116,7 +116,26 @@ class LogSearch(Search):
             self._shown(found, found.hall_of_fame, library, measure, is_shortened=False),
             criteria=criteria(front.losses, front.complexities, self._evidence(front, library)),
             plan=plan,
+            reductions=self.reductions,
+            obeyed=self._obeyed(front.programs, library) if is_final else None,
         )
+
+    @property
+    def _can_translate(self) -> bool:  # type: ignore[override]
+        names = self.optimizer.library.names
+        return "log" in names and (self.sign > 0 or {"mul", "const"} <= set(names))
+
+    def _translated(self, programs: ProgramBatch) -> ProgramBatch:
+        """Return the logarithms of programs of y, or of -y."""
+        library, names = self.optimizer.library, ["log"]
+        numbers = programs.constants
+        if self.sign < 0:
+            names += ["mul", "const"]
+            numbers = np.column_stack([np.full(len(programs), -1.0), numbers])
+        head = library.actionize(",".join(names)).tolist()
+        rows = [[*head, *programs.row(b).tolist()] for b in range(len(programs))]
+        logs = replace(ProgramBatch.from_rows(rows), constants=numbers)
+        return super()._translated(logs)
 
     def _shown(
         self,
@@ -152,7 +171,7 @@ class LogSearch(Search):
         if not self.task.is_least_squares:
             return None
         data, logs = self._logs(front.programs, library)
-        n_rows = self.rows.n_effective
+        n_rows = self.given_rows.n_effective
         polynomials = front.polynomials.tolist()
         evidence = gather(logs, front.losses, front.complexities, data, n_rows, polynomials)
         # What is shown is described, not its logarithm.
@@ -195,7 +214,7 @@ def explains(found: Equations, search: Search) -> float:
     the factor 1 / y; so do relative ones.
     """
     y = np.abs(search.given_rows.y)
-    n_rows, weights = search.rows.n_effective, search.given_rows.weights
+    n_rows, weights = search.given_rows.n_effective, search.given_rows.weights
     length = float(found.criterion(DEFAULT).min())
     if not isinstance(search, RelativeSearch | LogSearch):
         return length
@@ -292,11 +311,21 @@ def search_for(searches: Searches, config: dict[str, Any], errors: str) -> Searc
     config : dict
     errors : {"auto", "squared", "relative", "log"}
     """
+    if errors == "log" and has_units(config):
+        raise UserError(
+            "target_transform: 'log' does not go with units: a logarithm has none; leave out "
+            "X_units and y_units, or take loss='relative'."
+        )
     if errors == "auto" and spans_decades(searches.rows.y):
         return search_by_errors(searches, config)
     search = searches.make(KINDS["squared" if errors == "auto" else errors], config)
     found = searches.run(search)
     return Searched(search, found, search.standing.n_samples)
+
+
+def has_units(config: dict[str, Any]) -> bool:
+    """Tell whether a config gives units to inputs or y."""
+    return any(config["task"][key] is not None for key in ("X_units", "y_units"))
 
 
 def search_by_errors(searches: Searches, config: dict[str, Any]) -> Searched:
@@ -307,12 +336,12 @@ def search_by_errors(searches: Searches, config: dict[str, Any]) -> Searched:
     is for whichever explains y better.
     """
     training = config["training"]
-    squared, pause = searches.make(Search, config), _Pause(training)
+    squared, pause = searches.make(Search, config), _Pause(config)
     found = searches.run(squared, pause=pause)
     spent = squared.standing.n_samples
     if not pause.is_taken or squared.optimizer.stop_reason in SIGNALLED:
         return Searched(squared, found, spent)
-    has_log = "log" in squared.optimizer.library.names
+    has_log = "log" in squared.optimizer.library.names and not has_units(config)
     kind: type[RelativeSearch | LogSearch] = LogSearch if has_log else RelativeSearch
     gain = -np.inf
     if _has_residuals(squared, found):
@@ -355,15 +384,21 @@ def _unseen(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config that leaves no files and shows nothing."""
     return {
         **config,
+        "reduce": {**config["reduce"], "on": False},
         "experiment": {**config["experiment"], "logdir": None},
         "training": {**config["training"], "verbose": False},
     }
 
 
 class _Pause:
-    """Ends a search after `FIRST_SHARE` of its budget; asked after each iteration."""
+    """Ends a search after `FIRST_SHARE` of its budget; asked after each iteration.
 
-    def __init__(self, training: dict[str, Any]) -> None:
+    But not before the data have been asked for reductions, and what came of it has been judged.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        training, reduce = config["training"], config["reduce"]
+        self.first = reduce["after"] + 1 if reduce["on"] else 0
         self.budget = training["n_samples"]
         self.n_samples = FIRST_SHARE * training["n_samples"]
         self.seconds = FIRST_SHARE * (training["max_seconds"] or np.inf)
@@ -371,12 +406,13 @@ class _Pause:
 
     def __call__(self, standing: Standing) -> bool:
         is_due = standing.n_samples >= self.n_samples or standing.seconds >= self.seconds
+        is_due &= standing.iteration >= self.first
         self.is_taken = is_due and standing.n_samples < self.budget
         return self.is_taken
 
 
 def _with_budget(config: dict[str, Any], n_samples: int, share: float) -> dict[str, Any]:
-    """Return a config with so many evaluations, and a share of the seconds."""
+    """Return a config with this many evaluations, and a share of the seconds."""
     training = {**config["training"], "n_samples": n_samples}
     if training["max_seconds"] is not None:
         training["max_seconds"] *= share

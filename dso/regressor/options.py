@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import multiprocessing
 import os
@@ -13,9 +14,12 @@ from typing import Any
 import numpy as np
 
 from dso.config import load_config
+from dso.config.loading import read_source
 from dso.config.results import deciding_keys
 from dso.errors import UserError, unknown
 from dso.regressor.limits import limit_shape
+
+logger = logging.getLogger("dso")
 
 SEARCH: dict[str, dict] = {
     "task": {
@@ -39,6 +43,7 @@ SEARCH: dict[str, dict] = {
         "restart_after": 40,
     },
     "semantic": {"on": True, "max_share": 0.5},
+    "reduce": {"on": True},
     "prior": {
         "length": {"on": True, "min_": 1, "max_": 30},
         "repeat": {"on": True, "tokens": "const", "max_": 6},
@@ -80,6 +85,10 @@ def search_config(
             f"config: task.task_type is {config['task']['task_type']!r}; the regressor fits data, "
             "so it must be 'regression'."
         )
+    if given is not None and "logdir" in (read_source(given).get("experiment") or {}):
+        logger.warning(
+            "config: experiment.logdir is ignored; output_directory says where files go."
+        )
     task, training = config["task"], config["training"]
     task["model_selection"] = estimator.model_selection
     functions = function_set(estimator)
@@ -94,6 +103,11 @@ def search_config(
         config["semantic"]["on"] = False  # it solves for whole expressions
     if estimator.pretrained is not None:
         config["pretrained"].update(pretrained(estimator.pretrained))
+    _set_units(estimator, task)
+    if estimator.reduce is not None:
+        if not isinstance(estimator.reduce, bool | np.bool_):
+            raise UserError(f"reduce: {estimator.reduce!r}; expected true, false or None.")
+        config["reduce"]["on"] = bool(estimator.reduce)
     if estimator.n_islands is not None:
         config["islands"]["n"] = whole("n_islands", estimator.n_islands)
     training["n_samples"] = n_samples(estimator, config)
@@ -109,6 +123,23 @@ def search_config(
         finishing["snap"] = False
     config["logging"]["hof"] = config["logging"]["hof"] or 100
     return config
+
+
+def _set_units(estimator: Any, task: dict[str, Any]) -> None:
+    """Have the task know the units that `fit` was given; those of y follow for each target."""
+    # There are none before a fit.
+    if getattr(estimator, "X_units_", None) is not None:
+        task["X_units"] = estimator.X_units_
+    if estimator.dimensionless_constants_only:
+        task["dimensionless_constants_only"] = True
+    penalty = estimator.dimensional_constraint_penalty
+    if penalty is not None:
+        is_number = isinstance(penalty, int | float) and not isinstance(penalty, bool)
+        if not (is_number and penalty >= 0):
+            raise UserError(
+                f"dimensional_constraint_penalty: {penalty!r}; expected a number >= 0, or None."
+            )
+        task["dimensional_constraint_penalty"] = float(penalty)
 
 
 def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from dso.fitting.uncertainty import ConstantErrors
 from dso.library import FittedPolynomial, Library, create_tokens, with_complexities
 from dso.plugins import references, refuse_code
 from dso.program import ProgramBatch
+from dso.reduction import Reduced
 from dso.regressor.equations import Equations, Found
 from dso.regressor.saved import FORMAT, SavedErrors, SavedEstimator, SavedFound, SavedTarget
 from dso.runs.disk import cause, write_text
 from dso.task.regression.benchmarks import function_sets
 from dso.task.regression.regression import DEFAULT_FUNCTION_SET
+from dso.units import Quantities
 
 FILE = "estimator.json"
 MAX_BYTES = 2**30
@@ -45,9 +48,9 @@ class RunFiles:
     Parameters
     ----------
     folder : Path
-        Made anew where it was deleted.
+        Made again if it was deleted.
     header : dict
-        What is written of the estimator beside its equations; see `read_estimator`.
+        What is written of the estimator besides its equations; see `read_estimator`.
     n_targets : int
     """
 
@@ -194,6 +197,9 @@ def _equations(target: SavedTarget, saved: SavedEstimator) -> Equations:
         None if target.errors is None else [_errors(one) for one in target.errors],
         {name: np.array(values) for name, values in target.criteria.items()} or None,
         plan.model_dump(),
+        None if target.units is None else target.units.rebuilt(names),
+        None if target.reductions is None else target.reductions.rebuilt(names),
+        target.obeyed,
     )
     for i in range(len(equations)):
         equations.program(i)  # which looks whether it is a whole one
@@ -207,7 +213,30 @@ def _plain_equations(equations: Equations) -> dict[str, Any]:
         "hall_of_fame": _plain_found(equations.hall_of_fame),
         "errors": None if errors is None else [_plain_errors(one) for one in errors],
         "criteria": {name: values.tolist() for name, values in equations.criteria.items()},
+        "units": _plain_units(equations.quantities),
+        "reductions": _plain_reductions(equations.reductions),
+        "obeyed": equations.obeyed,
     }
+
+
+def _plain_units(quantities: Quantities | None) -> dict[str, Any] | None:
+    if quantities is None:
+        return None
+    target = quantities.target
+    return {
+        "inputs": [None if unit is None else unit.text for unit in quantities.inputs],
+        "target": None if target is None else target.text,
+        "pure_constants": quantities.pure_constants,
+    }
+
+
+def _plain_reductions(found: Reduced | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    reductions = [asdict(reduction) for reduction in found.reductions]
+    for reduction in reductions:
+        del reduction["names"]  # which are those of the inputs
+    return {**found._asdict(), "reductions": reductions}
 
 
 def _plain_found(found: Found) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def read_run(folder: Path, seed: int | None = None, allow_code: Collection[str] 
         found,
         _found(hall_of_fame if len(hall_of_fame) else front, task),
         errors,
+        quantities=task.quantities,
     )
 
 

@@ -1,13 +1,17 @@
-"""The file that an estimator is rebuilt from: what may stand in it, whoever wrote it last."""
+"""The file that an estimator is rebuilt from: what it may contain."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dso.library import FittedPolynomial, Library
+from dso.reduction import Reduced, Reduction, Step
+from dso.reduction.formula import check_formula
+from dso.units import Quantities
 
 FORMAT = 2
 MAX_INPUTS = 100_000
@@ -16,6 +20,7 @@ NInputs = Annotated[int, Field(ge=1, le=MAX_INPUTS)]
 Token = Annotated[int, Field(ge=0, le=2**15 - 1)]
 Exponent = Annotated[int, Field(ge=0, le=1000)]
 Row = Annotated[list[Token], Field(min_length=1)]
+Formula = Annotated[list[str | int | float], Field(min_length=1, max_length=10_000)]
 Name = Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
@@ -104,6 +109,66 @@ class SavedLibrary(_Part):
     complexities: dict[str, float] = {}
 
 
+class SavedUnits(_Part):
+    """`Quantities`, as texts."""
+
+    inputs: list[str | None]
+    target: str | None
+    pure_constants: bool
+
+    def rebuilt(self, names: list[str]) -> Quantities | None:
+        """Return them."""
+        if len(self.inputs) != len(names):
+            raise ValueError(f"{len(self.inputs)} units for {len(names)} inputs")
+        return Quantities.of(self.inputs, self.target, names, pure_constants=self.pure_constants)
+
+
+class SavedStep(_Part):
+    """A `Step` of a reduction."""
+
+    text: str
+    error_before: float | None
+    error_after: float | None
+
+
+class SavedReduction(_Part):
+    """A `Reduction`, its formulas in prefix order."""
+
+    columns: list[Formula]
+    forward: Formula
+    back: Formula
+    steps: list[SavedStep]
+
+    def rebuilt(self, names: Sequence[str]) -> Reduction:
+        """Return it.
+
+        Raises
+        ------
+        ValueError
+            If a formula is none of these inputs.
+        """
+        formulas = [tuple(formula) for formula in (*self.columns, self.forward, self.back)]
+        for formula in formulas:
+            check_formula(formula, len(names) + 1)
+        *columns, forward, back = formulas
+        steps = tuple(Step(**step.model_dump()) for step in self.steps)
+        return Reduction(tuple(names), tuple(columns), forward, back, steps)
+
+
+class SavedReduced(_Part):
+    """What `dso.reduction.reduce` returned."""
+
+    reductions: list[SavedReduction]
+    why: str
+    is_noisy: bool
+    n_evaluations: Annotated[int, Field(ge=0)]
+
+    def rebuilt(self, names: Sequence[str]) -> Reduced:
+        """Return it; see `SavedReduction.rebuilt`."""
+        reductions = tuple(one.rebuilt(names) for one in self.reductions)
+        return Reduced(reductions, self.why, self.is_noisy, self.n_evaluations)
+
+
 class SavedTarget(_Part):
     """`Equations` of one target."""
 
@@ -112,12 +177,17 @@ class SavedTarget(_Part):
     hall_of_fame: SavedFound
     errors: list[SavedErrors] | None
     criteria: dict[str, list[float]] = {}
+    units: SavedUnits | None = None
+    reductions: SavedReduced | None = None
+    obeyed: list[str] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> SavedTarget:
         if self.errors is not None:
             _same_lengths(errors=self.errors, front=self.front.tokens)
         _same_lengths(front=self.front.tokens, **self.criteria)
+        if self.obeyed is not None:
+            _same_lengths(front=self.front.tokens, obeyed=self.obeyed)
         return self
 
 

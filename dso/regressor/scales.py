@@ -16,6 +16,7 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.library import Library, create_tokens
+from dso.library.operator import Operator
 from dso.program import ProgramBatch
 from dso.program.traversal import child_positions
 from dso.regressor.rows import CanonicalRows
@@ -23,10 +24,6 @@ from dso.task.regression.metrics import METRICS
 
 HANDY = (1e-2, 1e2)
 """Where the median size of a column is between these it stays as it is."""
-POWERS = {"n2": 2.0, "n3": 3.0, "n4": 4.0, "sqrt": 0.5, "cbrt": 1 / 3, "inv": -1.0}
-"""Operators of one argument that take a factor to a power."""
-EVEN = ("abs", "neg")
-"""Those of one argument that leave a factor above zero as it is."""
 
 Row = tuple[list[int], list[float]]
 
@@ -63,6 +60,11 @@ class Scales:
     def are_handy(self) -> bool:
         """Whether all columns stay as they are."""
         return not self.inputs.any() and self.target == 0
+
+    @property
+    def inverse(self) -> Scales:
+        """What takes the scaled columns to those that were given."""
+        return Scales(-self.inputs, -self.target)
 
     @property
     def loss_factor(self) -> float:
@@ -106,6 +108,7 @@ def can_scale(task: dict[str, Any], training: dict[str, Any]) -> bool:
         and not task["decision_tree_threshold_set"]
         and not task["guesses"]
         and not task["template"]
+        and task["dimensional_constraint_penalty"] is None
         and not training["const_params"].get("bounds")
         and metric is not None
         and metric.from_mse is not None
@@ -159,7 +162,7 @@ class _Rescaling:
         if item.input_var is not None:
             return _Part("input", [token], [], 10.0 ** -float(self.scales.inputs[item.input_var]))
         name = "" if item.operator is None else item.operator.name
-        factor = _common_factor(name, below)
+        factor = _common_factor(item.operator, below)
         if factor is None:
             factor, below = 1.0, [self._applied(part) for part in below]
         return _joined(name, token, below, factor)
@@ -183,24 +186,26 @@ def _joined(name: str, token: int, below: Sequence[_Part], factor: float = 1.0) 
     return _Part(name, tokens, numbers, factor, tuple(below))
 
 
-def _common_factor(name: str, below: Sequence[_Part]) -> float | None:
-    """Return the factor of a node whose arguments keep theirs back; None where they cannot."""
+def _common_factor(operator: Operator | None, below: Sequence[_Part]) -> float | None:
+    """Return the factor of a node whose arguments keep theirs back; None where they cannot.
+
+    A factor above zero goes through an operator as a unit does.
+    """
     factors = [part.factor for part in below]
     if all(factor == 1 for factor in factors):
         return 1.0
-    if name == "mul":
-        return factors[0] * factors[1]
-    if name == "div":
-        return factors[0] / factors[1]
-    if name in ("add", "sub", "max", "min"):
-        return factors[0] if factors[0] == factors[1] else None
-    if name in POWERS:
-        return factors[0] ** POWERS[name]
-    if name in EVEN:
-        return factors[0]
-    if name == "pow" and below[1].name == "const":
+    if operator is None or operator.guard is not None:
+        return None
+    if operator.units == "same":
+        return factors[0] if len(set(factors)) == 1 else None
+    if operator.units == "power" and below[1].name == "const":
         return factors[0] ** below[1].numbers[0]
-    return 1.0 if name == "sign" else None
+    if isinstance(operator.units, str):
+        return None
+    product = 1.0
+    for factor, power in zip(factors, map(float, operator.units), strict=True):
+        product = product * factor**power if power > 0 else product / factor**-power
+    return product
 
 
 def _taken_in(part: _Part, factor: float) -> _Part | None:

@@ -6,13 +6,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dso.build.race import Rows, make_race
 from dso.config.results import ENDS
+from dso.core import InnerSearch
 from dso.errors import UserError
 from dso.finishing.shorter import shorter_forms
 from dso.fitting.least_squares import MAX_EXACT
@@ -22,12 +24,15 @@ from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.islands import Archipelago, Engine, make_search, one_by_one
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
+from dso.messages import muted
 from dso.program import FitData, Program, ProgramBatch
+from dso.reduction import Race, Reduced, RunningSearch
 from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.scales import Scales, can_scale
 from dso.regressor.simple_laws import simple_laws
+from dso.runs.recorders import DataFile
 from dso.runs.tables import ResultFiles
 from dso.selection import criteria
 from dso.task.regression import RegressionTask
@@ -39,6 +44,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SECONDS_BETWEEN_FILES = 2.0
+MAX_ROWS_OF_LAWS = 2000
+"""Of data that the fits of simple laws start from."""
+LAWS_AT_ONCE = 200
+"""Simple laws that are judged between two looks at the clock."""
 
 EarlyStop = float | Callable[[float, float], object] | None
 
@@ -156,8 +165,8 @@ class Search:
             optimizer.config_training.update({key: training[key] for key in ENDS})
             optimizer.extend(training["n_samples"], training["max_seconds"], watch)
         else:
-            optimizer.setup(watch)
-            self._offer_simple_ones()
+            self.start(watch)
+            optimizer.race = self._race()
         with optimizer.stopping.on_signals():
             while optimizer.train_one_step() is None:
                 pass
@@ -170,8 +179,48 @@ class Search:
                 "samples, or other operators."
             )
         found.errors = self._errors(found)
+        found.rewards = [self.reward_of(loss) for loss in found.front.losses]
         self._write_results(found)
         return found
+
+    def start(self, callback: Callable[[Standing], object] | None = None) -> None:
+        """Build all parts, and have simple laws judged."""
+        self.optimizer.setup(callback)
+        self._show_in_given_units()
+        self._offer_simple_ones()
+
+    def _race(self) -> Race | None:
+        """Return the race of this search, in the units of the user."""
+        if self.optimizer.race is None or not self._can_translate:
+            return None
+        rows = self.given_rows
+        return make_race(
+            self.config,
+            self.optimizer.run,
+            (rows.X, rows.y, rows.weights),
+            self._inner,
+            self._translated,
+        )
+
+    _can_translate = True
+    """Whether programs of y can be said as programs of what the search looks for."""
+
+    def _translated(self, programs: ProgramBatch) -> ProgramBatch:
+        """Return programs of y in the user's units as programs that the search looks for."""
+        if self.scales is None:
+            return programs
+        return self.scales.inverse.undone(self.optimizer.library, programs)
+
+    def _inner(self, config: dict[str, Any], rows: Rows) -> RunningSearch:
+        """Begin a search for a smaller problem."""
+        names = [f"x{j + 1}" for j in range(rows[0].shape[1])]
+        search = Search(config, CanonicalRows.of(*rows), names, names)
+        with muted():
+            search.start()
+        undo = None
+        if search.scales is not None:
+            undo = partial(search.scales.undone, search.optimizer.library)
+        return InnerSearch(search.optimizer, undo)
 
     def _write_results(self, found: Equations) -> None:
         """Have the tables of the run folder, and so the report, say what the estimator does."""
@@ -193,11 +242,22 @@ class Search:
         }
         folder.append_summary(row, replace=True)
 
+    def _show_in_given_units(self) -> None:
+        """Have the run show its programs, and keep its data, in the user's columns."""
+        scales, run = self.scales, self.optimizer.run
+        if scales is None:
+            return
+        task = self.task
+        run.reports.show_as(lambda programs: scales.undone(run.task.library, programs), task)
+        for recorder in run.journal.recorders:
+            if isinstance(recorder, DataFile):
+                recorder.data = task.dataset
+
     def reward_of(self, loss: float) -> float:
         """Return the reward that belongs to a loss."""
         task = self.task
         if not task.is_least_squares:
-            return task.max_reward - loss
+            return task.lossless_reward - loss
         return float(task.metric.from_mse(np.array([loss]))[0])
 
     def evaluate(self, program: Program) -> dict[str, Any]:
@@ -206,23 +266,27 @@ class Search:
 
     def _offer_simple_ones(self) -> None:
         """Have simple laws judged."""
-        data = self.optimizer.task.fit_data
-        programs, first = self._simple_ones(data)
-        if len(programs):
-            self.optimizer.trainer.offer(programs, first)
+        optimizer = self.optimizer
+        programs, first = self._simple_ones(optimizer.task.fit_data)
+        for b in range(0, len(programs), LAWS_AT_ONCE):
+            if optimizer.stopping.is_over:
+                return
+            part = slice(b, b + LAWS_AT_ONCE)
+            optimizer.trainer.offer(programs[part], first[part])
 
     def _simple_ones(self, data: FitData) -> tuple[ProgramBatch, np.ndarray]:
         """Return simple laws that may be written, and where their fits start on given rows.
 
         The latter are (B, K), NaN where nothing is known.
         """
-        optimizer, library = self.optimizer, self.optimizer.library
+        library = self.optimizer.library
+        data = data.on_rows(slice(None, None, -(-data.n_rows // MAX_ROWS_OF_LAWS)))
         texts, starts = zip(*simple_laws(data), strict=True)
         programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in texts])
         first = np.full((len(texts), max(map(len, starts))), np.nan)
         for row, start in zip(first, starts, strict=True):
             row[: len(start)] = start
-        prior = optimizer.prior
+        prior = self.optimizer.prior
         # The sampler never writes one token, as the first one has to be an operator.
         is_allowed = (
             prior.may_be_shown(programs) if self._least_length() == 1 else prior.allowed(programs)
@@ -305,7 +369,7 @@ class Search:
                 front.losses,
                 front.complexities,
                 front.polynomials.tolist(),
-                self.rows.n_effective,
+                self.given_rows.n_effective,
             )
         return Equations(
             optimizer.library,
@@ -315,7 +379,29 @@ class Search:
             front,
             hall_of_fame,
             criteria=criteria(front.losses, front.complexities, evidence),
+            quantities=optimizer.task.quantities,
+            reductions=self.reductions,
+            obeyed=self._obeyed(front.programs) if is_final else None,
         )
+
+    @property
+    def reductions(self) -> Reduced | None:
+        """What the data say of the form of y; None where they were not asked."""
+        race = self.optimizer.race
+        return None if race is None else race.found
+
+    def _obeyed(self, programs: ProgramBatch, library: Library | None = None) -> list[str]:
+        """Return of each program the reduction that goes furthest of those that it obeys."""
+        found, library = self.reductions, library or self.optimizer.library
+        if found is None:
+            return [""] * len(programs)
+        texts = []
+        for b in range(len(programs)):
+            numbers = programs.constants[b]
+            program = Program(library, programs.row(b), numbers[~np.isnan(numbers)])
+            obeyed = (r for r in found.reductions if r.is_obeyed(program.execute, self.rows.X))
+            texts.append(next((reduction.says() for reduction in obeyed), ""))
+        return texts
 
     def _found(
         self, scored: ScoredPrograms, is_final: bool = False, is_front: bool = False
@@ -367,7 +453,8 @@ class Search:
             forms = [programs, finisher.simplified(programs), simple]
             programs = ProgramBatch.concatenate([part for part in forms if len(part)])
             front = finisher.front(programs)
-            programs = ProgramBatch.concatenate([front, finisher.improved(front)])
+            better = finisher.improved(front, is_over=lambda: self.optimizer.stopping.is_over)
+            programs = ProgramBatch.concatenate([front, better])
         programs = programs[self.optimizer.prior.may_be_shown(programs)]
         return finisher.settled(programs, snap=finishing.snap)
 

@@ -13,7 +13,7 @@ from dso.errors import UserError
 from dso.report.curves import QUANTILES, learning_curves, reward_distribution
 from dso.report.formula import MathML, to_mathml
 from dso.report.pick import chosen_row, picked_row
-from dso.report.policy_data import describe_policy, episode_returns
+from dso.report.policy_data import episode_returns, read_policy
 from dso.report.run_data import RunData, arities, load_run_data
 from dso.runs.batches import settings_of
 from dso.runs.results import RunName, RunResults, numbers, truths
@@ -181,7 +181,7 @@ class _Folder:
         stamp = path.stat().st_mtime_ns if path.exists() else None
         known = self._policies.get(run)
         if known is None or known[0] != stamp:
-            known = self._policies[run] = stamp, describe_policy(path)
+            known = self._policies[run] = stamp, read_policy(path)
         return known[1]
 
     def _issues(self) -> list[str]:

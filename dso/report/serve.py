@@ -89,7 +89,7 @@ class Server(ThreadingHTTPServer):
         self._places = threading.BoundedSemaphore(MAX_REQUESTS)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own; whoever comes when all are busy has to come again."""
+        """Answer in a thread; if all threads are busy, the client has to ask again."""
         if not self._places.acquire(blocking=False):
             self.shutdown_request(request)
             return

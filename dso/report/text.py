@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SHOW_COUNT = 10
 ERRORS = ("nmse_test", "r_avg_test")
-"""What a plot shows beside the reward: of regression, of control."""
+"""What a plot shows besides the reward: of regression, of control."""
 
 
 class LogEval:
@@ -155,6 +155,11 @@ class LogEval:
     @staticmethod
     def _setting_of(table: pd.DataFrame) -> list[str]:
         return table["setting"].tolist() if "setting" in table else [""] * len(table)
+
+    def analyze_log(self, show_count: int = SHOW_COUNT, *, save_plots: bool = False) -> None:
+        """Print what the command line prints of the folder."""
+        for line in report_lines(self.path, show_count, save_plots):
+            print(line)
 
     def plot_hof(self) -> Any:
         """Return a figure of the rewards and errors in the halls of fame."""

@@ -207,7 +207,7 @@ class Checkpoints:
     guard : Guard
         Decides what happens where a checkpoint cannot be written.
     save_freq : float or None
-        Save after so many `units`; None is never.
+        Save after this many `units`; None is never.
     units : {"hours", "minutes", "seconds", "iterations"}
     """
 

@@ -1,6 +1,6 @@
 """How bytes get to the disk: whole files at once, files that grow, and what to do when it fails.
 
-A file that is replaced is written beside its place and moved there, so a reader (or a crash) sees
+A file that is replaced is written next to its place and moved there, so a reader (or a crash) sees
 the old file or the new one, never half of one.
 """
 
@@ -110,8 +110,8 @@ class Guard:
         logger.debug("%s cannot be written", name, exc_info=error)
         if is_first:
             logger.warning(
-                "%s: cannot be written (%s). The run goes on; results are kept in memory and "
-                "written as soon as that is possible.",
+                "%s: cannot be written (%s). The run continues; results stay in memory until "
+                "they can be written.",
                 name,
                 cause(error),
             )

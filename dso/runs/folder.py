@@ -7,7 +7,6 @@ refuses, the run goes on, and what is not on disk yet is written when it can be.
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import logging
@@ -20,9 +19,16 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from dso.files import read_regular
 from dso.runs.disk import GrowingFile, Guard, cause, remove_halves, write_text
 from dso.runs.lock import RunLock
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger("dso")
 
@@ -40,7 +46,7 @@ RUN_FILES = (
     DATA_FILE,
     "formula.png",
 )
-"""What a run folder holds beside the files of each run, whose names begin with ``dso_``."""
+"""What a run folder holds besides the files of each run, whose names begin with ``dso_``."""
 _WITHOUT_EFFECT = (
     *("experiment", "postprocess", "checkpoint"),
     *("training.verbose", "training.debug", "training.n_cores_batch"),
@@ -116,7 +122,7 @@ def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
             aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
             os.replace(path, aside)
             logger.warning(
-                "%s is no table (%s); it is now called %s.", path, cause(error), aside.name
+                "%s is not a table (%s); it is now called %s.", path, cause(error), aside.name
             )
         if replace:
             rows = [old for old in rows if old.get("seed") != str(row["seed"])]
@@ -173,6 +179,11 @@ def _merged(old: list[str], new: list[str]) -> list[str]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
+    if fcntl is None:
+        with FileLock(folder / ".lock"):
+            yield
+        return
+    # The folder itself, so that there is no file of the lock.
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
 """RunLock: one process at a time writes the files of a run.
 
 The lock is one of the operating system on a small file, so it is gone when its holder is, however
-that ended. The file names the holder, for whoever finds the run locked.
+that ended. The file names the holder.
 """
 
 from __future__ import annotations

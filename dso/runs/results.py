@@ -92,7 +92,8 @@ class RunResults:
     def best(self, run: RunName, suffix: str) -> pd.DataFrame:
         """Return a run's hall of fame (``_hof``) or Pareto front (``_pf``).
 
-        Rewards and complexities are numbers, NaN where the file has none.
+        Rewards and complexities are numbers, NaN where the file has none. The hall of fame has each
+        expression once, though several programs in the file may simplify to it.
         """
         name = f"{run.prefix}{suffix}.csv"
         table = self.table(name)
@@ -102,6 +103,9 @@ class RunResults:
         if missing := [column for column in needed if column not in table]:
             self.issues[name] = f"has no column {', '.join(missing)}"
             return table.iloc[:0]
+        if suffix == "_hof" and "expression" in table:
+            is_again = table["expression"].duplicated() & table["expression"].notna()
+            table = table[~is_again].reset_index(drop=True)
         return table.assign(**{column: numbers(table, column) for column in needed})
 
     def log(self, run: RunName) -> pd.DataFrame:

@@ -159,8 +159,8 @@ class SavedState:
         if not self._restore_newest(checkpoints):
             raise Refused(
                 f"none of the {len(checkpoints.found())} checkpoint(s) of '{self.prefix}' in "
-                f"'{checkpoints.folder}' can be gone on from, so nothing there is touched. Without "
-                "them, or under another experiment.exp_name, the run begins anew."
+                f"'{checkpoints.folder}' can be continued, so nothing there is touched. To start "
+                "again, delete them or choose another experiment.exp_name."
             )
 
     def has_checkpoint(self, timestamp: str | None) -> bool:
@@ -181,7 +181,7 @@ class SavedState:
             except Refused:
                 raise
             except UserError as error:
-                logger.warning("%s The one before it is taken, if there is one.", error)
+                logger.warning("%s The checkpoint before it is used, if there is one.", error)
             else:
                 return True
         return False
@@ -207,6 +207,6 @@ class SavedState:
         if path is None:
             return
         iteration, seed = self.trainer.standing.iteration, self.identity.seed
-        logger.info("Seed %d goes on after iteration %d from '%s'.", seed, iteration, path)
+        logger.info("Seed %d continues after iteration %d from '%s'.", seed, iteration, path)
         if self.journal.checkpoints is not None:
             self.journal.checkpoints.start(iteration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +51,12 @@ class Reports:
         self.evaluator = evaluator
         self._scorer = (judge and judge.evaluator) or evaluator
         self._described: dict[int, Row] = {}
+        self._shown: Callable[[ProgramBatch], ProgramBatch] = lambda programs: programs
+        self._shown_task = task
+
+    def show_as(self, shown: Callable[[ProgramBatch], ProgramBatch], task: Task) -> None:
+        """Show programs as others, which a task judges: those in the units of the user."""
+        self._shown, self._shown_task = shown, task
 
     def program(self, programs: ProgramBatch, i: int = 0) -> Program:
         """Return row `i` as a Program."""
@@ -84,8 +91,9 @@ class Reports:
 
     def expression(self, best: ScoredPrograms | None) -> str:
         """Return it as text with short numbers, to be shown while the run goes on."""
-        program = self.best(best)
-        return "" if program is None else program.short_expression(SHOWN_DIGITS)
+        if best is None:
+            return ""
+        return self.program(self._shown(best.programs)).short_expression(SHOWN_DIGITS)
 
     def tables(self, *parts: ScoredPrograms) -> list[list[Row]]:
         """Return the rows of each part: the columns of `PF_COLUMNS`, then those of the task.
@@ -103,7 +111,7 @@ class Reports:
         for i, key in enumerate(keys.tolist()):
             known = self._described.get(key) or described.get(key)
             if known is None:
-                known = self._describe(self.program(scored.programs, i))
+                known = self._describe(self.program(self._shown(scored.programs[[i]])))
             self._described[key] = known
             rows.append(
                 {
@@ -121,7 +129,7 @@ class Reports:
         return {
             "expression": program.expression,
             "traversal": repr(program),
-            **self.task.evaluate(program),
+            **self._shown_task.evaluate(program),
         }
 
 

@@ -99,7 +99,7 @@ def gather(
 ) -> Evidence:
     """Return the evidence on B programs that are fitted to rows of data.
 
-    Of more than `MAX_ROWS` rows, so many evenly spaced ones are asked.
+    Of more than `MAX_ROWS` rows, this many evenly spaced ones are asked.
 
     Parameters
     ----------

@@ -10,12 +10,19 @@ from dso.errors import unknown
 from dso.selection.evidence import Evidence
 
 NEAR_BEST = 1.5
-"""`best` chooses among rows whose loss is at most so many times the least."""
+"""`best` chooses among rows whose loss is at most this many times the least."""
 
 
 def scores(losses: np.ndarray, complexities: np.ndarray) -> np.ndarray:
-    """Return the fall of the logarithm of the loss per step of complexity, (B,); 0 at first."""
+    """Return the fall of the logarithm of the loss per step of complexity, (B,); 0 at first.
+
+    Losses below 0, of which a metric of one's own may have some, have no logarithm: they fall
+    themselves.
+    """
     found = np.zeros(len(losses))
+    if (losses < 0).any():
+        found[1:] = -np.diff(losses) / np.diff(complexities)
+        return found
     with np.errstate(divide="ignore", invalid="ignore"):
         found[1:] = -np.diff(np.log(losses)) / np.diff(complexities)
     return found
@@ -33,7 +40,8 @@ def score(losses: np.ndarray, complexities: np.ndarray) -> np.ndarray:
 
 def best(losses: np.ndarray, complexities: np.ndarray) -> np.ndarray:
     """The greatest score among losses of at most 1.5 times the least."""
-    is_near = losses <= NEAR_BEST * losses.min()
+    least = losses.min()
+    is_near = losses <= least + (NEAR_BEST - 1) * abs(least)
     return np.where(is_near, -scores(losses, complexities), np.inf)
 
 

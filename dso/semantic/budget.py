@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -45,6 +46,10 @@ class SemanticLimits:
     max_programs: int = 50
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass
 class Budget:
     """How many evaluations and seconds there are to spend, and what has been spent of them.
@@ -59,6 +64,8 @@ class Budget:
         Of both kinds together.
     max_seconds : float
         From the making of the budget.
+    is_over : callable
+        Whether somebody has asked for the end.
     n_vectors, n_lookups : int
         Spent so far.
     stopped_by : str
@@ -70,6 +77,7 @@ class Budget:
     max_lookups: int
     max_evaluations: int
     max_seconds: float
+    is_over: Callable[[], bool] = _never
     n_vectors: int = 0
     n_lookups: int = 0
     stopped_by: str = ""
@@ -77,10 +85,14 @@ class Budget:
     _whole: Budget | None = None
 
     @classmethod
-    def of(cls, limits: SemanticLimits) -> Budget:
+    def of(cls, limits: SemanticLimits, is_over: Callable[[], bool] = _never) -> Budget:
         """Start to spend what the limits allow."""
         return cls(
-            limits.max_vectors, limits.max_lookups, limits.max_evaluations, limits.max_seconds
+            limits.max_vectors,
+            limits.max_lookups,
+            limits.max_evaluations,
+            limits.max_seconds,
+            is_over,
         )
 
     def part(self, *, max_vectors: int | None = None, max_lookups: int | None = None) -> Budget:
@@ -91,6 +103,7 @@ class Budget:
             lookups if max_lookups is None else min(lookups, max_lookups),
             self.evaluations_left,
             self.max_seconds,
+            self.is_over,
             _start=self._start,
             _whole=self,
         )
@@ -130,8 +143,8 @@ class Budget:
 
     @property
     def seconds_left(self) -> float:
-        """Zero where time is up."""
-        return max(0.0, self.max_seconds - self.seconds)
+        """Zero where time is up, or somebody has asked for the end."""
+        return 0.0 if self.is_over() else max(0.0, self.max_seconds - self.seconds)
 
     @property
     def is_spent(self) -> bool:

@@ -134,7 +134,7 @@ def fitted(problem: Problem, starts: Sequence[Start], budget: Budget) -> Program
 def _fitted(
     problem: Problem, programs: ProgramBatch, max_rows: int, budget: Budget
 ) -> ProgramBatch:
-    """Return the programs that are valid, fitted to so many rows, the best first."""
+    """Return the programs that are valid, fitted to this many rows, the best first."""
     X, y, weights = problem.data.thinned(max_rows)
     constants, mse = _core.fit_constants(
         problem.library.native,

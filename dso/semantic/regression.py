@@ -1,4 +1,4 @@
-"""Regression: the best one, two or three of many columns, beside an offset, for a target.
+"""Regression: the best one, two or three of many columns, besides an offset, for a target.
 
 Values t (N,) wanted in a hole are to be a + k s + l u + m v for entries s, u, v. So that a thousand
 entries allow half a million pairs, and triples besides, none of them is solved: the error of the

@@ -6,7 +6,7 @@ the small one, which takes a tenth of a second. So the large one is built only f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -145,9 +145,9 @@ class SemanticSearch:
         )
         self.strategies = [one(self.problem) for one in strategies if one.suits(self.problem)]
 
-    def run(self) -> SemanticResult:
-        """Search until something exact is found or a limit is reached."""
-        budget, found = Budget.of(self.limits), _Found(self.problem)
+    def run(self, is_over: Callable[[], bool] = lambda: False) -> SemanticResult:
+        """Search until something exact is found, a limit is reached, or `is_over` says so."""
+        budget, found = Budget.of(self.limits, is_over), _Found(self.problem)
         with np.errstate(all="ignore"):  # whatever the data hold; what is not finite is dropped
             self._search(budget, found)
             programs, nmse, is_exact = found.ranked()
@@ -226,6 +226,8 @@ class SemanticSearch:
         for strategy in self.strategies:
             if strategy.turn not in turns or (found.is_exact and not strategy.shortens):
                 continue
+            if budget.seconds_left <= 0:
+                return
             left = budget.evaluations_left
             left -= max((other.reserve(left) for other in self.strategies), default=0)
             if found.is_exact:

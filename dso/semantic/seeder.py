@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -64,20 +66,34 @@ class Seeder:
         self.limits = limits
         self.seed = seed
 
-    def seeds(self, iteration: int) -> Seeds:
+    def seeds(
+        self,
+        iteration: int,
+        max_seconds: float = math.inf,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> Seeds:
         """Search, and reward what was found.
 
         Of programs that are exact only the first is taken: it is defined in most places, and the
         shortest of those, while rewards of exact programs differ by rounding alone.
+
+        Parameters
+        ----------
+        iteration : int
+        max_seconds : float
+            That may be spent at most.
+        is_over : callable
+            Asked between steps; a true answer ends the search.
         """
-        result = self._search()
+        limits = replace(self.limits, max_seconds=min(self.limits.max_seconds, max_seconds))
+        result = self._search(limits, is_over)
         n_exact = np.count_nonzero(result.is_exact)
         programs = result.programs[:1] if n_exact else result.programs
         bare = Batch.off_policy(replace(programs, constants=np.empty((len(programs), 0))))
         batch = self.evaluator.evaluate(bare, iteration, programs.constants)
         return Seeds(batch, result.n_vectors + len(programs), result.n_lookups)
 
-    def _search(self) -> SemanticResult:
+    def _search(self, limits: SemanticLimits, is_over: Callable[[], bool]) -> SemanticResult:
         task = self.evaluator.task
         data = task.fit_data
         assert data is not None
@@ -87,7 +103,7 @@ class Seeder:
         return SemanticSearch(
             self.prior,
             data,
-            limits=self.limits,
+            limits=limits,
             polynomials=task.polynomials,
             seed=self.seed,
-        ).run()
+        ).run(is_over)

@@ -65,7 +65,7 @@ class Target(FitData):
         )
 
     def thinned(self, max_rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return at most so many rows, evenly chosen: X (D, n), y (n,) and weights (n,)."""
+        """Return at most this many rows, evenly chosen: X (D, n), y (n,) and weights (n,)."""
         rows = np.linspace(0, len(self.y) - 1, min(len(self.y), max_rows)).astype(int)
         weights = np.ones(len(rows)) if self.weights is None else self.weights[rows]
         return np.ascontiguousarray(self.columns[:, rows]), self.y[rows], weights
@@ -91,7 +91,7 @@ def sample_rows(n_rows: int, seed: int) -> np.ndarray:
 
 
 def key_bits(n_digits: int) -> int:
-    """Return how many leading bits of values of so many digits can be relied upon."""
+    """Return how many leading bits of values of this many digits are reliable."""
     return min(MAX_KEY_BITS, max(MIN_KEY_BITS, int((n_digits - 1) * np.log2(10)) - 3))
 
 

@@ -97,7 +97,7 @@ class ValueLibrary:
 
     @staticmethod
     def entries_in(max_bytes: int) -> int:
-        """Return how many entries a library may have to take at most so many bytes."""
+        """Return how many entries a library may have to take at most this many bytes."""
         return _core.ValueLibrary.entries_in(max_bytes)
 
     def __len__(self) -> int:
@@ -170,7 +170,7 @@ class ValueLibrary:
         values : (Q, 4) float64
             Wanted on the key rows.
         n_partners : int
-            One of the two entries is among so many of the cheapest.
+            One of the two entries is among this many of the cheapest.
 
         Returns
         -------

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dso.library.template import Template
     from dso.program import FitData, Program, ProgramBatch
     from dso.streams import Stream
+    from dso.units import Quantities
 
 
 class Fitter(Protocol):
@@ -75,6 +76,10 @@ class Task(ABC):
         The form of every program.
     in_holes : sequence of str
         Names of the tokens that its holes may have, besides inputs.
+    quantities : Quantities, optional
+        The units of the columns.
+    units_penalty : float, optional
+        What inconsistent programs lose; None: they are not written.
     n_train_rows, n_search_rows, n_validation_rows : int
         Rows of training data, those of them that a search sees at a time (`on_drawn_rows`), and
         rows set aside to rank programs by (`validation_rewards`); 0 for a task without data.
@@ -94,6 +99,8 @@ class Task(ABC):
     guesses: ProgramBatch | None = None
     template: Template | None = None
     in_holes: Sequence[str] = ()
+    quantities: Quantities | None = None
+    units_penalty: float | None = None
     n_train_rows: int = 0
     n_search_rows: int = 0
     n_validation_rows: int = 0
@@ -153,7 +160,7 @@ class Task(ABC):
     def write_result(  # noqa: B027, most tasks leave nothing
         self, program: Program, file: Callable[[str], Path]
     ) -> None:
-        """Write what a run leaves beside its tables: nothing.
+        """Write files of a run in addition to its tables: none.
 
         Parameters
         ----------

@@ -110,7 +110,7 @@ class Source(ABC):
         """
 
     def finish(self, iteration: int) -> None:  # noqa: B027, most have nothing left to do
-        """Do what belongs at the end of a run, after so many iterations."""
+        """Do what belongs at the end of a run, after this many iterations."""
 
     def go_on(self) -> None:  # noqa: B027, most remember nothing of it
         """Take back what `finish` did, as the run is to go on."""
@@ -311,19 +311,24 @@ class ValueSearch(Source):
     ----------
     seeder : Seeder
     keeper : Keeper
+    stopping : Stopping
+        Tells how much time is left.
     """
 
     name = "semantic"
 
-    def __init__(self, seeder: Seeder, keeper: Keeper) -> None:
+    def __init__(self, seeder: Seeder, keeper: Keeper, stopping: Stopping) -> None:
         self.seeder = seeder
         self.keeper = keeper
+        self.stopping = stopping
 
     def propose(self, iteration: int, so_far: Proposal) -> Proposal:
         """Search by values in the first iteration; afterwards there is nothing more to find."""
         if iteration > 0:
             return Proposal(columns=dict.fromkeys(SEMANTIC_COLUMNS, 0))
-        seeds = self.seeder.seeds(iteration)
+        seeds = self.seeder.seeds(
+            iteration, self.stopping.seconds_left, lambda: self.stopping.is_over
+        )
         if len(seeds.batch):
             self.keeper.take_in(seeds.batch, iteration)
         counts = (seeds.n_vectors, seeds.n_lookups)
@@ -383,6 +388,8 @@ class Finishing(Source):
     n_per_iteration : float
         Programs that are looked at in an iteration, in the mean; what is left over is for later
         ones.
+    stopping : Stopping
+        Tells whether what is under way is to come to its end.
     snap : bool
         Whether constants become plain numbers, where the data allow it, at the end.
     """
@@ -394,11 +401,13 @@ class Finishing(Source):
         finisher: Finisher,
         evaluator: Evaluator,
         keeper: Keeper,
+        stopping: Stopping,
         *,
         n_per_iteration: float,
         snap: bool,
     ) -> None:
         self.finisher = finisher
+        self.stopping = stopping
         self.evaluator = evaluator
         self.keeper = keeper
         self.n_per_iteration = n_per_iteration
@@ -411,18 +420,23 @@ class Finishing(Source):
         if so_far.batch is not None:
             self.keeper.take_in(so_far.batch, iteration)
         allowed = N_FIRST + int(self.n_per_iteration * iteration) - self.n_programs
-        if self.keeper.success or allowed <= 0:
+        if self.keeper.success or allowed <= 0 or self._is_over():
             return Proposal()
         before = self.finisher.n_looked_at
-        found = self.finisher.improved(self._front, n_starts=N_STARTS, max_programs=allowed)
+        found = self.finisher.improved(
+            self._front, n_starts=N_STARTS, max_programs=allowed, is_over=self._is_over
+        )
         self.n_programs += self.finisher.n_looked_at - before
         return Proposal(self._offer(found, iteration))
 
     def finish(self, iteration: int) -> None:
         """Finish all of the front, and give what is kept the constants that are shown."""
         self._before_end = self.state_dict()
-        self._offer(self.finisher.improved(self._front, n_starts=N_LAST_STARTS), iteration)
+        found = self.finisher.improved(self._front, n_starts=N_LAST_STARTS, is_over=self._is_over)
+        self._offer(found, iteration)
         for _ in range(MAX_SIMPLIFICATIONS):
+            if self._is_over():
+                return
             self.keeper.settle(
                 lambda programs, is_front: self.finisher.settled(
                     programs, snap=self.snap and is_front
@@ -440,6 +454,9 @@ class Finishing(Source):
         if self._before_end is not None:
             self.load_state_dict(self._before_end)
             self._before_end = None
+
+    def _is_over(self) -> bool:
+        return self.stopping.is_over
 
     @property
     def _front(self) -> ProgramBatch:
@@ -497,7 +514,8 @@ class GPMeld(Source):
             return self.keeper.success
 
         def is_spent(n_evaluations: int) -> bool:
-            return self.stopping.is_spent(so_far.n_evaluations + n_evaluations)
+            n_samples = so_far.n_evaluations + n_evaluations
+            return self.stopping.is_over or self.stopping.is_spent(n_samples)
 
         harvest = self.controller.step(so_far.batch, iteration, remember, is_spent)
         columns = self._columns(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,6 +17,10 @@ from dso.processes import deferred
 if TYPE_CHECKING:
     from dso.program import ProgramBatch
     from dso.program.batch import Batch
+
+END_SHARE = 0.1
+MIN_END_SECONDS = 0.5
+"""What the end phase may take, as a share of max_seconds and at least."""
 
 SIGNAL_REASONS = {
     signal.SIGINT: "interrupted",
@@ -70,7 +76,7 @@ class Stopping:
     n_samples : int
         Budget of samples; the iteration that reaches it is the last.
     max_seconds : float, optional
-        Budget of wall time, looked at between iterations.
+        Budget of wall time, from `start_clock` on.
     reward_threshold : float, optional
         End once the best reward is at least this.
     patience : int, optional
@@ -84,7 +90,12 @@ class Stopping:
     ----------
     signal : int or None
         The latest signal that asked for the end.
+    cuts_on_signal : bool
+        Whether a signal ends the iteration under way, too. A run that is to go on where it was
+        stopped comes to the end of it, so that both halves are the whole.
     """
+
+    cuts_on_signal = False
 
     def __init__(
         self,
@@ -104,6 +115,7 @@ class Stopping:
         self.callback = callback
         self.on_request: Callable[[], object] | None = None
         self.signal: int | None = None
+        self._end = math.inf
         self._requested: str | None = None
 
     def request(self, reason: str) -> None:
@@ -124,11 +136,38 @@ class Stopping:
             return f"the best reward reached reward_threshold = {self.reward_threshold:g}"
         if standing.n_samples >= self.n_samples:
             return f"n_samples = {self.n_samples} are spent"
-        if self.max_seconds is not None and standing.seconds >= self.max_seconds:
-            return f"max_seconds = {self.max_seconds:g} are over"
+        is_late = self.max_seconds is not None and standing.seconds >= self.max_seconds
+        if is_late or time.monotonic() >= self._end:
+            return f"max_seconds = {self.max_seconds or 0:g} are over"
         if self.patience is not None and self._idle_iterations(standing) >= self.patience:
             return f"no better reward in patience = {self.patience} iterations"
         return None
+
+    def start_clock(self, seconds: float = 0.0) -> None:
+        """Let the wall time run, of which so many seconds are spent already."""
+        if self.max_seconds is not None:
+            self._end = time.monotonic() + self.max_seconds - seconds
+
+    def start_end(self) -> None:
+        """Give the end phase a budget of its own, where the run has one of wall time.
+
+        A signal that came before has ended the search; another one ends this too.
+        """
+        self.signal = None
+        if self.max_seconds is not None:
+            seconds = max(MIN_END_SECONDS, END_SHARE * self.max_seconds)
+            self._end = min(self._end, time.monotonic()) + seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Tell in the middle of an iteration whether it is to come to its end as it is."""
+        is_cut = self.cuts_on_signal and self.signal is not None
+        return is_cut or time.monotonic() >= self._end
+
+    @property
+    def seconds_left(self) -> float:
+        """Wall time left; infinite without a limit."""
+        return max(0.0, self._end - time.monotonic())
 
     def go_by(self, other: Stopping) -> None:
         """Take over the rules of another, for a run that goes on after its end."""
@@ -157,6 +196,13 @@ def _reached(standing: Standing) -> float:
     return min(standing.r_best, standing.r_train)
 
 
+MAX_GIVEN_UP = 0.5
+"""Share of draws that meet a position where no token is allowed."""
+MAX_GIVEN_UP_WITH_UNITS = 0.99
+"""The same where units have to agree: what a product leaves over may take more tokens than there is
+room for. Such a draw costs some microseconds, and a row is drawn a hundred times if need be."""
+
+
 class DeadEndWatch:
     """End a run whose priors leave the policy no way to finish most of its programs.
 
@@ -166,10 +212,18 @@ class DeadEndWatch:
         Programs -> the table of which prior masked what.
     window : int
         Iterations looked back on.
+    max_share : float
+        Of all draws in a full window that may be given up.
     """
 
-    def __init__(self, report: Callable[[ProgramBatch], str] = str, window: int = 10) -> None:
+    def __init__(
+        self,
+        report: Callable[[ProgramBatch], str] = str,
+        window: int = 10,
+        max_share: float = MAX_GIVEN_UP,
+    ) -> None:
         self.report = report
+        self.max_share = max_share
         self.counts: deque[tuple[int, int]] = deque(maxlen=window)
 
     def update(self, batch: Batch) -> None:
@@ -178,16 +232,16 @@ class DeadEndWatch:
         Raises
         ------
         UserError
-            When more than half of all draws in a full window were given up.
+            When more than `max_share` of all draws in a full window were given up.
         """
         self.counts.append((batch.withdrawn, len(batch)))
         withdrawn, finished = (sum(column) for column in zip(*self.counts, strict=True))
-        if len(self.counts) == self.counts.maxlen and withdrawn > finished:
-            share = withdrawn / (withdrawn + finished)
+        share = withdrawn / max(1, withdrawn + finished)
+        if len(self.counts) == self.counts.maxlen and share > self.max_share:
             raise UserError(
                 f"prior: {share:.0%} of the draws of the last {len(self.counts)} iterations met a "
-                f"position where no token is allowed, so the search cannot go on. Loosen or switch "
-                f"off priors; this is what each of them masked:\n"
+                f"position where no token is allowed, so the search cannot continue. Loosen or "
+                f"switch off priors; this is what each of them masked:\n"
                 f"{self.report(batch.programs)}"
             )
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Iteration:
-    """What one step made, for whoever writes it down.
+    """What one step made, for those that record it.
 
     Attributes
     ----------
@@ -158,6 +158,11 @@ class Trainer:
         given = self.sources[Given.name]
         assert isinstance(given, Given)
         given.add(programs)
+
+    def spend(self, n_evaluations: int) -> None:
+        """Count evaluations that were made for this run elsewhere."""
+        n_samples = self.standing.n_samples + n_evaluations
+        self.standing = replace(self.standing, n_samples=n_samples)
 
     def gather(self, programs: ProgramBatch, standing: Standing) -> Iteration:
         """Keep what others found in an iteration of theirs; the policy learns nothing.

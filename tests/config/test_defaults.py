@@ -170,6 +170,7 @@ COMMON = {
         "topology": "ring",
         "portfolio": [],
     },
+    "reduce": {"on": False, "after": 3},
     "finishing": {"on": None, "max_share": 0.1, "snap": True},
     "prior": {
         "count_constraints": False,
@@ -192,6 +193,7 @@ COMMON = {
         "argument_type": {"on": False, "tokens": [], "allowed": "inputs"},
         "all_inputs": {"on": False},
         "mutually_exclusive": {"on": False, "tokens": []},
+        "units": {"on": False},
     },
     "postprocess": {"show_count": 5, "save_plots": True},
     "checkpoint": {"load_path": None, "save_freq": 23, "units": "hours", "save_on_done": False},
@@ -227,6 +229,10 @@ REGRESSION_TASK = {
         "regressor": "dso_least_squares",
         "regressor_params": {},
     },
+    "X_units": None,
+    "y_units": None,
+    "dimensionless_constants_only": False,
+    "dimensional_constraint_penalty": None,
 }
 CONTROL_TASK = {
     "task_type": "control",
@@ -297,7 +303,7 @@ def test_regression_changes_what_it_is_documented_to_change() -> None:
         "prior.length.on": True,
         "prior.length.max_": 64,
         "prior.repeat.on": True,
-        **{f"prior.{name}.on": True for name in USUAL},
+        **{f"prior.{name}.on": True for name in [*USUAL, "units"]},
     }
 
 
@@ -349,12 +355,13 @@ def test_the_gp_preset_is_the_documented_one() -> None:
     }
 
 
-def test_the_best_preset_is_the_gp_preset_with_the_search_by_values() -> None:
+def test_the_best_preset_is_the_gp_preset_with_search_by_values_and_reductions() -> None:
     best, gp = load_config("config_regression_best.json"), load_config("config_regression_gp.json")
     assert differences(best, gp) == {
         "training.n_samples": 40_000_000,
         "semantic.on": True,
         "semantic.max_share": 0.75,
+        "reduce.on": True,
     }
 
 
@@ -453,6 +460,7 @@ def test_the_schema_accepts_our_configs_and_refuses_slips() -> None:
     for path in shipped_configs():
         assert [error.message for error in validator.iter_errors(read_config(path))] == []
     for slip in (
+        {"trainin": {}},
         {"training": {"bach_size": 1}},
         {"training": {"epsilon": 2}},
         {"prior": {"lenght": {}}},

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dso.config import load_config
 from dso.config.files import SHIPPED, find_config, parse_config, read_config, shipped_configs
 from dso.config.plain import merge, plain
 from dso.errors import UserError
@@ -186,3 +187,20 @@ def test_a_config_within_itself_is_refused() -> None:
     endless["a"] = endless
     with pytest.raises(UserError, match="nested deeper"):
         plain(endless)
+
+
+def test_a_table_is_looked_for_beside_its_config_and_among_ours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "mine.tsv").write_text("a\ty\n")
+    (tmp_path / "c.json").write_text(json.dumps({"task": {"dataset": "mine.tsv"}}))
+    assert load_config(tmp_path / "c.json")["task"]["dataset"] == str(tmp_path / "mine.tsv")
+    caplog.clear()
+    task = {"task_type": "regression", "dataset": "task/regression/data/PiecewiseFunction-1.csv"}
+    found = Path(load_config({"task": task})["task"]["dataset"])
+    assert found.is_file()
+    assert found.name == "PiecewiseFunction-1.csv"
+    assert "the one that comes with dso is taken" in caplog.text
+    # What is nowhere stays as it is written, and so does a path from the root.
+    for name in ("nowhere.csv", str(tmp_path / "PiecewiseFunction-1.csv")):
+        assert load_config({"task": {**task, "dataset": name}})["task"]["dataset"] == name

@@ -105,7 +105,12 @@ def test_where_old_and_new_are_given_the_new_counts(warnings: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize(
-    "old", [{"training": {"n_epochs": 100}}, {"prior": {"state_checker": {"on": True}}}]
+    "old",
+    [
+        {"training": {"n_epochs": 100, "n_samples": 2_000_000}},
+        {"prior": {"state_checker": {"on": True}}},
+        {"task": {"task_type": "regression", "multiobject": False}},
+    ],
 )
 def test_a_removed_key_is_dropped_with_one_warning(
     old: dict, warnings: pytest.LogCaptureFixture
@@ -113,6 +118,36 @@ def test_a_removed_key_is_dropped_with_one_warning(
     assert load_config(REGRESSION | old) == load_config(REGRESSION)
     assert len(warnings.records) == 1
     assert "is ignored" in warnings.text
+
+
+@pytest.mark.parametrize("others", [{}, {"n_samples": None}])
+def test_a_number_of_iterations_is_a_number_of_samples(
+    others: dict, warnings: pytest.LogCaptureFixture
+) -> None:
+    config = load_config(REGRESSION | {"training": {"n_epochs": 2, "batch_size": 500, **others}})
+    assert config["training"]["n_samples"] == 1000
+    assert len(warnings.records) == 1
+    assert "n_epochs" not in load_config(config)["training"]
+
+
+def test_what_null_leaves_to_the_default(warnings: pytest.LogCaptureFixture) -> None:
+    task = {"task": {"task_type": "regression", "poly_optimizer_params": None}}
+    assert validate(load_config(task)) == validate(load_config(REGRESSION))
+    assert warnings.records == []
+
+
+def test_priors_with_parameters_that_are_off_are_told(warnings: pytest.LogCaptureFixture) -> None:
+    priors = {
+        "max_depth": {"max_": 3},
+        "repeat": [{"on": True, "max_": 1}, {"tokens": "sin", "max_": 2}],
+        "max_size": {"on": False, "max_": 9},
+        "length": {"max_": 20},  # on by default
+    }
+    load_config(REGRESSION | {"prior": priors})
+    assert [record.message for record in warnings.records] == [
+        'config: prior.max_depth is off; "on": true switches it on.',
+        'config: prior.repeat is off; "on": true switches it on.',
+    ]
 
 
 def test_the_name_of_an_environment_is_env_today(warnings: pytest.LogCaptureFixture) -> None:

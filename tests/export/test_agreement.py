@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from dso.errors import UserError
 from dso.export import c_source, identifiers, numpy_source
 from dso.library import Library, Token, create_tokens
 from dso.library.functions import OPERATORS
-from dso.program import Program
+from dso.program import Program, from_str_tokens
 from dso.program.execute import column_of
 from dso.program.symbolic import to_sympy
 
@@ -122,9 +123,12 @@ def from_jax(program: Program) -> np.ndarray:
 
 
 def from_sympy(program: Program) -> np.ndarray:
-    expression = to_sympy(program.traversal, NAMES)
+    return values_of(to_sympy(program.traversal, NAMES), NAMES)
+
+
+def values_of(expression: sympy.Expr, names: list[str]) -> np.ndarray:
     modules = [{"harmonic": lambda a: digamma(a + 1) + np.euler_gamma}, "scipy", "numpy"]
-    function = sympy.lambdify(list(map(sympy.Symbol, NAMES)), expression, modules)
+    function = sympy.lambdify(list(map(sympy.Symbol, names)), expression, modules)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         return np.array(np.broadcast_to(function(*X.T), len(X)), dtype=float)
@@ -149,6 +153,69 @@ def test_numpy_and_torch_agree_with_predictions(token: int, data: st.DataObject)
 def test_sympy_agrees_with_predictions(token: int, data: st.DataObject) -> None:
     program = data.draw(programs(token, depth=2))
     agree(from_sympy(program), program, in_plain_rows=True)
+
+
+def guarded_rows(program: Program) -> np.ndarray:
+    """Return the rows (N,) in which guards have no effect but those of constants."""
+    rows = np.ones(len(X), dtype=bool)
+    stack: list[np.ndarray] = []
+    with np.errstate(all="ignore"):
+        for token in reversed(program.traversal):
+            arguments = [stack.pop() for _ in range(token.arity)]
+            number = float(getattr(token, "value", np.nan))
+            if token.operator is not None and token.operator.guard is not None:
+                condition, _ = token.operator.guard(SimpleNamespace(Abs=np.abs), *arguments)
+                rows &= condition | (np.ptp(arguments[-1]) == 0)
+            stack.append(column_of(token, arguments, X.T, number))
+    return rows
+
+
+@EVERY_TOKEN
+@settings(FEW, max_examples=1)
+@given(data=st.data())
+def test_texts_agree_with_predictions(token: int, data: st.DataObject) -> None:
+    program = data.draw(programs(token, depth=2))
+    symbols = {name: sympy.Symbol(name) for name in ("x1", "x2", "x3")}
+    expression = sympy.sympify(
+        program.expression, {**symbols, "harmonic": sympy.Function("harmonic")}
+    )
+    rows = guarded_rows(program)
+    if not (rows & noisy_values(program, 1)[1]).any():
+        return  # nothing to compare
+    shown = np.where(rows, values_of(expression, list(symbols)), program.execute(X))
+    agree(shown, program, in_plain_rows=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mul,x1,div,sub,x2,x2,sub,x1,x1", "x1"),
+        ("mul,x2,div,x1,sub,x1,x1", "x2"),
+        ("add,x1,log,sub,x1,x1", "x1"),
+        ("mul,x1,exp,exp,5.0", "0"),
+        ("exp,exp,exp,5.0", "1"),
+        ("exp,exp,exp,exp,exp,5.0", "exp(E)"),
+        ("div,x1,x2", "x1/x2"),
+    ],
+)
+def test_guards_of_constants_are_decided(text: str, shown: str) -> None:
+    library = Library(create_tokens(2, ["add", "sub", "mul", "div", "exp", "log", 5.0], True))
+    program = from_str_tokens(text, library)
+    program.protected = True
+    assert program.expression == shown
+    x1, x2 = sympy.symbols("x1 x2")
+    function = sympy.lambdify([x1, x2], sympy.sympify(shown), "numpy")
+    rows = np.abs(X[:, :2]).min(axis=1) > 0.01
+    values = np.broadcast_to(function(*X[:, :2].T), len(X))
+    np.testing.assert_allclose(values[rows], program.execute(X[:, :2])[rows])
+
+
+def test_towers_of_exponentials_cost_nothing() -> None:
+    library = Library(create_tokens(1, ["add", "exp", "pow", 9.0]))
+    for text in ("exp,exp,exp,exp,9.0", "add,x1,pow,9.0,pow,9.0,pow,9.0,9.0"):
+        program = from_str_tokens(text, library)
+        assert len(program.expression) < 50
+        assert program.expression.count("9.0") == text.count("9.0")
 
 
 @pytest.mark.slow
@@ -278,3 +345,16 @@ def test_parentheses_stand_where_they_are_needed(text: str, code: str) -> None:
     names = ["x1", "x2", "x3"]
     assert f"return {code};" in c_source(program.traversal, names)
     assert f"values = {code}\n" in numpy_source(program.traversal, names)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*:DeprecationWarning")
+@pytest.mark.parametrize("text", ["add,x1,sin,2.0", "sin,2.0", "max,2.0,x1", "mul,x2,exp,const"])
+def test_a_traced_module_takes_any_number_of_rows(text: str) -> None:
+    import torch
+
+    from dso.export.torch_module import TorchProgram
+
+    library = Library(create_tokens(2, ["add", "mul", "max", "sin", "exp", 2.0, "const"]))
+    module = TorchProgram(from_str_tokens(text.replace("const", "0.5"), library).traversal)
+    fifty, twenty = (torch.rand(n, 2, dtype=torch.float64) for n in (50, 20))
+    torch.testing.assert_close(torch.jit.trace(module, fifty)(twenty), module(twenty))

@@ -300,7 +300,7 @@ def test_a_folder_in_the_place_of_the_summary_is_set_aside(invoke, tmp_path):
     (tmp_path / "logs" / "e" / "summary.csv").mkdir(parents=True)
     outcome = invoke("small.json", "--exp_name", "e")
     assert outcome.exit_code == 0
-    assert "WARNING: logs/e/summary.csv is no table (it is no regular file)" in outcome.output
+    assert "WARNING: logs/e/summary.csv is not a table (it is not a regular file)" in outcome.output
     assert len(read(tmp_path / "logs" / "e" / "summary.csv")) == 1
 
 

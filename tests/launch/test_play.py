@@ -1,12 +1,15 @@
 """Watching what a run has found: returns, film and page."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from dso import SymbolicPolicy
+from dso.command.main import main
 from dso.config import load_config
 from dso.errors import UserError
 from dso.launch.jobs import Job
@@ -44,7 +47,7 @@ def test_a_run_is_played_and_a_page_is_written(tmp_path: Path) -> None:
     page = (tmp_path / "run" / "policy.html").read_text()
     assert "a1 = cos_theta" in page
     assert f"Mean return of 3 episodes: {played.returns.mean():.2f}" in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5  # returns, three observations, and the action over its one input
     assert "<script" not in page
 
 
@@ -76,7 +79,7 @@ def test_what_cannot_be_played_is_said(tmp_path: Path) -> None:
         tmp_path / "a_policy.json"
     )
     with pytest.raises(UserError, match=r"takes 3 observations, 'MountainCar.*' gives 2"):
-        play(tmp_path, 1, window=False)
+        play(tmp_path / "a_policy.json", 1, window=False)
 
 
 def test_parameters_change_one_at_a_time(tmp_path: Path) -> None:
@@ -85,7 +88,11 @@ def test_parameters_change_one_at_a_time(tmp_path: Path) -> None:
     run_stages(Job(0, config))
     table = robustness(tmp_path / "run", {"g": [10.0, 5.0], "m": [2.0]}, 4)
     assert list(table["parameter"]) == ["g", "g", "m"]
-    as_it_is = play(tmp_path / "run", 4, window=False).returns
+    played = play(tmp_path / "run", 4, window=False, anchor=True)
+    as_it_is = played.returns
+    assert played.anchor_returns is not None
+    assert table["anchor"][0] == pytest.approx(played.anchor_returns.mean())
+    assert "Anchor: mean return of 4 episodes" in (tmp_path / "run" / "policy.html").read_text()
     assert table["mean"][0] == pytest.approx(as_it_is.mean())
     assert len(set(table["mean"])) == 3
     assert table["anchor"][0] == table["anchor"][2] != table["anchor"][1]  # it pushes nothing
@@ -95,6 +102,44 @@ def test_parameters_change_one_at_a_time(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "robustness.csv").read_text().startswith("parameter,value,mean,")
     with pytest.raises(UserError, match=r"unknown parameter 'mass' .* dt, g, l, m, "):
         robustness(tmp_path / "run", {"mass": [1.0]}, 1)
+
+
+def test_the_command_plays_a_run(tmp_path: Path) -> None:
+    run_stages(Job(0, whole_policy(tmp_path, ["mul,-2.0,x3"], 0)))
+    run = str(tmp_path / "run")
+
+    def says(*arguments: str, status: int = 0) -> str:
+        outcome = CliRunner().invoke(main, ["play", run, "--no_window", *arguments])
+        assert outcome.exit_code == status, outcome.output
+        return outcome.output
+
+    returns = play(run, 2, window=False).returns
+    said = says("--episodes", "2")
+    assert said.startswith("Pendulum-v1: a1 = ")
+    assert [float(one) for one in re.findall(r"episode \d: return (.*)", said)] == pytest.approx(
+        returns.tolist(), rel=1e-5
+    )
+    assert f"Mean return: {returns.mean():.6g}" in said
+    assert f"Page: {run}/policy.html" in said
+    assert "none comes with dso for 'Pendulum-v1'" in says("--anchor", status=1)
+    assert "no policy with seed 4; there are 0." in says("--seed", "4", status=1)
+    table = says("--robustness", "g=10,5", "--robustness", "m=2", "--episodes", "2").splitlines()
+    assert [line.split()[:2] for line in table[1:4]] == [["g", "10.0"], ["g", "5.0"], ["m", "2.0"]]
+    assert f"{returns.mean():.3f}"[:8] in table[1]
+    assert "expected NAME=VALUE" in says("--robustness", "g:1", status=1)
+
+
+def test_a_table_of_observations_is_matched_by_names(tmp_path: Path) -> None:
+    run_stages(Job(0, whole_policy(tmp_path, ["mul,-2.0,x3"], 0)))
+
+    def predicted(header: str, row: str) -> str:
+        (tmp_path / "t.csv").write_text(f"{header}\n{row}\n")
+        arguments = ["predict", str(tmp_path / "run"), str(tmp_path / "t.csv")]
+        return CliRunner().invoke(main, arguments).output
+
+    assert predicted("theta_dot,cos_theta,sin_theta", "0.5,1,0").endswith("a1\n-1.0\n")
+    assert predicted("x3,x1,x2", "0.25,1,0").endswith("a1\n-0.5\n")
+    assert "theta_dot" in predicted("cos_theta,sin_theta,speed", "1,0,0.5")
 
 
 def nothing(observations: np.ndarray) -> np.ndarray:

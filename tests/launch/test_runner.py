@@ -258,12 +258,12 @@ def test_code_that_is_allowed_runs(invoke, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resume", ".", "--runs", "3"], "give no config, and of the options only"),
+        (["--resume", ".", "--runs", "3"], "takes no config, and only"),
         (["--resume", "gone"], "no such folder"),
         (["--resume", "."], "neither a config.json nor a checkpoint"),
-        (["small.json", "--resume", "."], "give no config"),
-        (["--backend", "dask"], "belong together"),
-        (["--scheduler", "tcp://127.0.0.1:1"], "belong together"),
+        (["small.json", "--resume", "."], "takes no config"),
+        (["--backend", "dask"], "dask needs --scheduler"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "dask needs --scheduler"),
         (["small.json", "--sweep", "gone.json"], "cannot be read"),
     ],
 )

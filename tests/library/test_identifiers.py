@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import unicodedata
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dso.export import LatexRow, identifiers, latex, latex_table
-from dso.library.identifiers import RESERVED
+from dso.library.identifiers import RESERVED, ascii_identifiers
 
 
 def test_names_stay_recognisable() -> None:
@@ -18,16 +19,31 @@ def test_names_stay_recognisable() -> None:
     assert identifiers(names) == [
         "mass",
         "speed_km_h",
-        "theta",
-        "Grosse",
+        "θ",
+        "Größe",
         "x_2nd",
         "lambda_input",
         "x",
         "x_2",
         "sin_input",
         "x_3",
-        "DeltaT",
+        "ΔT",
     ]
+
+
+def test_other_alphabets_are_spelt_where_they_have_to_be() -> None:
+    names = ["масса", "Щит", "θ", "Größe", "质量", "质子", "x", "speed_2"]
+    assert ascii_identifiers(names) == [
+        *("massa", "Shchit", "theta", "Grosse", "u8d28u91cf", "u8d28u5b50", "x", "speed_2")
+    ]
+    assert ascii_identifiers(["θ", "theta"]) == ["theta", "theta_2"]
+
+
+@pytest.mark.parametrize("name", ["N", "S", "O", "Q", "beta", "zeta", "degree", "id"])
+def test_no_name_is_something_else_to_sympy(name: str) -> None:
+    found = identifiers([name])
+    assert found == [f"{name}_input"]
+    assert sympy.sympify(f"2*{found[0]}").free_symbols == {sympy.Symbol(found[0])}
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -35,11 +51,14 @@ def test_names_stay_recognisable() -> None:
 def test_any_text_becomes_a_different_identifier(names: list[str]) -> None:
     found = identifiers(names)
     assert len(set(found)) == len(names)
+    assert sympy.sympify("+".join(found) or "0") == sum(map(sympy.Symbol, found))
     for name in found:
-        assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)
+        assert name.isidentifier()
+        assert name == unicodedata.normalize("NFKC", name)  # as Python reads it
         assert not keyword.iskeyword(name)
         assert name.lower() not in RESERVED
         text = latex(sympy.Symbol(name))
+        assert text.isascii()
         assert text.count("{") == text.count("}")
         # An underscore without a brace would be a subscript of one letter only.
         assert not re.search(r"[_^](?!\{)", text)

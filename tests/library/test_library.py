@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,10 +179,22 @@ def test_bad_function_sets(function_set: list, message: str) -> None:
 
 
 def test_duplicate_and_empty_libraries() -> None:
+    add = Token(np.add, "add", 2, 1)
     with pytest.raises(UserError, match="'add' twice"):
-        Library(create_tokens(1, ["add", "+"]))
+        Library([*create_tokens(1, ["add"]), add])
+    with pytest.raises(UserError, match="'f' twice"):
+        Library(create_tokens(1, [Token(np.add, "f", 2, 1), Token(np.sin, "f", 1, 1)]))
     with pytest.raises(UserError, match="at least one"):
         Library([])
+
+
+def test_what_is_given_twice_counts_once(caplog: pytest.LogCaptureFixture) -> None:
+    own = Token(np.hypot, "hypot", 2, 1)
+    names = ["add", 1, "const", "+", own, "1.0", "sin", own, "Const"]
+    tokens = create_tokens(1, names, decision_tree_threshold_set=[0.5, 0.5])
+    assert list(map(str, tokens)) == ["x1", "add", "1.0", "const", "hypot", "sin", "x1 < 0.5"]
+    assert len(caplog.records) == 5
+    assert "'add' is given twice; it counts once" in caplog.text
 
 
 def test_protected_swaps_what_has_a_protected_form() -> None:
@@ -268,3 +281,27 @@ def test_import_leaves_slow_packages_alone() -> None:
         "assert not {'scipy', 'sympy', 'torch', 'pandas', 'joblib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_inputs_are_called_as_their_tokens() -> None:
+    inputs = [Token(None, "price ($)", 0, 1, input_var=1), Token(None, "x1", 0, 1, input_var=0)]
+    library = Library([*inputs, *create_tokens(0, ["mul"])])
+    assert library.input_names == ["x1", "price"]
+    assert Library(create_tokens(2, ["mul"])).input_names is None
+
+
+def test_tokens_of_a_file_can_be_pickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from dso.library import Token\n"
+        "def double(a):\n    return 2 * a\n"
+        'triple = Token(lambda a: 3 * a, "triple", 1, 2)\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    library = Library(create_tokens(1, ["./mine.py:double", f"{file}:triple"]))
+    monkeypatch.chdir("/")
+    copy = pickle.loads(pickle.dumps(library))
+    assert copy.names == ["x1", "double", "triple"]
+    assert copy["double"](np.ones(1)) == 2
+    assert copy["triple"](np.ones(1)) == 3
+    assert copy["triple"].complexity == 2

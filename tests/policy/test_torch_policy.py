@@ -69,3 +69,22 @@ def test_logits_that_are_no_numbers_are_named():
         policy.head.bias[0] = float("nan")
     with pytest.raises(UserError, match=r"NaN or \+inf as a logit"):
         policy.sample(10, Stream(0, "policy"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda logits, state: logits, "Odd.step returned Tensor; expected .logits, state."),
+        (lambda logits, state: (logits[:, :-1], state), r"shape \(5, 3\); expected \(5, 4\)"),
+        (lambda logits, state: (logits[0], state), r"shape \(4,\); expected \(5, 4\)"),
+        (lambda logits, state: (logits.tolist(), state), r"shape list; expected \(5, 4\)"),
+    ],
+)
+def test_what_a_step_returns_is_checked(answer, message):
+    class Odd(BagOfSymbols):
+        def step(self, state, features, open_slots):
+            return answer(*super().step(state, features, open_slots))
+
+    policy = Odd(LIBRARY, make_joint_prior(PRIORS, LIBRARY, max_length=9), seed=0)
+    with pytest.raises(UserError, match=message):
+        policy.sample(5, Stream(0, "policy"))

@@ -201,3 +201,21 @@ def test_wrong_keys_of_an_optimiser_of_ones_own_are_named(made, own, message):
 def test_what_is_no_policy_optimizer_is_refused(name):
     with pytest.raises(UserError, match=r"policy_optimizer\.policy_optimizer_type"):
         policy_optimizer_class(name)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda log_prob: -log_prob, r"Odd.loss returned shape \(3,\); expected a scalar"),
+        (lambda log_prob: log_prob.mean() * float("nan"), "Odd.loss returned nan"),
+        (lambda log_prob: 3.0, "Odd.loss returned 3.0; expected a scalar tensor"),
+    ],
+)
+def test_a_loss_is_checked(loss, message):
+    class Odd(PolicyOptimizer):
+        def loss(self, log_prob, entropy, rewards, baseline):
+            return loss(log_prob)
+
+    batch = scored([[0, 1], [1, 2], [2, 2]], [1.0, 2.0, 3.0])
+    with pytest.raises(UserError, match=message):
+        Odd(TablePolicy()).step(batch, 1.0)

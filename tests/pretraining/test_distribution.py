@@ -52,7 +52,7 @@ def test_files_are_read(tmp_path: Path) -> None:
     file.write_text(json.dumps(SETTINGS))
     assert load_distribution(file) == make_distribution(SETTINGS)
     file.write_text("{")
-    with pytest.raises(UserError, match=r"own\.json is no JSON"):
+    with pytest.raises(UserError, match=r"own\.json is not JSON"):
         load_distribution(file)
     file.write_text("[]")
     with pytest.raises(UserError, match="an object is needed"):

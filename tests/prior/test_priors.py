@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from dso.errors import UserError
-from dso.library import Library, MultiDiscreteAction, StateChecker, Stop, create_tokens
+from dso.library import Library, MultiDiscreteAction, StateChecker, Stop, Token, create_tokens
 from dso.native import _core
 from dso.policy import RNNPolicy
 from dso.prior import PRIORS, JointPrior, make_joint_prior
 from dso.program.program_batch import ProgramBatch
 from dso.streams import Stream
+from dso.units import Quantities
 from tests.support.function_sets import KOZA
 
 ONE_INPUT = Library(create_tokens(1, KOZA))
@@ -164,6 +165,48 @@ def test_sibling_is_symmetric():
         masked=["add,x1,sin,x1", "add,sin,x1,x1"],
         unmasked=["mul,sin,x1,cos,x1"],
     )
+
+
+def test_siblings_need_not_be_neighbours():
+    library = Library([*create_tokens(2, KOZA), Token(np.where, "choose", 3, 1)])
+    check(
+        library,
+        {"relational": on(targets="sin", effectors="x1", relationship="sibling")},
+        masked=["choose,x1,x2,sin,x2", "choose,sin,x1,x2,x1", "choose,x1,add,x2,sin,x1,sin,x2"],
+        unmasked=["choose,x2,add,x1,x1,sin,x1", "add,x1,choose,sin,x1,x2,add,sin,x1,x2"],
+    )
+
+
+def test_numbers_in_a_config_are_tokens_not_indices():
+    library = Library(create_tokens(2, ["add", "sin", 1.0, 2.0]))
+    prior = check(
+        library,
+        {"repeat": on(tokens=[1], max_=1), "argument_type": on(tokens="sin", allowed=["x1", 2.0])},
+        masked=["add,1.0,1.0", "sin,x2", "sin,1.0"],
+        unmasked=["add,2.0,2.0", "sin,2.0", "sin,x1"],
+    )
+    assert prior.skipped == []
+    section = {"mutually_exclusive": on(tokens=[1.0, 3.0])}
+    assert joint(library, section).skipped == [
+        "mutually_exclusive: Uses Tokens not in the Library (3.0)."
+    ]
+
+
+def test_limits_of_tokens_that_are_not_there_leave_the_others(caplog):
+    library = Library(create_tokens(1, ["add", "exp", "sin"]))
+    limits = {"exp": {"exp": 0, "tan": 1}, "log": {"exp": 0}}
+    sizes = {"cos": 1, "sin": 1}
+    check(
+        library,
+        {"nesting": on(limits=limits), "argument_size": on(limits=sizes)},
+        masked=["exp,exp", "sin,add,x1,x1"],
+        unmasked=["exp,sin,x1"],
+    )
+    assert [record.message for record in caplog.records] == [
+        "prior.nesting.limits: 'log' is not in the library; the other limits hold.",
+        "prior.nesting.limits.exp: 'tan' is not in the library; the other limits hold.",
+        "prior.argument_size.limits: 'cos' is not in the library; the other limits hold.",
+    ]
 
 
 def test_child():
@@ -444,6 +487,7 @@ def test_every_registered_prior_is_built_and_described():
         "argument_type": on(tokens="log"),
         "all_inputs": on(),
         "mutually_exclusive": on(tokens="exp,log"),
+        "units": on(),
         "language_model": on(),
     }
     assert set(section) == set(PRIORS) - {"multi_discrete"}  # whose tokens are others
@@ -452,6 +496,7 @@ def test_every_registered_prior_is_built_and_described():
         "input_ranges": np.array([[-1.0, 1.0]]),
         "output_range": np.array([-2.0, 2.0]),
         "corpus": lambda formulas: rows,
+        "quantities": Quantities.of(["m"], "m", ["x1"]),
     }
     prior = joint(WITH_POLY, section, **facts)
     assert len(prior.descriptions) == len(section) + 2  # two relations, and poly by itself

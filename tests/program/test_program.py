@@ -194,3 +194,27 @@ def test_a_program_has_as_many_constants_as_it_has_room_for() -> None:
     assert Program(library, library.actionize("add,x1,x2"), [np.nan]).constants.size == 0
     plain = Library(create_tokens(1, ["add"]))
     assert Program(plain, plain.actionize("x1"), [1.0]).constants.size == 0
+
+
+def test_a_task_may_call_a_program_invalid(library: Library) -> None:
+    program = from_str_tokens("add,x1,x2", library)
+    program.invalid = True
+    assert (program.invalid, program.error_type, program.error_node) == (True, "invalid", None)
+    program.invalid = False
+    assert not program.invalid
+
+
+def test_other_constants_leave_all_else() -> None:
+    library = Library(create_tokens(1, ["mul", "const"]))
+    program = from_str_tokens("mul,3.0,x1", library)
+    other = program.with_constants(np.array([2.0]))
+    assert (program.expression, other.expression) == ("3.0*x1", "2.0*x1")
+    np.testing.assert_array_equal(other.execute(X[:, :1]), 2 * X[:, 0])
+
+
+def test_complex_values_of_a_token_are_refused() -> None:
+    root = Token(np.lib.scimath.sqrt, "root", 1, 1)
+    program = from_str_tokens("root,x1", Library([*create_tokens(1, []), root]))
+    np.testing.assert_allclose(program.execute(X[:, :1]), np.sqrt(X[:, 0]))
+    with pytest.raises(UserError, match="token 'root' returned complex numbers"):
+        program.execute(-X[:, :1])

@@ -66,7 +66,7 @@ def test_the_front_falls_and_ends_where_it_is_exact() -> None:
 def test_the_table_has_pysrs_columns() -> None:
     frame = equations([4.0, 2.0, 1.0]).frame("accuracy")
     columns = ["complexity", "loss", "equation", "score", "sympy_format", "lambda_format"]
-    assert list(frame.columns) == [*columns, "criterion"]
+    assert list(frame.columns) == [*columns, "criterion", "reductions"]
     assert frame["criterion"].tolist() == [4.0, 2.0, 1.0]
     assert frame["complexity"].tolist() == [1, 3, 5]
     assert frame["equation"].tolist() == ["0.5", "2*x1", "3*x1 + 0.25"]

@@ -51,6 +51,7 @@ def test_a_run_on_data_gives_the_row_that_the_rule_chooses(rule: str, tmp_path: 
     chosen = front.loc[front["criterion"].idxmin()]
     assert result["traversal"] == chosen["traversal"]
     assert result["r"] == pytest.approx(chosen["r"])
+    assert result["r_best"] == pytest.approx(front["r"].max())
     assert (chosen["r"] == front["r"].max()) == (rule == "accuracy")
     assert shown(tmp_path / "run")["expression"] == chosen["expression"]
 
@@ -59,4 +60,5 @@ def test_a_run_on_data_gives_the_row_that_the_rule_chooses(rule: str, tmp_path: 
 def test_the_reward_decides_where_it_is_to_and_of_benchmarks(task: dict, tmp_path: Path) -> None:
     result, front = run((X, Y) if task else "Nguyen-7", tmp_path, **task)
     assert "criterion" not in front
+    assert "r_best" not in result
     assert result["r"] == front["r"].max()

@@ -105,3 +105,10 @@ def test_a_sweep_counts_by_setting_and_seed(tmp_path):
     assert first == "epsilon=0.5 runs 1 r mean 0.9 sd 0 best 0.9 solved 0"
     assert second == "epsilon=0.05 runs 2 r mean 0.3 sd 0.141 best 0.4 solved 0"
     assert "  0: S=1 R=0.900000 [epsilon=0.05] <-- e0s1" in lines
+
+
+def test_the_original_name_of_the_analysis_prints_it(folder, capsys):
+    LogEval(folder).analyze_log(2)
+    printed = capsys.readouterr().out
+    assert "Success rate         : 0.500 (1 of 2)" in printed
+    assert "HALL OF FAME (best 2)" in printed

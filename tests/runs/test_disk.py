@@ -64,7 +64,7 @@ def test_a_full_disk_loses_nothing(tmp_path, disk, caplog):
     assert files(tmp_path / "full") == files(tmp_path / "whole")
     said = [r.getMessage() for r in caplog.records if "written" in r.getMessage()]
     assert len(said) == 2
-    assert "cannot be written (No space left on device). The run goes on" in said[0]
+    assert "cannot be written (No space left on device). The run continues" in said[0]
     assert "written again" in said[1]
 
 

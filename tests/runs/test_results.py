@@ -69,3 +69,12 @@ def test_arrays_are_never_unpickled(tmp_path):
     np.save(tmp_path / "dso_a_0_all_r.npy", np.ones((2, 3), np.float32))
     assert results.all_rewards(run).shape == (2, 3)
     assert results.issues == {}
+
+
+def test_a_hall_of_fame_has_each_expression_once(tmp_path):
+    rows = '0.9,2*x1,"add,x1,x1"\n0.9,2*x1,"mul,2.0,x1"\n0.8,,x1\n0.7,,x2\n0.6,x2,x2\n'
+    (tmp_path / "dso_t_0_hof.csv").write_text("r,expression,traversal\n" + rows)
+    results = RunResults(tmp_path)
+    table = results.best(results.runs()[0], "_hof")
+    assert table["traversal"].tolist() == ["add,x1,x1", "x1", "x2", "x2"]
+    assert table.index.tolist() == [0, 1, 2, 3]

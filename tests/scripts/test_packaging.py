@@ -12,7 +12,13 @@ from tests.support.scripts import ROOT, script
 
 check_packaging = script("check_packaging")
 bump_version = script("bump_version")
-FILES = ["pyproject.toml", "CITATION.cff", "CHANGELOG.md", "packaging/conda/meta.yaml"]
+FILES = [
+    "pyproject.toml",
+    "CITATION.cff",
+    "CHANGELOG.md",
+    "docs/citing.md",
+    "packaging/conda/meta.yaml",
+]
 
 
 @pytest.fixture
@@ -55,6 +61,7 @@ def test_a_release_changes_every_version(copy: Path) -> None:
     edit(copy / "CHANGELOG.md", "## Unreleased\n", "## Unreleased\n\n- A new thing.\n")
     bump_version.bump(copy, Version("7.8.9"), date(2030, 1, 2))
     assert list(check_packaging.differences(copy)) == []
+    assert "version = {7.8.9}" in (copy / "docs" / "citing.md").read_text()
     changelog = (copy / "CHANGELOG.md").read_text()
     assert re.search(r"## Unreleased\n\n## 7\.8\.9 - 2030-01-02\n\n- A new thing\.", changelog)
     with pytest.raises(ValueError, match=r"nothing under '## Unreleased'"):

@@ -4,6 +4,7 @@ import numpy as np
 
 from dso.library import Library, MultiDiscreteAction, StateChecker, Stop, create_tokens
 from dso.prior import Prior
+from dso.units import Quantities
 from tests.support.function_sets import KOZA
 
 KOZA_LIBRARY = Library(create_tokens(2, KOZA))
@@ -16,6 +17,7 @@ ACTIONS = Library(
     ]
 )
 NOTHING_FORBIDDEN = None
+LENGTH_AND_TIME = Quantities.of(["m", "s"], "m", ["x1", "x2"])
 
 PRIOR_CASES: dict[str, tuple[Library, dict, str | None]] = {
     "relational": (
@@ -40,6 +42,7 @@ PRIOR_CASES: dict[str, tuple[Library, dict, str | None]] = {
     "nesting": (KOZA_LIBRARY, {"limits": {"exp": {"exp": 0, "log": 1}}}, "exp,add,x1,exp,x2"),
     "argument_type": (KOZA_LIBRARY, {"tokens": "sin"}, "sin,add,x1,x2"),
     "all_inputs": (KOZA_LIBRARY, {}, "add,x1,x1"),
+    "units": (KOZA_LIBRARY, {"quantities": LENGTH_AND_TIME}, "add,x1,x2"),
     "mutually_exclusive": (KOZA_LIBRARY, {"tokens": "sin,cos"}, "add,sin,x1,cos,x1"),
 }
 """Library, parameters, and a program that the prior forbids."""

@@ -1,4 +1,7 @@
 // RuleSet, what a prior compiles to.
+#include <algorithm>
+#include <array>
+
 #include "bindings/arrays.hpp"
 #include "rules/rule_set.hpp"
 #include "rules/walk.hpp"
@@ -46,6 +49,25 @@ void add_context_logits(RuleSet& rules, std::vector<int> parents, std::vector<in
                               size(0),
                               size(1),
                               {table.data(), table.data() + table.size()}});
+}
+
+void require_units(RuleSet& rules, const std::vector<std::string>& names,
+                   const std::vector<Dimension>& terminals, const std::vector<Dimension>& numbers,
+                   const Array<Dimension>& powers, Dimension wanted) {
+    const size_t n = rules.n_tokens();
+    const size_t n_powers = n * static_cast<size_t>(rules.max_arity);
+    if (names.size() != n || terminals.size() != n || numbers.size() != n ||
+        static_cast<size_t>(powers.size()) != n_powers)
+        throw std::invalid_argument("units: rules are (L,), powers (L, arity)");
+    static const std::array<std::string, 5> kNames{"pure", "same", "powers", "power", "free"};
+    std::vector<UnitRule> kinds;
+    for (const std::string& name : names) {
+        const auto found = std::find(kNames.begin(), kNames.end(), name);
+        if (found == kNames.end()) throw std::invalid_argument("no rule of units: " + name);
+        kinds.push_back(static_cast<UnitRule>(found - kNames.begin()));
+    }
+    rules.require_units(Units(rules.arities, std::move(kinds), terminals, numbers,
+                              {powers.data(), powers.data() + n_powers}, wanted));
 }
 
 }  // namespace
@@ -182,6 +204,15 @@ void bind_rules(py::module_& m) {
              py::arg("sibling_class"), py::arg("table"),
              "Add table (parents, siblings, L) to the logits, by the class (L + 1,) of the open "
              "node's parent and of the sibling before; the last class is that of none.")
+        .def(
+            "require_units", &require_units, py::arg("rules"), py::arg("terminals"),
+            py::arg("numbers"), py::arg("powers"), py::arg("wanted"),
+            "Rules (L,) of tokens: 'pure', 'same', 'powers', 'power' or 'free'. Dimensions (L,) of "
+            "terminals, values (L,) of literals, powers (L, arity) and what is wanted of the "
+            "program are images, 2^64 - 1 for what is not known.")
+        .def(
+            "fewest_tokens", [](const RuleSet& r) { return r.units.fewest(r.units.of_program()); },
+            "How many tokens a program takes at least to have the units that are wanted.")
         .def("merge", &RuleSet::merge, py::arg("other"))
         .def("first_allowed", &first_tokens, "Tokens that may come first, (L,) bool.")
         .def("mask_counts", &mask_counts, py::arg("programs"),

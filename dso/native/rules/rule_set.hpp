@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "rules/units.hpp"
+
 namespace dso::rules {
 
 constexpr int kEmpty = -1;           // no parent, or no sibling
@@ -252,7 +254,10 @@ public:
     }
 
     // The length limit that look-ahead may count on, where another rule enforces it.
-    void look_ahead_to(int maximum) { horizon = std::min(horizon, maximum); }
+    void look_ahead_to(int maximum) {
+        horizon = std::min(horizon, maximum);
+        count_unit_tokens();
+    }
 
     // The steps stand in prefix order.
     void require_form(std::vector<FormStep> steps) {
@@ -283,6 +288,13 @@ public:
         contexts.push_back(std::move(context));
     }
 
+    // A program has consistent units, and those that are wanted of it.
+    void require_units(const Units& required) {
+        if (units.on()) throw std::invalid_argument("two priors say what units are");
+        units = required;
+        count_unit_tokens();
+    }
+
     void merge(const RuleSet& other);
 
     std::vector<int> arities;
@@ -309,6 +321,7 @@ public:
     };
     std::vector<SoftLength> soft_lengths;
     std::vector<ContextLogits> contexts;
+    Units units;
 
     template <class Visit>
     static void for_each(const TokenSet& set, Visit visit) {
@@ -376,6 +389,9 @@ private:
         for (size_t token = 0; token < n_tokens(); ++token) all.insert(static_cast<int>(token));
         to_min_length = completion(all, min_length);
     }
+    void count_unit_tokens() {
+        if (units.on() && horizon < kUnlimited && !units.looks_ahead()) units.count_tokens(horizon);
+    }
     int add_ancestor_group(const TokenSet& targets) {
         const int group = claim(descendant.size(), "ancestor groups");
         descendant.push_back(targets);
@@ -422,6 +438,7 @@ inline void RuleSet::merge(const RuleSet& other) {
     add_logits(other.logits);
     soft_lengths.insert(soft_lengths.end(), other.soft_lengths.begin(), other.soft_lengths.end());
     contexts.insert(contexts.end(), other.contexts.begin(), other.contexts.end());
+    if (other.units.on()) require_units(other.units);
 }
 
 }  // namespace dso::rules

@@ -21,10 +21,12 @@ struct Frame {
     int slot = 0;         // child that comes next
     int slots_left = 1;
     int sibling = kEmpty;     // root token of the child completed last
+    int first_child = 0;      // where its completed children begin in `children_`
     int same_child = kEmpty;  // the token at which every completed child starts, or kMixed
     uint64_t ancestors = 0;   // groups that the open node or a node above it belongs to
     int size = 0;             // cost of the open node and its completed children
     int room = kUnlimited;    // cost that the children still to come may have together
+    OpenUnits units;          // of the open node; above the root, what is wanted of the program
 };
 
 class TraversalState {
@@ -42,6 +44,8 @@ public:
     void restart() {
         frames_.assign(1, Frame{});
         frames_[0].room = rules_->max_size;
+        frames_[0].units.wanted = rules_->units.of_program();
+        children_.clear();
         n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty, step_ = 0, hole_open_ = 1;
         std::fill(counts_.begin(), counts_.end(), 0);
         std::fill(counted_out_.begin(), counted_out_.end(), 0);
@@ -60,11 +64,15 @@ public:
     const Frame& top() const { return frames_.back(); }
 
     // Sets in `words` the bits of the tokens that may not come next.
-    void forbidden(uint64_t* words) const;
+    void forbidden(uint64_t* words) const {
+        forbid_by_place(words);
+        if (rules_->units.on()) forbid_by_units(words);
+    }
     bool allows(int token) const {
         scratch_.resize(counted_out_.size());
-        forbidden(scratch_.data());
-        return !(scratch_[token >> 6] >> (token & 63) & 1);
+        forbid_by_place(scratch_.data());
+        return !(scratch_[token >> 6] >> (token & 63) & 1) &&
+               (!rules_->units.on() || has_units(token));
     }
     // Adds the soft adjustment of every token to its logit, (L,); hard rules are not in it.
     template <class T>
@@ -77,6 +85,7 @@ private:
         for (size_t w = 0; w < set.n_words(); ++w) words[w] |= set.words()[w];
     }
     void count_out(const CountLimit& limit) { join(counted_out_.data(), limit.forbidden); }
+    void forbid_by_place(uint64_t* words) const;
     void forbid_by_length(uint64_t* words) const;
     void forbid_by_size(uint64_t* words) const;
     void forbid_by_form(uint64_t* words) const;
@@ -91,10 +100,30 @@ private:
     void forbid_too_large(const TokenSet* members, int missing, const Completion& completion,
                           uint64_t* words) const;
     uint64_t ancestors_below(int token) const;
+    // rules/state_units.hpp
+    void forbid_by_units(uint64_t* words) const;
+    bool has_units(int token) const;
+    Dimension wanted_of_next() const;
+    struct Slot {  // as far as it decides whether a wild terminal may stand there
+        int parent;
+        bool is_first, is_last;
+        int same_child;
+    };
+    struct Need {
+        int tokens, more;  // with a wild terminal, and what it takes more without
+    };
+    int wild_left() const;
+    struct UnitRoom;
+    bool is_wild(const Slot& slot) const;
+    Need need_of(const Slot& slot, Dimension wanted) const;
+    void add_needs_below(int token, Dimension wanted, std::vector<Need>& needs) const;
+    void add_needs_after(int terminal, std::vector<Need>& needs) const;
+    void add_needs_elsewhere(std::vector<Need>& needs) const;
     void complete(int token, int size);
 
     const RuleSet* rules_;
     std::vector<Frame> frames_;
+    std::vector<int> children_;  // root tokens of the completed children of all open nodes
     std::vector<int> counts_;
     std::vector<uint64_t> counted_out_;  // tokens that a count limit forbids from here on
     std::vector<TokenSet> missing_;      // per cover requirement, members not yet present
@@ -104,14 +133,15 @@ private:
     int step_ = 0, hole_open_ = 1;  // of the form, and slots open in its hole
 };
 
-inline void TraversalState::forbidden(uint64_t* words) const {
+inline void TraversalState::forbid_by_place(uint64_t* words) const {
     const RuleSet& rules = *rules_;
     const Frame& frame = top();
     const size_t n_words = counted_out_.size();
     const uint64_t* by_parent = rules.child_of(frame.parent, frame.slot).words();
     for (size_t w = 0; w < n_words; ++w) words[w] = by_parent[w] | counted_out_[w];
     if (n_chosen_ == 0) join(words, rules.first);
-    if (frame.slot > 0) join(words, rules.sibling[frame.sibling]);
+    for (size_t i = frame.first_child; i < children_.size(); ++i)
+        join(words, rules.sibling[children_[i]]);
     if (frame.parent != kEmpty && frame.slots_left == 1) {
         const TokenSet& alone = rules.only_child[frame.parent];
         if (frame.slot == 0)
@@ -285,13 +315,17 @@ inline void TraversalState::push(int token) {
     if (arity > 0) {
         const int room = rules.costs.empty() ? kUnlimited : room_of_next(top()) - cost;
         const uint64_t ancestors = ancestors_below(token);
+        const OpenUnits units =
+            rules.units.on() ? rules.units.open(token, wanted_of_next()) : OpenUnits{};
         // Field by field: a frame made elsewhere would be copied before its parts have arrived.
         Frame& frame = frames_.emplace_back();
         frame.parent = token;
         frame.slots_left = arity;
+        frame.first_child = static_cast<int>(children_.size());
         frame.ancestors = ancestors;
         frame.size = cost;
         frame.room = room;
+        frame.units = units;
         return;
     }
     complete(token, cost);
@@ -311,14 +345,22 @@ inline uint64_t TraversalState::ancestors_below(int token) const {
 
 // A terminal completes the open slot, and perhaps the nodes above it.
 inline void TraversalState::complete(int token, int size) {
+    const Units& units = rules_->units;
+    Dimension dimension = units.on() ? units.terminal(token) : kAny;
     while (true) {
         Frame& frame = frames_.back();
+        if (units.on() && frame.parent != kEmpty) {
+            units.take(frame.parent, frame.units, frame.slot, token, dimension);
+            dimension = units.value(frame.units);
+        }
         frame.same_child = frame.slot == 0 || frame.same_child == token ? token : kMixed;
         frame.sibling = token;
         frame.size += size;
         frame.room -= size;
         ++frame.slot;
-        if (--frame.slots_left > 0 || frames_.size() == 1) return;
+        if (--frame.slots_left > 0) return children_.push_back(token);
+        if (frames_.size() == 1) return;
+        children_.resize(frame.first_child);
         token = frame.parent;
         size = frame.size;
         frames_.pop_back();
@@ -326,3 +368,5 @@ inline void TraversalState::complete(int token, int size) {
 }
 
 }  // namespace dso::rules
+
+#include "rules/state_units.hpp"

@@ -30,6 +30,7 @@ rules::RuleSet rules_of_parts(const rules::RuleSet& rules) {
     parts.requirements.clear();
     parts.covers.clear();
     parts.ancestor_requirements.clear();
+    parts.units.accept_any_program();
     return parts;
 }
 
@@ -85,7 +86,7 @@ void ValueLibrary::compile_checks() {
         rules::RuleSet::for_each(rules_.descendant[group],
                                  [&](int token) { own_bits_[token] |= 1ull << group; });
     needs_walk_ = !rules_.nestings.empty() || !rules_.exclusions.empty() || !rules_.costs.empty() ||
-                  rules_.max_depth < rules::kUnlimited;
+                  rules_.max_depth < rules::kUnlimited || rules_.units.on();
     for (const rules::TokenSet& set : rules_.only_child) needs_walk_ |= touches(set);
     for (const rules::CountLimit& limit : rules_.limits) needs_walk_ |= touches(limit.forbidden);
     // A pattern as a tree: which token or hole stands where.

@@ -34,7 +34,7 @@ GYM_MODULES = ("", ".spaces", ".spaces.box", ".spaces.discrete", ".spaces.space"
 def load_sb3(path: Path, algorithm: str | None = None) -> NetworkAnchor:
     """Load a model, with the statistics of its VecNormalize if they are near.
 
-    These are looked for in ``<name>_vecnormalize.pkl`` and ``vecnormalize.pkl`` beside the model.
+    These are looked for in ``<name>_vecnormalize.pkl`` and ``vecnormalize.pkl`` next to the model.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def _gym_as_gymnasium() -> Iterator[None]:
 
 
 def _normalization(path: Path) -> Any:
-    """Return the VecNormalize that lies beside a model, or None."""
+    """Return the VecNormalize next to a model, or None."""
     for name in (f"{path.stem}_vecnormalize.pkl", "vecnormalize.pkl"):
         beside = path.with_name(name)
         if beside.is_file():

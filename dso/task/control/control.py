@@ -276,7 +276,7 @@ class ControlTask(HierarchicalTask):
     def write_policy(self, policy: SymbolicPolicy, file: Callable[[str], Path]) -> None:
         """Write a policy where it belongs, or say why it cannot be.
 
-        The returns beside it are of the latest test.
+        Its returns are those of the latest test.
         """
         if self._test_returns is not None:
             rows = [f"{i},{one!r}" for i, one in enumerate(self._test_returns.tolist())]

@@ -23,7 +23,7 @@ Formula = list[str | float]
 """Tokens in prefix order."""
 
 N_PASSES = 10
-"""Of a fit, in each of which the rows beyond the bounds are told anew."""
+"""Of a fit, in each of which the rows beyond the bounds are told again."""
 RIDGE = 1e-6
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Numbers of observations that lines are made of."""

@@ -112,7 +112,6 @@ def observation_names(
     for name, usable in zip(given, identifiers(given), strict=True):
         if name != usable:
             raise UserError(
-                f"{WHERE}: {name!r} cannot stand in formulas and programs, or is there twice; "
-                f"{usable!r} can."
+                f"{WHERE}: {name!r} cannot be used as a name, or occurs twice; {usable!r} can."
             )
     return list(given)

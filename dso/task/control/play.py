@@ -31,11 +31,14 @@ class Played:
         What it saw.
     actions : (N, A) float64
         What it did then.
+    anchor_returns : (E,) float64, optional
+        What the anchor got in the same episodes.
     """
 
     returns: np.ndarray
     observations: np.ndarray
     actions: np.ndarray
+    anchor_returns: np.ndarray | None = None
 
 
 def has_display() -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dso.task.control.composition import ANCHOR, Anchor, Composition, Policies
+from dso.task.control.composition import Anchor
 from dso.task.control.environment import Environment, Recipe
 from dso.task.control.rollout import Rollouts
 from dso.task.control.symbolic_policy import SymbolicPolicy
@@ -70,17 +70,9 @@ def vary(
                 returns = rollouts(policy.policies, seeds)[0]
                 theirs = np.nan
                 if anchor is not None:
-                    theirs = rollouts(_of_anchor(policy, anchor), seeds)[0].mean()
+                    theirs = rollouts(policy.of_anchor(anchor).policies, seeds)[0].mean()
             finally:
                 rollouts.close()
             row = (float(returns.mean()), float(returns.std()), float(theirs))
             found.append(Variation(parameter, float(value), *row))
     return found
-
-
-def _of_anchor(policy: SymbolicPolicy, anchor: Anchor) -> Policies:
-    """Return the anchor alone as a policy."""
-    composition: Composition = replace(
-        policy.composition, sources=(ANCHOR,) * policy.composition.n_actions, anchor=anchor
-    )
-    return replace(policy.policies, composition=composition)

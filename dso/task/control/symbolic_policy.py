@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from dso.library import (
     create_tokens,
 )
 from dso.program import Program, ProgramBatch
-from dso.task.control.composition import ANCHOR, LEARNED, Composition, Policies
+from dso.task.control.composition import ANCHOR, LEARNED, Anchor, Composition, Policies
 from dso.task.control.environment import Environment
 from dso.task.control.network import NetworkAnchor
 
@@ -154,6 +154,13 @@ class SymbolicPolicy:
         if self.space.kind == "discrete":
             actions = actions[:, 0] + self.space.first_choice
         return (actions[0] if np.ndim(observation) == 1 else actions), state
+
+    def of_anchor(self, anchor: Anchor) -> SymbolicPolicy:
+        """Return an anchor alone, as a policy for the same environment."""
+        sources = (ANCHOR,) * self.composition.n_actions
+        composition: Composition = replace(self.composition, sources=sources, anchor=anchor)
+        policies = replace(self.policies, composition=composition)
+        return SymbolicPolicy(policies, self.space, self.env_id)
 
     @property
     def expressions(self) -> list[str]:

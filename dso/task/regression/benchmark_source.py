@@ -33,7 +33,7 @@ def find_in_source(name: str, path: Path) -> Benchmark:
     ----------
     name : str
     path : Path
-        The CSV file; a ``function_sets.csv`` beside it may name further function sets.
+        The CSV file; a ``function_sets.csv`` next to it may name further function sets.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     except OSError as error:
         raise UserError(f"task.dataset: cannot read {str(path)!r} ({error.strerror}).") from None
     except csv.Error as error:
-        raise UserError(f"task.dataset: {str(path)!r} is no table ({error}).") from None
+        raise UserError(f"task.dataset: {str(path)!r} is not a table ({error}).") from None
     missing = [name for name in columns if name not in (reader.fieldnames or ())]
     if missing:
         raise UserError(f"task.dataset: {str(path)!r} has no column {', '.join(missing)}.")

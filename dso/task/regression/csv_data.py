@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -38,12 +38,29 @@ class Table:
     path: Path
     values: np.ndarray
     names: tuple[str, ...] | None
+    first_row: int | None = None
+    """Number of the first row of data in the file, where rows follow each other there."""
 
     def line(self, row: int) -> int:
         """Return where a row (from 0) stands in the file, from 1."""
+        if self.first_row is not None:
+            return self.first_row + row
         with _open(self.path) as file:
             lines = (line for _, part in _chunks(csv.reader(file)) for line in part)
             return next(islice(lines, row + (self.names is not None), None))
+
+
+def without_index(table: Table) -> Table:
+    """Leave out a first column without a name that numbers the rows, as data frames write it."""
+    names, first = table.names, table.values[:, 0]
+    if not names or names[0] or len(names) < 3 or first[0] not in (0, 1):
+        return table
+    if not (np.diff(first) == 1).all():
+        return table
+    logger.warning(
+        "%s: the first column has no name and numbers the rows; it is left out.", table.path
+    )
+    return replace(table, values=table.values[:, 1:], names=names[1:])
 
 
 def read_csv(path: Path, header: bool | None = None) -> Table:

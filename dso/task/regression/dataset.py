@@ -15,12 +15,13 @@ from zlib import adler32
 
 import numpy as np
 
+from dso.data_files import is_table, read_table
 from dso.errors import UserError, unknown
 from dso.fitting.weights import weighted_variance
 from dso.library.expression import evaluate
 from dso.task.regression.benchmark_source import find_in_source
 from dso.task.regression.benchmarks import Y_LIMIT, Benchmark, find_benchmark
-from dso.task.regression.csv_data import Table, read_csv
+from dso.task.regression.csv_data import Table, read_csv, without_index
 from dso.task.regression.rows import check_weights, validation_rows
 
 logger = logging.getLogger("dso")
@@ -99,7 +100,7 @@ def load_dataset(
     Parameters
     ----------
     source : str, Path, dict, (X, y), (X, y, weights) or Dataset
-        The name of a benchmark; the path of a CSV file (ending in ``.csv``; the last column is y);
+        The name of a benchmark; the path of a table (see `dso.data_files`; the last column is y);
         a dict with ``name`` and any of ``benchmark_source, root, noise, seed, logdir, backup,
         y_limit``; or arrays.
     header : bool, optional
@@ -160,8 +161,8 @@ def _with_test(data: Dataset, source: Source, header: bool | None, weights: obje
 
 def _loaded(source: Source, header: bool | None, y_limit: float | None, weights: object) -> Dataset:
     match source:
-        case str() | Path() if str(source).lower().endswith(".csv"):
-            return from_csv(Path(source).expanduser(), header, weights)
+        case str() | Path() if is_table(source):
+            return from_file(Path(source).expanduser(), header, weights)
         case (X, y):
             return from_arrays(X, y, weights=weights)
         case (X, y, third):
@@ -228,18 +229,19 @@ def from_arrays(
     return _of_rows(name, X_train, y_train, numbers, input_names, "y")
 
 
-def from_csv(path: Path, header: bool | None = None, weights: object = None) -> Dataset:
-    """Read a CSV file whose last column is y; all rows serve both to fit and to judge.
+def from_file(path: Path, header: bool | None = None, weights: object = None) -> Dataset:
+    """Read a table whose last column is y; all rows serve both to fit and to judge.
 
     Parameters
     ----------
     path : Path
+        A CSV file, or any other that `dso.data_files` knows.
     header : bool, optional
-        See `read_csv`.
+        See `read_csv`; only CSV files leave it open.
     weights : str, optional
         Name of the column that holds the weights of the rows; y is the last of the others.
     """
-    table = read_csv(path, header)
+    table = without_index(_read(path, header))
     names = table.names
     y_label = f"{path}: y (the last column)"
     if weights is None:
@@ -254,7 +256,7 @@ def from_csv(path: Path, header: bool | None = None, weights: object = None) -> 
     )
     others = [i for i in range(table.values.shape[1]) if i != place]
     if len(others) < 2:
-        raise UserError(f"{path}: has no input beside y and the weights {weights!r}.")
+        raise UserError(f"{path}: has no input besides y and the weights {weights!r}.")
     assert names is not None
     return _of_rows(
         path.stem,
@@ -264,6 +266,20 @@ def from_csv(path: Path, header: bool | None = None, weights: object = None) -> 
         tuple(names[i] for i in others[:-1]),
         f"{path}: y (column {names[others[-1]]!r})",
     )
+
+
+def _read(path: Path, header: bool | None) -> Table:
+    if path.suffix.lower() == ".csv":
+        return read_csv(path, header)
+    if header is not None:
+        raise UserError(f"task.header: {header}; {path} is no CSV file, so it must be null.")
+    table = read_table(path)
+    for note in table.notes:
+        logger.warning("%s: %s", path, note)
+    if len(table.names) < 2:
+        raise UserError(f"{path}: has one column; expected one or more inputs, then y.")
+    values = _numbers(table.frame.to_numpy(), str(path))
+    return Table(path, values, tuple(table.names), table.first_row)
 
 
 def _weights_column(table: Table, weights: object) -> int:
@@ -424,7 +440,9 @@ def _one_column(values: object, label: str) -> np.ndarray:
     if column.ndim == 2 and column.shape[1] == 1:
         column = column[:, 0]
     if column.ndim != 1:
-        raise UserError(f"{label} has the shape {column.shape}; expected one column.")
+        several = column.ndim == 2 and label == "y"
+        hint = " DeepSymbolicRegressor takes several columns of y." if several else ""
+        raise UserError(f"{label} has the shape {column.shape}; expected one column.{hint}")
     return column
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from dso.errors import UserError, unknown
-from dso.plugins import import_object, is_reference
+from dso.plugins import absolute, import_object, is_reference
 
 Formula = Callable[[np.ndarray, float, Sequence[float]], np.ndarray]
 """Maps mean squared errors (B,), the variance of the targets and the parameters to rewards."""
@@ -72,6 +73,8 @@ class Metric:
     function : callable or None
         Of a metric of one's own: targets (N,), predictions (N,) and the parameters -> a number, the
         greater the better. Where rows have weights it is given them as `weights` (N,).
+    reference : str or None
+        What it is imported by.
     """
 
     name: str
@@ -80,6 +83,15 @@ class Metric:
     invalid_reward: float
     max_reward: float
     function: Callable[..., float] | None = None
+    reference: str | None = None
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # Code of a file is found again by its path: pickle can import nothing but modules.
+        if self.reference is None:
+            return super().__reduce_ex__(protocol)
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        del values["function"]
+        return _imported, (values,)
 
     @property
     def is_of_mse(self) -> bool:
@@ -184,6 +196,10 @@ def make_metric(
         )
     if not all(_is_number(value) and value >= 0 for value in params):
         raise UserError(f"{where}_params: {list(params)}; expected finite numbers >= 0.")
+    if len(params) and not any(params):
+        raise UserError(
+            f"{where}_params: {list(params)}; with these {name!r} is the same for every program."
+        )
     worst = row.worst(variance) if callable(row.worst) else row.worst
     return Metric(name, tuple(map(float, params)), variance, float(worst), row.best)
 
@@ -200,7 +216,12 @@ def _own_metric(
         )
     worst = float(getattr(function, "invalid_reward", 0.0))
     best = float(getattr(function, "max_reward", np.inf))
-    return Metric(name, tuple(params), variance, worst, best, function)
+    return Metric(name, tuple(params), variance, worst, best, function, absolute(name))
+
+
+def _imported(values: dict[str, Any]) -> Metric:
+    function: Any = import_object(values["reference"], "task.metric")
+    return Metric(function=function, **values)
 
 
 def _takes_weights(function: Callable) -> bool:

@@ -21,6 +21,7 @@ from dso.library.template import Template, read_template, with_tokens_of
 from dso.program import FitData, Program, ProgramBatch, has_poly
 from dso.program.columns import Rows
 from dso.program.execute import VALID
+from dso.program.units import is_consistent
 from dso.selection import DEFAULT, Evidence, criteria, gather
 from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
@@ -31,6 +32,7 @@ from dso.task.regression.reward_noise import RECOVERED, RewardNoise
 from dso.task.regression.rows import draw_rows, n_search_rows
 from dso.task.regression.scorer import Scorer
 from dso.task.task import HierarchicalTask, Rewards, has_own_reward
+from dso.units import Quantities
 
 logger = logging.getLogger("dso")
 
@@ -82,6 +84,10 @@ class RegressionTask(HierarchicalTask):
         How many rows that is.
     dataset_test : str, (X, y) or (X, y, weights), optional
         Rows that are reported and never searched on.
+    X_units, y_units, dimensionless_constants_only
+        See `Quantities.of`.
+    dimensional_constraint_penalty : float, optional
+        Added to the loss of programs whose units are not consistent. Default: none are written.
     """
 
     fit_data: FitData
@@ -113,6 +119,10 @@ class RegressionTask(HierarchicalTask):
         batching: bool | str = "auto",
         batching_rows: int | None = None,
         dataset_test: Source | None = None,
+        X_units: Sequence[str | None] | None = None,
+        y_units: str | None = None,
+        dimensionless_constants_only: bool = False,
+        dimensional_constraint_penalty: float | None = None,
     ) -> None:
         data = load_dataset(dataset, header, y_limit, weights, validation_fraction, dataset_test)
         self.dataset = data
@@ -164,6 +174,13 @@ class RegressionTask(HierarchicalTask):
             with_complexities(tokens, complexities or {}), identifiers(data.input_names)
         )
         self.guesses = read_guesses(guesses, self.library, "task.guesses") if guesses else None
+        self.quantities = Quantities.of(
+            X_units,
+            y_units,
+            data.input_names,
+            pure_constants=dimensionless_constants_only,
+        )
+        self.units_penalty = None if self.quantities is None else dimensional_constraint_penalty
         options = None
         if self.library.poly_token is not None:
             options = PolynomialOptions(**(poly_optimizer_params or {}))
@@ -212,10 +229,15 @@ class RegressionTask(HierarchicalTask):
     def on_data(
         self, X: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None
     ) -> RegressionTask:
-        """Return the same task with its rewards and fits on other data, e.g. in other units."""
+        """Return the same task on the same rows in other units, which are its test rows too."""
         other = copy(self)
+        rows: dict[str, Any] = {"X_train": X, "X_test": X}
+        rows |= dict.fromkeys(("y_train", "y_test", "y_test_noiseless"), y)
+        rows |= dict.fromkeys(("weights_train", "weights_test"), weights)
+        other.dataset = replace(self.dataset, **rows)
         other._fit_to(replace(self._train, data=self._data(X, y, weights)))
         other.metric = replace(self.metric, variance=weighted_variance(y, weights))
+        other._quick_test = other._test_scorer(other._quick_rows)
         return other
 
     def on_drawn_rows(self, stream: Stream) -> RegressionTask:
@@ -235,16 +257,39 @@ class RegressionTask(HierarchicalTask):
         """The reward of a perfect program."""
         return self.metric.max_reward
 
+    @property
+    def lossless_reward(self) -> float:
+        """The reward that has the loss 0: that of a perfect program, 0 where none is known."""
+        return self.max_reward if np.isfinite(self.max_reward) else 0.0
+
     def rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward a batch of B programs."""
         if self.stochastic:
             return self._noisy_rewards(programs)
         scored = self._train.rewards(self.metric, programs, self.n_threads)
-        return self._without_interpolation(programs, scored)
+        scored = self._without_interpolation(programs, scored)
+        if self.units_penalty is None or len(programs) == 0:
+            return scored
+        lowered = scored.values - self.units_penalty
+        if self.metric.is_of_mse:
+            lowered = self.metric.from_mse(self.mean_squared_errors(programs))
+        is_lower = (scored.cause == VALID) & ~self._is_consistent(programs)
+        return scored._replace(values=np.where(is_lower, lowered, scored.values))
 
     def mean_squared_errors(self, programs: ProgramBatch) -> np.ndarray:
-        """Return the errors (B,) on the rows of `fit_data`, NaN where a program is invalid."""
-        return self._train.mean_squared_error(programs, self.n_threads).values
+        """Return the errors (B,) on the rows of `fit_data`, NaN where a program is invalid.
+
+        Where units are not consistent, the penalty for that is in them.
+        """
+        errors = self._train.mean_squared_error(programs, self.n_threads).values
+        if self.units_penalty is None or len(programs) == 0:
+            return errors
+        return errors + self.units_penalty * ~self._is_consistent(programs)
+
+    def _is_consistent(self, programs: ProgramBatch) -> np.ndarray:
+        """Tell which programs (B,) have consistent units."""
+        assert self.quantities is not None
+        return is_consistent(self.library, self.quantities, programs)
 
     def evidence(
         self,
@@ -286,7 +331,7 @@ class RegressionTask(HierarchicalTask):
     def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
         """Return the losses (B,): mean squared errors, or what rewards lack of the best one."""
         if not self.is_least_squares:
-            return self.max_reward - rewards
+            return self.lossless_reward - rewards
         return self.mean_squared_errors(programs)
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
@@ -329,6 +374,8 @@ class RegressionTask(HierarchicalTask):
             result["success"] = self._fits_all_parts(program)
         if not self._has_own_test_rows:
             result["success"] = result["success"] and not self._interpolates(program.batch)[0]
+        if self.units_penalty is not None:
+            result["success"] = bool(result["success"] and self._is_consistent(program.batch)[0])
         return result
 
     def final_evaluation(self, program: Program) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_the_users_names_win_and_are_checked() -> None:
     assert task(observation_names=[]).library.input_names is None
     for names, message in (
         (["c", "s"], r"2 names; 'Pendulum-v1' has 3 observations"),
-        (["c", "s", "c"], r"'c' cannot .* or is there twice; 'c_2' can"),
+        (["c", "s", "c"], r"'c' cannot .* or occurs twice; 'c_2' can"),
         (["c", "s", "a-b"], r"'a-b' cannot .* 'a_b' can"),
         (["c", "s", "sin"], r"'sin' cannot .* 'sin_input' can"),
     ):

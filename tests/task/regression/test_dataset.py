@@ -167,6 +167,53 @@ def test_missing_csv(tmp_path):
         load_dataset(str(tmp_path / "folder.csv"))
 
 
+@pytest.mark.parametrize("name", ["t.tsv", "t.txt", "t.csv.gz", "t.CSV", "t.npy"])
+def test_tables_of_other_formats(tmp_path, name):
+    path = tmp_path / name
+    frame = pd.DataFrame({"height": X[:, 0], "width": X[:, 1], "w": [1.0, 2.0, 1.0], "y": Y})
+    if name == "t.npy":
+        np.save(path, frame.to_numpy())
+    else:
+        frame.to_csv(path, sep="\t" if "csv" not in name.lower() else ",", index=False)
+    data = load_dataset(str(path), weights=None if name == "t.npy" else "w")
+    np.testing.assert_array_equal(data.X_train[:, :2], X)
+    np.testing.assert_array_equal(data.y_train, Y)
+    if name != "t.npy":
+        assert data.input_names == ("height", "width")
+        np.testing.assert_array_equal(data.weights_train, [1, 2, 1])
+
+
+def test_other_formats_refused(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("a\ty\n1\tb\n2\t3\n")
+    with pytest.raises(UserError, match=r"t.tsv: row 0, column 1 .* holds 'b'"):
+        load_dataset(path)
+    with pytest.raises(UserError, match=r"task.header: True; .* no CSV file"):
+        load_dataset(path, header=True)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+def test_a_column_of_row_numbers_is_left_out(tmp_path, caplog, name):
+    path = tmp_path / name
+    frame = pd.DataFrame({"a": X[:, 0], "y": Y})
+    frame.to_csv(path, sep="," if name == "t.csv" else "\t")
+    data = load_dataset(path)
+    assert data.input_names == ("a",)
+    np.testing.assert_array_equal(data.X_train, X[:, :1])
+    assert "it is left out" in caplog.text
+    # Another column without a name, and the only input, stay.
+    frame.index = [3, 1, 2]
+    frame.to_csv(tmp_path / "u.csv")
+    assert load_dataset(tmp_path / "u.csv").n_input_var == 2
+    frame[["y"]].set_index(np.arange(3)).to_csv(tmp_path / "v.csv")
+    assert load_dataset(tmp_path / "v.csv").n_input_var == 1
+
+
+def test_several_columns_of_y_are_for_the_estimator():
+    with pytest.raises(UserError, match=r"\(3, 2\); expected one column. DeepSymbolicRegressor"):
+        from_arrays(X, X)
+
+
 def test_dict_with_noise():
     plain = load_dataset("Nguyen-5")
     data = load_dataset({"name": "Nguyen-5", "noise": 0.1})

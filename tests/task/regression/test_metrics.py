@@ -115,6 +115,8 @@ def test_mse_of_an_invalid_program():
     ("name", "params", "message"),
     [
         ("inv_nrsme", [1.0], r"metric 'inv_nrsme' in task.metric. Did you mean 'inv_nrmse'"),
+        ("inv_nmse", [0.0], "'inv_nmse' is the same for every program"),
+        ("fraction", [0, 0], "'fraction' is the same for every program"),
         ("inv_nrmse", [], r"task.metric_params: \[\] has 0 number\(s\), but 'inv_nrmse' takes 1"),
         ("neg_mse", [1.0], "takes 0"),
         ("fraction", [0.1], "takes 2"),

@@ -1,8 +1,11 @@
 """A metric of the user's own as the reward."""
 
+import pickle
+
 import numpy as np
 import pytest
 
+from dso import DeepSymbolicRegressor
 from dso.errors import UserError
 from dso.program import from_str_tokens
 from dso.program.program_batch import ProgramBatch
@@ -72,3 +75,45 @@ def test_what_is_no_number_is_an_error():
 def test_a_wrong_reference_is_an_error(name, message):
     with pytest.raises(UserError, match=message):
         make(f"{HERE}:{name}")
+
+
+def test_without_a_greatest_reward_the_loss_is_minus_the_reward():
+    task = make(f"{HERE}:mean_absolute_error")
+    programs = ProgramBatch.from_rows([task.library.actionize("x1")])
+    rewards = task.rewards(programs).values
+    np.testing.assert_array_equal(task.losses(programs, rewards), -rewards)
+
+
+def test_the_estimator_goes_by_it(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import numpy as np\n"
+        "def closeness(y, prediction, weights=None):\n"
+        "    return 2 - np.average(np.abs(y - prediction), weights=weights)\n"
+    )
+    X = np.random.default_rng(0).uniform(-1, 1, (64, 1))
+    y = 1.7 * X[:, 0] - 0.4
+    config = {
+        "task": {
+            "task_type": "regression",
+            "metric": f"{file}:closeness",
+            "function_set": ["add", "mul", "const"],
+        },
+        "training": {"n_samples": 50, "batch_size": 50},
+        "policy": {"max_length": 7},
+    }
+    model = DeepSymbolicRegressor(config=config, random_state=0, verbosity=0, n_jobs=1).fit(X, y)
+    assert str(model.sympy()) == "1.7*x1 - 0.4"
+    assert model.program_.r == pytest.approx(2)
+    assert model.equations_["loss"].iloc[-1] == pytest.approx(-2)  # none is known to be the least
+
+
+def test_a_metric_of_a_file_can_be_pickled(tmp_path, monkeypatch):
+    file = tmp_path / "mine.py"
+    file.write_text("def first(y, prediction):\n    return float(prediction[0])\n")
+    monkeypatch.chdir(tmp_path)
+    task = make("./mine.py:first")
+    monkeypatch.chdir("/")
+    copy = pickle.loads(pickle.dumps(task))
+    programs = ProgramBatch.from_rows([task.library.actionize("x1")])
+    assert copy.rewards(programs).values[0] == task.rewards(programs).values[0]

@@ -1,0 +1,101 @@
+"""The race between a search for y and searches for the smaller problems that the data show."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dso.reduction import Race, RunningSearch
+from dso.task.regression import RegressionTask
+from dso.task.regression.dataset import from_arrays
+
+if TYPE_CHECKING:
+    from dso.build.run import Run
+    from dso.program import ProgramBatch
+    from dso.task import Task
+    from dso.task.regression import Dataset
+
+INNER_SHARE = 0.2
+"""Of the budget that a search for a smaller problem may spend."""
+
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+"""X (N, D), y (N,) and weights (N,), which may be None."""
+
+
+def can_race(config: dict[str, Any], task: Task) -> bool:
+    """Tell whether reductions are wanted, and what comes of them can be put back and judged."""
+    return (
+        config["reduce"]["on"]
+        and config["islands"]["n"] == 1
+        and isinstance(task, RegressionTask)
+        and task.is_least_squares
+        and not (task.stochastic or task.protected)
+        and not config["task"]["decision_tree_threshold_set"]
+    )
+
+
+def make_race(
+    config: dict[str, Any],
+    run: Run,
+    rows: Rows,
+    start: Callable[[dict[str, Any], Rows], RunningSearch],
+    translate: Callable[[ProgramBatch], ProgramBatch] | None = None,
+) -> Race:
+    """Build the race of a run; its searches are as the config says, but leave no files.
+
+    Parameters
+    ----------
+    config : dict
+    run : Run
+    rows : Rows
+        In the units in which reductions are looked for.
+    start : callable
+        Begins a search.
+    translate : callable, optional
+        See `Race`.
+    """
+    inner = inner_config(config, run.task)
+
+    def make_search(
+        Z: np.ndarray, t: np.ndarray, weights: np.ndarray | None, n_samples: int
+    ) -> RunningSearch:
+        mine = copy.deepcopy(inner)
+        mine["training"]["n_samples"] = max(1, int(INNER_SHARE * n_samples))
+        return start(mine, (Z, t, weights))
+
+    library = run.task.library
+    n_inputs = rows[0].shape[1]
+    return Race(
+        *rows,
+        names=library.input_names or [f"x{j + 1}" for j in range(n_inputs)],
+        library=library,
+        make_search=make_search,
+        first=config["reduce"]["after"],
+        n_samples=config["training"]["n_samples"],
+        seed=run.seed,
+        translate=translate or (lambda programs: programs),
+    )
+
+
+def inner_config(config: dict[str, Any], task: Task) -> dict[str, Any]:
+    """Return the config of searches for smaller problems."""
+    inner = copy.deepcopy(config)
+    inner["reduce"]["on"] = False
+    inner["experiment"].update(logdir=None, exp_name=None)
+    inner["training"].update(verbose=False, max_seconds=None)
+    inner["checkpoint"].update(load_path=None, save_freq=None, save_on_done=False)
+    inner["logging"]["save_pareto_front"] = True
+    inner["task"].update(weights=None, validation_fraction=0.0)
+    if inner["task"]["function_set"] is None:
+        names = [token.name for token in task.library.tokens if token.input_var is None]
+        inner["task"]["function_set"] = names
+    return inner
+
+
+def dataset_of(rows: Rows) -> Dataset:
+    """Return rows as a task takes them."""
+    X, y, weights = rows
+    return from_arrays(X, y, weights=weights)

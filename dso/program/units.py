@@ -1,0 +1,207 @@
+"""Units of programs: which are consistent, and what follows for their constants.
+
+Tokens say what they ask for (`Token.units`, a column of the operator table); the traversal state of
+the core applies it. A program is consistent if its constants can have units with which every
+argument has the dimension that its operator asks for, and the whole that of y.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from dso.errors import UserError
+from dso.library import HardCodedConstant, Library, PlaceholderConstant, Polynomial, Token
+from dso.native import _core
+from dso.program.program_batch import ProgramBatch
+from dso.program.traversal import child_positions
+from dso.units import PURE, Dimension, Quantities
+from dso.units.images import ANY, image, image_of_number
+
+
+def require_units(rules: _core.RuleSet, library: Library, quantities: Quantities) -> None:
+    """Have a rule set allow consistent programs alone."""
+    powers = np.zeros((library.L, max(map(int, library.arities))), dtype=np.uint64)
+    names = []
+    for i, token in enumerate(library.tokens):
+        name, exponents = _rule(token)
+        names.append(name)
+        powers[i, : len(exponents)] = [image_of_number(power) for power in exponents]
+    terminals = [image(dimension_of(token, quantities)) for token in library.tokens]
+    literals = [_literal(token) for token in library.tokens]
+    numbers = [ANY if number is None else image_of_number(number) for number in literals]
+    rules.require_units(names, terminals, numbers, powers, image(quantities.target_dimension))
+    if library.poly_token is not None and quantities.pure_constants:
+        inputs = (quantities.input_dimension(i) for i in range(len(quantities.inputs)))
+        if any(dimension not in (None, PURE) for dimension in inputs):
+            # A polynomial with pure coefficients of inputs that are not pure has no dimension.
+            is_poly = np.arange(library.L) == library.poly_token
+            rules.limit_count(is_poly, 0, is_poly)
+
+
+def is_consistent(library: Library, quantities: Quantities, programs: ProgramBatch) -> np.ndarray:
+    """Tell which programs have consistent units, (B,) bool."""
+    rules = _core.RuleSet(np.asarray(library.arities).tolist())
+    require_units(rules, library, quantities)
+    return rules.violations(programs.native) < 0
+
+
+def dimension_of(token: Token, quantities: Quantities) -> Dimension | None:
+    """Return the dimension of a terminal, None where it may have any."""
+    if token.input_var is not None:
+        return quantities.input_dimension(token.input_var)
+    if isinstance(token, PlaceholderConstant | Polynomial):
+        return quantities.constant_dimension
+    return PURE
+
+
+def _rule(token: Token) -> tuple[str, tuple[int | Fraction, ...]]:
+    """Return a token's rule as the core names it, with the powers of its arguments."""
+    rule = token.units
+    if isinstance(rule, str):
+        return rule, ()
+    if not any(rule):
+        return "free", ()
+    if not all(rule) or len(rule) != token.arity:
+        raise UserError(
+            f"token {token.name!r}: units {rule!r}; expected 'pure', 'same', 'power', or a power "
+            f"other than 0 for each of {token.arity} arguments."
+        )
+    return "powers", rule
+
+
+def _literal(token: Token) -> Fraction | None:
+    """Return the number of a literal exactly, a third for 0.333333333; None for other tokens."""
+    if not isinstance(token, HardCodedConstant) or not math.isfinite(token.value):
+        return None
+    exact = Fraction(token.value)
+    near = exact.limit_denominator(1000)
+    return near if abs(near - exact) < 1e-9 else exact
+
+
+class _Size(NamedTuple):
+    """A dimension and what the unit is in base units."""
+
+    dimension: Dimension
+    factor: float = 1.0
+
+    def times(self, other: _Size, power: int | Fraction = 1) -> _Size:
+        try:
+            factor = self.factor * other.factor ** float(power)
+        except OverflowError:
+            factor = math.inf
+        return _Size(self.dimension * other.dimension**power, factor)
+
+
+_PURE = _Size(PURE)
+
+
+def constant_units(tokens: Sequence[Token], quantities: Quantities) -> list[str]:
+    """Return the units of a consistent program's constants as texts, "" where they are open.
+
+    Of two constants that are multiplied by each other neither is known. Units are given in base
+    units: where columns have others, with the factor between them, as ``1000 m s^-1``.
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+        In prefix order.
+    quantities : Quantities
+    """
+    arities = np.array([token.arity for token in tokens])
+    children = child_positions(np.arange(len(tokens)), arities)
+    has: list[_Size | None] = [None] * len(tokens)
+    for t in reversed(range(len(tokens))):
+        has[t] = _value(tokens, t, children[t], has, quantities)
+    y = quantities.target
+    wanted: list[_Size | None] = [None] * len(tokens)
+    wanted[0] = None if y is None else _Size(y.dimension, y.factor)
+    for t, below in enumerate(children):
+        _pass_down(tokens, t, below, has, wanted)
+    sizes = [has[t] or wanted[t] for t, token in enumerate(tokens) if _is_constant(token)]
+    return ["" if size is None else _text(size) for size in sizes]
+
+
+def _is_constant(token: Token) -> bool:
+    return isinstance(token, PlaceholderConstant)
+
+
+def _text(size: _Size) -> str:
+    if math.isclose(size.factor, 1.0, rel_tol=1e-9) or not math.isfinite(size.factor):
+        return str(size.dimension)
+    unit = "" if size.dimension.is_pure else f" {size.dimension}"
+    return f"{size.factor:.6g}{unit}"
+
+
+def _value(
+    tokens: Sequence[Token],
+    t: int,
+    below: Sequence[int],
+    has: Sequence[_Size | None],
+    quantities: Quantities,
+) -> _Size | None:
+    """Return what a node has by what its arguments have, None where it is open."""
+    token = tokens[t]
+    if token.arity == 0:
+        unit = None if token.input_var is None else quantities.inputs[token.input_var]
+        if unit is not None:
+            return _Size(unit.dimension, unit.factor)
+        dimension = dimension_of(token, quantities)
+        return None if dimension is None else _Size(dimension)
+    name, powers = _rule(token)
+    known = [has[child] for child in below]
+    if name == "same":
+        return next((size for size in known if size is not None), None)
+    if name == "power":
+        literal = _literal(tokens[below[1]])
+        return _PURE if not literal else known[0] and _PURE.times(known[0], literal)
+    if name != "powers":
+        return _PURE
+    return _product(known, powers)
+
+
+def _product(sizes: Sequence[_Size | None], powers: Sequence[int | Fraction]) -> _Size | None:
+    product = _PURE
+    for size, power in zip(sizes, powers, strict=True):
+        if size is None:
+            return None
+        product = product.times(size, power)
+    return product
+
+
+def _pass_down(
+    tokens: Sequence[Token],
+    t: int,
+    below: Sequence[int],
+    has: Sequence[_Size | None],
+    wanted: list[_Size | None],
+) -> None:
+    """Say what is wanted of the arguments of a node."""
+    if not below:
+        return
+    name, powers = _rule(tokens[t])
+    whole = wanted[t]
+    if name == "same":
+        whole = whole or has[t]
+    for i, child in enumerate(below):
+        if name == "same":
+            wanted[child] = whole
+        elif name == "pure" or (name == "power" and i == 1):
+            wanted[child] = _PURE
+        elif name == "power":
+            literal = _literal(tokens[below[1]])
+            if literal is None:
+                wanted[child] = _PURE
+            elif literal and whole is not None:
+                wanted[child] = _PURE.times(whole, 1 / literal)
+        elif name == "powers" and whole is not None:
+            others = _product(
+                [has[other] for other in below if other != child],
+                [power for j, power in enumerate(powers) if j != i],
+            )
+            if others is not None:
+                wanted[child] = _PURE.times(whole.times(others, -1), 1 / Fraction(powers[i]))

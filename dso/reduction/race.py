@@ -1,0 +1,269 @@
+"""Race: searches for smaller problems run beside the search for y itself.
+
+After the first iterations of a search, if these have not solved it, the data are asked for
+reductions. Each is a hypothesis with a search of its own, and so is y as it is. In round r, after
+`first * 3^r` iterations of the whole search, each hypothesis catches up with it in iterations; what
+it has found is put back, in terms of the user's inputs, and takes part in the next iteration of the
+whole search. There it is judged as any other program is, on y itself; so a reduction that does not
+hold costs its time and nothing else. From the second round on only the best hypothesis goes on.
+
+A race remembers nothing that its inputs do not say. So one that is made again in the middle, as
+when a run goes on from a checkpoint, does what the first would have done.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from dso.errors import UserError
+from dso.library import Library
+from dso.program import ProgramBatch, mean_squared_error
+from dso.reduction.putting_back import put_back
+from dso.reduction.reducer import EVALUATIONS_PER_MODEL, Reduced, reduce
+from dso.reduction.reduction import Reduction
+
+logger = logging.getLogger("dso")
+
+GROWTH = 3
+"""By what the number of iterations grows from round to round."""
+MAX_HYPOTHESES = 2
+MAX_MODEL_SHARE = 0.15
+"""Of the budget that models of the data may cost."""
+
+
+class RunningSearch(Protocol):
+    """A search that is asked for one iteration after the other.
+
+    Attributes
+    ----------
+    library : Library
+    iteration : int
+        Done so far.
+    n_evaluations : int
+        Spent so far.
+    is_over : bool
+        Whether it has come to its end.
+    has_succeeded : bool
+        Whether it calls its best program a success.
+    """
+
+    @property
+    def library(self) -> Library:
+        """See the class."""
+
+    @property
+    def iteration(self) -> int:
+        """See the class."""
+
+    @property
+    def n_evaluations(self) -> int:
+        """See the class."""
+
+    @property
+    def is_over(self) -> bool:
+        """See the class."""
+
+    @property
+    def has_succeeded(self) -> bool:
+        """See the class."""
+
+    def step(self) -> None:
+        """Do an iteration."""
+
+    def front(self) -> ProgramBatch:
+        """Return what it has found, with constants."""
+
+
+MakeSearch = Callable[[np.ndarray, np.ndarray, np.ndarray | None, int], RunningSearch]
+"""Given inputs (N, K), target (N,), weights and a budget, makes a search."""
+
+
+@dataclass
+class Entrant:
+    """A hypothesis with its search, and what that has found in terms of the user's inputs."""
+
+    reduction: Reduction
+    search: RunningSearch
+
+    def put_back(self, library: Library) -> ProgramBatch:
+        """Return what was found in tokens of the whole problem; see `put_back`."""
+        return put_back(self.reduction, library, self.search.library.tokens, self.search.front())
+
+
+@dataclass
+class Race:
+    """Reductions of one table, and their searches.
+
+    Attributes
+    ----------
+    X, y, weights
+        The rows: (N, D), (N,), and (N,) or None.
+    names : sequence of str
+        Of the inputs.
+    library : Library
+        What programs are put back in.
+    make_search : callable
+        See `MakeSearch`.
+    first : int
+        Iterations before the first round.
+    n_samples : int
+        Budget of the whole search.
+    seed : int
+    translate : callable
+        What makes programs on these rows programs of the whole search, which may see other units.
+    found : Reduced or None
+        What the data say; None before the first round.
+    seconds : float
+        Spent on models and searches.
+    n_evaluations : int
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+    names: Sequence[str]
+    library: Library
+    make_search: MakeSearch
+    first: int
+    n_samples: int
+    seed: int
+    translate: Callable[[ProgramBatch], ProgramBatch] = lambda programs: programs
+    found: Reduced | None = None
+    seconds: float = 0.0
+    n_evaluations: int = 0
+    _entrants: list[Entrant] = field(default_factory=list)
+
+    def is_due(self, iteration: int) -> bool:
+        """Tell whether there is a round after this many iterations of the whole search."""
+        if self.found is not None and not self._entrants:
+            return False
+        rounds = iteration // self.first if self.first else 0
+        while rounds > 1 and rounds % GROWTH == 0:
+            rounds //= GROWTH
+        return rounds == 1 and iteration % self.first == 0
+
+    def run(self, iteration: int, is_over: Callable[[int], bool]) -> tuple[ProgramBatch, int]:
+        """Do the round after so many iterations of the whole search.
+
+        Parameters
+        ----------
+        iteration : int
+        is_over : callable
+            Given the evaluations of this round so far, tells whether to stop.
+
+        Returns
+        -------
+        programs : ProgramBatch
+            What the searches have found, in tokens of the library and with constants.
+        n_evaluations : int
+            That the round has cost.
+        """
+        start = time.perf_counter()
+        spent = 0
+        if self.found is None:
+            self.found = self._look(is_over)
+            if iteration == self.first:  # else it has been counted
+                spent += self.found.n_evaluations
+            self._enter(_hypotheses(self.found.reductions))
+        batches = []
+        before = iteration // GROWTH if iteration > self.first else 0
+        for entrant in self._due(iteration):
+            spent = self._advance(entrant, before, iteration, spent, is_over)
+            batches.append(entrant.put_back(self.library))
+            if entrant.search.has_succeeded or is_over(spent):
+                break
+        self.seconds += time.perf_counter() - start
+        self.n_evaluations += spent
+        self._tell()
+        batches = [batch for batch in batches if len(batch)]
+        if not batches:
+            return ProgramBatch.from_rows([]), spent
+        return self.translate(ProgramBatch.concatenate(batches)), spent
+
+    def _look(self, is_over: Callable[[int], bool]) -> Reduced:
+        max_models = int(MAX_MODEL_SHARE * self.n_samples / EVALUATIONS_PER_MODEL)
+        return reduce(
+            self.X,
+            self.y,
+            self.names,
+            weights=self.weights,
+            seed=self.seed,
+            max_models=max_models,
+            is_over=lambda: is_over(0),
+        )
+
+    def _enter(self, reductions: Sequence[Reduction]) -> None:
+        for reduction in reductions:
+            try:
+                self._entrants.append(self._entrant(reduction))
+            except UserError as error:  # data of which a search would make nothing
+                logger.info("No search for %s: %s", reduction.says(), error)
+
+    def _entrant(self, reduction: Reduction) -> Entrant:
+        Z, t = reduction.inputs(self.X), reduction.target(self.X, self.y)
+        assert self.found is not None
+        weights = self.weights
+        if self.found.is_noisy:
+            # So that errors of t count as those of y that they are.
+            slopes = reduction.slope(self.X, t) ** 2
+            weights = slopes if weights is None else weights * slopes
+        is_usable = np.isfinite(Z).all(axis=1) & np.isfinite(t)
+        if weights is not None:
+            weights = weights[is_usable] / weights[is_usable].max()
+        return Entrant(
+            reduction, self.make_search(Z[is_usable], t[is_usable], weights, self.n_samples)
+        )
+
+    def _due(self, iteration: int) -> list[Entrant]:
+        """Return the hypotheses that take part in a round."""
+        if iteration == self.first or len(self._entrants) < 2:
+            return self._entrants
+        for entrant in self._entrants:  # made again in the middle of a race
+            while entrant.search.iteration < self.first and not entrant.search.is_over:
+                entrant.search.step()
+        return [min(self._entrants, key=self._loss)]
+
+    def _loss(self, entrant: Entrant) -> float:
+        """Return the least squared error of y that a hypothesis has come to."""
+        programs = entrant.put_back(self.library)
+        if not len(programs):
+            return np.inf
+        losses = mean_squared_error(self.library, programs, self.X.T.copy(), self.y, self.weights)
+        return float(np.nan_to_num(losses.values, nan=np.inf).min())
+
+    @staticmethod
+    def _advance(
+        entrant: Entrant, before: int, iteration: int, spent: int, is_over: Callable[[int], bool]
+    ) -> int:
+        """Let a hypothesis catch up; return what the round has cost so far."""
+        search = entrant.search
+        while search.iteration < iteration and not search.is_over:
+            n_before, is_new = search.n_evaluations, search.iteration >= before
+            search.step()
+            if is_new:
+                spent += search.n_evaluations - n_before
+                if is_over(spent):
+                    break
+        return spent
+
+    def _tell(self) -> None:
+        assert self.found is not None
+        logger.info(
+            "Reductions: %s. %.1f s and %d evaluations so far.",
+            self.found.why,
+            self.seconds,
+            self.n_evaluations,
+        )
+
+
+def _hypotheses(reductions: Sequence[Reduction]) -> list[Reduction]:
+    """Return what enters: the reduction that goes furthest, and one that goes half as far."""
+    if len(reductions) < 2 * MAX_HYPOTHESES - 1:
+        return list(reductions[:1])
+    return [reductions[0], reductions[len(reductions) // 2]]

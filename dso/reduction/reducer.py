@@ -1,0 +1,358 @@
+"""Reducer: step after step to a smaller problem, as long as the data become no harder to model.
+
+A model of the data proposes steps by its gradients. A step changes the columns and the target
+exactly; then a new model is made, and the step stays if what that errs on unseen rows is not more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from dso.reduction.formula import Formula
+from dso.reduction.proposals import Drop, Move, moves
+from dso.reduction.reduction import Reduction, Step
+from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
+from dso.reduction.surrogate import MAX_INPUTS, MAX_ROWS, Surrogate
+
+MIN_ROWS = 20
+FEWEST_ROWS, ROWS_PER_INPUT = 120, 40
+"""So many rows, and so many more for each input, are modelled."""
+MAX_ERROR = 0.2
+"""Share of the scatter of y by which a model may err; data on which it errs more it cannot say
+anything about."""
+SLACK, NOISY_SLACK = 1.5, 1.1
+"""By what factor a step may make the error larger."""
+ROUNDING_ERROR = 1e-7
+"""Share of the scatter of y below which errors are all the same."""
+NOISY = 0.3
+"""The noise of a model is noise of the data where it makes this share of its errors, ..."""
+MIN_NOISE = 1e-4
+"""... and this share of the scatter of y."""
+MIN_WEIGHT = 1e-4
+"""Of a row, as a share of the largest."""
+MAX_TRIALS = 2
+"""Steps of a kind that are tried one by one where they do not all hold together."""
+SMOOTH = 3e-3
+"""Share of the scatter of y up to which models of y itself are good enough, ..."""
+SMOOTHER = 0.2
+"""... and the share of their error that one of a function of y must not exceed."""
+MAX_STEPS = 12
+MAX_MODELS = 40
+MIN_MODELS = 3
+"""With fewer there is no use in beginning: it takes two for the data as they are."""
+EVALUATIONS_PER_MODEL = 10_000
+"""Evaluations of a search that take about as long as making one model of `MAX_ROWS` rows."""
+MAX_SIZE = 1e150
+"""Columns with larger numbers, whose squares are not finite, are not modelled."""
+
+
+class Outer(NamedTuple):
+    """A function that y may be of something smoother.
+
+    Attributes
+    ----------
+    formula, inverse : Formula
+        Of input 0.
+    low, high : float
+        Between these y has to be.
+    """
+
+    formula: Formula
+    inverse: Formula
+    low: float
+    high: float
+
+
+OUTER = (
+    Outer(("sqrt", 0), ("n2", 0), 0.0, np.inf),
+    Outer(("div", 1.0, 0), ("div", 1.0, 0), 1e-150, np.inf),
+    Outer(("arcsin", 0), ("sin", 0), -np.pi / 2, np.pi / 2),
+    Outer(("arccos", 0), ("cos", 0), 0.0, np.pi),
+)
+
+
+class Reduced(NamedTuple):
+    """What came of looking for reductions.
+
+    Attributes
+    ----------
+    reductions : tuple of Reduction
+        The one that goes furthest first; empty where there is none.
+    why : str
+        What was found, or why nothing was; a sentence.
+    is_noisy : bool
+        Whether y has noise.
+    n_evaluations : int
+        What it cost: the programs that could have been evaluated in the same time, about.
+    """
+
+    reductions: tuple[Reduction, ...]
+    why: str
+    is_noisy: bool = False
+    n_evaluations: int = 0
+
+
+@dataclass(frozen=True)
+class _State:
+    """A reduction with the model of its rows."""
+
+    reduction: Reduction
+    model: Surrogate
+    Z: np.ndarray
+    t: np.ndarray
+    error: float
+
+
+def reduce(
+    X: np.ndarray,
+    y: np.ndarray,
+    names: Sequence[str] | None = None,
+    *,
+    weights: np.ndarray | None = None,
+    seed: int = 0,
+    max_models: int = MAX_MODELS,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Reduced:
+    """Look for what the data say of the form of y = f(x).
+
+    Parameters
+    ----------
+    X : (N, D) float64
+    y : (N,) float64
+    names : sequence of str, optional
+        Of the inputs; default: x1, x2, ...
+    weights : (N,) float64, optional
+        Of the rows.
+    seed : int
+        Of the choice of rows.
+    max_models : int
+        Of the full number of rows that may be made of the data; smaller ones count less.
+    is_over : callable, optional
+        Asked between two models whether to go no further.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dso.reduction import reduce
+    >>> X = np.random.default_rng(0).uniform(1, 3, (200, 3))
+    >>> print(reduce(X, X[:, 0] * np.sin(X[:, 1] - X[:, 2])).reductions[0])
+    y/x1 depends on x1 - x2 only
+    """
+    X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else list(names)
+    return _Reducer(X, y, names, weights, seed, max_models, is_over).run()
+
+
+class _Reducer:
+    """One look at one table."""
+
+    def __init__(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        names: Sequence[str],
+        weights: np.ndarray | None,
+        seed: int,
+        max_models: int,
+        is_over: Callable[[], bool],
+    ) -> None:
+        random = np.random.default_rng([seed, 0x5EDC])
+        rows = spread_out(X, min(MAX_ROWS, FEWEST_ROWS + ROWS_PER_INPUT * X.shape[1]), random)
+        self.X, self.y, self.names = X[rows], y[rows], names
+        self.weights = None if weights is None else weights[rows]
+        self.scatter = 0.0
+        self.cost_of_model = (len(rows) / MAX_ROWS) ** 3
+        self.max_cost = min(max_models, MAX_MODELS)
+        self.cost = 0.0
+        self.is_over = is_over
+        self.is_noisy = False
+
+    def run(self) -> Reduced:
+        """Return what the data say."""
+        if (problem := self._problem()) is not None:
+            return self._none(problem)
+        with np.errstate(all="ignore"):
+            return self._search()
+
+    def _none(self, why: str) -> Reduced:
+        return Reduced((), f"none found, as {why}", self.is_noisy, self._n_evaluations)
+
+    @property
+    def _is_spent(self) -> bool:
+        return self.cost >= self.max_cost or self.is_over()
+
+    @property
+    def _n_evaluations(self) -> int:
+        return round(EVALUATIONS_PER_MODEL * self.cost)
+
+    def _problem(self) -> str | None:
+        """Return what keeps these data from being modelled, None where nothing does."""
+        n_rows, n_inputs = self.X.shape
+        if self.max_cost < MIN_MODELS * self.cost_of_model:
+            return "the budget is too small for models of the data"
+        if n_rows < MIN_ROWS:
+            return f"{n_rows} rows are too few to model"
+        if not n_inputs:
+            return "there are no inputs"
+        if not (np.isfinite(self.X).all() and np.isfinite(self.y).all()):
+            return "not all data are finite"
+        if max(np.abs(self.X).max(), np.abs(self.y).max()) > MAX_SIZE:
+            return f"numbers beyond {MAX_SIZE:g} are too large to model"
+        if not np.ptp(self.y) > 0:
+            return "y is constant"
+        # That of most rows: a few that are far off would make any error look small.
+        scatter = float(np.median(np.abs(self.y - np.median(self.y))))
+        self.scatter = scatter if scatter > 0 else float(self.y.std())
+        return None
+
+    def _search(self) -> Reduced:
+        kept, why = distinct_inputs(self.X)
+        if not kept:
+            return self._none("all inputs are constant")
+        strongest = strongest_inputs(self.X[:, kept], self.y)
+        kept = [kept[k] for k in strongest]
+        start = Reduction.none(self.names).onto([(j,) for j in kept])
+        n_left = len(self.names) - len(why) - len(kept)
+        steps = [Step(text.format(*self.names)) for text in why]
+        if n_left:
+            text = f"{n_left} inputs say less of y than the {MAX_INPUTS} strongest"
+            steps.append(Step(text))
+        state = self._state(replace(start, steps=tuple(steps)))
+        if state is None or state.error > MAX_ERROR:
+            error = "" if state is None else f" (it errs by {state.error:.0%} of the scatter of y)"
+            return self._none(f"no smooth model describes the data{error}")
+        states = [self._smoother(state)]
+        while len(states) <= MAX_STEPS and not self._is_spent:
+            # What a model misses looks like noise until the problem is small enough for it.
+            self.is_noisy = self._has_noise(states[-1])
+            further = self._further(states[-1])
+            if further is None:
+                break
+            states.append(further)
+        return self._chosen(states)
+
+    def _smoother(self, state: _State) -> _State:
+        """Return the model of an inverse function of y where that is much better."""
+        best = state
+        for outer in OUTER:
+            if state.error < SMOOTH or self._is_spent:
+                break
+            if outer.low <= state.t.min() and state.t.max() <= outer.high:
+                inner = state.reduction.through(outer.formula, outer.inverse)
+                # Logarithms of powers of y are multiples of that of y, which has been modelled.
+                other = self._state(inner, kinds=(False,))
+                if other is not None and other.error < SMOOTHER * best.error:
+                    text = f"{inner.target_text()} is smoother than y"
+                    step = Step(text, state.error, other.error)
+                    reduction = replace(inner, steps=(*state.reduction.steps, step))
+                    best = replace(other, reduction=reduction)
+        return best
+
+    def _chosen(self, states: Sequence[_State]) -> Reduced:
+        last = states[-1].reduction
+        if len(states) == 1:
+            return self._none("the data show no form that leaves a smaller problem")
+        return Reduced(
+            tuple(state.reduction for state in reversed(states[1:])),
+            last.says(),
+            self.is_noisy,
+            self._n_evaluations,
+        )
+
+    # ------------------------------------------------------------------------------------ models
+
+    def _state(
+        self,
+        reduction: Reduction,
+        before: _State | None = None,
+        kinds: Sequence[bool] = (True, False),
+    ) -> _State | None:
+        """Model what a reduction leaves; None where it is not defined on all rows.
+
+        The logarithm of the target (the kind true) is modelled where that is better; so it stays
+        from one state to the next.
+        """
+        Z = reduction.inputs(self.X)
+        t = reduction.target(self.X, self.y)
+        if not (np.isfinite(Z).all() and np.isfinite(t).all()) or not np.ptp(t) > 0:
+            return None
+        if not len(Z.T) or (np.ptp(Z, axis=0) == 0).any():
+            return None
+        slope = reduction.slope(self.X, t)
+        if before is not None:
+            kinds = (before.model.is_log,)
+        if not ((t > 0).all() or (t < 0).all()):
+            kinds = (False,)
+        best = None
+        for is_log in kinds:
+            model = Surrogate(Z, t, self._weights(t, slope, is_log), is_log=is_log)
+            self.cost += self.cost_of_model
+            error = float(np.sqrt(np.median((model.errors * slope) ** 2))) / self.scatter
+            if best is None or error < best.error:
+                best = _State(reduction, model, Z, t, error)
+        return best
+
+    def _weights(self, t: np.ndarray, slope: np.ndarray, is_log: bool) -> np.ndarray | None:
+        """Return the weights of rows of t, or of its logarithm, where the noise is that of y."""
+        if not self.is_noisy:
+            return self.weights
+        weights = slope**2 * (t**2 if is_log else 1.0)
+        weights = weights if self.weights is None else weights * self.weights
+        return np.maximum(weights, MIN_WEIGHT * weights.max())
+
+    def _has_noise(self, state: _State) -> bool:
+        model = state.model
+        slope = np.abs(state.t) if model.is_log else np.ones(len(state.t))
+        noise = model.noise * float(np.median(slope)) / self.scatter
+        return noise > MIN_NOISE and noise > NOISY * state.error
+
+    # ------------------------------------------------------------------------------------- steps
+
+    def _further(self, state: _State) -> _State | None:
+        """Return the next state, None where no step holds.
+
+        Of each kind of steps first all that change different columns are tried, then the likeliest.
+        """
+        found = moves(state.Z, state.t, state.model.gradients)
+        for rank in sorted({move.rank for move in found}):
+            likely = [move for move in found if move.rank == rank]
+            trials = [_compatible(likely), *([move] for move in likely[:MAX_TRIALS])]
+            for steps in trials[len(trials[0]) == 1 :]:
+                if self._is_spent:
+                    return None
+                if (next_state := self._after(state, steps)) is not None:
+                    return next_state
+        return None
+
+    def _after(self, state: _State, steps: Sequence[Move]) -> _State | None:
+        """Return the state after steps that change different columns, None if they do not hold."""
+        reduction = state.reduction
+        said = [move.text(reduction) for move in steps]
+        for move in sorted(steps, key=lambda move: -max(move.inputs)):
+            reduction = move.applied(reduction)
+        if not reduction.columns:
+            return None
+        after = self._state(reduction, state)
+        slack = NOISY_SLACK if self.is_noisy else SLACK
+        if after is None or after.error > max(slack * state.error, ROUNDING_ERROR):
+            return None
+        notes = tuple(Step(text, state.error, after.error) for text in said)
+        reduction = replace(reduction, steps=(*state.reduction.steps, *notes))
+        is_drop = all(isinstance(move, Drop) for move in steps)
+        error = after.error if is_drop else min(after.error, state.error)
+        return replace(after, reduction=reduction, error=error)
+
+
+def _compatible(found: Sequence[Move]) -> list[Move]:
+    """Return the first moves that change different columns."""
+    chosen: list[Move] = []
+    used: set[int] = set()
+    for move in found:
+        if not used & set(move.inputs):
+            chosen.append(move)
+            used |= set(move.inputs)
+    return chosen

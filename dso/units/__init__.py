@@ -1,0 +1,17 @@
+"""Physical units: what a text means, dimensions, and groups without one."""
+
+from dso.units.buckingham import Groups, buckingham
+from dso.units.dimension import BASE_UNITS, PURE, Dimension
+from dso.units.parser import Unit, parse_unit
+from dso.units.quantities import Quantities
+
+__all__ = [
+    "BASE_UNITS",
+    "PURE",
+    "Dimension",
+    "Groups",
+    "Quantities",
+    "Unit",
+    "buckingham",
+    "parse_unit",
+]

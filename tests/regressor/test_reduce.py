@@ -1,0 +1,82 @@
+"""Reductions in a fit."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dso import DeepSymbolicRegressor
+from dso.reduction import Reduced
+
+RANDOM = np.random.default_rng(0)
+FAST: dict[str, Any] = {"verbosity": 0, "n_jobs": 1, "random_state": 0}
+PHYSICS = [
+    *("add", "sub", "mul", "div", "sqrt", "square", "exp", "log"),
+    *("sin", "cos", "tanh", "arcsin", "arccos", "const"),
+]
+
+
+def _gravity(n: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    X = np.random.default_rng(1).uniform(1, 2, (n, 8))
+    X[:, [3, 5, 7]] += 2
+    m1, m2, x1, x2, y1, y2, z1, z2 = X.T
+    return X, m1 * m2 / ((x2 - x1) ** 2 + (y2 - y1) ** 2 + (z2 - z1) ** 2)
+
+
+@pytest.mark.slow
+def test_gravity_is_found_by_its_differences() -> None:
+    X, y = _gravity()
+    model = DeepSymbolicRegressor(function_set=PHYSICS, **FAST).fit(X, y)
+    assert isinstance(model.reductions_, Reduced)
+    assert model.reductions_.reductions[0].used_inputs == list(range(8))
+    found = model.equations_.iloc[-1]
+    assert found["loss"] < 1e-20
+    assert found["reductions"] == model.reductions_.reductions[0].says()
+    assert model.equations_["reductions"].iloc[0] == ""
+
+
+@pytest.mark.slow
+def test_a_model_from_a_file_tells_the_same(tmp_path: Path) -> None:
+    X, y = _gravity(200)
+    model = DeepSymbolicRegressor(niterations=4, output_directory=tmp_path, **FAST)
+    model.fit(np.column_stack([X, X[:, 0]]), y)
+    assert model.reductions_.reductions
+    again = DeepSymbolicRegressor.from_file(tmp_path / model.run_id_)
+    assert again.reductions_ == model.reductions_
+    assert again.equations_["reductions"].tolist() == model.equations_["reductions"].tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", [1e-30, 1e12])
+def test_it_is_found_in_other_units(unit: float) -> None:
+    X, y = _gravity()
+    units = np.array([unit, 1, *[1e9] * 6])
+    model = DeepSymbolicRegressor(function_set=PHYSICS, **FAST).fit(X * units, unit * y)
+    assert model.equations_["loss"].iloc[-1] < 1e-18 * np.var(unit * y)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_logarithms_of_y_have_the_reductions_of_y(sign: float) -> None:
+    X, y = _gravity()
+    model = DeepSymbolicRegressor(function_set=PHYSICS, target_transform="log", **FAST)
+    model.fit(X, sign * y)
+    assert model.equations_["loss"].iloc[-1] < 1e-18
+
+
+@pytest.mark.slow
+def test_without_it_nobody_asks_the_data() -> None:
+    X, y = _gravity(100)
+    model = DeepSymbolicRegressor(reduce=False, niterations=4, **FAST).fit(X, y)
+    assert model.reductions_ is None
+    assert (model.equations_["reductions"] == "").all()
+
+
+@pytest.mark.slow
+def test_a_fit_counts_what_reductions_cost() -> None:
+    X, y = _gravity(150)
+    model = DeepSymbolicRegressor(n_samples=250_000, **FAST).fit(X, y)
+    assert model.reductions_ is not None
+    race = model._searches[0].optimizer.race
+    assert 0 < model.reductions_.n_evaluations < race.n_evaluations < model.n_evaluations_
