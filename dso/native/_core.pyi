@@ -676,6 +676,8 @@ class SemanticSearch:
         first_partners: typing.SupportsInt | typing.SupportsIndex,
         second_partners: typing.SupportsInt | typing.SupportsIndex,
         max_cost: typing.SupportsInt | typing.SupportsIndex,
+        sameness: str = "exact",
+        prefix: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [],
     ) -> None: ...
     def contexts(
         self, numbers: typing.Annotated[numpy.typing.ArrayLike, numpy.int64]
@@ -710,6 +712,11 @@ class SemanticSearch:
     def context_values(self) -> numpy.typing.NDArray[numpy.float64]:
         """
         What must stand in the hole of each context, (n, 4).
+        """
+    @property
+    def knows_difference(self) -> numpy.typing.NDArray[numpy.bool]:
+        """
+        Whether these values are known up to an offset at most, not up to a factor, (n,).
         """
     @property
     def n_contexts(self) -> int: ...

@@ -39,6 +39,7 @@ SEARCH: dict[str, dict] = {
         "length": {"on": True, "min_": 1, "max_": 30},
         "repeat": {"on": True, "tokens": "const", "max_": 6},
         "no_inputs": {"on": False},
+        "trig": {"on": True, "arc": False},
     },
 }
 """What the regressor changes of the defaults of a config where none is given.

@@ -176,12 +176,19 @@ std::unique_ptr<Search> make_search(std::shared_ptr<ValueLibrary> values,
                                     std::shared_ptr<machine::Data> sample,
                                     std::shared_ptr<machine::Data> data, double tolerance,
                                     size_t max_contexts, size_t first_partners,
-                                    size_t second_partners, int max_cost) {
+                                    size_t second_partners, int max_cost,
+                                    const std::string& sameness, std::vector<int16_t> prefix) {
+    if (sameness != "exact" && sameness != "scale" && sameness != "shift")
+        throw std::invalid_argument("sameness: exact, scale or shift");
+    const Sameness kind = sameness == "exact"   ? Sameness::exact
+                          : sameness == "scale" ? Sameness::scale
+                                                : Sameness::shift;
     const KeyVector wanted = key_vector(target);
     const py::gil_scoped_release release;
     return std::make_unique<Search>(
         std::move(values), library, rules, wanted, std::move(sample), std::move(data), tolerance,
-        BackwardLimits{max_contexts, first_partners, second_partners, max_cost});
+        BackwardLimits{max_contexts, first_partners, second_partners, max_cost}, kind,
+        std::move(prefix));
 }
 
 std::tuple<bool, NewArray<int16_t>, NewArray<int32_t>> run_layer(Search& self, int cost,
@@ -198,6 +205,13 @@ std::tuple<bool, NewArray<int16_t>, NewArray<int32_t>> run_layer(Search& self, i
     std::vector<std::vector<int16_t>> programs;
     for (const Hit& hit : hits) programs.push_back(hit.tokens);
     return std::tuple_cat(std::make_tuple(is_complete), padded_programs(programs));
+}
+
+NewArray<bool> knows_difference(const Search& search) {
+    NewArray<bool> out(search.backward.size());
+    for (size_t i = 0; i < search.backward.size(); ++i)
+        out.mutable_data()[i] = search.backward.context(i).sameness != Sameness::scale;
+    return out;
 }
 
 NewArray<double> context_values(const Search& search) {
@@ -301,7 +315,8 @@ void bind_semantic(py::module_& m) {
              py::arg("rules"), py::arg("target"), py::arg("sample").none(false),
              py::arg("data").none(false), py::kw_only(), py::arg("tolerance"),
              py::arg("max_contexts"), py::arg("first_partners"), py::arg("second_partners"),
-             py::arg("max_cost"))
+             py::arg("max_cost"), py::arg("sameness") = "exact",
+             py::arg("prefix") = std::vector<int16_t>{})
         .def("run_layer", &run_layer, py::arg("cost"), py::arg("max_lookups"),
              py::arg("max_seconds"), py::arg("max_hits"),
              "-> whether it went to its end, tokens (B, T), lengths (B,)")
@@ -313,6 +328,9 @@ void bind_semantic(py::module_& m) {
         .def_property_readonly("n_vectors", [](const Search& s) { return s.backward.n_vectors(); })
         .def_property_readonly("context_values", &context_values,
                                "What must stand in the hole of each context, (n, 4).")
+        .def_property_readonly("knows_difference", &knows_difference,
+                               "Whether these values are known up to an offset at most, not up to "
+                               "a factor, (n,).")
         .def_property_readonly("context_table", &context_table,
                                "Of each context: parent (-1: y), entry beside the hole (-1: none), "
                                "form, slot of the hole; each (n,).")
