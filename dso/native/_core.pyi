@@ -679,6 +679,21 @@ class SemanticSearch:
         sameness: str = "exact",
         prefix: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [],
     ) -> None: ...
+    def affine_pairs(
+        self,
+        n_entries: typing.SupportsInt | typing.SupportsIndex,
+        max_lookups: typing.SupportsInt | typing.SupportsIndex,
+        max_seconds: typing.SupportsFloat | typing.SupportsIndex,
+        max_found: typing.SupportsInt | typing.SupportsIndex,
+    ) -> tuple[
+        numpy.typing.NDArray[numpy.int64],
+        numpy.typing.NDArray[numpy.int16],
+        numpy.typing.NDArray[numpy.int32],
+        int,
+    ]:
+        """
+        -> contexts (B,), pairs of entries with their values up to scale and offset as tokens (B, T) and lengths (B,), and how many were looked up.
+        """
     def contexts(
         self, numbers: typing.Annotated[numpy.typing.ArrayLike, numpy.int64]
     ) -> tuple[numpy.typing.NDArray[numpy.int16], numpy.typing.NDArray[numpy.int32]]:

@@ -34,7 +34,12 @@ SEARCH: dict[str, dict] = {
         "n_islands": 4,
         "restart_after": 40,
     },
-    "semantic": {"on": True, "max_share": 0.5},
+    "semantic": {
+        "on": True,
+        "max_share": 0.5,
+        "per_sample": 100,
+        "max_lookups": 40_000_000,
+    },
     "prior": {
         "length": {"on": True, "min_": 1, "max_": 30},
         "repeat": {"on": True, "tokens": "const", "max_": 6},

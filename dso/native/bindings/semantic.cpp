@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "bindings/arrays.hpp"
+#include "semantic/affine.hpp"
 #include "semantic/library.hpp"
 #include "semantic/search.hpp"
 
@@ -240,6 +241,31 @@ ContextTable context_table(const Search& search) {
     return {parent, other, form, slot};
 }
 
+// Contexts, and what each wants up to scale and offset.
+std::tuple<NewArray<int64_t>, NewArray<int16_t>, NewArray<int32_t>, uint64_t> affine_pairs(
+    const Search& search, size_t n_entries, uint64_t max_lookups, double max_seconds,
+    size_t max_found) {
+    AffinePairs pairs;
+    std::vector<std::vector<int16_t>> programs;
+    std::vector<int64_t> numbers;
+    {
+        const py::gil_scoped_release release;
+        pairs = find_affine_pairs(*search.values, search.backward,
+                                  {n_entries, max_lookups, max_seconds, max_found});
+        ExpressionWriter writer(*search.values);
+        std::vector<int16_t> tokens;
+        for (const Join& join : pairs.found) {
+            if (!writer.write_join(join, tokens)) continue;
+            programs.push_back(tokens);
+            numbers.push_back(static_cast<int64_t>(join.context));
+        }
+    }
+    NewArray<int64_t> contexts(numbers.size());
+    std::copy(numbers.begin(), numbers.end(), contexts.mutable_data());
+    return std::tuple_cat(std::make_tuple(contexts), padded_programs(programs),
+                          std::make_tuple(pairs.n_lookups));
+}
+
 Padded contexts(const Search& search, const Array<int64_t>& numbers) {
     std::vector<std::vector<int16_t>> programs(numbers.size());
     ExpressionWriter writer(*search.values);
@@ -323,6 +349,11 @@ void bind_semantic(py::module_& m) {
         .def(
             "has_layer", [](const Search& s, int cost) { return s.joins.has_layer(cost); },
             py::arg("cost"))
+        .def(
+            "affine_pairs", &affine_pairs, py::arg("n_entries"), py::arg("max_lookups"),
+            py::arg("max_seconds"), py::arg("max_found"),
+            "-> contexts (B,), pairs of entries with their values up to scale and offset as tokens "
+            "(B, T) and lengths (B,), and how many were looked up.")
         .def_property_readonly("n_lookups", [](const Search& s) { return s.joins.n_lookups(); })
         .def_property_readonly("n_verified", [](const Search& s) { return s.joins.n_verified(); })
         .def_property_readonly("n_vectors", [](const Search& s) { return s.backward.n_vectors(); })

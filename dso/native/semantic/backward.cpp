@@ -11,6 +11,18 @@ namespace {
 
 constexpr int kBitmapBits = 24;
 constexpr int kMostBinary = 2;
+constexpr double kDwarfed = 0x1p-20;
+
+// Whether a sum is so much larger than what it was made from that it says hardly anything of it:
+// y = (y + s) - s for a huge s.
+bool is_dwarfed(const KeyVector& argument, const KeyVector& sum) {
+    double size = 0, size_of_sum = 0;
+    for (size_t r = 0; r < kKeyRows; ++r) {
+        size = std::max(size, std::fabs(argument[r]));
+        size_of_sum = std::max(size_of_sum, std::fabs(sum[r]));
+    }
+    return size < kDwarfed * size_of_sum;
+}
 
 }  // namespace
 
@@ -88,6 +100,7 @@ void BackwardSet::combine(size_t parent, size_t f, int slot, int partner_cost, i
     const Context known = contexts_[parent];
     const KeyVector target = values_[parent];
     const Sameness sameness = *sameness_inside(form.op, known.sameness);
+    const bool is_sum = inverse.op == Op::op_add || inverse.op == Op::op_sub;
     const auto n_binary = static_cast<uint8_t>(known.n_binary + (form.arity == 2));
     double* rows[kKeyRows];
     uint64_t keys[kBlock];
@@ -98,8 +111,7 @@ void BackwardSet::combine(size_t parent, size_t f, int slot, int partner_cost, i
             rows[r] = out_->rows[r];
             apply(inverse.op, inverse.target_first ? y : other, inverse.target_first ? other : y,
                   out_->rows[r], n);
-            if (inverse.op == Op::op_add || inverse.op == Op::op_sub)
-                flush_cancelled(y, out_->rows[r], n);
+            if (is_sum) flush_cancelled(y, out_->rows[r], n);
         }
         if (form.arity == 2) normalise(sameness, rows, n);  // functions lead from one to the next
         hash_values(rows, n, library_.resolution(), Constants::kept, keys);
@@ -107,6 +119,7 @@ void BackwardSet::combine(size_t parent, size_t f, int slot, int partner_cost, i
         for (size_t i = 0; i < n; ++i) {
             if (keys[i] == kNoKey) continue;
             const KeyVector found = (*out_)[i];
+            if (is_sum && is_dwarfed(target, found)) continue;
             if (form.arity == 1) {  // an inverse may hold on a branch only
                 ValueBlock check;
                 bool holds = true;

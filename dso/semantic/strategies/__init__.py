@@ -6,6 +6,7 @@ in a file of its own and a line in `STRATEGIES`, which says in which order they 
 """
 
 from dso.semantic.strategies.affine import AffineSearch
+from dso.semantic.strategies.affine_pairs import AffinePairSearch
 from dso.semantic.strategies.curves import CurveSearch
 from dso.semantic.strategies.joins import JoinSearch
 from dso.semantic.strategies.linear import LinearSearch
@@ -24,6 +25,7 @@ STRATEGIES: tuple[type[Strategy], ...] = (
     ScaledSearch,
     ShiftedSearch,
     CurveSearch,
+    AffinePairSearch,
     LinearSearch,
     AffineSearch,
     NearestSearch,

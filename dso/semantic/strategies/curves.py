@@ -48,8 +48,10 @@ MAX_FOLLOWED = 60
 """Lowest points of all curves that are followed down."""
 N_ZOOMS, N_BETWEEN = 16, 9
 """Rounds of that, and points between the neighbours in each."""
-MAX_FITTED = 12
+MAX_FITTED = 20
 """Programs that are fitted, those that come nearest."""
+MAX_SIZE = 1e50
+"""Of what is left of a curve: more is one exponential that dwarfs all other rows."""
 MAX_POWER_ROUNDING = 1e-3
 """Of the power q of a curve, which comes from the same grid as b."""
 
@@ -112,7 +114,8 @@ class _Left:
         wanted = self.of(self.rows.y, curve.is_factor)
         left = self.of(curve.values(b), curve.is_factor)
         with np.errstate(all="ignore"):
-            left = left / np.linalg.norm(left, axis=1, keepdims=True)
+            size = np.linalg.norm(left, axis=1, keepdims=True)
+            left = left / np.where(size < MAX_SIZE, size, np.nan)
             wanted = wanted / np.linalg.norm(wanted)
             rest = left - (left @ wanted)[:, None] * wanted  # exact where 1 - cos^2 is rounding
         return np.nan_to_num((rest**2).sum(axis=1), nan=np.inf)
@@ -157,7 +160,7 @@ class CurveSearch(Strategy):
         lowest.sort(key=lambda one: one[0])
         found = []
         for distance, curve, low, high in lowest[:MAX_FOLLOWED]:
-            if np.isfinite(distance):
+            if np.isfinite(distance) and not budget.is_spent:
                 budget.count(vectors=N_ZOOMS * N_BETWEEN)
                 found.append((*left.followed_down(curve, low, high), curve))
         found.sort(key=lambda one: one[0])

@@ -25,13 +25,13 @@ from dso.native import _core
 from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
 from dso.semantic.budget import Budget
-from dso.semantic.candidates import Start, fitted
+from dso.semantic.candidates import Start, fitted, inside
 from dso.semantic.contexts import contexts_on_rows
 from dso.semantic.problem import Problem
 from dso.semantic.strategies.strategy import Strategy, Turn
 from dso.semantic.target import Target
 from dso.semantic.value_library import ValueLibrary
-from dso.semantic.writing import Tokens, Writer, filled
+from dso.semantic.writing import Tokens, Writer
 
 N_SPARE_ROWS = 8
 """Rows beyond the unknowns of a power law, which tell matches from chance."""
@@ -114,7 +114,8 @@ class PowerSearch(Strategy):
         problem, rows = self.problem, Logarithms.of(self.problem.data, N_SPARE_ROWS)
         if rows is None:
             return ProgramBatch.from_rows([])
-        entries = values.programs(np.arange(min(len(values), MAX_POWER_ENTRIES)))
+        n_entries = min(len(values), MAX_POWER_ENTRIES, budget.vectors_left)
+        entries = values.programs(np.arange(n_entries))
         columns, cause, _ = execute(problem.library, entries, rows.X, problem.data.protected)
         columns[cause != VALID] = np.nan
         contexts = contexts_on_rows(joins, values.forms, MAX_POWER_CONTEXTS, columns, rows.y)
@@ -129,7 +130,9 @@ class PowerSearch(Strategy):
             terms = [(Start(entries.row(entry).tolist(), []), power) for entry, power in factors]
             start = written(problem.writer, np.sign(rest[0]), rows.exponents(rest), terms)
             if start is not None:
-                starts.append(Start(filled(frames.row(c).tolist(), start.tokens), start.constants))
+                start = inside(frames.row(c).tolist(), start)
+            if start is not None:
+                starts.append(start)
             if len(starts) >= MAX_LAWS:
                 break
         return fitted(problem, starts, budget)
@@ -169,6 +172,8 @@ def found_laws(
     for c, j in near(signed, wanted, tolerance):
         yield c, (names[j],)
     for c in np.flatnonzero(n_partners == 0)[:MAX_PAIRED_CONTEXTS].tolist():
+        if budget.lookups_left < len(signed):
+            return
         budget.count(lookups=len(signed))
         for i, j in near(signed, wanted[c] - signed, tolerance):
             if i < j:

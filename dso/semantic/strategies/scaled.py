@@ -30,14 +30,14 @@ from dso.native import _core
 from dso.program import ProgramBatch, execute
 from dso.program.execute import VALID
 from dso.semantic.budget import Budget
-from dso.semantic.candidates import Start, fitted
+from dso.semantic.candidates import Start, fitted, inside
 from dso.semantic.problem import Problem
 from dso.semantic.ranking import ranked
 from dso.semantic.strategies.affine import matches
 from dso.semantic.strategies.joins import first_hits, make_joins
 from dso.semantic.strategies.strategy import Strategy
 from dso.semantic.value_library import ValueLibrary
-from dso.semantic.writing import Tokens, filled
+from dso.semantic.writing import Tokens
 
 MAX_START_ROWS = 200
 """Rows on which the number in front is worked out before it is fitted with the others."""
@@ -96,11 +96,11 @@ class _NumberInFront(Strategy):
         entries = values.programs(np.array([f.entries[0] for f in found], dtype=np.int64))
         parts = []
         for i, candidate in enumerate(found):
-            frame = wholes.row(i).tolist()
             part = self.problem.writer.scaled(entries.row(i).tolist())
-            if part is not None and frame.count(_core.HOLE) == 1:
-                parts.append(Start(filled(frame, part), [candidate.coefficients[1]]))
-        return parts
+            if part is not None:
+                factor = candidate.coefficients[1]
+                parts.append(inside(wholes.row(i).tolist(), Start(part, [factor])))
+        return [part for part in parts if part is not None]
 
     def _fitted(self, prefix: Tokens, parts: list[Start], budget: Budget) -> ProgramBatch:
         """Put the number in front of programs, and fit them."""
