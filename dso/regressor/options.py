@@ -53,8 +53,8 @@ Programs of one token are allowed, so that the simplest rows of the front are th
 counts tokens, as in PySR. `docs/results.md` has the figures behind the rest: populations that live
 on explain more of noisy data than those of each iteration alone, and at most six constants more
 than any number; `poly` as one token wins by interpolation, so it is left to the user. Half of the
-budget is twelve million evaluations of the search by values: on forty equations of physics ten times
-as many found no more.
+budget is twelve million evaluations of the search by values: on forty equations of physics, ten
+times as many found no more.
 """
 
 

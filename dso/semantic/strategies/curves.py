@@ -146,7 +146,7 @@ class CurveSearch(Strategy):
         rows, writer = Logarithms.of(self.problem.data, N_SPARE_ROWS), self.problem.writer
         if rows is None:
             return ProgramBatch.from_rows([])
-        left = _Left(rows)
+        left, budget = _Left(rows), budget.part(max_vectors=budget.lookups_left // 2)
         lowest: list[tuple[float, Curve, float, float]] = []
         for curve in curves(writer, rows):
             grid = curve.grid()

@@ -114,7 +114,7 @@ class PowerSearch(Strategy):
         problem, rows = self.problem, Logarithms.of(self.problem.data, N_SPARE_ROWS)
         if rows is None:
             return ProgramBatch.from_rows([])
-        n_entries = min(len(values), MAX_POWER_ENTRIES, budget.vectors_left)
+        n_entries = min(len(values), MAX_POWER_ENTRIES, budget.lookups_left // 4)
         entries = values.programs(np.arange(n_entries))
         columns, cause, _ = execute(problem.library, entries, rows.X, problem.data.protected)
         columns[cause != VALID] = np.nan

@@ -39,6 +39,8 @@ from dso.semantic.strategies.strategy import Strategy
 from dso.semantic.value_library import ValueLibrary
 from dso.semantic.writing import Tokens
 
+LOOKUPS_PER_CONTEXT = 20
+"""To have left for each context that is made: contexts are of no use without them."""
 MAX_START_ROWS = 200
 """Rows on which the number in front is worked out before it is fitted with the others."""
 
@@ -72,7 +74,7 @@ class _NumberInFront(Strategy):
             self.problem,
             values,
             budget,
-            max_contexts=joins.n_contexts,
+            max_contexts=min(joins.n_contexts, 1 + budget.lookups_left // LOOKUPS_PER_CONTEXT),
             sameness=self.sameness,
             prefix=prefix,
         )

@@ -26,7 +26,7 @@ def search(n_inputs: int, X: np.ndarray, y: np.ndarray, **limits: int) -> tuple:
     result = SemanticSearch(
         make_joint_prior({"const": {"on": True}}, library, max_length=40),
         FitData.of_rows(library, X, y),
-        limits=SemanticLimits(max_entries=500, max_lookups=1000, **limits),
+        limits=SemanticLimits(max_entries=500, max_lookups=1_000_000, **limits),
         strategies=(CurveSearch,),
     ).run()
     return library, result
