@@ -56,7 +56,10 @@ def make_prior(config: Config, task: Task) -> JointPrior:
             continue
         # Users are not warned of what they did not ask for.
         name = line.split(":", 1)[0]
-        as_always = name in usual and config.prior.to_dict()[name] == usual[name]
+        given = config.prior.to_dict()[name]
+        as_always = (
+            name in usual and isinstance(given, dict) and usual[name].items() <= given.items()
+        )
         logger.log(logging.INFO if as_always else logging.WARNING, "prior.%s", line)
     for line in prior.descriptions:
         logger.info("prior.%s", line)

@@ -60,7 +60,7 @@ def make_sources(
         refuse_forbidden(policy.prior, task)
     sources: list[Source] = [Given(evaluator, policy.prior, keeper, task.guesses)]
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
-        sources.append(ValueSearch(seeder, keeper, stopping))
+        sources.append(ValueSearch(seeder, keeper, stopping, config.semantic.per_sample))
     if config.pretrained.on:
         sources.append(make_pretrained(config, task, policy, evaluator, keeper, seed))
     if config.training.warmup:
@@ -131,7 +131,7 @@ def make_seeder(
         max_bytes=section.max_bytes,
         max_lookups=section.max_lookups,
         max_vectors=section.max_vectors,
-        max_evaluations=int(section.max_share * config.training.n_samples),
+        max_evaluations=int(section.max_share * config.training.n_samples) * section.per_sample,
         max_seconds=np.inf if section.max_seconds is None else section.max_seconds,
         max_contexts=section.max_contexts,
         max_programs=section.max_programs,

@@ -26,6 +26,12 @@ class Prior(Section):
     on: bool = key(False, "Whether it applies.")
 
 
+class TrigPrior(Prior):
+    """No trigonometric function below another."""
+
+    arc: bool = key(True, "Whether arcsin, arccos and arctan count as trigonometric.")
+
+
 class RelationalPrior(Prior):
     """Targets may not be the relation of effectors."""
 
@@ -158,7 +164,7 @@ class Priors(Section):
     length: OneOrSeveral[LengthPrior] = key(LengthPrior(), "Least and greatest number of tokens.")
     repeat: OneOrSeveral[RepeatPrior] = key(RepeatPrior(), "How often tokens may occur.")
     inverse: OneOrSeveral[Prior] = key(Prior(), "No function right below its inverse.")
-    trig: OneOrSeveral[Prior] = key(Prior(), "No trigonometric function below another.")
+    trig: OneOrSeveral[TrigPrior] = key(TrigPrior(), "No trigonometric function below another.")
     const: OneOrSeveral[Prior] = key(Prior(), "No operator whose arguments are all 'const'.")
     no_inputs: OneOrSeveral[Prior] = key(Prior(), "At least one input in every expression.")
     uniform_arity: OneOrSeveral[Prior] = key(Prior(), "All arities equally likely before learning.")

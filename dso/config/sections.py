@@ -416,6 +416,9 @@ class Semantic(Section):
     max_share: Share = key(
         0.5, "Share of training.n_samples that the search may use up: its evaluations count."
     )
+    per_sample: Count = key(
+        1, "Evaluations of the search that count as one of training.n_samples; they are cheap."
+    )
     max_entries: Annotated[int, Field(ge=1, le=100_000_000), WHOLE] = key(
         300_000, "Expressions in the library, about 95 bytes each; one of 30 000 is tried first."
     )

@@ -701,7 +701,24 @@ class SemanticSearch:
         first_partners: typing.SupportsInt | typing.SupportsIndex,
         second_partners: typing.SupportsInt | typing.SupportsIndex,
         max_cost: typing.SupportsInt | typing.SupportsIndex,
+        sameness: str = "exact",
+        prefix: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [],
     ) -> None: ...
+    def affine_pairs(
+        self,
+        n_entries: typing.SupportsInt | typing.SupportsIndex,
+        max_lookups: typing.SupportsInt | typing.SupportsIndex,
+        max_seconds: typing.SupportsFloat | typing.SupportsIndex,
+        max_found: typing.SupportsInt | typing.SupportsIndex,
+    ) -> tuple[
+        numpy.typing.NDArray[numpy.int64],
+        numpy.typing.NDArray[numpy.int16],
+        numpy.typing.NDArray[numpy.int32],
+        int,
+    ]:
+        """
+        -> contexts (B,), pairs of entries with their values up to scale and offset as tokens (B, T) and lengths (B,), and how many were looked up.
+        """
     def contexts(
         self, numbers: typing.Annotated[numpy.typing.ArrayLike, numpy.int64]
     ) -> tuple[numpy.typing.NDArray[numpy.int16], numpy.typing.NDArray[numpy.int32]]:
@@ -735,6 +752,11 @@ class SemanticSearch:
     def context_values(self) -> numpy.typing.NDArray[numpy.float64]:
         """
         What must stand in the hole of each context, (n, 4).
+        """
+    @property
+    def knows_difference(self) -> numpy.typing.NDArray[numpy.bool]:
+        """
+        Whether these values are known up to an offset at most, not up to a factor, (n,).
         """
     @property
     def n_contexts(self) -> int: ...

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from dso.errors import UserError
+from dso.messages import muted
 from dso.pysr.arguments import tell_idle, translated, with_present_names
 from dso.pysr.parameters import PARAMETERS
 from dso.regressor import DeepSymbolicRegressor
@@ -88,7 +90,7 @@ class PySRRegressor(DeepSymbolicRegressor):
         parameters = self.get_params(deep=False)
         if complexity_of_variables is not None:
             parameters["complexity_of_variables"] = complexity_of_variables
-        with self._messages():
+        with nullcontext() if self.verbosity else muted():  # type: ignore[attr-defined]
             tell_idle(parameters)
         asked = DeepSymbolicRegressor(
             **translated(parameters, DeepSymbolicRegressor._get_param_names())

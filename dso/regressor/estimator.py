@@ -103,7 +103,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     niterations : int, optional
         Batches of expressions, each with what genetic programming makes of it.
     n_samples, max_evals : int, optional
-        Expressions looked at; the budget is the least of these three, 600 000 without `config`.
+        Expressions looked at, where 40 evaluations of the search by values count as one; the budget
+        is the least of these three, 600 000 without `config`.
         With `n_samples` 0 there is no search: `pretrained` alone proposes equations.
     pretrained : bool or path, optional
         Whether a pre-trained network proposes equations before the first iteration, unless the

@@ -42,12 +42,18 @@ SEARCH: dict[str, dict] = {
         "n_islands": 4,
         "restart_after": 40,
     },
-    "semantic": {"on": True, "max_share": 0.5},
+    "semantic": {
+        "on": True,
+        "max_share": 0.5,
+        "per_sample": 40,
+        "max_lookups": 40_000_000,
+    },
     "reduce": {"on": True},
     "prior": {
         "length": {"on": True, "min_": 1, "max_": 30},
         "repeat": {"on": True, "tokens": "const", "max_": 6},
         "no_inputs": {"on": False},
+        "trig": {"on": True, "arc": False},
     },
 }
 """What the regressor changes of the defaults of a config where none is given.
@@ -55,7 +61,9 @@ SEARCH: dict[str, dict] = {
 Programs of one token are allowed, so that the simplest rows of the front are there, and complexity
 counts tokens, as in PySR. `docs/results.md` has the figures behind the rest: populations that live
 on explain more of noisy data than those of each iteration alone, and at most six constants more
-than any number; `poly` as one token wins by interpolation, so it is left to the user.
+than any number; `poly` as one token wins by interpolation, so it is left to the user. Half of the
+budget is twelve million evaluations of the search by values: on forty equations of physics, ten
+times as many found no more.
 """
 
 

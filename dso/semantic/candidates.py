@@ -63,6 +63,15 @@ class Start(NamedTuple):
     constants: list[float]
 
 
+def inside(frame: Tokens, part: Start) -> Start | None:
+    """Put a program into the hole of a context; None where there are several, as in a square that
+    is spelled out: they would have each constant several times.
+    """
+    if frame.count(_core.HOLE) != 1:
+        return None
+    return Start(filled(frame, part.tokens), part.constants)
+
+
 def written(
     problem: Problem,
     values: ValueLibrary,

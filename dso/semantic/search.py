@@ -223,13 +223,18 @@ class SemanticSearch:
         max_lookups: int,
     ) -> None:
         """Run the strategies whose turn it is, until something exact is found."""
-        for strategy in self.strategies:
+        total = budget.evaluations_left
+        for i, strategy in enumerate(self.strategies):
             if strategy.turn not in turns or (found.is_exact and not strategy.shortens):
                 continue
             if budget.seconds_left <= 0:
                 return
-            left = budget.evaluations_left
-            left -= max((other.reserve(left) for other in self.strategies), default=0)
+            waiting = [other for other in self.strategies[i + 1 :] if other.turn in turns]
+            waiting += [other for other in self.strategies if other.turn is Turn.LAST]
+            reserved = max((other.reserve(total) for other in waiting), default=0)
+            left = min(max(0, budget.evaluations_left - reserved), budget.lookups_left)
+            if strategy.looks_up:
+                left //= 1 + sum(other.looks_up for other in waiting)
             if found.is_exact:
                 left = min(left, MAX_SHORTENING_LOOKUPS)
             part = budget.part(max_lookups=min(left, max_lookups))

@@ -70,6 +70,27 @@ class Writer:
             return self.apply("add", a, b)
         return self.apply("sub", a, b) or self.apply("add", a, self.apply("neg", b))
 
+    def product(self, parts: Sequence[Tokens | None]) -> Tokens | None:
+        """Write the product of parts, of which there is one at least."""
+        *others, whole = parts
+        for part in reversed(others):
+            whole = self.apply("mul", part, whole)
+        return whole
+
+    def power(self, a: Tokens | None, p: Tokens | None) -> Tokens | None:
+        """Write a^p for positive a."""
+        return self.apply("pow", a, p) or self.apply(
+            "exp", self.apply("mul", p, self.apply("log", a))
+        )
+
+    def monomial(self, powers: Sequence[int]) -> Tokens | None:
+        """Write a product of whole powers of the inputs, by their columns."""
+        sides: list[list[Tokens]] = [[], []]
+        for d, power in enumerate(powers):
+            sides[power < 0] += [[self.input(d)]] * abs(power)
+        above = self.product(sides[0]) if sides[0] else self.number(1)
+        return self.quotient(above, self.product(sides[1])) if sides[1] else above
+
     def quotient(self, a: Tokens | None, b: Tokens | None) -> Tokens | None:
         """Write a / b."""
         direct = self.apply("div", a, b) or self.apply("protected_div", a, b)
@@ -99,7 +120,7 @@ class Writer:
         if d == self.X.shape[0]:
             (value,) = terms.values()
             return self.number(abs(value)), value < 0
-        x = [self._input(d)]
+        x = [self.input(d)]
         total: tuple[Tokens | None, bool] | None = None
         for power in range(max(p[d] for p in terms), -1, -1):
             rest = self._horner({p: c for p, c in terms.items() if p[d] == power}, d + 1)
@@ -121,7 +142,8 @@ class Writer:
         positive, negative = (b[0], a[0]) if a[1] else (a[0], b[0])
         return self.sum(positive, negative, is_minus=True), False
 
-    def _input(self, d: int) -> int:
+    def input(self, d: int) -> int:
+        """Return the token of an input by its column."""
         return next(
             int(token)
             for token in self.library.input_tokens

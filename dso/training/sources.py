@@ -313,14 +313,19 @@ class ValueSearch(Source):
     keeper : Keeper
     stopping : Stopping
         Tells how much time is left.
+    per_sample : int
+        Evaluations that count as one: a look-up takes a hundredth of the time of a program.
     """
 
     name = "semantic"
 
-    def __init__(self, seeder: Seeder, keeper: Keeper, stopping: Stopping) -> None:
+    def __init__(
+        self, seeder: Seeder, keeper: Keeper, stopping: Stopping, per_sample: int = 1
+    ) -> None:
         self.seeder = seeder
         self.keeper = keeper
         self.stopping = stopping
+        self.per_sample = per_sample
 
     def propose(self, iteration: int, so_far: Proposal) -> Proposal:
         """Search by values in the first iteration; afterwards there is nothing more to find."""
@@ -333,7 +338,8 @@ class ValueSearch(Source):
             self.keeper.take_in(seeds.batch, iteration)
         counts = (seeds.n_vectors, seeds.n_lookups)
         columns: dict[str, float] = dict(zip(SEMANTIC_COLUMNS, counts, strict=True))
-        return Proposal(seeds.batch, seeds.n_evaluations, columns)
+        n_evaluations = -(-seeds.n_evaluations // self.per_sample)
+        return Proposal(seeds.batch, n_evaluations, columns)
 
 
 class Pretrained(Source):

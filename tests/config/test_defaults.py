@@ -147,6 +147,7 @@ COMMON = {
     "semantic": {
         "on": False,
         "max_share": 0.5,
+        "per_sample": 1,
         "max_entries": 300_000,
         "max_bytes": None,
         "max_vectors": 50_000_000,
@@ -178,7 +179,7 @@ COMMON = {
         "length": {"on": False, "min_": 4, "max_": 30},
         "repeat": {"on": False, "tokens": "const", "min_": None, "max_": 3},
         "inverse": {"on": False},
-        "trig": {"on": False},
+        "trig": {"on": False, "arc": True},
         "const": {"on": False},
         "no_inputs": {"on": False},
         "uniform_arity": {"on": False},

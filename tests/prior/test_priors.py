@@ -129,6 +129,13 @@ def test_trig():
     )
 
 
+def test_trig_counts_inverse_functions_unless_told_otherwise():
+    library = Library(create_tokens(1, ["add", "mul", "sin", "cos", "arcsin", "arccos"]))
+    nested = ["arcsin,mul,x1,sin,x1", "cos,add,x1,arccos,x1", "arcsin,add,x1,arccos,x1"]
+    check(library, {"trig": on()}, masked=nested)
+    check(library, {"trig": on(arc=False)}, masked=["sin,cos,x1"], unmasked=nested)
+
+
 def test_uchild():
     check(
         ONE_INPUT,

@@ -73,7 +73,7 @@ def test_lists_arrays_and_frames_are_the_same(model: DeepSymbolicRegressor) -> N
 
 def test_names_come_from_the_data_or_the_user(model: DeepSymbolicRegressor) -> None:
     assert model.feature_names_in_.tolist() == list(FRAME.columns)
-    assert model.display_feature_names_in_.tolist() == ["mass", "speed_km_h", "theta"]
+    assert model.display_feature_names_in_.tolist() == ["mass", "speed_km_h", "θ"]
     assert {symbol.name for symbol in model.sympy().free_symbols} == {"mass"}
     other = small(n_samples=500).fit(X, Y, variable_names=["a", "b", "c"])
     assert not hasattr(other, "feature_names_in_")
@@ -86,9 +86,9 @@ def test_every_form_shows_the_names(tmp_path: Path) -> None:
     model = small(output_directory=tmp_path, run_id="run", n_samples=3000)
     model.fit(FRAME, FRAME["speed (km/h)"] ** 2 + FRAME["θ"])
     name = "speed_km_h"
-    assert model.get_best()["equation"] == "speed_km_h**2 + theta"
-    assert {str(symbol) for symbol in model.sympy().free_symbols} == {name, "theta"}
-    assert {str(symbol) for symbol in model.program_.sympy_expr.free_symbols} == {name, "theta"}
+    assert model.get_best()["equation"] == "speed_km_h**2 + θ"
+    assert {str(symbol) for symbol in model.sympy().free_symbols} == {name, "θ"}
+    assert {str(symbol) for symbol in model.program_.sympy_expr.free_symbols} == {name, "θ"}
     forms = (model.latex(), model.latex_table(), str(model), model._repr_html_())
     for form in (*forms, model.program_.pretty()):
         assert "speed" in form

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "bindings/arrays.hpp"
+#include "semantic/affine.hpp"
 #include "semantic/library.hpp"
 #include "semantic/search.hpp"
 
@@ -176,12 +177,19 @@ std::unique_ptr<Search> make_search(std::shared_ptr<ValueLibrary> values,
                                     std::shared_ptr<machine::Data> sample,
                                     std::shared_ptr<machine::Data> data, double tolerance,
                                     size_t max_contexts, size_t first_partners,
-                                    size_t second_partners, int max_cost) {
+                                    size_t second_partners, int max_cost,
+                                    const std::string& sameness, std::vector<int16_t> prefix) {
+    if (sameness != "exact" && sameness != "scale" && sameness != "shift")
+        throw std::invalid_argument("sameness: exact, scale or shift");
+    const Sameness kind = sameness == "exact"   ? Sameness::exact
+                          : sameness == "scale" ? Sameness::scale
+                                                : Sameness::shift;
     const KeyVector wanted = key_vector(target);
     const py::gil_scoped_release release;
     return std::make_unique<Search>(
         std::move(values), library, rules, wanted, std::move(sample), std::move(data), tolerance,
-        BackwardLimits{max_contexts, first_partners, second_partners, max_cost});
+        BackwardLimits{max_contexts, first_partners, second_partners, max_cost}, kind,
+        std::move(prefix));
 }
 
 std::tuple<bool, NewArray<int16_t>, NewArray<int32_t>> run_layer(Search& self, int cost,
@@ -198,6 +206,13 @@ std::tuple<bool, NewArray<int16_t>, NewArray<int32_t>> run_layer(Search& self, i
     std::vector<std::vector<int16_t>> programs;
     for (const Hit& hit : hits) programs.push_back(hit.tokens);
     return std::tuple_cat(std::make_tuple(is_complete), padded_programs(programs));
+}
+
+NewArray<bool> knows_difference(const Search& search) {
+    NewArray<bool> out(search.backward.size());
+    for (size_t i = 0; i < search.backward.size(); ++i)
+        out.mutable_data()[i] = search.backward.context(i).sameness != Sameness::scale;
+    return out;
 }
 
 NewArray<double> context_values(const Search& search) {
@@ -224,6 +239,31 @@ ContextTable context_table(const Search& search) {
         slot.mutable_data()[i] = context.slot;
     }
     return {parent, other, form, slot};
+}
+
+// Contexts, and what each wants up to scale and offset.
+std::tuple<NewArray<int64_t>, NewArray<int16_t>, NewArray<int32_t>, uint64_t> affine_pairs(
+    const Search& search, size_t n_entries, uint64_t max_lookups, double max_seconds,
+    size_t max_found) {
+    AffinePairs pairs;
+    std::vector<std::vector<int16_t>> programs;
+    std::vector<int64_t> numbers;
+    {
+        const py::gil_scoped_release release;
+        pairs = find_affine_pairs(*search.values, search.backward,
+                                  {n_entries, max_lookups, max_seconds, max_found});
+        ExpressionWriter writer(*search.values);
+        std::vector<int16_t> tokens;
+        for (const Join& join : pairs.found) {
+            if (!writer.write_join(join, tokens)) continue;
+            programs.push_back(tokens);
+            numbers.push_back(static_cast<int64_t>(join.context));
+        }
+    }
+    NewArray<int64_t> contexts(numbers.size());
+    std::copy(numbers.begin(), numbers.end(), contexts.mutable_data());
+    return std::tuple_cat(std::make_tuple(contexts), padded_programs(programs),
+                          std::make_tuple(pairs.n_lookups));
 }
 
 Padded contexts(const Search& search, const Array<int64_t>& numbers) {
@@ -301,18 +341,27 @@ void bind_semantic(py::module_& m) {
              py::arg("rules"), py::arg("target"), py::arg("sample").none(false),
              py::arg("data").none(false), py::kw_only(), py::arg("tolerance"),
              py::arg("max_contexts"), py::arg("first_partners"), py::arg("second_partners"),
-             py::arg("max_cost"))
+             py::arg("max_cost"), py::arg("sameness") = "exact",
+             py::arg("prefix") = std::vector<int16_t>{})
         .def("run_layer", &run_layer, py::arg("cost"), py::arg("max_lookups"),
              py::arg("max_seconds"), py::arg("max_hits"),
              "-> whether it went to its end, tokens (B, T), lengths (B,)")
         .def(
             "has_layer", [](const Search& s, int cost) { return s.joins.has_layer(cost); },
             py::arg("cost"))
+        .def(
+            "affine_pairs", &affine_pairs, py::arg("n_entries"), py::arg("max_lookups"),
+            py::arg("max_seconds"), py::arg("max_found"),
+            "-> contexts (B,), pairs of entries with their values up to scale and offset as tokens "
+            "(B, T) and lengths (B,), and how many were looked up.")
         .def_property_readonly("n_lookups", [](const Search& s) { return s.joins.n_lookups(); })
         .def_property_readonly("n_verified", [](const Search& s) { return s.joins.n_verified(); })
         .def_property_readonly("n_vectors", [](const Search& s) { return s.backward.n_vectors(); })
         .def_property_readonly("context_values", &context_values,
                                "What must stand in the hole of each context, (n, 4).")
+        .def_property_readonly("knows_difference", &knows_difference,
+                               "Whether these values are known up to an offset at most, not up to "
+                               "a factor, (n,).")
         .def_property_readonly("context_table", &context_table,
                                "Of each context: parent (-1: y), entry beside the hole (-1: none), "
                                "form, slot of the hole; each (n,).")

@@ -11,26 +11,40 @@ namespace {
 
 constexpr int kBitmapBits = 24;
 constexpr int kMostBinary = 2;
+constexpr double kDwarfed = 0x1p-20;
+
+// Whether a sum is so much larger than what it was made from that it says hardly anything of it:
+// y = (y + s) - s for a huge s.
+bool is_dwarfed(const KeyVector& argument, const KeyVector& sum) {
+    double size = 0, size_of_sum = 0;
+    for (size_t r = 0; r < kKeyRows; ++r) {
+        size = std::max(size, std::fabs(argument[r]));
+        size_of_sum = std::max(size_of_sum, std::fabs(sum[r]));
+    }
+    return size < kDwarfed * size_of_sum;
+}
 
 }  // namespace
 
 BackwardSet::BackwardSet(const ValueLibrary& library, const KeyVector& target,
-                         const BackwardLimits& limits)
+                         const BackwardLimits& limits, Sameness sameness)
     : library_(library),
       limits_(limits),
+      sameness_(sameness),
       values_(limits.max_contexts),
       index_(limits.max_contexts, kBitmapBits),
       target_(std::make_unique<ValueBlock>()),
       out_(std::make_unique<ValueBlock>()) {
+    const KeyVector wanted = normal_form(sameness, target);
     ValueBlock& block = *out_;
-    block.fill(target);
+    block.fill(wanted);
     const double* rows[kKeyRows];
     for (size_t r = 0; r < kKeyRows; ++r) rows[r] = block.rows[r];
     uint64_t keys[kLanes];
     hash_values(rows, kLanes, library.resolution(), Constants::kept, keys);
     first_of_cost_.push_back(0);
     if (keys[0] == kNoKey) return;
-    add({-1, ValueLibrary::kNone, 0, 0, 0, 0}, keys[0], target);
+    add({-1, ValueLibrary::kNone, 0, 0, 0, 0, sameness}, keys[0], wanted);
     for (int cost = 1; cost <= limits.max_cost && !values_.full(); ++cost) {
         const size_t n_before = contexts_.size();
         first_of_cost_.push_back(n_before);
@@ -69,6 +83,7 @@ void BackwardSet::expand(size_t parent, int cost) {
         const Form& form = forms.all[f];
         const int rest = cost - context.cost - form.cost;
         if (form.arity == 0 || form.negates || rest < 0) continue;
+        if (!sameness_inside(form.op, context.sameness)) continue;
         for (int slot = 0; slot < form.arity; ++slot) {
             if (form.inverses[slot].op == Op::python) continue;
             if (form.arity == 1 && rest == 0) combine(parent, f, 0, 0, cost, 0);
@@ -84,8 +99,10 @@ void BackwardSet::combine(size_t parent, size_t f, int slot, int partner_cost, i
     const Inverse inverse = form.inverses[slot];
     const Context known = contexts_[parent];
     const KeyVector target = values_[parent];
+    const Sameness sameness = *sameness_inside(form.op, known.sameness);
+    const bool is_sum = inverse.op == Op::op_add || inverse.op == Op::op_sub;
     const auto n_binary = static_cast<uint8_t>(known.n_binary + (form.arity == 2));
-    const double* rows[kKeyRows];
+    double* rows[kKeyRows];
     uint64_t keys[kBlock];
     const auto add_block = [&](size_t first, size_t n) {
         for (size_t r = 0; r < kKeyRows; ++r) {
@@ -94,14 +111,15 @@ void BackwardSet::combine(size_t parent, size_t f, int slot, int partner_cost, i
             rows[r] = out_->rows[r];
             apply(inverse.op, inverse.target_first ? y : other, inverse.target_first ? other : y,
                   out_->rows[r], n);
-            if (inverse.op == Op::op_add || inverse.op == Op::op_sub)
-                flush_cancelled(y, out_->rows[r], n);
+            if (is_sum) flush_cancelled(y, out_->rows[r], n);
         }
+        if (form.arity == 2) normalise(sameness, rows, n);  // functions lead from one to the next
         hash_values(rows, n, library_.resolution(), Constants::kept, keys);
         n_vectors_ += n;
         for (size_t i = 0; i < n; ++i) {
             if (keys[i] == kNoKey) continue;
             const KeyVector found = (*out_)[i];
+            if (is_sum && is_dwarfed(target, found)) continue;
             if (form.arity == 1) {  // an inverse may hold on a branch only
                 ValueBlock check;
                 bool holds = true;
@@ -118,7 +136,8 @@ void BackwardSet::combine(size_t parent, size_t f, int slot, int partner_cost, i
                                   static_cast<uint16_t>(f),
                                   static_cast<uint8_t>(slot),
                                   n_binary,
-                                  static_cast<uint16_t>(cost)};
+                                  static_cast<uint16_t>(cost),
+                                  sameness};
             if (!add(context, keys[i], found)) return;
         }
     };

@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include "semantic/library.hpp"
+#include "semantic/sameness.hpp"
 
 namespace dso::semantic {
 
@@ -14,6 +14,7 @@ struct Context {
     uint8_t slot;  // of the hole
     uint8_t n_binary;
     uint16_t cost;
+    Sameness sameness;  // of what is wanted in the hole and its values, which are a normal form
 };
 
 struct BackwardLimits {
@@ -23,15 +24,18 @@ struct BackwardLimits {
 };
 
 // In order of cost, one context per distinct vector, y first. Two arguments beside the hole at
-// most.
+// most. The whole may be wanted up to a factor or an offset; then so are the parts, where they are
+// known at all.
 class BackwardSet {
 public:
-    BackwardSet(const ValueLibrary& library, const KeyVector& target, const BackwardLimits& limits);
+    BackwardSet(const ValueLibrary& library, const KeyVector& target, const BackwardLimits& limits,
+                Sameness sameness = Sameness::exact);
 
     size_t size() const { return contexts_.size(); }
     const Context& context(size_t i) const { return contexts_[i]; }
     const ValueTable& values() const { return values_; }
     uint64_t n_vectors() const { return n_vectors_; }
+    Sameness sameness() const { return sameness_; }
     // Contexts of one cost: [begin, end).
     std::pair<size_t, size_t> of_cost(int cost) const;
 
@@ -42,6 +46,7 @@ private:
 
     const ValueLibrary& library_;
     const BackwardLimits limits_;
+    const Sameness sameness_;
     ValueTable values_;
     KeyIndex index_;
     std::vector<Context> contexts_;

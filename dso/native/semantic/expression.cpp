@@ -22,6 +22,7 @@ bool ExpressionWriter::write(const BackwardSet& backward, const Join& join,
     int at = start(join, negative);
     at = climb(backward, join.context, at, negative);
     negative = negative != pull_sign(at);
+    if (backward.sameness() == Sameness::scale) negative = false;  // the factor has the sign
     return emit(at, negative, tokens);
 }
 

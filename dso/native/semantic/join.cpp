@@ -31,13 +31,16 @@ double value_of(Op op, double target, double s) {
 // ---- verification ------------------------------------------------------------------------------
 
 Verifier::Verifier(const Library& library, const rules::RuleSet& rules, const Data& sample,
-                   const Data& data, double tolerance)
+                   const Data& data, double tolerance, Sameness sameness,
+                   std::vector<int16_t> prefix)
     : sample_machine_(library, sample.columns, sample.is_protected),
       machine_(library, data.columns, data.is_protected),
       sample_(sample),
       data_(data),
       state_(rules),
-      tolerance_(tolerance) {
+      tolerance_(tolerance),
+      sameness_(sameness),
+      prefix_(std::move(prefix)) {
     const auto check = [&](const Data& rows) {
         if (rows.required_target().n_rows() == 0 ||
             rows.columns.n_columns() < static_cast<size_t>(library.n_inputs()))
@@ -51,30 +54,54 @@ Verifier::Verifier(const Library& library, const rules::RuleSet& rules, const Da
 }
 
 bool Verifier::accepts(const std::vector<int16_t>& tokens) {
+    return is_allowed(tokens) && matches(sample_machine_, sample_, tokens) &&
+           matches(machine_, data_, tokens);
+}
+
+bool Verifier::is_allowed(const std::vector<int16_t>& tokens) {
     state_.restart();
-    for (const int16_t token : tokens) {
+    const auto takes = [&](int16_t token) {
         if (state_.finished() || !state_.allows(token)) return false;
         state_.push(token);
-    }
-    if (!state_.finished()) return false;
-    return matches(sample_machine_, sample_, tokens) && matches(machine_, data_, tokens);
+        return true;
+    };
+    return std::all_of(prefix_.begin(), prefix_.end(), takes) &&
+           std::all_of(tokens.begin(), tokens.end(), takes) && state_.finished();
 }
 
 // Each row within the tolerance, relative to itself and a little of the greatest |y|.
-bool Verifier::matches(Machine& machine, const Data& data,
-                       const std::vector<int16_t>& tokens) const {
+bool Verifier::matches(Machine& machine, const Data& data, const std::vector<int16_t>& tokens) {
     const double* y = data.target->y();
     const size_t n_rows = data.columns.n_rows();
     machine.compile(tokens.data(), static_cast<int32_t>(tokens.size()), nullptr, 0);
     bool fits = true;
+    values_.clear();
     const Verdict verdict =
         machine.run(Rest::left, [&](size_t row, const double* values, size_t n) {
-            for (size_t i = row; i < std::min(row + n, n_rows); ++i)
-                fits &= std::fabs(values[i - row] - y[i]) <=
-                        tolerance_ * (std::fabs(y[i]) + 0.01 * scale_);
+            n = std::min(n, n_rows - row);
+            if (sameness_ != Sameness::exact)
+                values_.insert(values_.end(), values, values + n);
+            else
+                for (size_t i = 0; i < n; ++i) fits &= is_near(values[i], y[row + i]);
             return fits;
         });
-    return fits && verdict.cause == Cause::valid;
+    return fits && verdict.cause == Cause::valid && (sameness_ == Sameness::exact || is_same(y));
+}
+
+// Whether the values, with the factor or offset that fits best, are those of y.
+bool Verifier::is_same(const double* y) {
+    double products = 0, squares = 0, differences = 0;
+    for (size_t i = 0; i < values_.size(); ++i) {
+        products += values_[i] * y[i];
+        squares += values_[i] * values_[i];
+        differences += y[i] - values_[i];
+    }
+    const bool is_scale = sameness_ == Sameness::scale;
+    const double factor = is_scale ? products / squares : 1;
+    const double offset = is_scale ? 0 : differences / static_cast<double>(values_.size());
+    for (size_t i = 0; i < values_.size(); ++i)
+        if (!is_near(offset + factor * values_[i], y[i])) return false;
+    return true;
 }
 
 // ---- look-ups ----------------------------------------------------------------------------------
@@ -96,6 +123,23 @@ void hash_joins(const KeyVector& target, const double* const rows[kKeyRows], siz
         hash_values(columns, n, resolution, Constants::kept, keys[k]);
     }
 }
+
+namespace {
+
+// out = target op s for n entries.
+DSO_CLONES
+void combine(Op op, double target, const double* s, size_t n, double* out) {
+    const Lanes y = splat(target);
+    for (size_t i = 0; i < n; i += kLanes) {
+        const Lanes x = load(s + i);
+        store(out + i, op == Op::op_sub   ? y - x
+                       : op == Op::op_add ? y + x
+                       : op == Op::op_mul ? y * x
+                                          : y / x);
+    }
+}
+
+}  // namespace
 
 bool JoinSearch::has_layer(int cost) const {
     int most = 0;
@@ -146,6 +190,24 @@ void find_entry(const ValueLibrary& library, const KeyVector& target, size_t con
     joins.push_back({context, Join::kNoForm, found, found, sign, false});
 }
 
+namespace {
+
+// target = s op' found, where found = sign * target op s.
+Join join_of(const Arithmetic& forms, Op op, size_t context, uint32_t s, uint32_t found, int sign) {
+    switch (op) {
+        case Op::op_sub:  // target = s + sign * found
+            return {context, forms.add, s, found, sign, false};
+        case Op::op_add:  // target = sign * found - s, or -(s - sign * found)
+            return {context, forms.sub, s, found, sign, true};
+        case Op::op_mul:  // target = sign * found / s
+            return {context, forms.div, found, s, 1, sign < 0};
+        default:  // target = s * (sign * found)
+            return {context, forms.mul, s, found, sign, false};
+    }
+}
+
+}  // namespace
+
 void find_pairs(const ValueLibrary& library, const KeyVector& target, size_t context, size_t begin,
                 size_t n, std::vector<Join>& joins) {
     uint64_t keys[4][kBlock];
@@ -165,30 +227,90 @@ void find_pairs(const ValueLibrary& library, const KeyVector& target, size_t con
             if (found == ValueLibrary::kNone) continue;
             const int sign = sign_of_match(wanted, library.values()[found], library.resolution());
             const auto s = static_cast<uint32_t>(begin + i);
-            switch (kLookUps[k]) {
-                case Op::op_sub:  // target = s + sign * found
-                    joins.push_back({context, forms.add, s, found, sign, false});
-                    break;
-                case Op::op_add:  // target = sign * found - s, or -(s - sign * found)
-                    joins.push_back({context, forms.sub, s, found, sign, true});
-                    break;
-                case Op::op_mul:  // target = sign * found / s
-                    joins.push_back({context, forms.div, found, s, 1, sign < 0});
-                    break;
-                default:  // target = s * (sign * found)
-                    joins.push_back({context, forms.mul, s, found, sign, false});
-            }
+            joins.push_back(join_of(forms, kLookUps[k], context, s, found, sign));
         }
 }
 
+void find_entry(const ClassIndex& classes, const KeyVector& target, size_t context,
+                std::vector<Join>& joins) {
+    alignas(64) double values[kKeyRows][kLanes];
+    const double* rows[kKeyRows];
+    for (size_t r = 0; r < kKeyRows; ++r) {
+        std::fill_n(values[r], kLanes, target[r]);
+        rows[r] = values[r];
+    }
+    uint64_t keys[kLanes];
+    const Resolution resolution = classes.library().resolution();
+    hash_values(rows, kLanes, resolution, Constants::kept, keys);
+    if (keys[0] == kNoKey) return;
+    const uint32_t found = classes.find(keys[0], target);
+    if (found == ValueLibrary::kNone) return;
+    const KeyVector own = normal_form(classes.sameness(), classes.library().values()[found]);
+    joins.push_back(
+        {context, Join::kNoForm, found, found, sign_of_match(target, own, resolution), false});
+}
+
+void find_pairs(const ClassIndex& classes, const KeyVector& target, size_t context, size_t begin,
+                size_t n, std::vector<Join>& joins) {
+    const ValueLibrary& library = classes.library();
+    const Sameness sameness = classes.sameness();
+    ValueBlock block;
+    double* rows[kKeyRows];
+    const double* read[kKeyRows];
+    for (size_t r = 0; r < kKeyRows; ++r) read[r] = rows[r] = block.rows[r];
+    uint64_t keys[kBlock];
+    const auto ops = sameness == Sameness::scale ? std::array{Op::op_mul, Op::op_div}
+                                                 : std::array{Op::op_sub, Op::op_add};
+    for (const Op op : ops) {
+        for (size_t r = 0; r < kKeyRows; ++r)
+            combine(op, target[r], library.values().row(r) + begin, n, rows[r]);
+        normalise(sameness, rows, n);
+        hash_values(read, n, library.resolution(), Constants::kept, keys);
+        for (size_t i = 0; i < n; ++i) {
+            if (keys[i] == kNoKey || !classes.index().may_have(keys[i])) continue;
+            const KeyVector wanted = block[i];
+            const uint32_t found = classes.find(keys[i], wanted);
+            if (found == ValueLibrary::kNone) continue;
+            const KeyVector own = normal_form(sameness, library.values()[found]);
+            const int sign = sign_of_match(wanted, own, library.resolution());
+            const auto s = static_cast<uint32_t>(begin + i);
+            joins.push_back(join_of(library.forms().arithmetic, op, context, s, found, sign));
+        }
+    }
+}
+
+JoinSearch::JoinSearch(const ValueLibrary& library, const BackwardSet& backward)
+    : library_(library), backward_(backward), writer_(library) {
+    if (backward.sameness() == Sameness::exact) return;
+    scale_ = std::make_unique<ClassIndex>(library, Sameness::scale);
+    shift_ = std::make_unique<ClassIndex>(library, Sameness::shift);
+}
+
+const ClassIndex* JoinSearch::classes_of(size_t context) const {
+    const Sameness sameness = backward_.context(context).sameness;
+    return sameness == Sameness::exact   ? nullptr
+           : sameness == Sameness::scale ? scale_.get()
+                                         : shift_.get();
+}
+
 void JoinSearch::look_up_context(size_t context) {
-    find_entry(library_, backward_.values()[context], context, joins_);
+    const KeyVector wanted = backward_.values()[context];
+    if (const ClassIndex* classes = classes_of(context))
+        find_entry(*classes, wanted, context, joins_);
+    else
+        find_entry(library_, wanted, context, joins_);
     ++n_lookups_;
 }
 
 void JoinSearch::look_up_pairs(size_t context, size_t begin, size_t n) {
-    find_pairs(library_, backward_.values()[context], context, begin, n, joins_);
-    n_lookups_ += 4 * n;
+    const KeyVector wanted = backward_.values()[context];
+    if (const ClassIndex* classes = classes_of(context)) {
+        find_pairs(*classes, wanted, context, begin, n, joins_);
+        n_lookups_ += 2 * n;
+    } else {
+        find_pairs(library_, wanted, context, begin, n, joins_);
+        n_lookups_ += 4 * n;
+    }
 }
 
 bool JoinSearch::write_cheapest(size_t n_partners, std::vector<int16_t>& tokens) {

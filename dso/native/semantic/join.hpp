@@ -1,5 +1,7 @@
 // JoinSearch: pairs of entries that together have the values some part of the expression needs.
 #pragma once
+#include <cmath>
+#include <memory>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -12,22 +14,32 @@
 namespace dso::semantic {
 
 // Decides whether a program is an answer: the rules allow it, and it has the target's values on
-// every row.
+// every row, up to a factor or an offset where that is the same sameness.
 class Verifier {
 public:
-    // `sample` is asked first; it has rows of the data.
+    // `sample` is asked first; it has rows of the data. `prefix` are tokens that stand before every
+    // program: those of the factor or the offset.
     Verifier(const machine::Library& library, const rules::RuleSet& rules,
-             const machine::Data& sample, const machine::Data& data, double tolerance);
+             const machine::Data& sample, const machine::Data& data, double tolerance,
+             Sameness sameness, std::vector<int16_t> prefix);
     bool accepts(const std::vector<int16_t>& tokens);
 
 private:
+    bool is_allowed(const std::vector<int16_t>& tokens);
     bool matches(machine::Machine& machine, const machine::Data& data,
-                 const std::vector<int16_t>& tokens) const;
+                 const std::vector<int16_t>& tokens);
+    bool is_same(const double* y);
+    bool is_near(double value, double y) const {
+        return std::fabs(value - y) <= tolerance_ * (std::fabs(y) + 0.01 * scale_);
+    }
 
     machine::Machine sample_machine_, machine_;
     const machine::Data &sample_, &data_;
     rules::TraversalState state_;
     double tolerance_, scale_ = 0;
+    Sameness sameness_;
+    std::vector<int16_t> prefix_;
+    std::vector<double> values_;  // of a program, where all are needed at once
 };
 
 struct Hit {
@@ -43,8 +55,7 @@ struct JoinLimits {
 
 class JoinSearch {
 public:
-    JoinSearch(const ValueLibrary& library, const BackwardSet& backward)
-        : library_(library), backward_(backward), writer_(library) {}
+    JoinSearch(const ValueLibrary& library, const BackwardSet& backward);
 
     // Looks up everything of cost(context) + cost(entry) = `cost`, and the contexts of that cost
     // themselves. False where a limit ended it early.
@@ -60,10 +71,12 @@ public:
 private:
     void look_up_context(size_t context);
     void look_up_pairs(size_t context, size_t begin, size_t n);
+    const ClassIndex* classes_of(size_t context) const;
     void judge(int cost, Verifier& verifier, std::vector<Hit>& hits);
 
     const ValueLibrary& library_;
     const BackwardSet& backward_;
+    std::unique_ptr<const ClassIndex> scale_, shift_;  // unless all contexts are exact
     ExpressionWriter writer_;
     ValueBlock block_;
     std::vector<Join> joins_;
@@ -84,6 +97,12 @@ void find_entry(const ValueLibrary& library, const KeyVector& target, size_t con
 // Appends the pairs that have the target's values, one of each among the entries [begin, begin +
 // n), n <= kBlock: 4 n look-ups.
 void find_pairs(const ValueLibrary& library, const KeyVector& target, size_t context, size_t begin,
+                size_t n, std::vector<Join>& joins);
+
+// The same up to a factor or an offset, as the classes are, with two look-ups for each entry.
+void find_entry(const ClassIndex& classes, const KeyVector& target, size_t context,
+                std::vector<Join>& joins);
+void find_pairs(const ClassIndex& classes, const KeyVector& target, size_t context, size_t begin,
                 size_t n, std::vector<Join>& joins);
 
 // Keys of target - s, target + s, target * s, target / s for n vectors s: 4 x kBlock.

@@ -12,15 +12,16 @@ struct Search {
     Search(std::shared_ptr<const ValueLibrary> values_, const machine::Library& library_,
            const rules::RuleSet& rules_, const KeyVector& target,
            std::shared_ptr<const machine::Data> sample_, std::shared_ptr<const machine::Data> data_,
-           double tolerance, const BackwardLimits& limits)
+           double tolerance, const BackwardLimits& limits, Sameness sameness,
+           std::vector<int16_t> prefix)
         : values(std::move(values_)),
           library(library_),
           rules(rules_),
           sample(std::move(sample_)),
           data(std::move(data_)),
-          backward(*values, target, limits),
+          backward(*values, target, limits, sameness),
           joins(*values, backward),
-          verifier(library, rules, *sample, *data, tolerance) {}
+          verifier(library, rules, *sample, *data, tolerance, sameness, std::move(prefix)) {}
 
     const std::shared_ptr<const ValueLibrary> values;
     const machine::Library library;

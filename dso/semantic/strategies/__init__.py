@@ -6,17 +6,26 @@ in a file of its own and a line in `STRATEGIES`, which says in which order they 
 """
 
 from dso.semantic.strategies.affine import AffineSearch
+from dso.semantic.strategies.affine_pairs import AffinePairSearch
+from dso.semantic.strategies.curves import CurveSearch
 from dso.semantic.strategies.joins import JoinSearch
 from dso.semantic.strategies.linear import LinearSearch
 from dso.semantic.strategies.nearest import NearestSearch
 from dso.semantic.strategies.polynomials import PolynomialSearch
+from dso.semantic.strategies.powers import PowerSearch
 from dso.semantic.strategies.rational import RationalSearch
+from dso.semantic.strategies.scaled import ScaledSearch, ShiftedSearch
 from dso.semantic.strategies.strategy import Strategy, Turn
 
 STRATEGIES: tuple[type[Strategy], ...] = (
     RationalSearch,
     JoinSearch,
     PolynomialSearch,
+    PowerSearch,
+    ScaledSearch,
+    ShiftedSearch,
+    CurveSearch,
+    AffinePairSearch,
     LinearSearch,
     AffineSearch,
     NearestSearch,

@@ -24,6 +24,7 @@ of genetic programming (Pawlak, Wieloch & Krawiec, 2015). The work is done in na
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from dso.native import _core
@@ -44,9 +45,27 @@ MAX_HITS = 64
 
 
 def make_joins(
-    problem: Problem, values: ValueLibrary, budget: Budget, *, max_contexts: int
+    problem: Problem,
+    values: ValueLibrary,
+    budget: Budget,
+    *,
+    max_contexts: int,
+    sameness: str = "exact",
+    prefix: Sequence[int] = (),
 ) -> _core.SemanticSearch:
-    """Make the contexts of y, as many as the budget has vectors for, and count them."""
+    """Make the contexts of y, as many as the budget has vectors for, and count them.
+
+    Parameters
+    ----------
+    problem : Problem
+    values : ValueLibrary
+    budget : Budget
+    max_contexts : int
+    sameness : {"exact", "scale", "shift"}
+        Whether y is wanted as it is, up to a factor, or up to an offset.
+    prefix : list of int
+        Tokens of the factor or the offset, which will stand before what is found.
+    """
     data = problem.data
     joins = _core.SemanticSearch(
         values.native,
@@ -60,6 +79,8 @@ def make_joins(
         first_partners=MAX_PARTNERS,
         second_partners=MAX_SECOND_PARTNERS,
         max_cost=MAX_CONTEXT_COST,
+        sameness=sameness,
+        prefix=prefix,
     )
     budget.count(vectors=joins.n_vectors)
     return joins
@@ -69,21 +90,38 @@ class JoinSearch(Strategy):
     """Joins contexts with entries, cost by cost, until programs with the values of y are found."""
 
     shortens: ClassVar[bool] = True
+    looks_up: ClassVar[bool] = True
 
     def run(
         self, values: ValueLibrary, joins: _core.SemanticSearch, budget: Budget
     ) -> ProgramBatch:
-        cost, stopped_by = 0, "exhausted"
-        hits = ProgramBatch.from_rows([])
-        while not len(hits) and joins.has_layer(cost):
-            is_complete, tokens, lengths = joins.run_layer(
-                cost, budget.max_lookups, budget.seconds_left, MAX_HITS
-            )
-            hits = self.problem.allowed(ProgramBatch.from_arrays(tokens, lengths))
-            cost += 1
-            if not is_complete:
-                stopped_by = "seconds" if budget.seconds_left <= 0 else "lookups"
-                break
+        hits, stopped_by = first_hits(self.problem, joins, budget)
         budget.stop(stopped_by)
-        budget.count(lookups=joins.n_lookups)
         return hits
+
+
+def first_hits(
+    problem: Problem, joins: _core.SemanticSearch, budget: Budget, prefix: Sequence[int] = ()
+) -> tuple[ProgramBatch, str]:
+    """Join cost by cost until something is found.
+
+    Returns
+    -------
+    programs : ProgramBatch
+        Those of the lowest cost that the priors allow, each with the prefix before it.
+    stopped_by : {"exhausted", "lookups", "seconds"}
+    """
+    cost, stopped_by = 0, "exhausted"
+    hits = ProgramBatch.from_rows([])
+    while not len(hits) and joins.has_layer(cost):
+        is_complete, tokens, lengths = joins.run_layer(
+            cost, budget.max_lookups, budget.seconds_left, MAX_HITS
+        )
+        rows = zip(tokens.tolist(), lengths.tolist(), strict=True)
+        hits = problem.allowed(ProgramBatch.from_rows([[*prefix, *row[:n]] for row, n in rows]))
+        cost += 1
+        if not is_complete:
+            stopped_by = "seconds" if budget.seconds_left <= 0 else "lookups"
+            break
+    budget.count(lookups=joins.n_lookups)
+    return hits, stopped_by

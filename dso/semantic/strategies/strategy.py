@@ -35,11 +35,14 @@ class Strategy(ABC):
     turn : Turn
     shortens : bool
         Whether it is run even where something exact is known, since it may find a shorter one.
+    looks_up : bool
+        Whether it goes on until its look-ups are spent: those that do share what there are.
     """
 
     problem: Problem
     turn: ClassVar[Turn] = Turn.EACH
     shortens: ClassVar[bool] = False
+    looks_up: ClassVar[bool] = False
 
     @classmethod
     def suits(cls, problem: Problem) -> bool:
