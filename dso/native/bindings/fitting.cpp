@@ -36,14 +36,16 @@ NewArray<double> copy_constants(const Programs& programs) {
 std::tuple<NewArray<double>, NewArray<double>> fit(const Library& library, const Programs& programs,
                                                    const Data& data, const OptionalArray& lower,
                                                    const OptionalArray& upper, int max_iterations,
-                                                   int n_starts, uint64_t key, int n_threads) {
+                                                   int n_starts, uint64_t key, int n_threads,
+                                                   const OrNone<machine::Loss>& loss) {
     const Bounds bounds = make_bounds(programs, lower, upper);
     NewArray<double> constants = copy_constants(programs), mse(programs.size());
     double *out = constants.mutable_data(), *errors = mse.mutable_data();
     const FitOptions options{max_iterations, std::max(1, n_starts), key};
     {
         const py::gil_scoped_release release;
-        fit_constants(make_batch(library, programs, data, n_threads), bounds, options, out, errors);
+        fit_constants(make_batch(library, programs, data, n_threads), bounds, options,
+                      loss.value_or(nullptr), out, errors);
     }
     return {constants, mse};
 }
@@ -121,9 +123,9 @@ void bind_fitting(py::module_& m) {
     m.def("fit_constants", &fit, py::arg("library"), py::arg("programs"), py::arg("data"),
           py::kw_only(), py::arg("lower") = py::none(), py::arg("upper") = py::none(),
           py::arg("max_iterations") = 50, py::arg("n_starts") = 1, py::arg("key") = 0,
-          py::arg("n_threads") = 1,
-          "Least squares from the constants of the programs, within bounds (B, K) -> constants "
-          "(B, K), mean squared error (B,), NaN where no valid constants were found (which then "
+          py::arg("n_threads") = 1, py::arg("loss") = py::none(),
+          "Least squares, or the least loss, from the constants of the programs, within bounds (B, K) -> constants "
+          "(B, K), mean squared error or loss (B,), NaN where no valid constants were found (which then "
           "are those of the start).");
     py::class_<PolynomialBasis>(m, "PolynomialBasis",
                                 "What polynomials are on the rows of some data.")
