@@ -1,0 +1,248 @@
+"""All that proposes programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dso.build.scoring import (
+    data_of,
+    is_finished,
+)
+from dso.build.sizes import n_cores
+from dso.config import Config
+from dso.errors import UserError
+from dso.evaluation import Evaluator
+from dso.finishing import Finisher
+from dso.gp import Breeder, GPController, GPOptions, Probe, SemanticBreeder, tokens_only
+from dso.memory import Keeper, complexity_measure
+from dso.policy_optimizer import Learner
+from dso.pretraining.weights import load_weights
+from dso.prior import JointPrior
+from dso.semantic import Seeder, SemanticLimits
+from dso.task import Task
+from dso.training.sources import (
+    Finishing,
+    Given,
+    GPMeld,
+    PolicySource,
+    Pretrained,
+    Source,
+    ValueSearch,
+)
+from dso.training.stopping import Stopping
+
+if TYPE_CHECKING:
+    from dso.policy import Policy
+    from dso.pretraining.proposer import Proposer
+    from dso.program import ProgramBatch
+
+
+EVALUATIONS_PER_PROGRAM = 800
+"""Samples that take about as long as finishing one program."""
+
+
+def make_sources(
+    config: Config,
+    task: Task,
+    evaluator: Evaluator,
+    learner: Learner,
+    keeper: Keeper,
+    stopping: Stopping,
+    seed: int,
+) -> list[Source]:
+    """Build all that proposes programs, in the order in which it is asked."""
+    policy = learner.policy
+    sources: list[Source] = [Given(evaluator, policy.prior, keeper, task.guesses)]
+    if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
+        sources.append(ValueSearch(seeder, keeper))
+    if config.pretrained.on:
+        sources.append(make_pretrained(config, task, policy, evaluator, keeper, seed))
+    sources.append(
+        PolicySource(
+            policy,
+            evaluator,
+            keeper,
+            batch_size=config.training.batch_size,
+            seed=seed,
+            max_attempts=max_attempts(config),
+            memory=learner.risk_filter.memory,
+            warm_start=config.training.warm_start,
+            is_fallback=config.training.n_samples == 0,
+        )
+    )
+    if is_finished(config, task):
+        sources.append(
+            Finishing(
+                make_finisher(config, task, policy.prior, keeper.complexity, seed),
+                evaluator,
+                keeper,
+                n_per_iteration=n_finished(config),
+                snap=config.finishing.snap,
+            )
+        )
+    if (controller := make_gp(config, task, policy.prior, evaluator, seed)) is not None:
+        sources.append(GPMeld(controller, keeper, stopping))
+    return sources
+
+
+def max_attempts(config: Config) -> int | None:
+    """Return the draws that a novel batch may take, None where batches need not be novel."""
+    policy = config.policy
+    return policy.max_attempts_at_novel_batch if policy.sample_novel_batch else None
+
+
+def make_seeder(
+    config: Config, task: Task, prior: JointPrior, evaluator: Evaluator, seed: int
+) -> Seeder | None:
+    """Build the search by values, if it is asked for."""
+    section = config.semantic
+    if not section.on:
+        return None
+    data_of(task, "semantic.on: true", "false")  # which the seeder asks for
+    limits = SemanticLimits(
+        max_entries=section.max_entries,
+        max_bytes=section.max_bytes,
+        max_lookups=section.max_lookups,
+        max_vectors=section.max_vectors,
+        max_evaluations=int(section.max_share * config.training.n_samples),
+        max_seconds=np.inf if section.max_seconds is None else section.max_seconds,
+        max_contexts=section.max_contexts,
+        max_programs=section.max_programs,
+    )
+    return Seeder(prior, evaluator, limits, seed)
+
+
+def make_pretrained(
+    config: Config,
+    task: Task,
+    policy: Policy,
+    evaluator: Evaluator,
+    keeper: Keeper,
+    seed: int,
+) -> Pretrained:
+    """Build what asks a pre-trained network; it is loaded when it is asked.
+
+    Raises
+    ------
+    UserError
+        If the task has no data, or the weights of a user's own cannot be read.
+    """
+    from dso.policy_optimizer.imitation import Imitation  # needs torch
+
+    section = config.pretrained
+    data_of(task, "pretrained.on: true", "false")  # which the network reads
+    if section.weights is not None:
+        load_weights(section.weights)
+
+    def make_proposer() -> Proposer:
+        from dso.pretraining.proposer import PretrainedModel, Proposer
+
+        return Proposer(
+            PretrainedModel.load(section.weights),
+            policy.prior,
+            evaluator,
+            n_candidates=section.n_candidates,
+            method=section.method,
+            seed=seed,
+            n_threads=n_cores(config),
+        )
+
+    imitation = Imitation(policy, section.imitation_steps, section.imitation_rate)
+    return Pretrained(make_proposer, keeper, imitation)
+
+
+def n_finished(config: Config) -> float:
+    """Return how many programs may be finished in an iteration for their share of its time."""
+    gp, size = config.gp_meld, config.training.batch_size
+    n_offspring = gp.generations * (gp.population_size or size) if gp.run_gp_meld else 0
+    return config.finishing.max_share * (size + n_offspring) / EVALUATIONS_PER_PROGRAM
+
+
+def make_finisher(
+    config: Config,
+    task: Task,
+    prior: JointPrior,
+    complexity: Callable[[ProgramBatch], np.ndarray],
+    seed: int,
+) -> Finisher:
+    """Build what finishes programs, on all rows of the data."""
+    assert task.fit_data is not None
+    params = config.training.const_params if config.training.const_optimizer == "lm" else {}
+    return Finisher(
+        task.fit_data,
+        prior,
+        complexity,
+        bounds=params.get("bounds"),
+        n_threads=n_cores(config),
+        seed=seed,
+    )
+
+
+def make_gp(
+    config: Config, task: Task, prior: JointPrior, evaluator: Evaluator, seed: int
+) -> GPController | None:
+    """Build GP-meld, if it is asked for."""
+    section = config.gp_meld
+    if not section.run_gp_meld:
+        return None
+    size = section.population_size or config.training.batch_size
+    for name in ("train_n", "n_islands"):
+        if getattr(section, name) > size:
+            raise UserError(
+                f"gp_meld.{name}: {getattr(section, name)}; allowed: at most the population, "
+                f"which with population_size null is training.batch_size = {size}."
+            )
+    # One generation would use up a budget that is smaller than the population.
+    size = min(size, max(config.training.n_samples, section.train_n, section.n_islands))
+    options = GPOptions(
+        generations=section.generations,
+        population_size=size,
+        train_n=section.train_n,
+        p_fit=section.p_fit,
+        has_archive=section.p_archive > 0,
+        keep_population=section.keep_population,
+        n_islands=section.n_islands,
+        migration_interval=section.migration_interval,
+        n_migrants=section.n_migrants,
+        restart_after=section.restart_after,
+        verbose=section.verbose,
+    )
+    # Where the front of the run measures nothing, that of the search goes by the usual size.
+    complexity = complexity_measure(
+        config.training.complexity or "token", task.library.complexities
+    )
+    values = Probe.of_task(task, section.probe_size).values if section.probe_size else tokens_only
+    breeder = make_breeder(config, task, prior, seed)
+    return GPController(breeder, evaluator, values, complexity, seed=seed, options=options)
+
+
+def make_breeder(
+    config: Config, task: Task, prior: JointPrior, seed: int
+) -> Breeder | SemanticBreeder:
+    """Build what breeds, and solves for some of the offspring where that is asked for."""
+    section = config.gp_meld
+    breeder = Breeder(
+        prior,
+        p_crossover=section.p_crossover,
+        p_mutate=section.p_mutate,
+        p_join=section.p_join,
+        p_perturb=section.p_perturb,
+        p_archive=section.p_archive,
+        tournament_size=section.tournament_size,
+        mutate_tree_max=section.mutate_tree_max,
+        n_attempts=section.n_attempts,
+        n_threads=n_cores(config),
+    )
+    if not section.p_semantic:
+        return breeder
+    return SemanticBreeder(
+        breeder,
+        data_of(task, f"gp_meld.p_semantic: {section.p_semantic}", 0),
+        p_semantic=section.p_semantic,
+        max_entries=section.semantic_entries,
+        n_partners=section.semantic_partners,
+        seed=seed,
+    )
