@@ -13,8 +13,9 @@ was gained to what the linear model promised; else m grows 2, 4, 8, ... times (M
 Nielsen, Damping parameter in Marquardt's method, 1999). So the damping follows how nearly linear
 the predictions are; most programs take few steps, and each of them is one pass over the rows.
 
-What has a token in Python is fitted one by one, and so is what is not rewarded for a squared error;
-see `constants_python`.
+Another loss of single rows that is a formula is fitted in the same way, by reweighting the rows in
+each step: see `dso::machine::Loss`. What has a token in Python is fitted one by one, and so is what
+is rewarded for something else; see `constants_python`.
 """
 
 from __future__ import annotations
@@ -29,8 +30,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from dso.errors import UserError
-from dso.fitting.constants_python import greatest_reward_fit, least_squares_fit
+from dso.fitting.constants_python import (
+    greatest_reward_fit,
+    least_loss_fit,
+    least_squares_fit,
+)
 from dso.fitting.least_squares import MAX_EXACT, least_squares
+from dso.fitting.objective import FormulaLoss, Objective
 from dso.fitting.rounding import nearest_rational
 from dso.fitting.slots import Bounds, bound_rows, widened, with_ones
 from dso.library import Library
@@ -77,6 +83,7 @@ class FittedTask(Protocol):
     protected: bool
     fit_data: FitData | None
     is_least_squares: bool
+    objective: Objective | None
     polynomials: PolynomialFitter | None
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
@@ -89,9 +96,10 @@ class ConstantFitter:
     Parameters
     ----------
     task : Task
-        With ``fit_data`` and ``is_least_squares`` it is fitted natively; if the latter is false,
-        the least squares are where the search for a greater reward starts. Without data the
-        objective is ``-task.reward_function(program, optimizing=True)``.
+        With ``fit_data`` and ``is_least_squares`` it is fitted natively. Where there is an
+        ``objective``, the fit goes along its gradient, natively if it is a formula. Else the least
+        squares are where the search for a greater reward starts. Without data that is
+        ``task.reward_function(program, optimizing=True)``.
     options : FitOptions
     """
 
@@ -104,6 +112,7 @@ class ConstantFitter:
         self.task = task
         self.data = task.fit_data
         self.is_least_squares = self.data is not None and task.is_least_squares
+        self.objective = task.objective
         self.reward = reward_while_fitting(task)
 
     def of(self, task: FittedTask) -> ConstantFitter:
@@ -154,7 +163,12 @@ class ConstantFitter:
         with_poly = has_poly(self.task.library, start)
         is_native = ~in_python & ~with_poly
         constants = start.constants.copy()
-        constants[is_native] = self._least_squares(start, lower, upper, is_native)
+        if self.objective is None or isinstance(self.objective, FormulaLoss):
+            constants[is_native] = self._least_squares(start, lower, upper, is_native)
+        if self.objective is not None:
+            for b in np.flatnonzero(~is_native | (not isinstance(self.objective, FormulaLoss))):
+                constants[b] = self._least_loss(start[b : b + 1], lower[b], upper[b])
+            return constants
         for b in np.flatnonzero(in_python & ~with_poly):
             constants[b] = least_squares_fit(
                 start[b : b + 1], self.data, lower[b], upper[b], **self._effort
@@ -179,6 +193,24 @@ class ConstantFitter:
         if self.options.snap is None:
             return constants
         return self._snapped(replace(start, constants=constants), mse, lower, upper)
+
+    def _least_loss(
+        self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray
+    ) -> np.ndarray:
+        """Return the constants (K,) of one program with the least loss found.
+
+        Its polynomial is that of the least squared error at the start.
+        """
+        assert self.data is not None
+        assert self.objective is not None
+        polynomials = self.task.polynomials
+        column = None
+        if polynomials is not None and has_poly(self.task.library, start)[0]:
+            (fitted,) = polynomials.polynomials(start)
+            column = None if fitted is None else fitted.values(self.data.columns)
+        return least_loss_fit(
+            start, self.data, self.objective, lower, upper, column, **self._effort
+        )
 
     def _beside_poly(
         self,
@@ -207,6 +239,7 @@ class ConstantFitter:
         self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray, n_starts: int
     ) -> tuple[np.ndarray, np.ndarray]:
         assert self.data is not None
+        loss = self.objective.native if isinstance(self.objective, FormulaLoss) else None
         fitted, mse = least_squares(
             self.data,
             start,
@@ -216,6 +249,7 @@ class ConstantFitter:
             n_starts=n_starts,
             key=self._key,
             n_threads=self.task.n_threads,
+            loss=loss,
         )
         return fitted.constants, mse
 
@@ -225,8 +259,8 @@ class ConstantFitter:
         """Round constants one after the other, fitting the rest anew, while the fit holds."""
         nearest = np.round if self.options.snap == "integer" else nearest_rational
         assert self.data is not None
-        exact = MAX_EXACT * np.var(self.data.y)
-        limit = np.maximum(mse * (1 + MAX_SNAP_LOSS), exact)
+        exact = MAX_EXACT * np.var(self.data.y) if self.objective is None else -np.inf
+        limit = np.maximum(mse + np.abs(mse) * MAX_SNAP_LOSS, exact)
         for k in range(programs.constants.shape[1]):
             value = nearest(programs.constants[:, k])
             value = np.clip(value, lower[:, k], upper[:, k])

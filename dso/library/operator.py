@@ -102,6 +102,8 @@ class Operator:
         Whether a fitted polynomial may stand below it.
     search_cost : int
         What it adds to the cost of an expression in the search by values.
+    definition : Definition, optional
+        The formula of operators of the table that it stands for: see `dso.library.definition`.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Operator:
     cancels: str = ""
     above_poly: bool = True
     search_cost: int = 1
+    definition: Any = None
 
     @property
     def shown(self) -> str:

@@ -92,6 +92,8 @@ class Equations:
         What each rule of selection compares. Default: what losses and complexities say.
     plan : dict, optional
         From what the library was made, where it is not that of the search.
+    loss_scale : {"log", "linear"}
+        Whether losses are positive, so that scores mean something.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Equations:
         errors: list[ConstantErrors] | None = None,
         criteria: dict[str, np.ndarray] | None = None,
         plan: dict[str, Any] | None = None,
+        loss_scale: str = "log",
     ) -> None:
         self.library = library
         self.names = list(names)
@@ -114,6 +117,7 @@ class Equations:
         self.hall_of_fame = hall_of_fame
         self.errors = errors
         self.plan = plan
+        self.loss_scale = loss_scale
         self._criteria = criteria
 
     def __len__(self) -> int:
@@ -129,7 +133,7 @@ class Equations:
         """What each rule compares, (B,) by its name."""
         if self._criteria is not None:
             return self._criteria
-        return criteria(self.front.losses, self.front.complexities)
+        return criteria(self.front.losses, self.front.complexities, scale=self.loss_scale)
 
     def criterion(self, strategy: str) -> np.ndarray:
         """Return what a rule of `dso.selection.rules` compares, (B,); the least is chosen."""
@@ -225,12 +229,13 @@ class Equations:
         import pandas as pd
 
         rows = range(len(self))
+        scores = {"score": self.scores} if self.loss_scale == "log" else {}
         return pd.DataFrame(
             {
                 "complexity": _whole(self.front.complexities),
                 "loss": self.front.losses,
                 "equation": self.texts,
-                "score": self.scores,
+                **scores,
                 "sympy_format": [self.sympy_or_none(i) for i in rows],
                 "lambda_format": [self.formula(i) for i in rows],
                 "criterion": self.criterion(strategy),
@@ -257,7 +262,10 @@ class Equations:
         import pandas as pd
 
         if self.errors is None:
-            raise UserError("the errors of constants are not known before a search has ended.")
+            raise UserError(
+                "the errors of constants are not known: they follow from squared errors, at the "
+                "end of a search."
+            )
         errors = self.errors[i]
         # As the template has the signs, bounds of what is negative change places.
         signs = np.where(errors.values < 0, -1.0, 1.0)
@@ -305,7 +313,9 @@ def falling(found: Found, least: float) -> Found:
         Losses up to this are exact.
     """
     before = np.append(np.inf, np.minimum.accumulate(found.losses)[:-1])
-    return found[np.flatnonzero((found.losses < (1 - MIN_FALL) * before) & (before > least))]
+    with np.errstate(invalid="ignore"):
+        limit = np.where(np.isinf(before), before, before - MIN_FALL * np.abs(before))
+    return found[np.flatnonzero((found.losses < limit) & (before > least))]
 
 
 def _whole(values: np.ndarray) -> np.ndarray:

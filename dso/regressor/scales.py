@@ -16,6 +16,7 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.library import Library, create_tokens
+from dso.regressor.options import has_own_loss
 from dso.program import ProgramBatch
 from dso.program.traversal import child_positions
 from dso.regressor.rows import CanonicalRows
@@ -102,6 +103,7 @@ def can_scale(task: dict[str, Any], training: dict[str, Any]) -> bool:
     metric = METRICS.get(task["metric"])
     return (
         {"const", "mul"} <= names
+        and not has_own_loss(task)
         and "poly" not in names
         and not task["decision_tree_threshold_set"]
         and not training["const_params"].get("bounds")

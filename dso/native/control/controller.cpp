@@ -110,21 +110,19 @@ double ScalarProgram::operator()(const double* observation) {
             case Op::literal:
                 *++top = step.value;
                 break;
-            case kCopy: {
-                const double copied = top[-step.operand];
-                *++top = copied;
-                break;
-            }
-            case kDrop:
-                top[-step.operand] = top[0];
-                top -= step.operand;
-                break;
             case Op::less:
                 if (!(*top-- < step.value)) i = step.operand - 1;
                 break;
-            default:
-                i = step.operand - 1;
-                break;  // kJump; check_policies has refused the rest
+            default:  // check_policies has refused the rest
+                if (step.op == kCopy) {
+                    const double copied = top[-step.operand];
+                    *++top = copied;
+                } else if (step.op == kDrop) {
+                    top[-step.operand] = top[0];
+                    top -= step.operand;
+                } else {
+                    i = step.operand - 1;  // kJump
+                }
         }
     }
     return *top;
