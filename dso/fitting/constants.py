@@ -30,15 +30,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from dso.errors import UserError
-from dso.fitting.constants_python import (
-    greatest_reward_fit,
-    least_loss_fit,
-    least_squares_fit,
-)
+from dso.fitting.constants_python import greatest_reward_fit, least_squares_fit
+from dso.fitting.descent import Derivatives, descend
 from dso.fitting.least_squares import MAX_EXACT, least_squares
 from dso.fitting.objective import FormulaLoss, Objective
 from dso.fitting.rounding import nearest_rational
-from dso.fitting.slots import Bounds, bound_rows, widened, with_ones
+from dso.fitting.slots import Bounds, bound_rows, start_points, widened, with_ones
 from dso.library import Library
 from dso.program import FitData, Program, ProgramBatch, has_poly, has_python_token
 from dso.streams import Stream
@@ -163,11 +160,14 @@ class ConstantFitter:
         with_poly = has_poly(self.task.library, start)
         is_native = ~in_python & ~with_poly
         constants = start.constants.copy()
-        if self.objective is None or isinstance(self.objective, FormulaLoss):
-            constants[is_native] = self._least_squares(start, lower, upper, is_native)
+        if self.objective is not None and not isinstance(self.objective, FormulaLoss):
+            is_native[:] = False
+        constants[is_native] = self._least_squares(start, lower, upper, is_native)
         if self.objective is not None:
-            for b in np.flatnonzero(~is_native | (not isinstance(self.objective, FormulaLoss))):
-                constants[b] = self._least_loss(start[b : b + 1], lower[b], upper[b])
+            if not is_native.all():
+                constants[~is_native] = self._least_losses(
+                    start[~is_native], lower[~is_native], upper[~is_native]
+                )
             return constants
         for b in np.flatnonzero(in_python & ~with_poly):
             constants[b] = least_squares_fit(
@@ -194,23 +194,40 @@ class ConstantFitter:
             return constants
         return self._snapped(replace(start, constants=constants), mse, lower, upper)
 
-    def _least_loss(
+    def _least_losses(
         self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray
     ) -> np.ndarray:
-        """Return the constants (K,) of one program with the least loss found.
+        """Return the constants (B, K) with the least objective found.
 
-        Its polynomial is that of the least squared error at the start.
+        A polynomial is that of the least squared error at the start.
         """
+        task = self.task
         assert self.data is not None
         assert self.objective is not None
-        polynomials = self.task.polynomials
-        column = None
-        if polynomials is not None and has_poly(self.task.library, start)[0]:
-            (fitted,) = polynomials.polynomials(start)
-            column = None if fitted is None else fitted.values(self.data.columns)
-        return least_loss_fit(
-            start, self.data, self.objective, lower, upper, column, **self._effort
-        )
+        polynomials = None
+        if task.polynomials is not None:
+            polynomials = task.polynomials.polynomials(start, task.n_threads)
+        derive = Derivatives(start, self.data, polynomials, task.n_threads)
+        best, least = start.constants, np.full(len(start), np.inf)
+        for first in self._starts(start.constants, lower, upper, start.keys()):
+            limits = lower, upper, self.options.max_iterations
+            found, losses = descend(derive, self.objective, self.data, first, *limits)
+            best = np.where((losses < least)[:, None], found, best)
+            least = np.minimum(losses, least)
+        return best
+
+    def _starts(
+        self, first: np.ndarray, lower: np.ndarray, upper: np.ndarray, keys: np.ndarray
+    ) -> list[np.ndarray]:
+        """Return the constants (B, K) that fits start from, one array for each start."""
+        n_starts, is_free = self.options.n_starts, lower < upper
+        starts = [first.copy() for _ in range(n_starts)]
+        for b, free in enumerate(is_free):
+            limits = lower[b, free], upper[b, free]
+            points = start_points(int(keys[b]), first[b, free], *limits, n_starts)
+            for start, point in zip(starts, points, strict=True):
+                start[b, free] = point
+        return starts
 
     def _beside_poly(
         self,

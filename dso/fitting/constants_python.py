@@ -1,8 +1,7 @@
 """Fits of the constants of one program, with SciPy: what the native fit cannot do.
 
 Where a token can only be executed in Python, the squared error is lowered by least squares within
-bounds, with exact derivatives (Branch, Coleman & Li, 1999). Another loss is lowered along its
-gradient by L-BFGS-B (Byrd, Lu, Nocedal & Zhu, 1995). A reward that is no squared error is
+bounds, with exact derivatives (Branch, Coleman & Li, 1999). A reward that is no squared error is
 maximised by the simplex of Nelder & Mead (1965), which asks for nothing but values: a reward may
 have steps, as a share of points that are met has, and derivatives would be zero there.
 """
@@ -14,11 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from dso.fitting.objective import Objective
 from dso.fitting.slots import start_points
 from dso.program import FitData, ProgramBatch, execute, mean_squared_error
 from dso.program.derivatives import derivatives_in_constants
-from dso.program.execute import VALID, execute_columns
+from dso.program.execute import VALID
 
 
 class _Free:
@@ -99,60 +97,6 @@ def least_squares_fit(
             except (ValueError, np.linalg.LinAlgError):  # derivatives that are not finite
                 found = point
             best = min((best, point, found), key=mse)
-    return free.whole(best)
-
-
-def least_loss_fit(
-    program: ProgramBatch,
-    data: FitData,
-    objective: Objective,
-    lower: np.ndarray,
-    upper: np.ndarray,
-    polynomial: np.ndarray | None = None,
-    *,
-    n_starts: int,
-    max_iterations: int,
-) -> np.ndarray:
-    """Return the constants (K,) of one program with the least loss found.
-
-    Parameters
-    ----------
-    program, data, lower, upper, n_starts, max_iterations
-        See `least_squares_fit`.
-    objective : Objective
-    polynomial : (N,) float64, optional
-        What its `poly` is.
-    """
-    from scipy.optimize import minimize  # takes a second to import
-
-    free, library, worst = _Free(program, lower, upper), data.library, 1e300
-    row = program.row(0)
-
-    def at(values: np.ndarray) -> tuple[float, np.ndarray]:
-        whole = free.whole(values)
-        one = replace(program, constants=whole[None])
-        column, cause, _ = execute_columns(
-            library, one, 0, data.columns, data.protected, polynomial
-        )
-        if cause != VALID:
-            return worst, np.zeros(len(values))
-        slopes = derivatives_in_constants(library, row, whole, data.columns, polynomial)
-        value, gradient = objective.value_and_gradient(column, slopes[:, free.is_free], data)
-        return (value, gradient) if np.isfinite(value) else (worst, np.zeros(len(values)))
-
-    best, least = free.first, at(free.first)[0]
-    with np.errstate(all="ignore"):
-        for point in free.points(n_starts):
-            found = minimize(
-                at,
-                point,
-                jac=True,
-                method="L-BFGS-B",
-                bounds=list(zip(free.low, free.high, strict=True)),
-                options={"maxiter": max_iterations, "ftol": 1e-15, "gtol": 1e-12},
-            )
-            if found.fun < least:
-                best, least = found.x, found.fun
     return free.whole(best)
 
 

@@ -10,16 +10,18 @@ predictions is a function of them and of the data (`WholeFunction`).
 
 Constants are fitted along the gradient of the objective: the loss's own slope times the derivatives
 of the predictions, by the chain rule. A slope is symbolic for a formula, torch's for a function of
-torch, and for a function of numpy a central difference in the prediction.
+torch, and for a function of numpy a central difference in the prediction. See `descent` for
+functions; formulas are fitted natively.
 """
 
 from __future__ import annotations
 
 import inspect
+import itertools
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -64,12 +66,12 @@ class Objective(ABC):
         """Return the loss (B,) of predictions (B, N)."""
 
     @abstractmethod
-    def value_and_gradient(
-        self, prediction: np.ndarray, jacobian: np.ndarray, data: FitData
-    ) -> tuple[float, np.ndarray]:
-        """Return the loss of one prediction (N,), and its derivatives (K,) by the chain rule.
+    def model(
+        self, predictions: np.ndarray, jacobians: np.ndarray, data: FitData
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return gradients (B, K) in constants and a model of the curvature (B, K, K).
 
-        `jacobian` (N, K) holds those of the prediction.
+        `jacobians` (B, K, N) holds the derivatives of the predictions (B, N).
         """
 
 
@@ -83,8 +85,10 @@ class RowLoss(Objective):
         """Return the losses (B, N) of predictions (B, N), without weights of 2-argument losses."""
 
     @abstractmethod
-    def slopes(self, prediction: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return their derivatives (N,) in one prediction (N,)."""
+    def derivatives(
+        self, predictions: np.ndarray, y: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return their first and second derivatives (B, N) in the predictions."""
 
     def means(self, predictions: np.ndarray, data: FitData) -> np.ndarray:
         """Return the mean loss (B,) of predictions (B, N)."""
@@ -93,16 +97,13 @@ class RowLoss(Objective):
         with np.errstate(all="ignore"):
             return losses @ self._shares(weights)
 
-    def value_and_gradient(
-        self, prediction: np.ndarray, jacobian: np.ndarray, data: FitData
-    ) -> tuple[float, np.ndarray]:
-        """Return the mean loss and its gradient; see `Objective`."""
+    def model(
+        self, predictions: np.ndarray, jacobians: np.ndarray, data: FitData
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return gradients and curvatures; see `dso::machine::LossOfRows` for the latter."""
         weights = _weights(data)
-        slopes = self._shares(weights) * self.slopes(prediction, data.y, weights)
-        # A row at a kink or pole does not tell where to go.
-        usable = np.where(np.isfinite(jacobian), jacobian, 0.0)
-        slopes = np.where(np.isfinite(slopes), slopes, 0.0)
-        return float(self.means(prediction[None], data)[0]), slopes @ usable
+        slopes, bends = self.derivatives(predictions, data.y, weights)
+        return _chained(self._shares(weights), slopes, bends, predictions, jacobians, data)
 
     def _shares(self, weights: np.ndarray) -> np.ndarray:
         factors = np.ones_like(weights) if self.takes_weight else weights
@@ -138,9 +139,13 @@ class FormulaLoss(RowLoss):
         return self.definition.derivative(0)
 
     @cached_property
+    def _bend(self) -> Definition:
+        return self._slope.derivative(0)
+
+    @cached_property
     def native(self) -> _core.Loss:
         """The loss with its two derivatives, for the core."""
-        parts = (self.definition, self._slope, self._slope.derivative(0))
+        parts = (self.definition, self._slope, self._bend)
         arity = len(self.definition.arguments)
         return _core.Loss(arity, *map(native_definition, parts), self.softening)
 
@@ -148,9 +153,14 @@ class FormulaLoss(RowLoss):
         """Return the losses (B, N)."""
         return self._called(self.definition, predictions, y, weights)
 
-    def slopes(self, prediction: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return the derivatives (N,)."""
-        return self._called(self._slope, prediction, y, weights)
+    def derivatives(
+        self, predictions: np.ndarray, y: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the derivatives (B, N) of the formula."""
+        first, second = (
+            self._called(part, predictions, y, weights) for part in (self._slope, self._bend)
+        )
+        return first, second
 
     def _called(
         self, definition: Definition, predictions: np.ndarray, y: np.ndarray, weights: np.ndarray
@@ -159,7 +169,7 @@ class FormulaLoss(RowLoss):
         return np.broadcast_to(definition(*arguments), predictions.shape)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("native", "_slope")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("native", "_slope", "_bend")}
 
 
 @dataclass(frozen=True)
@@ -194,15 +204,19 @@ class RowFunction(RowLoss):
             )
         return found
 
-    def slopes(self, prediction: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return the derivatives (N,)."""
-        if self.is_torch:
-            arguments = (y, weights)[: 2 if self.takes_weight else 1]
-            return _torch_gradient(lambda p, *rest: self.function(p, *rest).sum(), prediction, *arguments)
-        step = STEP * np.maximum(1.0, np.abs(prediction))
-        low, high = self.of_rows(np.stack([prediction - step, prediction + step]), y, weights)
+    def derivatives(
+        self, predictions: np.ndarray, y: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the derivatives (B, N); central differences but for those that torch knows."""
+        step = STEP * np.maximum(1.0, np.abs(predictions))
+        sides = np.concatenate([predictions - step, predictions, predictions + step])
         with np.errstate(all="ignore"):
-            return (high - low) / (2 * step)
+            if self.is_torch:
+                arguments = (y, weights)[: 2 if self.takes_weight else 1]
+                low, here, high = np.split(_torch_slopes(self.function, sides, *arguments), 3)
+                return here, (high - low) / (2 * step)
+            low, here, high = np.split(self.of_rows(sides, y, weights), 3)
+            return (high - low) / (2 * step), (high - 2 * here + low) / step**2
 
 
 @dataclass(frozen=True)
@@ -240,27 +254,39 @@ class WholeFunction(Objective):
             )
         return found
 
-    def value_and_gradient(
-        self, prediction: np.ndarray, jacobian: np.ndarray, data: FitData
-    ) -> tuple[float, np.ndarray]:
-        """Return the loss and its gradient; see `Objective`.
+    def model(
+        self, predictions: np.ndarray, jacobians: np.ndarray, data: FitData
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return gradients and curvatures.
 
-        Of a function of numpy each derivative is a central difference along a column of the
-        jacobian, all in one call.
+        Of a function of numpy they are central differences along the columns of the jacobian,
+        all in one call; between two columns the curvature goes by their angle.
         """
-        usable = np.where(np.isfinite(jacobian), jacobian, 0.0)
-        value = float(self.means(prediction[None], data)[0])
         if self.is_torch:
-            view = LossRows.of(data, True)
-            one = prediction[None] if self.is_batched else prediction
-            slopes = _torch_gradient(lambda p: self.function(p, view).sum(), one).reshape(-1)
-            return value, np.where(np.isfinite(slopes), slopes, 0.0) @ usable
-        sizes = np.maximum(np.abs(usable).max(axis=0), np.finfo(float).tiny)
-        steps = STEP * max(1.0, float(np.abs(prediction).max())) / sizes
-        sides = [prediction + sign * steps[:, None] * usable.T for sign in (-1, 1)]
-        found = self.means(np.concatenate(sides), data)
-        low, high = found[: len(steps)], found[len(steps) :]
-        return value, (high - low) / (2 * steps)
+            slopes = self._slopes(predictions, data)
+            ones = np.ones(data.n_rows)
+            return _chained(ones, slopes, np.zeros_like(slopes), predictions, jacobians, data)
+        sizes = np.maximum(np.abs(jacobians).max(axis=2), np.finfo(float).tiny)
+        steps = STEP * np.maximum(1.0, np.abs(predictions).max(axis=1))[:, None] / sizes
+        moves = steps[:, :, None] * jacobians
+        here = predictions[:, None]
+        sides = [here + sign * moves for sign in (-1, 1)]
+        several = np.concatenate([here, *sides], axis=1)
+        found = self.means(several.reshape(-1, data.n_rows), data).reshape(several.shape[:2])
+        n = steps.shape[1]
+        low, high = found[:, 1 : n + 1], found[:, n + 1 :]
+        bends = np.sqrt(np.abs(high - 2 * found[:, :1] + low)) / steps
+        lengths = np.maximum(np.linalg.norm(jacobians, axis=2), np.finfo(float).tiny)
+        units = jacobians / lengths[:, :, None]
+        angles = units @ units.transpose(0, 2, 1)
+        return (high - low) / (2 * steps), bends[:, :, None] * angles * bends[:, None, :]
+
+    def _slopes(self, predictions: np.ndarray, data: FitData) -> np.ndarray:
+        view = LossRows.of(data, True)
+        if self.is_batched:
+            return _torch_slopes(lambda p: self.function(p, view), predictions)
+        rows = [_torch_slopes(lambda p: self.function(p, view), row) for row in predictions]
+        return np.stack(rows)
 
     def _number(self, found: np.ndarray) -> float:
         if found.size != 1:
@@ -291,9 +317,8 @@ class LossRows:
         rows = LossRows(data.columns.T, data.y, data.weights)
         if not is_torch:
             return rows
-        tensor = sys.modules["torch"].as_tensor
-        weights = None if rows.weights is None else tensor(rows.weights)
-        return LossRows(tensor(np.ascontiguousarray(rows.X)), tensor(rows.y), weights)
+        weights = None if rows.weights is None else _tensor(rows.weights)
+        return LossRows(_tensor(rows.X), _tensor(rows.y), weights)
 
 
 def make_objective(
@@ -369,12 +394,8 @@ _SQUARES = [
 def _tried_rows(function: Callable[..., Any], scale: str, data: FitData) -> Objective:
     name = f"elementwise_loss {_name_of(function)!r}"
     takes_weight = _n_arguments(function) == 3
-    predictions = np.stack([data.y + 1.0, data.y])
-    arguments = (predictions, data.y, _weights(data))[: 3 if takes_weight else 2]
-    is_torch = _needs_torch(function, name, *arguments)
-    found = RowFunction(name, function, takes_weight, is_torch, scale)
-    found.of_rows(predictions, data.y, _weights(data))
-    return found
+    found = [RowFunction(name, function, takes_weight, is_torch, scale) for is_torch in _LIBRARIES]
+    return _first_that_works(found, data)
 
 
 def _tried_function(function: Callable[..., Any], scale: str, data: FitData) -> Objective:
@@ -384,38 +405,36 @@ def _tried_function(function: Callable[..., Any], scale: str, data: FitData) -> 
             "of single rows is an elementwise_loss."
         )
     name = f"loss_function {_name_of(function)!r}"
-    several = np.stack([data.y + 1.0, data.y, data.y - 1.0])
-    is_torch = _needs_torch(function, name, several[0], data)
-    found = WholeFunction(name, function, True, is_torch, scale)
-    try:
-        found.means(several, data)
-    except UserError:
-        found = replace(found, is_batched=False)
-        found.means(several, data)
-    return found
+    ways = itertools.product(_LIBRARIES, (True, False))
+    found = [WholeFunction(name, function, *way[::-1], scale) for way in ways]
+    return _first_that_works(found, data)
 
 
-def _needs_torch(function: Callable[..., Any], name: str, *arguments: Any) -> bool:
-    """Tell whether a function takes tensors, not arrays."""
-    problems = []
-    for is_torch in (False, True):
-        given = [LossRows.of(a, is_torch) if isinstance(a, FitData) else a for a in arguments]
+_LIBRARIES = (False, True)
+"""Whether a function is called with tensors."""
+
+
+def _first_that_works(candidates: Sequence[Objective], data: FitData) -> Objective:
+    """Return the first way of calling a function that gives what is needed."""
+    several, problem = np.stack([data.y + 1.0, data.y, data.y - 1.0]), ""
+    for objective in candidates:
+        if objective.is_torch and "torch" not in sys.modules:  # type: ignore[attr-defined]
+            break
         try:
-            _called(function, is_torch, *given)
+            objective.means(several, data)
+        except UserError as error:  # returned something else
+            problem = problem or str(error)
         except Exception as error:
-            problems.append(f"{type(error).__name__}: {error}")
-            if "torch" not in sys.modules:
-                break
+            problem = problem or f"{objective.name} failed: {type(error).__name__}: {error}"
         else:
-            return is_torch
-    raise UserError(f"{name} failed: {problems[0]}")
+            return objective
+    raise UserError(problem)
 
 
 def _called(function: Callable[..., Any], is_torch: bool, *arguments: Any) -> np.ndarray:
     """Return what a function of a user's returns, as numbers."""
     if is_torch:
-        tensor = sys.modules["torch"].as_tensor
-        arguments = tuple(tensor(a) if isinstance(a, np.ndarray) else a for a in arguments)
+        arguments = tuple(_tensor(a) if isinstance(a, np.ndarray) else a for a in arguments)
     with np.errstate(all="ignore"):
         found = function(*arguments)
     if is_torch and hasattr(found, "detach"):
@@ -423,14 +442,39 @@ def _called(function: Callable[..., Any], is_torch: bool, *arguments: Any) -> np
     return np.asarray(found, dtype=np.float64)
 
 
-def _torch_gradient(
-    function: Callable[..., Any], prediction: np.ndarray, *others: np.ndarray
+def _tensor(array: np.ndarray) -> Any:
+    """Return a tensor of its own, which a function may write to."""
+    return sys.modules["torch"].tensor(array)
+
+
+def _torch_slopes(
+    function: Callable[..., Any], predictions: np.ndarray, *others: np.ndarray
 ) -> np.ndarray:
+    """Return the derivatives of the sum of what a function returns, in the predictions."""
     torch = sys.modules["torch"]
     with torch.enable_grad():
-        moved = torch.tensor(prediction, requires_grad=True)
-        function(moved, *map(torch.as_tensor, others)).backward()
+        moved = torch.tensor(predictions, requires_grad=True)
+        function(moved, *map(_tensor, others)).sum().backward()
     return moved.grad.numpy()
+
+
+def _chained(
+    shares: np.ndarray,
+    slopes: np.ndarray,
+    bends: np.ndarray,
+    predictions: np.ndarray,
+    jacobians: np.ndarray,
+    data: FitData,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return gradients and curvatures by the chain rule, from derivatives in the predictions."""
+    deviation = np.sqrt(weighted_variance(data.y, data.weights))
+    with np.errstate(all="ignore"):
+        distances = np.abs(predictions - data.y) + SOFTENING * (deviation or 1.0)
+        weights = np.fmax(np.abs(slopes) / distances, np.abs(bends))
+    slopes = shares * np.where(np.isfinite(slopes), slopes, 0.0)
+    weights = shares * np.where(weights < 1e140, weights, 0.0)
+    gradients = np.einsum("bn,bkn->bk", slopes, jacobians)
+    return gradients, np.einsum("bn,bkn,bln->bkl", weights, jacobians, jacobians, optimize=True)
 
 
 def _check_values(objective: Objective, data: FitData) -> None:

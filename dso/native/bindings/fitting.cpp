@@ -50,6 +50,22 @@ std::tuple<NewArray<double>, NewArray<double>> fit(const Library& library, const
     return {constants, mse};
 }
 
+std::tuple<NewArray<double>, NewArray<double>, NewArray<bool>> derive(const Library& library,
+                                                                      const Programs& programs,
+                                                                      const Data& data,
+                                                                      int n_threads) {
+    const size_t B = programs.size(), K = programs.view().n_constants, N = data.columns.n_rows();
+    NewArray<double> values({B, N}), jacobians({B, K, N});
+    NewArray<bool> is_valid(B);
+    double *to = values.mutable_data(), *slopes = jacobians.mutable_data();
+    bool* valid = is_valid.mutable_data();
+    {
+        const py::gil_scoped_release release;
+        derive_programs(make_batch(library, programs, data, n_threads), to, slopes, valid);
+    }
+    return {values, jacobians, is_valid};
+}
+
 // ---- polynomials
 // ---------------------------------------------------------------------------------
 
@@ -127,6 +143,10 @@ void bind_fitting(py::module_& m) {
           "Least squares, or the least loss, from the constants of the programs, within bounds (B, K) -> constants "
           "(B, K), mean squared error or loss (B,), NaN where no valid constants were found (which then "
           "are those of the start).");
+    m.def("derive", &derive, py::arg("library"), py::arg("programs"), py::arg("data"),
+          py::arg("n_threads") = 1,
+          "Predictions (B, N), their derivatives in the constants (B, K, N), and whether each "
+          "program is valid (B,).");
     py::class_<PolynomialBasis>(m, "PolynomialBasis",
                                 "What polynomials are on the rows of some data.")
         .def(py::init(&make_basis), py::arg("exponents"), py::arg("values"),

@@ -297,4 +297,27 @@ void fit_constants(const machine::Batch& batch, const Bounds& bounds, const FitO
                  chunk_size(kFitsPerChunk, data.columns.n_rows()), chunk_of_programs);
 }
 
+void derive_programs(const machine::Batch& batch, double* values, double* jacobians,
+                     bool* is_valid) {
+    const Data& data = batch.data;
+    const ProgramView& programs = batch.programs;
+    check_programs(batch.library, programs, data.columns.n_columns());
+    const size_t K = programs.n_constants, N = data.columns.n_rows();
+    std::fill(jacobians, jacobians + programs.n_programs * K * N, 0.0);
+    const auto chunk_of_programs = [&](size_t, size_t begin, size_t end) {
+        DifferentiableProgram program(batch.library, data.columns, data.required_target(),
+                                      data.is_protected);
+        for (size_t p = begin; p < end; ++p) {
+            const bool can_be_valid = program.set(programs.row(p), programs.lengths[p]);
+            if (program.n_constants() > K)
+                throw std::invalid_argument("program " + std::to_string(p) + " has " +
+                                            std::to_string(program.n_constants()) + " constants");
+            is_valid[p] = can_be_valid && program.derive(programs.slots(p), values + p * N,
+                                                         jacobians + p * K * N);
+        }
+    };
+    parallel_for(programs.n_programs, batch.n_threads, chunk_size(kFitsPerChunk, N),
+                 chunk_of_programs);
+}
+
 }  // namespace dso::fitting

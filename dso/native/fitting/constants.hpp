@@ -46,4 +46,9 @@ struct FitOptions {
 void fit_constants(const machine::Batch& batch, const Bounds& bounds, const FitOptions& options,
                    const machine::Loss* loss, double* constants, double* mean);
 
+// Predictions (B, N) and their derivatives in the constants (B, K, N) at the constants of the
+// programs; those of a program that is not valid mean nothing. Slots that are not used have 0.
+void derive_programs(const machine::Batch& batch, double* values, double* jacobians,
+                     bool* is_valid);
+
 }  // namespace dso::fitting

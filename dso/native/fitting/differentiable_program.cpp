@@ -114,6 +114,19 @@ double DifferentiableProgram::linearise(const double* constants, const double* v
     });
 }
 
+bool DifferentiableProgram::derive(const double* constants, double* values, double* jacobian) {
+    const size_t n_rows = data_.n_rows();
+    const auto keep = [&](size_t row, const double* prediction, size_t n) {
+        const size_t used = std::min(n, n_rows - row);
+        std::copy(prediction, prediction + used, values + row);
+        if (n_constants_ > 0) sweep(row, n);
+        for (size_t k = 0; k < n_constants_; ++k)
+            std::copy(jacobian_[k], jacobian_[k] + used, jacobian + k * n_rows + row);
+    };
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    return total_error(constants, infinity, no_fill, keep) < infinity;
+}
+
 // Send derivatives from the root down to the constants, for one tile.
 void DifferentiableProgram::sweep(size_t row, size_t n) {
     std::fill(upstream_.begin(), upstream_.end(), nullptr);

@@ -45,6 +45,10 @@ public:
     double linearise(const double* constants, const double* values, double bound,
                      Linearisation& out);
 
+    // Fills the predictions (N) and their derivatives in the constants (K, N); whether the program
+    // is valid.
+    bool derive(const double* constants, double* values, double* jacobian);
+
 private:
     template <class Fill, class Use>
     double total_error(const double* constants, double bound, Fill fill, Use use);
