@@ -265,7 +265,7 @@ TRUTH: dict[str, Callable[..., mpmath.mpf]] = {
     "arcsinh": lambda a: mpmath.sign(a) * mpmath.asinh(abs(a)),
     "arccosh": mpmath.acosh,
     "arctanh": mpmath.atanh,
-    "erfc": mpmath.erfc,
+    "erfc": lambda a: mpmath.erfc(max(min(a, 50), -50)),
     "gamma": lambda a: mpmath.inf if a > 200 else mpmath.gamma(a),
     "sinc": mpmath.sincpi,
     "relu": lambda a: max(a, 0),

@@ -40,6 +40,8 @@ STEP = float(np.cbrt(np.finfo(np.float64).eps))
 """Of a central difference, relative to the prediction."""
 SOFTENING = 1e-9
 """Distances below this share of the deviation of y count as this, where l is divided by them."""
+DEGREE_STEP = 1.1
+"""Factor of residuals by which the degree of a loss is told."""
 ARGUMENTS = ("prediction", "target", "weight")
 """Names of the arguments of a formula that is given alone."""
 
@@ -104,6 +106,25 @@ class RowLoss(Objective):
         weights = _weights(data)
         slopes, bends = self.derivatives(predictions, data.y, weights)
         return _chained(self._shares(weights), slopes, bends, predictions, jacobians, data)
+
+    def shared(self, predictions: np.ndarray, data: FitData) -> np.ndarray:
+        """Return the losses (B, N) of rows, weighted so that their mean is the loss."""
+        weights = _weights(data)
+        losses = self.of_rows(predictions, data.y, weights)
+        with np.errstate(all="ignore"):
+            return losses * (self._shares(weights) * data.n_rows)
+
+    def degree(self, prediction: np.ndarray, data: FitData) -> float | None:
+        """Return the power of the residuals that the loss grows with, near one prediction (N,).
+
+        None where it is no function of them: where y itself is not the best prediction.
+        """
+        factors = np.array([0.0, 1 / DEGREE_STEP, 1.0, DEGREE_STEP])
+        residuals = prediction - data.y
+        none, low, here, high = self.means(data.y + factors[:, None] * residuals, data)
+        if not (0 <= none < 1e-9 * here and 0 < low < high < np.inf):
+            return None
+        return float(np.clip(np.log(high / low) / (2 * np.log(DEGREE_STEP)), 0.25, 8.0))
 
     def _shares(self, weights: np.ndarray) -> np.ndarray:
         factors = np.ones_like(weights) if self.takes_weight else weights

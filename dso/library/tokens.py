@@ -59,6 +59,8 @@ class Token:
         return self.function(*arguments)
 
     def __getstate__(self) -> dict[str, Any]:
+        if type(self) is not Token or self.operator is not None:
+            return self.__dict__
         try:
             pickle.dumps(self.function)
         except Exception as error:  # pickle raises many kinds

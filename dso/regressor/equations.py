@@ -125,7 +125,12 @@ class Equations:
 
     @cached_property
     def scores(self) -> np.ndarray:
-        """Fall of the logarithm of the loss per step of complexity, (B,); 0 for the first row."""
+        """Fall of the logarithm of the loss per step of complexity, (B,); 0 for the first row.
+
+        And for all where losses may be negative.
+        """
+        if self.loss_scale == "linear":
+            return np.zeros(len(self))
         return scores(self.front.losses, self.front.complexities)
 
     @cached_property

@@ -278,6 +278,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if value is None or (callable(value) and name == "early_stop_condition"):
                 continue
             is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if is_number and name[0] == "e" and self.loss_scale == "linear":
+                continue
             if not (is_number and value > 0):
                 others = " or a function of (loss, complexity)" if name[0] == "e" else ""
                 raise UserError(f"{name}: {value!r}; expected a number > 0{others}.")

@@ -252,12 +252,13 @@ DSO_INLINE V sinc(const V& x) {
     const V whole = rint(x);
     return select(x == 0, 1.0, alternating<V>(whole, sin(M_PI * (x - whole))) / (M_PI * x));
 }
-// (cos(pi x) - sinc x) / x, and near zero the first terms of its series.
+// (cos(pi x) - sinc x) / x, and near zero, where that cancels, the first terms of its series.
 DSO_INLINE Lanes sinc_slope(const Lanes& x) {
     const Lanes whole = rint(x), square = M_PI * M_PI * (x * x);
     const Lanes far = (alternating<Lanes>(whole, cos(M_PI * (x - whole))) - sinc<Lanes>(x)) / x;
-    const Lanes near = -M_PI * M_PI / 3 * x * (1 - square / 10);
-    return select(abs(x) < 1e-3, near, far);
+    const Lanes rest = 1 - square / 28 * (1 - square / 54 * (1 - square / 88 * (1 - square / 130)));
+    const Lanes near = -M_PI * M_PI / 3 * x * (1 - square / 10 * rest);
+    return select(abs(x) < 0.1, near, far);
 }
 
 // Trigamma of x + 1, the derivative of `harmonic`: the terms of its series, each derived.

@@ -14,7 +14,7 @@ import numpy as np
 from dso.errors import UserError
 from dso.export import identifiers
 from dso.fitting.least_squares import MAX_EXACT
-from dso.fitting.objective import make_objective
+from dso.fitting.objective import RowLoss, make_objective
 from dso.fitting.polynomial_basis import warn_of_degrees
 from dso.fitting.polynomial_fitter import PolynomialOptions
 from dso.fitting.weights import weighted_variance
@@ -23,7 +23,7 @@ from dso.plugins import import_object, is_reference
 from dso.program import FitData, Program, ProgramBatch, has_poly
 from dso.program.columns import Rows
 from dso.program.execute import VALID
-from dso.selection import DEFAULT, Evidence, criteria, gather
+from dso.selection import DEFAULT, Evidence, RowLosses, criteria, gather
 from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
@@ -271,12 +271,39 @@ class RegressionTask(HierarchicalTask):
         n_observations : int, optional
             Rows before equal ones were merged. Default: none were.
         """
+        loss = None
         if not self.is_least_squares:
-            return None
+            loss = self._row_losses(programs, losses, polynomials)
+            if loss is None:
+                return None
         held_out = None if self._validation is None else self._validation.data
         n_rows = n_observations or self.n_train_rows
         data = self.fit_data, n_rows, polynomials, held_out
-        return gather(programs, losses, complexities, *data)
+        return gather(programs, losses, complexities, *data, loss)
+
+    def _row_losses(
+        self,
+        programs: ProgramBatch,
+        losses: np.ndarray,
+        polynomials: Sequence[FittedPolynomial | None],
+    ) -> RowLosses | None:
+        """Return what the evidence counts where another loss of single rows is in force.
+
+        None where that is no measure of residuals. Its degree is that at the best of B programs.
+        """
+        objective, data = self.objective, self.fit_data
+        if not isinstance(objective, RowLoss) or self.loss_scale == "linear":
+            return None
+        best = slice(int(losses.argmin()), int(losses.argmin()) + 1)
+        values, cause, _ = self._train.predictions(programs[best], 1, polynomials[best])
+        degree = objective.degree(values[0], data) if cause[0] == VALID else None
+        if degree is None:
+            return None
+        return RowLosses(
+            lambda rows, predictions: objective.shared(predictions, rows),
+            self.metric.variance,
+            degree,
+        )
 
     def criterion(
         self, programs: ProgramBatch, rewards: np.ndarray, complexities: np.ndarray
