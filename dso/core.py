@@ -287,6 +287,14 @@ class DeepSymbolicOptimizer:
         dict or None
             What `finish` returns if this was the last iteration.
         """
+        self.iterate(override)
+        return None if self.stop_reason is None else self.finish()
+
+    def iterate(self, override: Batch | None = None) -> None:
+        """Do one iteration and nothing else; see `train_one_step`.
+
+        `stop_reason` then says whether it was the last one.
+        """
         if self._run is None:
             self.setup()
         if self.stop_reason is not None:
@@ -296,7 +304,6 @@ class DeepSymbolicOptimizer:
         except BaseException:
             self.run.journal.close()
             raise
-        return None if self.stop_reason is None else self.finish()
 
     def _one_step(self, run: Run, override: Batch | None) -> None:
         run.journal.start(run.trainer.standing.iteration + 1)

@@ -25,7 +25,8 @@ import click
 import numpy as np
 
 from dso.config import load_config
-from dso.launch.islands import Archipelago, Stay
+from dso.islands import Archipelago
+from dso.islands.round import Stay
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,16 @@ def table() -> dict[str, int]:
 
 RANK = table()
 # Everything else takes plain arguments, so that a test can build it without a config.
-CONFIG_READERS = ["config", "build", "core", "report", "launch", "regressor", "command"]
+CONFIG_READERS = [
+    "config",
+    "build",
+    "core",
+    "islands",
+    "report",
+    "launch",
+    "regressor",
+    "command",
+]
 
 
 def module_name(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 from dso.library import OPERATORS, HardCodedConstant, Library
@@ -15,6 +16,8 @@ MAX_TERMS = 50
 """Expressions are not multiplied out into more than about this many terms."""
 MAX_SECONDS = 1.0
 """Of one simplification."""
+RATIOS = (1.0, 2.0, 0.5)
+"""Of two angles for which there are identities that shorten."""
 MAX_COPIES = 4
 """x^n is written as n factors, and n x as n terms, up to this n, where there is no shorter way."""
 
@@ -76,8 +79,17 @@ def _simplifications(sympy: Any, expression: Any) -> Iterator[Callable[[], Any]]
     # The number of terms bounds how long these take; that of others nothing does.
     if sympy.denom(expression) != 1:
         yield lambda: within(MAX_SECONDS, "sympy", sympy.cancel, expression)
-    if len(expression.atoms(sympy.sin, sympy.cos, sympy.tan)) > 1:
+    if _has_identities(list(expression.atoms(sympy.sin, sympy.cos, sympy.tan))):
         yield lambda: within(MAX_SECONDS, "sympy", sympy.trigsimp, expression)
+
+
+def _has_identities(functions: Sequence[Any]) -> bool:
+    """Tell whether some trigonometric functions can cancel: of one angle, or of it and its double.
+
+    Fitted angles have nothing in common as a rule, and sympy takes its whole time to see that.
+    """
+    ratios = (a.args[0] / b.args[0] for a, b in combinations(functions, 2))
+    return any(ratio.is_real and abs(float(ratio)) in RATIOS for ratio in ratios if ratio.is_number)
 
 
 def _n_terms(expression: Any) -> int:

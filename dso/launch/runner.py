@@ -7,14 +7,14 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dso.errors import Refused, UserError
-from dso.launch.islands import Engine, Stay, make_search, one_by_one
+from dso.islands import Engine, make_search
+from dso.islands.engine import SECONDS_TO_END, cluster, island_engine, without_survivors
 from dso.launch.jobs import Job, is_staged
 from dso.launch.outcome import FAILED, Outcome
 from dso.processes import deferred, serve_parent
@@ -23,16 +23,9 @@ from dso.runs.folder import RunFolder
 from dso.training.stopping import Standing
 
 if TYPE_CHECKING:
-    from distributed import Client
-
     from dso.core import DeepSymbolicOptimizer
 
 logger = logging.getLogger("dso")
-
-N_ATTEMPTS = 3
-"""At a round of islands, where processes die."""
-SECONDS_TO_END = 3.0
-"""What a run has for its iteration and its files where the process of the batch has died."""
 
 
 class StatusFile:
@@ -218,7 +211,7 @@ def in_processes(jobs: list[Job], n_processes: int, statuses: Path) -> Iterator[
 
     waiting = {job.number: job for job in jobs}
     stop = StopFile(statuses)
-    with deferred(stop.ask, passes_on=False), _without_survivors():
+    with deferred(stop.ask, passes_on=False), without_survivors():
         while waiting:
             try:
                 for outcome in _pool(list(waiting.values()), n_processes, statuses):
@@ -271,49 +264,6 @@ def _alone(job: Job, statuses: Path) -> Outcome:
             raise
 
 
-@contextmanager
-def _without_survivors() -> Iterator[None]:
-    """End all worker processes at once where this one breaks off."""
-    try:
-        yield
-    except BaseException:
-        from joblib.externals.loky import get_reusable_executor
-
-        get_reusable_executor().shutdown(wait=False, kill_workers=True)
-        raise
-
-
-@contextmanager
-def cluster(scheduler: str) -> Iterator[Client]:
-    """Connect to a Dask cluster; joblib then does its work there.
-
-    Parameters
-    ----------
-    scheduler : str
-        Its address, e.g. ``"tcp://10.0.0.1:8786"``.
-
-    Raises
-    ------
-    UserError
-        If Dask is not installed, or there is no scheduler or no worker.
-    """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise UserError(
-            "--backend dask: Dask is not installed; pip install 'deep-symbolic-optimization[dask]'."
-        ) from None
-    try:
-        client = Client(scheduler, set_as_default=False, timeout=10)
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"--scheduler {scheduler!r}: no scheduler answers there: {error}") from None
-    with client:
-        try:
-            yield client
-        except TimeoutError:
-            raise UserError(f"--scheduler {scheduler!r}: it has no workers.") from None
-
-
 def on_dask(jobs: list[Job], scheduler: str, statuses: Path) -> Iterator[Outcome]:
     """Do runs on the workers of a Dask cluster, through joblib; yield outcomes at the end.
 
@@ -334,54 +284,6 @@ def on_dask(jobs: list[Job], scheduler: str, statuses: Path) -> Iterator[Outcome
         yield from Parallel(n_jobs=-1, batch_size=1)(
             delayed(attempt)(job, status_path(statuses, job.number)) for job in jobs
         )
-
-
-@contextmanager
-def island_engine(n_processes: int = 1, scheduler: str | None = None) -> Iterator[Engine]:
-    """Yield what does the rounds of islands: here, in processes, or on a Dask cluster.
-
-    A round is a pure function, so the round of a process that died is simply done again.
-    """
-    if scheduler is not None:
-        with cluster(scheduler) as client:
-            yield partial(_in_parallel, {"backend": "dask", "client": client}, -1)
-    elif n_processes > 1:
-        with _without_survivors():
-            backend = {"backend": "loky", "inner_max_num_threads": 1}
-            yield partial(_in_parallel, backend, n_processes)
-    else:
-        yield one_by_one
-
-
-def _in_parallel(
-    backend: dict[str, Any],
-    n_jobs: int,
-    function: Callable[..., Stay],
-    calls: Sequence[tuple[Any, ...]],
-) -> list[Stay]:
-    from joblib import Parallel, delayed, parallel_config
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    for attempt_left in range(N_ATTEMPTS - 1, -1, -1):
-        try:
-            with parallel_config(**backend):
-                return Parallel(n_jobs=n_jobs, batch_size=1)(
-                    delayed(_for_parent)(function, *arguments) for arguments in calls
-                )
-        except TerminatedWorkerError:
-            if not attempt_left:
-                raise UserError(
-                    f"islands: processes died in {N_ATTEMPTS} tries at one round: they were "
-                    "killed, or ran out of memory."
-                ) from None
-            logger.warning("A process died; the round of the islands is done again.")
-    raise AssertionError  # the last try returns or raises
-
-
-def _for_parent(function: Callable[..., Stay], *arguments: Any) -> Stay:
-    """Do a round in a worker process: signals are for the parent, whose end is the worker's too."""
-    serve_parent(SECONDS_TO_END)
-    return function(*arguments)
 
 
 @contextmanager

@@ -86,8 +86,12 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Whether fitted constants become whole numbers, fractions, multiples of pi and the like where
         the data allow it.
     random_state : int, RandomState or None
+    n_islands : int, optional
+        Searches that share the budget and exchange their best equations; see section ``islands``
+        of a config. Results depend on it, but not on how many processes there are for them.
     n_jobs : int, optional
-        Threads; -1 is all. Default: all, but one in a worker process. Results do not depend on it.
+        Threads, or with `n_islands` processes; -1 is all. Default: all, but one in a worker
+        process. Results do not depend on it.
     warm_start : bool
         Whether another `fit` to the same data goes on with what the search has learned.
     print_precision : int
@@ -163,6 +167,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         callback: Callable[[Any], object] | None = None,
         snap: bool = True,
         random_state: Any = None,
+        n_islands: int | None = None,
         n_jobs: int | None = None,
         warm_start: bool = False,
         print_precision: int = 5,
@@ -192,6 +197,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.callback = callback
         self.snap = snap
         self.random_state = random_state
+        self.n_islands = n_islands
         self.n_jobs = n_jobs
         self.warm_start = warm_start
         self.print_precision = print_precision

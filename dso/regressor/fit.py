@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,10 +15,11 @@ from sklearn.utils import check_random_state
 
 from dso.config.base import relative_name
 from dso.errors import UserError
+from dso.islands import Engine, island_engine
 from dso.processes import deferred
 from dso.regressor.equations import Equations
 from dso.regressor.noise import Searched, Searches, search_for
-from dso.regressor.options import changed_keys, has_own_loss, search_config
+from dso.regressor.options import changed_keys, has_own_loss, n_threads, search_config
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.run_files import RunFiles, library_plan, new_run_id
 from dso.regressor.search import EarlyStop, Search, SoFar, constant_equation
@@ -25,6 +27,9 @@ from dso.runs.disk import Guard
 from dso.training.stopping import SIGNALLED, Standing
 
 logger = logging.getLogger("dso")
+
+SECONDS_BEFORE_PROCESSES = 1.0
+"""Of a fit with islands; shorter ones start none."""
 
 
 class Model(Protocol):
@@ -36,6 +41,7 @@ class Model(Protocol):
     early_stop_condition: EarlyStop
     callback: Callable[[Any], object] | None
     random_state: Any
+    n_jobs: int | None
     output_directory: str | os.PathLike[str] | None
     run_id: str | None
     display_feature_names_in_: np.ndarray
@@ -132,9 +138,9 @@ class Fit:
         """Search for the equations of each target, and write them to the folder of that name."""
         guard = Guard()
         write = self._writer(run_id, guard)
-        with deferred(self._signals.append):
+        with deferred(self._signals.append), self._engine() as engine:
             for k in range(len(self._rows)):
-                self._run_target(k, run_id, write)
+                self._run_target(k, run_id, write, engine)
                 if self.interrupted:
                     # The targets that are left get the few equations of one iteration.
                     self._config["training"]["n_samples"] = 1
@@ -142,8 +148,17 @@ class Fit:
                 write(self.targets)
             self._say_what_is_missing(guard)
 
+    def _engine(self) -> AbstractContextManager[Engine]:
+        """Return what does the rounds of islands, in processes as far as `n_jobs` allows them."""
+        n_processes = min(n_threads(self._model.n_jobs), self._config["islands"]["n"])
+        return island_engine(n_processes, patience=SECONDS_BEFORE_PROCESSES)
+
     def _run_target(
-        self, k: int, run_id: str, write: Callable[[list[Equations]], None] | None
+        self,
+        k: int,
+        run_id: str,
+        write: Callable[[list[Equations]], None] | None,
+        engine: Engine,
     ) -> None:
         model, rows, search = self._model, self._rows[k], self._before[k]
         if rows.is_constant:
@@ -160,6 +175,7 @@ class Fit:
             model.early_stop_condition,
             self._callback,
             None if write is None else lambda found: write([*done, found]),
+            engine,
         )
         if search is None:
             result = search_for(searches, self._config_of(k, run_id), self._errors_of_y)

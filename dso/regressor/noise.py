@@ -17,6 +17,7 @@ import numpy as np
 from dso.errors import UserError
 from dso.finishing.shorter import shorter_forms
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
+from dso.islands import Engine
 from dso.library import Library
 from dso.memory import complexity_measure
 from dso.program import FitData, Program, ProgramBatch
@@ -228,7 +229,7 @@ class Searches:
     ----------
     rows : CanonicalRows
     names, original_names : sequence of str
-    n_iterations, early_stop, write
+    n_iterations, early_stop, write, engine
         See `Search.run`.
     callback : callable
         Given a search, returns its callback.
@@ -241,6 +242,7 @@ class Searches:
     early_stop: EarlyStop
     callback: Callable[[Search], Callable[[Standing], object]]
     write: Callable[[Equations], None] | None
+    engine: Engine
 
     def make(self, kind: type[Search], config: dict[str, Any]) -> Search:
         """Return a search that has not begun."""
@@ -266,6 +268,7 @@ class Searches:
             callback=callback,
             write=self.write,
             is_continued=is_continued,
+            engine=self.engine,
         )
 
 

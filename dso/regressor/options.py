@@ -85,6 +85,8 @@ def search_config(estimator: Any) -> dict[str, Any]:
         _set_maxsize(config, estimator.maxsize)
     if estimator.pretrained is not None:
         config["pretrained"].update(pretrained(estimator.pretrained))
+    if estimator.n_islands is not None:
+        config["islands"]["n"] = whole("n_islands", estimator.n_islands)
     training["n_samples"] = n_samples(estimator, config)
     if estimator.timeout_in_seconds is not None:
         training["max_seconds"] = estimator.timeout_in_seconds
@@ -203,7 +205,7 @@ def _room_for(n_iterations: int, config: Mapping[str, Any]) -> int:
         config["semantic"],
     )
     n_offspring = gp["generations"] * (gp["population_size"] or size) if gp["run_gp_meld"] else 0
-    n_evaluations = n_iterations * (size + n_offspring)
+    n_evaluations = config["islands"]["n"] * n_iterations * (size + n_offspring)
     if semantic["on"] and semantic["max_share"] < 1:
         n_evaluations = math.ceil(n_evaluations / (1 - semantic["max_share"]))
     return n_evaluations

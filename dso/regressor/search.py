@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dso.config.results import ENDS
-from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.finishing.shorter import shorter_forms
 from dso.fitting.rounding import rounded_constants, rounded_polynomial
 from dso.fitting.slots import widened, with_ones
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
+from dso.islands import Archipelago, Engine, make_search, one_by_one
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
 from dso.program import FitData, Program, ProgramBatch
@@ -77,7 +78,7 @@ class Search:
             self.scales = None
         seen = rows if self.scales is None else self.scales.scaled(rows)
         data = from_arrays(seen.X, seen.y, input_names=tuple(names), weights=seen.weights)
-        self.optimizer = DeepSymbolicOptimizer(config, data)
+        self.optimizer = make_search(config, data)
 
     def run(
         self,
@@ -87,6 +88,7 @@ class Search:
         callback: Callable[[Standing], object] | None = None,
         write: Callable[[Equations], None] | None = None,
         is_continued: bool = False,
+        engine: Engine = one_by_one,
     ) -> Equations:
         """Search until something ends it, and return what was found.
 
@@ -104,9 +106,15 @@ class Search:
             Given the equations so far, now and then.
         is_continued : bool
             Go on from where the search has ended, with the budget of the config once more.
+        engine : callable
+            Does the rounds of islands, where the config asks for several.
         """
         optimizer = self.optimizer
         last = None
+        if isinstance(optimizer, Archipelago):
+            optimizer.engine = engine
+            if n_iterations is not None:
+                n_iterations = math.ceil(n_iterations / optimizer.config_islands["interval"])
         if n_iterations is not None:
             last = n_iterations + (self.standing.iteration if is_continued else 0)
         watch = _Watch(self, last, early_stop, callback, write)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dso.config import load_config
 from dso.errors import UserError
-from dso.launch.islands import Archipelago, Stay, Travellers, make_search, one_by_one
-from dso.launch.runner import island_engine
+from dso.islands import Archipelago, island_engine, make_search, one_by_one
+from dso.islands.round import Stay, Travellers
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch
 from dso.training.stopping import INTERRUPT

@@ -1,0 +1,65 @@
+"""A fit as several searches that exchange their best equations."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from joblib.externals.loky import reusable_executor
+
+from dso import DeepSymbolicRegressor
+from dso.islands import Archipelago
+from dso.regressor import fit
+
+GENERATOR = np.random.default_rng(3)
+X = GENERATOR.uniform(0.5, 3, (40, 2))
+Y = np.sin(1.3 * X[:, 0]) * X[:, 1] + 0.05 * GENERATOR.normal(size=40)
+
+
+def fitted(**options: Any) -> DeepSymbolicRegressor:
+    config = {
+        "task": {"task_type": "regression", "function_set": ["add", "mul", "sin"]},
+        "training": {"batch_size": 100},
+        "islands": {"interval": 2},
+        "prior": {"length": {"max_": 10}},
+    }
+    usual = {"n_islands": 2, "n_samples": 800, "n_jobs": 2, "random_state": 0, "verbosity": 0}
+    return DeepSymbolicRegressor(config, **{**usual, **options}).fit(X, Y)
+
+
+def has_processes() -> bool:
+    executor = reusable_executor._executor
+    return executor is not None and not executor._flags.shutdown
+
+
+def test_islands_share_the_budget_and_start_no_process_for_a_short_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fit, "SECONDS_BEFORE_PROCESSES", 1e9)  # as long as this machine may take
+    model = fitted()
+    search = model._searches[0].optimizer
+    assert isinstance(search, Archipelago)
+    assert len(search.islands) == 2
+    assert all(400 <= island.standing.n_samples < 450 for island in search.islands)
+    assert model.score(X, Y) > 0
+    assert not has_processes()
+
+
+def test_niterations_are_those_of_each_island() -> None:
+    model = fitted(n_samples=None, niterations=5)
+    islands = model._searches[0].optimizer.islands
+    assert [island.standing.iteration for island in islands] == [5, 5]
+
+
+@pytest.mark.slow
+def test_processes_change_nothing_and_end_with_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = fitted(n_jobs=1)
+    monkeypatch.setattr(fit, "SECONDS_BEFORE_PROCESSES", 0.0)
+    there = fitted()
+    shown = ["complexity", "loss", "equation"]
+    assert here.equations_[shown].equals(there.equations_[shown])
+    assert not has_processes()
+
+
+def test_refuses_a_number_that_is_none() -> None:
+    with pytest.raises(ValueError, match="n_islands: 0; expected a whole number >= 1"):
+        fitted(n_islands=0)
