@@ -221,8 +221,13 @@ def _harmonic(a: mpmath.mpf) -> mpmath.mpf:
     return mpmath.digamma(a + 1) + mpmath.euler
 
 
-def _mod(a: float, b: float) -> mpmath.mpf:
-    rest = Fraction(a) % Fraction(b)
+def _exactly(value: mpmath.mpf) -> Fraction:
+    mantissa, exponent = value.man_exp
+    return Fraction(int(mantissa)) * Fraction(2) ** exponent
+
+
+def _mod(a: mpmath.mpf, b: mpmath.mpf) -> mpmath.mpf:
+    rest = _exactly(a) % _exactly(b)
     return mpmath.mpf(rest.numerator) / rest.denominator
 
 
@@ -273,7 +278,7 @@ TRUTH: dict[str, Callable[..., mpmath.mpf]] = {
     "floor": mpmath.floor,
     "ceil": mpmath.ceil,
     "arctan2": mpmath.atan2,
-    "mod": lambda a, b: _mod(float(a), float(b)),
+    "mod": lambda a, b: _mod(mpmath.mpf(a), mpmath.mpf(b)),
     "greater": lambda a, b: int(a > b),
     "greater_equal": lambda a, b: int(a >= b),
     "less": lambda a, b: int(a < b),

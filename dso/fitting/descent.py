@@ -75,7 +75,7 @@ class Derivatives:
                 self._native_data,
                 self.n_threads,
             )
-        for b in np.flatnonzero(by_row):
+        for b in np.flatnonzero(by_row).tolist():
             values[b], jacobians[b], is_valid[b] = self._of_row(programs, b, int(rows[b]))
         return values, jacobians, is_valid
 

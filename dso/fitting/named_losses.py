@@ -39,7 +39,7 @@ NAMED_LOSSES: dict[str, NamedLoss] = {
     "L2DistLoss": NamedLoss("(x - y)^2"),
     "L1DistLoss": NamedLoss("abs(x - y)"),
     "LPDistLoss": NamedLoss("abs(x - y)^p", 2.0),
-    "HuberLoss": NamedLoss("min(abs(x - y), p)*(abs(x - y) - min(abs(x - y), p)/2)", 1.0),
+    "HuberLoss": NamedLoss("((x - y)^2 - max(0, abs(x - y) - p)^2)/2", 1.0),
     "L1EpsilonInsLoss": NamedLoss("max(0, abs(x - y) - p)", 1.0),
     "L2EpsilonInsLoss": NamedLoss("max(0, abs(x - y) - p)^2", 1.0),
     "QuantileLoss": NamedLoss("(x - y)*((x > y) - p)", 0.5, 0.0, 1.0),
@@ -49,9 +49,7 @@ NAMED_LOSSES: dict[str, NamedLoss] = {
     "PerceptronLoss": NamedLoss("max(0, -x*y)"),
     "L1HingeLoss": NamedLoss("max(0, 1 - x*y)"),
     "L2HingeLoss": NamedLoss("max(0, 1 - x*y)^2"),
-    "SmoothedL1HingeLoss": NamedLoss(
-        "x*y >= 1 - p ? max(0, 1 - x*y)^2/(2*p) : 1 - p/2 - x*y", 1.0
-    ),
+    "SmoothedL1HingeLoss": NamedLoss("x*y >= 1 - p ? max(0, 1 - x*y)^2/(2*p) : 1 - p/2 - x*y", 1.0),
     "ModifiedHuberLoss": NamedLoss("x*y >= -1 ? max(0, 1 - x*y)^2 : -4*x*y"),
     "L2MarginLoss": NamedLoss("(1 - x*y)^2"),
     "LogitMarginLoss": NamedLoss("max(0, -x*y) + log1p(exp(-abs(x*y)))"),

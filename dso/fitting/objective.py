@@ -363,6 +363,7 @@ def make_objective(
     """
     if elementwise_loss is not None and loss_function is not None:
         raise UserError("elementwise_loss and loss_function exclude each other; give one of them.")
+    objective: Objective | None
     if loss_function is not None:
         objective = _tried_function(loss_function, scale, data)
     elif callable(elementwise_loss):

@@ -102,9 +102,7 @@ def is_definition(item: object) -> bool:
     return isinstance(item, str) and _HEAD.fullmatch(item) is not None
 
 
-def read_definition(
-    text: str, where: str, arguments: Sequence[str] | None = None
-) -> Definition:
+def read_definition(text: str, where: str, arguments: Sequence[str] | None = None) -> Definition:
     """Read a function: ``name(x, y) = formula``, ``(x, y) -> formula``.
 
     Parameters
@@ -298,9 +296,7 @@ def _slopes(name: str) -> tuple[Tree, ...]:
     """Return the derivatives of an operator: trees of its arguments, then of its value."""
     row = OPERATORS[name]
     names = (*"ab"[: row.arity], "y")
-    return tuple(
-        _tree(parse(text, f"operator {name!r}", names).nodes) for text in row.derivative
-    )
+    return tuple(_tree(parse(text, f"operator {name!r}", names).nodes) for text in row.derivative)
 
 
 def _derivative(tree: Tree, argument: int) -> Tree:
@@ -338,14 +334,15 @@ def _inverse(definition: Definition, argument: int) -> Inverse | None:
     while node != ("arg", argument):
         children = node[1:]
         above = [i for i, child in enumerate(children) if ("arg", argument) in _nodes(child)]
-        row = OPERATORS[node[0]]
-        if len(above) != 1 or not row.inverse or row.inverse[above[0]] is None:
+        solutions = OPERATORS[node[0]].inverse
+        solution = solutions[above[0]] if len(above) == 1 and solutions else None
+        if solution is None:
             return None
         put = {"y": wanted}
         for i, child in enumerate(children):
             if i != above[0]:
                 put["ab"[i]] = operand(child)
-        wanted = _put(row.inverse[above[0]], put)
+        wanted = _put(solution, put)
         node = children[above[0]]
     return wanted if isinstance(wanted, tuple) else None
 

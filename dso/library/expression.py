@@ -205,7 +205,7 @@ def _written_out(name: str, arguments: list[ast.expr]) -> ast.expr:
     given = dict(zip(names, arguments, strict=True))
 
     class Put(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802, as ast calls it
+        def visit_Name(self, node: ast.Name) -> ast.expr:
             return given.get(node.id, node)
 
     return Put().visit(ast.parse(value, mode="eval").body)

@@ -16,9 +16,9 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.library import Library, create_tokens
-from dso.regressor.options import has_own_loss
 from dso.program import ProgramBatch
 from dso.program.traversal import child_positions
+from dso.regressor.options import has_own_loss
 from dso.regressor.rows import CanonicalRows
 from dso.task.regression.metrics import METRICS
 

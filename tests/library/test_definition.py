@@ -169,13 +169,11 @@ def test_what_can_be_stored() -> None:
         ("f(x) = x ? x", "cannot read"),
         ("clmp", "Did you mean 'clamp'"),
         (lambda a: a, "no name to be shown by"),
-        (np.linalg.norm, "norm|arity"),
     ],
 )
 def test_bad_input_is_one_clear_error(item: object, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        token = create_tokens(2, [item])[-1]
-        assert token.arity == 0, token
+        create_tokens(2, [item])
 
 
 def test_what_is_a_definition() -> None:

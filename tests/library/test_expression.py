@@ -78,7 +78,6 @@ def test_own_input_names():
         "x0",
         "y",
         "x1 // 2",
-        "x1 // 2",
         "sin(x=x1)",
         "sin(x1, x=x1)",
         "sin(*x1)",

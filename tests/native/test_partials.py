@@ -71,7 +71,10 @@ def test_partials_are_the_derivatives(name: str) -> None:
     assert n_checked >= 5
 
 
-SHORT = {"trigamma(a + 1)", "y*digamma(a)"}  # what formulas cannot say; the test above has its values
+SHORT = {
+    "trigamma(a + 1)",
+    "y*digamma(a)",
+}  # what formulas cannot say; the test above has its values
 
 
 @pytest.mark.parametrize("name", [n for n, row in OPERATORS.items() if set(row.derivative) - SHORT])

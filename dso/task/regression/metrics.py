@@ -200,7 +200,8 @@ def metric_of_loss(metric: Metric, objective: Objective, data: FitData) -> Metri
         raise UserError(
             f"task.metric: {metric.name!r} is not a formula over the mean loss, so it does not go "
             "with elementwise_loss or loss_function; leave it out, or give one of "
-            + ", ".join(name for name, row in METRICS.items() if row.from_mse) + "."
+            + ", ".join(name for name, row in METRICS.items() if row.from_mse)
+            + "."
         )
     mean = float(np.average(data.y, weights=data.weights))
     baseline = float(objective.means(np.full((1, data.n_rows), mean), data)[0])
