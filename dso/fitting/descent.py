@@ -116,6 +116,19 @@ def descend(
         Bounds; a constant whose bounds are equal, or NaN, stays.
     max_iterations : int
     """
+    with np.errstate(all="ignore"):  # programs may overflow on their way
+        return _descend(derive, objective, data, start, lower, upper, max_iterations)
+
+
+def _descend(
+    derive: Derive,
+    objective: Objective,
+    data: FitData,
+    start: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    max_iterations: int,
+) -> tuple[np.ndarray, np.ndarray]:
     is_free = lower < upper
     constants = np.where(is_free, np.clip(start, lower, upper), start)
     everyone = np.arange(len(start))

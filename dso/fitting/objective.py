@@ -166,9 +166,13 @@ class FormulaLoss(RowLoss):
     @cached_property
     def native(self) -> _core.Loss:
         """The loss with its two derivatives, for the core."""
-        parts = (self.definition, self._slope, self._bend)
-        arity = len(self.definition.arguments)
-        return _core.Loss(arity, *map(native_definition, parts), self.softening)
+        return _core.Loss(
+            len(self.definition.arguments),
+            native_definition(self.definition),
+            native_definition(self._slope),
+            native_definition(self._bend),
+            self.softening,
+        )
 
     def of_rows(self, predictions: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return the losses (B, N)."""
@@ -287,7 +291,8 @@ class WholeFunction(Objective):
             slopes = self._slopes(predictions, data)
             ones = np.ones(data.n_rows)
             return _chained(ones, slopes, np.zeros_like(slopes), predictions, jacobians, data)
-        sizes = np.maximum(np.abs(jacobians).max(axis=2), np.finfo(float).tiny)
+        sizes = np.abs(jacobians).max(axis=2)
+        sizes = np.where(sizes > 0, sizes, 1.0)  # what moves nothing has no slope
         steps = STEP * np.maximum(1.0, np.abs(predictions).max(axis=1))[:, None] / sizes
         moves = steps[:, :, None] * jacobians
         here = predictions[:, None]

@@ -99,9 +99,9 @@ class Metric:
         """
         formula = METRICS[self.name].from_mse
         assert formula is not None
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             rewards = formula(mse, self.variance, self.params)
-        return self._or_invalid(rewards, np.isfinite(mse))
+        return self._or_invalid(rewards, np.isfinite(mse) & np.isfinite(rewards))
 
     def from_fraction(self, fraction: np.ndarray) -> np.ndarray:
         """Return the rewards (B,) for fractions (B,) of rows within the tolerance."""
