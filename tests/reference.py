@@ -223,7 +223,8 @@ def _harmonic(a: mpmath.mpf) -> mpmath.mpf:
 
 def _exactly(value: mpmath.mpf) -> Fraction:
     mantissa, exponent = value.man_exp
-    return Fraction(int(mantissa)) * Fraction(2) ** exponent
+    size = Fraction(int(mantissa)) * Fraction(2) ** exponent
+    return -size if value < 0 else size
 
 
 def _mod(a: mpmath.mpf, b: mpmath.mpf) -> mpmath.mpf:
