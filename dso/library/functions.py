@@ -127,6 +127,11 @@ def relu(a: np.ndarray) -> np.ndarray:
     return np.maximum(a, 0.0)
 
 
+def mod(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return numpy's remainder; a zero has no sign, so that what is divided by it keeps its own."""
+    return np.mod(a, b) + 0.0
+
+
 def greater(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(np.greater(a, b), 1.0, 0.0)
 
@@ -313,7 +318,7 @@ _MOD_IN_C = """\
 static double mod(double a, double b)
 {
     const double rest = fmod(a, b);
-    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest + 0.0;
 }"""
 
 _UNPROTECTED = (
@@ -474,7 +479,8 @@ _UNPROTECTED = (
     Operator("arctan2", 2, 4, "angle of the point (b, a)", np.arctan2, "atan2", "arctan2",
              "np.arctan2", "atan2", aliases=("atan2",), range=Interval(-np.pi, np.pi),
              derivative=("b / (a**2 + b**2)", "-a / (a**2 + b**2)")),
-    Operator("mod", 2, 3, "a - b floor(a / b)", np.mod, "Mod", "remainder", "np.mod",
+    Operator("mod", 2, 3, "a - b floor(a / b)", mod, "Mod",
+             lambda xp, a, b: xp.remainder(a, b) + 0.0, "mod(a, b) = np.mod(a, b) + 0.0",
              ("mod", _MOD_IN_C), aliases=("%", "remainder"), domain=(REAL, NON_ZERO),
              derivative=("1", "(y - a) / b")),
     Operator("greater", 2, 2, "1 where a > b, else 0", greater,

@@ -162,7 +162,7 @@ DSO_INLINE double atan2(double x, double y) { return ::atan2(x, y); }
 // The remainder with the sign of the divisor, as in numpy.
 DSO_INLINE double mod(double x, double y) {
     const double rest = ::fmod(x, y);
-    return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
+    return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest + 0.0;  // no zero below zero
 }
 DSO_INLINE Lanes mod(const Lanes& x, const Lanes& y) {
     return each(x, y, [](double a, double b) { return mod(a, b); });
