@@ -124,7 +124,7 @@ def from_jax(program: Program) -> np.ndarray:
 def from_sympy(program: Program) -> np.ndarray:
     expression = to_sympy(program.traversal, NAMES)
     # Row by row: numpy's form of cases wants arrays where sympy has found that one always holds.
-    named = {row.name: row.numpy for row in OPERATORS.values() if not row.display}
+    named = {n: row.numpy for n, row in OPERATORS.items() if n != "sinc"}  # sympy's is without pi
     own = {**named, "harmonic": lambda a: digamma(a + 1) + np.euler_gamma}
     modules = [own, "math"]
     function = sympy.lambdify(list(map(sympy.Symbol, NAMES)), expression, modules)
