@@ -268,8 +268,8 @@ class Equations:
 
         if self.errors is None:
             raise UserError(
-                "the errors of constants are not known before a search has ended, nor where another "
-                "loss than the squared error is in force."
+                "the errors of constants are not known before a search has ended, nor where "
+                "another loss than the squared error is in force."
             )
         errors = self.errors[i]
         # As the template has the signs, bounds of what is negative change places.
