@@ -18,12 +18,16 @@ from dso.errors import UserError, nearest, unknown
 
 logger = logging.getLogger("dso")
 
+_OF_FORMULAS = ("=", "->", "?", "::")
 _REFERENCE = re.compile(r"^(?P<module>[\w.]+|.+\.py):(?P<name>\w+)$")
 
 
 def is_reference(text: object) -> bool:
-    """Tell whether `text` has the form of a reference to a user's own object."""
-    return isinstance(text, str) and ":" in text
+    """Tell whether `text` has the form of a reference to a user's own object.
+
+    A formula may have a colon too, but then one of the marks of `_OF_FORMULAS`.
+    """
+    return isinstance(text, str) and ":" in text and not any(m in text for m in _OF_FORMULAS)
 
 
 def references(value: Any) -> Iterator[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from fractions import Fraction
 
 import mpmath
 import numpy as np
-from scipy.special import digamma, erf, expit, zeta
+from scipy.special import digamma, erf, erfc, expit, gamma, zeta
 
 from dso.library import HardCodedConstant, Library, PlaceholderConstant, StateChecker, Token
 from dso.program import ProgramBatch
@@ -57,6 +58,28 @@ VALUE = {
     "cbrt": np.cbrt,
     "sign": np.sign,
     "erf": erf,
+    "log10": np.log10,
+    "log2": np.log2,
+    "log1p": np.log1p,
+    "arcsinh": np.arcsinh,
+    "arccosh": np.arccosh,
+    "arctanh": np.arctanh,
+    "erfc": erfc,
+    "gamma": lambda a: np.where((a < 0) & (a == np.floor(a)), np.nan, gamma(a)),
+    "sinc": lambda a: np.where(a == np.floor(a), 1.0 * (a == 0), np.sinc(a)),  # 0 to the last bit
+    "relu": lambda a: np.maximum(a, 0),
+    "round": np.round,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "arctan2": np.arctan2,
+    "mod": np.mod,
+    "greater": lambda a, b: 1.0 * (a > b),
+    "greater_equal": lambda a, b: 1.0 * (a >= b),
+    "less": lambda a, b: 1.0 * (a < b),
+    "less_equal": lambda a, b: 1.0 * (a <= b),
+    "cond": lambda a, b: np.where(a > 0, b, 0.0),
+    "logical_or": lambda a, b: 1.0 * ((a > 0) | (b > 0)),
+    "logical_and": lambda a, b: 1.0 * ((a > 0) & (b > 0)),
     # The guards let NaN fall to the replacement.
     "protected_div": lambda a, b: np.where(abs(b) > 0.001, a / b, 1.0),
     "protected_log": lambda a: np.where(abs(a) > 0.001, np.log(abs(a)), 0.0),
@@ -78,6 +101,11 @@ POLE = {
     "logabs": lambda a: a == 0,
     "pow": lambda a, b: a == 0,
     "harmonic": lambda a: a < 0,
+    "log10": lambda a: a == 0,
+    "log2": lambda a: a == 0,
+    "log1p": lambda a: a == -1,
+    "arctanh": lambda a: abs(a) == 1,
+    "gamma": lambda a: a <= 0,
 }
 
 
@@ -193,6 +221,17 @@ def _harmonic(a: mpmath.mpf) -> mpmath.mpf:
     return mpmath.digamma(a + 1) + mpmath.euler
 
 
+def _exactly(value: mpmath.mpf) -> Fraction:
+    mantissa, exponent = value.man_exp
+    size = Fraction(int(mantissa)) * Fraction(2) ** exponent
+    return -size if value < 0 else size
+
+
+def _mod(a: mpmath.mpf, b: mpmath.mpf) -> mpmath.mpf:
+    rest = _exactly(a) % _exactly(b)
+    return mpmath.mpf(rest.numerator) / rest.denominator
+
+
 TRUTH: dict[str, Callable[..., mpmath.mpf]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -226,6 +265,28 @@ TRUTH: dict[str, Callable[..., mpmath.mpf]] = {
     "cbrt": lambda a: mpmath.sign(a) * mpmath.cbrt(abs(a)),
     "sign": mpmath.sign,
     "erf": mpmath.erf,
+    "log10": mpmath.log10,
+    "log2": lambda a: mpmath.log(a, 2),
+    "log1p": lambda a: mpmath.log(1 + a) if abs(a) > 1e-15 else a - a**2 / 2,
+    "arcsinh": lambda a: mpmath.sign(a) * mpmath.asinh(abs(a)),
+    "arccosh": mpmath.acosh,
+    "arctanh": mpmath.atanh,
+    "erfc": lambda a: mpmath.erfc(max(min(a, 50), -50)),
+    "gamma": lambda a: mpmath.inf if a > 200 else mpmath.gamma(a),
+    "sinc": mpmath.sincpi,
+    "relu": lambda a: max(a, 0),
+    "round": mpmath.nint,
+    "floor": mpmath.floor,
+    "ceil": mpmath.ceil,
+    "arctan2": mpmath.atan2,
+    "mod": lambda a, b: _mod(mpmath.mpf(a), mpmath.mpf(b)),
+    "greater": lambda a, b: int(a > b),
+    "greater_equal": lambda a, b: int(a >= b),
+    "less": lambda a, b: int(a < b),
+    "less_equal": lambda a, b: int(a <= b),
+    "cond": lambda a, b: b if a > 0 else 0,
+    "logical_or": lambda a, b: int(a > 0 or b > 0),
+    "logical_and": lambda a, b: int(a > 0 and b > 0),
     "protected_div": lambda a, b: _guarded(abs(b) > mpmath.mpf(0.001), 1, lambda: a / b),
     "protected_log": lambda a: _guarded(abs(a) > mpmath.mpf(0.001), 0, lambda: mpmath.log(abs(a))),
     "protected_exp": lambda a: _guarded(a < 100, 0, lambda: mpmath.exp(a)),

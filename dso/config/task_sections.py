@@ -73,6 +73,37 @@ Metric = Annotated[
 ]
 
 
+def _token(item: object) -> object:
+    if isinstance(item, bool) or not (
+        isinstance(item, str | int | float) or callable(item)  # tokens are callable too
+    ):
+        raise ValueError("expected a name, a number, a definition, a function or a Token")
+    return item
+
+
+FunctionSet = list[
+    Annotated[
+        Any,
+        AfterValidator(_token),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}]}),
+    ]
+]
+"""Functions and tokens themselves are for Python; a file names them."""
+
+
+def _loss(value: object) -> object:
+    if value is not None and not isinstance(value, str) and not callable(value):
+        raise ValueError("expected a name, a formula, 'module:function', or in Python a function")
+    return value
+
+
+Loss = Annotated[
+    Any,
+    AfterValidator(_loss),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}),
+]
+
+
 class BenchmarkDataset(Section):
     """A named benchmark with options of its own."""
 
@@ -204,10 +235,22 @@ class RegressionTask(Section):
     batching_rows: Annotated[int, Field(ge=2), WHOLE] | None = key(
         None, "How many rows the search sees at a time; null = 1000."
     )
-    function_set: list[str | float] | None = key(
+    function_set: FunctionSet | None = key(
         None,
-        "Tokens: operators, numbers, 'const' (fitted), 'poly' (fitted polynomial), "
-        "'module:name'. null = the benchmark's set; for data add sub mul div sin cos exp log.",
+        "Tokens: operators, numbers, 'const' (fitted), 'poly' (fitted polynomial), definitions "
+        "such as 'inv2(x) = 1/x^2', 'module:name'. null = the benchmark's set; for data "
+        "add sub mul div sin cos exp log.",
+    )
+    elementwise_loss: Loss = key(
+        None,
+        "What is to be small in each row instead of the squared error: a name as 'HuberLoss{1}', a "
+        "formula as '(x, y) -> abs(x - y)', 'module:function'.",
+    )
+    loss_function: Loss = key(
+        None, "The same for whole predictions: 'module:function' of predictions and data."
+    )
+    loss_scale: Literal["log", "linear"] = key(
+        "log", "'linear': losses may be negative, as logarithms of likelihoods are."
     )
     complexities: dict[str, Annotated[float, Field(ge=0, le=10_000)]] = key(
         {},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dso.export.walk import fold, number_of, operator_of
@@ -44,6 +45,8 @@ class Language:
         The form of a StateChecker, with fields ``x``, ``threshold``, ``a`` and ``b``.
     divide : str
         Function that divides numbers, where the language's own division refuses the divisor 0.
+    not_finite : mapping
+        How numbers are written that are not finite, by Python's form of them.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Language:
     argument: str
     less: str
     divide: str = ""
+    not_finite: Mapping[str, str] = field(default_factory=dict)
 
     def expression(self, tokens: Sequence[Token], inputs: Mapping[int, str]) -> str:
         """Return an expression.
@@ -97,6 +101,8 @@ class Language:
 
     def _function(self, row: Operator) -> tuple[str, str]:
         """Return the function that an operator calls, and its definition where it needs one."""
+        if row.definition is not None:
+            return row.name, self._defined(row)
         code = getattr(row, self.column)
         if isinstance(code, tuple):
             return code
@@ -107,15 +113,37 @@ class Language:
         listed = ", ".join(self.argument.format(argument) for argument in arguments.split(", "))
         return name, self.definition.format(name=name, arguments=listed, value=value)
 
+    def _defined(self, row: Operator) -> str:
+        """Return the definition of an operator that is a formula of others."""
+        names = "abcdefghijklmnopqrstuvwxyz"[: row.arity]
+        value = row.definition.folded(
+            lambda i: Code(names[i], ATOM),
+            lambda number: Code(self._number(number), ATOM if number >= 0 else SIGN, True),
+            self._operation,
+        )
+        listed = ", ".join(map(self.argument.format, names))
+        return self.definition.format(name=row.name, arguments=listed, value=value.text)
+
+    def _number(self, number: float) -> str:
+        return self.not_finite[repr(number)] if not math.isfinite(number) else repr(number)
+
     def definitions(self, tokens: Sequence[Token]) -> list[str]:
         """Return the definitions that an expression needs, in the order of the operator table."""
-        used = {token.operator.name for token in tokens if token.operator}
-        needed = (self._function(row)[1] for row in OPERATORS.values() if row.name in used)
+        needed = (self._function(row)[1] for row in used_rows(tokens))
         return [text for text in dict.fromkeys(needed) if text]
 
 
 _WITH_VALUE = re.compile(r"(\w+)\((.*?)\) = (.*)")
 _INFIX = {"add": ("+", SUM), "sub": ("-", SUM), "mul": ("*", PRODUCT), "div": ("/", PRODUCT)}
+
+
+def used_rows(tokens: Sequence[Token]) -> list[Operator]:
+    """Return the operators of an expression: those of the table, then those they define."""
+    rows = [token.operator for token in tokens if token.operator]
+    defined = {row.name: row for row in rows if row.definition is not None}
+    inner = {node[0] for row in defined.values() for node in row.definition.nodes}
+    used = inner | {row.name for row in rows}
+    return [row for row in OPERATORS.values() if row.name in used] + list(defined.values())
 
 
 def used_columns(tokens: Sequence[Token]) -> list[int]:
@@ -128,7 +156,7 @@ def used_columns(tokens: Sequence[Token]) -> list[int]:
 def numpy_preamble(tokens: Sequence[Token]) -> list[str]:
     """Return the imports and definitions that an expression needs, as blocks of code."""
     imports = ["import numpy as np"]
-    special = sorted({t.operator.scipy for t in tokens if t.operator and t.operator.scipy})
+    special = sorted({row.scipy for row in used_rows(tokens) if row.scipy})
     if special:
         imports.append(f"from scipy.special import {', '.join(special)}")
     definitions = NUMPY.definitions(tokens)
@@ -193,6 +221,7 @@ NUMPY = Language(
     argument="{}",
     less="np.where({x} < {threshold}, {a}, {b})",
     divide="np.divide",
+    not_finite={"nan": "np.nan", "inf": "np.inf", "-inf": "-np.inf"},
 )
 
 C = Language(
@@ -201,4 +230,5 @@ C = Language(
     definition="static double {name}({arguments}) {{ return {value}; }}",
     argument="double {}",
     less="({x} < {threshold} ? {a} : {b})",
+    not_finite={"nan": "NAN", "inf": "INFINITY", "-inf": "-INFINITY"},
 )

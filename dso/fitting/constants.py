@@ -13,8 +13,9 @@ was gained to what the linear model promised; else m grows 2, 4, 8, ... times (M
 Nielsen, Damping parameter in Marquardt's method, 1999). So the damping follows how nearly linear
 the predictions are; most programs take few steps, and each of them is one pass over the rows.
 
-What has a token in Python is fitted one by one, and so is what is not rewarded for a squared error;
-see `constants_python`.
+Another loss of single rows that is a formula is fitted in the same way, by reweighting the rows in
+each step: see `dso::machine::Loss`. What has a token in Python is fitted one by one, and so is what
+is rewarded for something else; see `constants_python`.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.fitting.constants_python import greatest_reward_fit, least_squares_fit
+from dso.fitting.descent import Derivatives, descend
 from dso.fitting.least_squares import MAX_EXACT, least_squares
+from dso.fitting.objective import FormulaLoss, Objective
 from dso.fitting.rounding import nearest_rational
-from dso.fitting.slots import Bounds, bound_rows, widened, with_ones
+from dso.fitting.slots import Bounds, bound_rows, start_points, widened, with_ones
 from dso.library import Library
 from dso.program import FitData, Program, ProgramBatch, has_poly, has_python_token
 from dso.streams import Stream
@@ -78,6 +81,7 @@ class FittedTask(Protocol):
     protected: bool
     fit_data: FitData | None
     is_least_squares: bool
+    objective: Objective | None
     polynomials: PolynomialFitter | None
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
@@ -90,9 +94,10 @@ class ConstantFitter:
     Parameters
     ----------
     task : Task
-        With ``fit_data`` and ``is_least_squares`` it is fitted natively; if the latter is false,
-        the least squares are where the search for a greater reward starts. Without data the
-        objective is ``-task.reward_function(program, optimizing=True)``.
+        With ``fit_data`` and ``is_least_squares`` it is fitted natively. Where there is an
+        ``objective``, the fit goes along its gradient, natively if it is a formula. Else the least
+        squares are where the search for a greater reward starts. Without data that is
+        ``task.reward_function(program, optimizing=True)``.
     options : FitOptions
     """
 
@@ -105,6 +110,7 @@ class ConstantFitter:
         self.task = task
         self.data = task.fit_data
         self.is_least_squares = self.data is not None and task.is_least_squares
+        self.objective = task.objective
         self.reward = reward_while_fitting(task)
 
     def of(self, task: FittedTask) -> ConstantFitter:
@@ -155,7 +161,15 @@ class ConstantFitter:
         with_poly = has_poly(self.task.library, start)
         is_native = ~in_python & ~with_poly
         constants = start.constants.copy()
+        if self.objective is not None and not isinstance(self.objective, FormulaLoss):
+            is_native[:] = False
         constants[is_native] = self._least_squares(start, lower, upper, is_native)
+        if self.objective is not None:
+            if not is_native.all():
+                constants[~is_native] = self._least_losses(
+                    start[~is_native], lower[~is_native], upper[~is_native]
+                )
+            return constants
         for b in np.flatnonzero(in_python & ~with_poly):
             constants[b] = least_squares_fit(
                 start[b : b + 1], self.data, lower[b], upper[b], **self._effort
@@ -180,6 +194,41 @@ class ConstantFitter:
         if self.options.snap is None:
             return constants
         return self._snapped(replace(start, constants=constants), mse, lower, upper)
+
+    def _least_losses(
+        self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray
+    ) -> np.ndarray:
+        """Return the constants (B, K) with the least objective found.
+
+        A polynomial is that of the least squared error at the start.
+        """
+        task = self.task
+        assert self.data is not None
+        assert self.objective is not None
+        polynomials = None
+        if task.polynomials is not None:
+            polynomials = task.polynomials.polynomials(start, task.n_threads)
+        derive = Derivatives(start, self.data, polynomials, task.n_threads)
+        best, least = start.constants, np.full(len(start), np.inf)
+        for first in self._starts(start.constants, lower, upper, start.keys()):
+            limits = lower, upper, self.options.max_iterations
+            found, losses = descend(derive, self.objective, self.data, first, *limits)
+            best = np.where((losses < least)[:, None], found, best)
+            least = np.minimum(losses, least)
+        return best
+
+    def _starts(
+        self, first: np.ndarray, lower: np.ndarray, upper: np.ndarray, keys: np.ndarray
+    ) -> list[np.ndarray]:
+        """Return the constants (B, K) that fits start from, one array for each start."""
+        n_starts, is_free = self.options.n_starts, lower < upper
+        starts = [first.copy() for _ in range(n_starts)]
+        for b, free in enumerate(is_free):
+            limits = lower[b, free], upper[b, free]
+            points = start_points(int(keys[b]), first[b, free], *limits, n_starts)
+            for start, point in zip(starts, points, strict=True):
+                start[b, free] = point
+        return starts
 
     def _beside_poly(
         self,
@@ -208,6 +257,7 @@ class ConstantFitter:
         self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray, n_starts: int
     ) -> tuple[np.ndarray, np.ndarray]:
         assert self.data is not None
+        loss = self.objective.native if isinstance(self.objective, FormulaLoss) else None
         fitted, mse = least_squares(
             self.data,
             start,
@@ -217,6 +267,7 @@ class ConstantFitter:
             n_starts=n_starts,
             key=self._key,
             n_threads=self.task.n_threads,
+            loss=loss,
         )
         return fitted.constants, mse
 
@@ -226,8 +277,8 @@ class ConstantFitter:
         """Round constants one after the other, fitting the rest again, while the fit holds."""
         nearest = np.round if self.options.snap == "integer" else nearest_rational
         assert self.data is not None
-        exact = MAX_EXACT * np.var(self.data.y)
-        limit = np.maximum(mse * (1 + MAX_SNAP_LOSS), exact)
+        exact = MAX_EXACT * np.var(self.data.y) if self.objective is None else -np.inf
+        limit = np.maximum(mse + np.abs(mse) * MAX_SNAP_LOSS, exact)
         for k in range(programs.constants.shape[1]):
             value = nearest(programs.constants[:, k])
             value = np.clip(value, lower[:, k], upper[:, k])

@@ -23,6 +23,7 @@ def least_squares(
     n_starts: int = 1,
     key: int = 0,
     n_threads: int = 1,
+    loss: _core.Loss | None = None,
 ) -> tuple[ProgramBatch, np.ndarray]:
     """Fit the constants of programs that the native machine executes.
 
@@ -39,12 +40,14 @@ def least_squares(
         The constants given, then random ones.
     key, n_threads : int
         Of the random stream; in the core.
+    loss : _core.Loss, optional
+        What is made small instead of squared errors.
 
     Returns
     -------
     programs : ProgramBatch
     mse : (B,) float64
-        NaN where no valid constants were found; those are the ones given.
+        Or the mean loss; NaN where no valid constants were found; those are the ones given.
     """
     constants, mse = _core.fit_constants(
         data.library.native,
@@ -56,5 +59,6 @@ def least_squares(
         n_starts=n_starts,
         key=key,
         n_threads=n_threads,
+        loss=loss,
     )
     return replace(programs, constants=constants), mse

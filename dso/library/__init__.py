@@ -5,6 +5,7 @@ from dso.library.functions import OPERATORS, Operator
 from dso.library.library import Library, TokenNotFoundError
 from dso.library.polynomial import FittedPolynomial
 from dso.library.tokens import (
+    DefinedToken,
     DiscreteAction,
     HardCodedConstant,
     MultiDiscreteAction,
@@ -17,6 +18,7 @@ from dso.library.tokens import (
 
 __all__ = [
     "OPERATORS",
+    "DefinedToken",
     "DiscreteAction",
     "FittedPolynomial",
     "HardCodedConstant",

@@ -9,8 +9,12 @@ from copy import copy
 from typing import Any
 
 from dso.errors import UserError, unknown
-from dso.library.functions import NAMES, OPERATORS
+from dso.library.definition import defined_operator, is_definition, operator_called
+from dso.library.expression import DEFINED
+from dso.library.functions import BY_FUNCTION, NAMES, OPERATORS
+from dso.library.operator import Operator
 from dso.library.tokens import (
+    DefinedToken,
     HardCodedConstant,
     PlaceholderConstant,
     Polynomial,
@@ -39,8 +43,9 @@ def create_tokens(
     ----------
     n_input_var : int
         Inputs x1, x2, ... come first.
-    function_set : sequence of str or float
-        Operator names or aliases, numbers, ``"const"``, ``"poly"``, and a user's own tokens as
+    function_set : sequence of str, float, callable or Token
+        Operator names or aliases, numbers, ``"const"``, ``"poly"``, definitions such as
+        ``"inv(x) = 1/x"``, and a user's own functions and tokens, themselves or as
         ``"module:name"``.
     protected : bool
         Replace every operator that has a protected form by it.
@@ -108,6 +113,10 @@ def with_complexities(tokens: Sequence[Token], given: Mapping[str, float]) -> li
 def _create(item: str | float, protected: bool) -> Token:
     if isinstance(item, Token):
         return item
+    if callable(item):
+        return _of_function(item, getattr(item, "__name__", type(item).__name__))
+    if is_definition(item):
+        return _of_row(defined_operator(str(item), WHERE))
     number = _number(item)
     if number is not None:
         return HardCodedConstant(number)
@@ -118,11 +127,19 @@ def _create(item: str | float, protected: bool) -> Token:
         return Polynomial()
     if is_reference(name):
         return imported(name)
+    if name.lower() in DEFINED:
+        return _of_row(operator_called(name.lower()))
     if name.lower() not in NAMES:
-        raise unknown("token", item, [*OPERATORS, "const", "poly"], WHERE)
+        raise unknown("token", item, [*OPERATORS, *DEFINED, "const", "poly"], WHERE)
     row = OPERATORS[NAMES[name.lower()]]
     if protected and row.protected:
         row = OPERATORS[row.protected]
+    return _of_row(row)
+
+
+def _of_row(row: Operator) -> Token:
+    if row.definition is not None:
+        return DefinedToken(row)
     return Token(row.numpy, row.shown, row.arity, row.complexity)
 
 
@@ -144,16 +161,39 @@ def imported(reference: str) -> Token:
     if not isinstance(found, Token):
         if not callable(found):
             raise UserError(f"{WHERE}: {reference!r} is neither a Token nor a function.")
-        found = Token(found, reference.rsplit(":", 1)[1], _arity(found, reference), 1)
+        found = _of_function(found, reference.rsplit(":", 1)[1])
     found.origin = imported, (absolute(reference),)
     return found
+
+
+def _of_function(function: Callable[..., Any], name: str) -> Token:
+    """Return the token of a Python function; one of numpy that the table has is the table's."""
+    row = BY_FUNCTION.get(id(function))
+    if row is not None:
+        return _of_row(row)
+    if not name.isidentifier():
+        raise UserError(
+            f"{WHERE}: {function!r} has no name to be shown by; give a function made by 'def', a "
+            "dso.library.Token, or a text such as 'f(x) = x^2'."
+        )
+    if name.lower() in NAMES or name.lower() in DEFINED:
+        raise UserError(
+            f"{WHERE}: {function!r} is called {name!r}, which is an operator of dso; give that "
+            f"name for it, or call the function otherwise, e.g. {'my_' + name!r}."
+        )
+    return Token(function, name, _arity(function, name), 1)
 
 
 def _arity(function: Callable[..., Any], reference: str) -> int:
     nin = getattr(function, "nin", None)  # numpy's ufuncs have no signature
     if isinstance(nin, int):
         return nin
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some compiled functions have none
+        raise UserError(
+            f"{WHERE}: the arity of {reference!r} cannot be told; give a dso.library.Token."
+        ) from None
     required = [p for p in parameters if p.default is p.empty]
     if any(p.kind in (p.VAR_POSITIONAL, p.KEYWORD_ONLY) for p in required):
         raise UserError(

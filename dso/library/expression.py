@@ -24,7 +24,7 @@ MAX_LENGTH = 10_000
 MAX_DEPTH = 400
 """Deepest nesting of operators; a sum of n terms is n - 1 deep."""
 
-CONSTANTS = {"pi": math.pi}
+CONSTANTS = {"pi": math.pi, "NaN": math.nan, "Inf": math.inf}
 
 _ARITHMETIC: dict[type[ast.operator], str] = {
     ast.Add: "add",
@@ -32,7 +32,27 @@ _ARITHMETIC: dict[type[ast.operator], str] = {
     ast.Mult: "mul",
     ast.Div: "div",
     ast.Pow: "pow",
+    ast.Mod: "mod",
 }
+_COMPARISONS: dict[type[ast.cmpop], str] = {
+    ast.Gt: "greater",
+    ast.GtE: "greater_equal",
+    ast.Lt: "less",
+    ast.LtE: "less_equal",
+}
+_LOGIC: dict[type[ast.boolop], str] = {ast.And: "logical_and", ast.Or: "logical_or"}
+
+DEFINED: dict[str, tuple[tuple[str, ...], str]] = {
+    "clamp": (("x", "low", "high"), "min(max(x, low), high)"),
+    "ifelse": (("x", "yes", "no"), "cond(x, yes) + cond(1 - greater(x, 0), no)"),
+    "muladd": (("x", "y", "z"), "x*y + z"),
+    "fma": (("x", "y", "z"), "x*y + z"),
+    "max3": (("x", "y", "z"), "max(max(x, y), z)"),
+    "min3": (("x", "y", "z"), "min(min(x, y), z)"),
+    "atanh_clip": (("x",), "arctanh(mod(x + 1, 2) - 1)"),
+}
+"""Operators that are formulas of others: their arguments and value."""
+
 _INPUT = re.compile(r"x([1-9][0-9]*)")
 
 Node = str | int | float
@@ -65,8 +85,9 @@ def parse(
     Parameters
     ----------
     text : str
-        Python's notation: ``+ - * / **``, calls of operators by the names of the table or their
-        aliases, numbers and ``pi``.
+        Python's or Julia's notation: ``+ - * / ** ^ %``, comparisons (1 or 0), ``and``, ``or``,
+        ``a if c else b``, ``c ? a : b``, calls of operators by the names of the table or their
+        aliases, numbers (``2.5f0`` too), ``pi``, ``NaN`` and ``Inf``.
     where : str
         Section and key, for the error message.
     input_names : sequence of str, optional
@@ -132,7 +153,7 @@ def _syntax_tree(text: str, where: str) -> ast.expr:
     if len(text) > MAX_LENGTH:
         raise _refusal(where, text, f"it is longer than {MAX_LENGTH} characters")
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        return ast.parse(_in_python(text.strip()), mode="eval").body
     except SyntaxError as error:
         raise _refusal(where, text, f"{error.msg} at character {error.offset}") from None
     except ValueError:
@@ -157,11 +178,71 @@ def _read(
         case ast.BinOp(left, op, right):
             return _arithmetic(op), [left, right]
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+            if name in DEFINED:
+                return None, [_written_out(name, arguments)]
             return _operator(name, len(arguments)).name, arguments
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARISONS:
+            return _COMPARISONS[type(op)], [left, right]
+        case ast.BoolOp(op=op, values=[first, second]):
+            return _LOGIC[type(op)], [first, second]
+        case ast.BoolOp(op=op, values=[first, *others]):
+            return _LOGIC[type(op)], [first, ast.BoolOp(op=op, values=others)]
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return "less_equal", [operand, ast.Constant(0.0)]
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return None, [_written_out("ifelse", [test, body, orelse])]
         case ast.Name(id=name):
             return _input_or_constant(name, columns), []
-    shown = ast.get_source_segment(text.strip(), part) or type(part).__name__
+    shown = ast.get_source_segment(_in_python(text.strip()), part) or type(part).__name__
     raise _Unreadable(f"'{shown[:40]}' is neither an operator, an input nor a number")
+
+
+def _written_out(name: str, arguments: list[ast.expr]) -> ast.expr:
+    """Return the formula of a defined operator with its arguments put in."""
+    names, value = DEFINED[name]
+    if len(names) != len(arguments):
+        raise _Unreadable(f"'{name}' takes {len(names)} argument(s), {len(arguments)} given")
+    given = dict(zip(names, arguments, strict=True))
+
+    class Put(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return given.get(node.id, node)
+
+    return Put().visit(ast.parse(value, mode="eval").body)
+
+
+def _in_python(text: str) -> str:
+    """Return a formula in Python's notation, where it may be in Julia's."""
+    text = re.sub(r"(?<![\w.])((?:\d+\.?\d*|\.\d+))f([+-]?\d+)", r"\1e\2", text)
+    for julia, python in (("^", "**"), ("&&", " and "), ("||", " or ")):
+        text = text.replace(julia, python)
+    while "?" in text:
+        text = _without_question(text)
+    return text
+
+
+def _without_question(text: str) -> str:
+    """Write the last ``c ? a : b`` of a text, which has no other inside, as ``a if c else b``."""
+    question = text.rindex("?")
+    start, end = question, question
+    depth = 0
+    while start > 0:
+        depth += (text[start - 1] == ")") - (text[start - 1] == "(")
+        if depth < 0 or (depth == 0 and text[start - 1] in ",?:"):
+            break
+        start -= 1
+    colon, depth = -1, 0
+    while end < len(text):
+        depth += (text[end] == "(") - (text[end] == ")")
+        if depth < 0 or (depth == 0 and (text[end] == "," or (text[end] == ":" and colon >= 0))):
+            break
+        if depth == 0 and text[end] == ":":
+            colon = end
+        end += 1
+    if colon < 0:
+        raise SyntaxError("'?' without ':'", ("", 1, question + 1, text))
+    condition, yes, no = text[start:question], text[question + 1 : colon], text[colon + 1 : end]
+    return f"{text[:start]}(({yes}) if ({condition}) else ({no})){text[end:]}"
 
 
 def _number(value: object) -> float:
@@ -177,16 +258,14 @@ def _number(value: object) -> float:
 
 
 def _arithmetic(op: ast.operator) -> str:
-    if isinstance(op, ast.BitXor):
-        raise _Unreadable("'^' is not a power here; write '**'")
     if type(op) not in _ARITHMETIC:
-        raise _Unreadable(f"{type(op).__name__} is not among + - * / **")
+        raise _Unreadable(f"{type(op).__name__} is not among + - * / ** ^ %")
     return _ARITHMETIC[type(op)]
 
 
 def _operator(name: str, n_arguments: int) -> Operator:
     if name not in NAMES:
-        near = nearest(name, NAMES)
+        near = nearest(name, [*NAMES, *DEFINED])
         hint = f"; did you mean '{near}'?" if near else ""
         raise _Unreadable(f"unknown operator '{name}'{hint}")
     operator = OPERATORS[NAMES[name]]

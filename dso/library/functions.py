@@ -7,6 +7,7 @@ of the function they guard.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -22,6 +23,7 @@ NON_NEGATIVE = Interval(0.0)
 POSITIVE = Interval(0.0, open_low=True)
 NON_ZERO = Interval(excluded=(0.0,))
 UNIT = Interval(-1.0, 1.0)
+ZERO_TO_ONE = Interval(0.0, 1.0)
 
 HALF, THIRD = Fraction(1, 2), Fraction(1, 3)
 
@@ -102,6 +104,65 @@ def erfinv(y: np.ndarray) -> np.ndarray:
     return special.erfinv(y)
 
 
+def erfc(a: np.ndarray) -> np.ndarray:
+    from scipy import special
+
+    return special.erfc(a)
+
+
+def gamma(a: np.ndarray) -> np.ndarray:
+    """Return the gamma function, NaN at negative whole numbers, infinite at 0."""
+    from scipy import special
+
+    a = np.asarray(a, dtype=np.float64)
+    return np.where((a < 0) & (a == np.floor(a)), np.nan, special.gamma(a))
+
+
+def sinc(a: np.ndarray) -> np.ndarray:
+    """Return sin(pi a) / (pi a); near whole numbers with more digits than numpy's."""
+    a = np.asarray(a, dtype=np.float64)
+    whole = np.rint(a)
+    sine = np.sin(np.pi * (a - whole)) * np.where(np.mod(whole, 2) == 0, 1.0, -1.0)
+    return np.where(a == 0, 1.0, np.divide(sine, np.pi * a))
+
+
+def relu(a: np.ndarray) -> np.ndarray:
+    return np.maximum(a, 0.0)
+
+
+def mod(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return numpy's remainder; a zero has no sign, so that what is divided by it keeps its own."""
+    return np.mod(a, b) + 0.0
+
+
+def greater(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(np.greater(a, b), 1.0, 0.0)
+
+
+def greater_equal(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(np.greater_equal(a, b), 1.0, 0.0)
+
+
+def less(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(np.less(a, b), 1.0, 0.0)
+
+
+def less_equal(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(np.less_equal(a, b), 1.0, 0.0)
+
+
+def cond(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(np.greater(a, 0.0), b, 0.0)
+
+
+def logical_or(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(np.greater(a, 0.0) | np.greater(b, 0.0), 1.0, 0.0)
+
+
+def logical_and(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(np.greater(a, 0.0) & np.greater(b, 0.0), 1.0, 0.0)
+
+
 def protected_div(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(np.abs(b) > 0.001, np.divide(a, b), 1.0)
 
@@ -166,6 +227,16 @@ def _sigmoid(sp: Any, a: Any) -> Any:
     return sp.Pow(sp.Add(1, sp.exp(sp.Mul(a, -1))), -1)
 
 
+def _case(sp: Any, value: Any, condition: Any) -> Any:
+    """Return a value where a condition holds, else 0."""
+    return sp.Piecewise((value, condition), (0, True))
+
+
+def _holds(xp: Any, condition: Any, like: Any) -> Any:
+    """Return 1 where a condition holds, else 0, in the precision of `like`."""
+    return xp.where(condition, xp.ones_like(like), xp.zeros_like(like))
+
+
 def _if_greater(least: float, otherwise: int) -> Callable[..., tuple[Any, int]]:
     """Return the guard of operators that need a last argument of some magnitude."""
     return lambda sp, *arguments: (sp.Abs(arguments[-1]) > least, otherwise)
@@ -192,6 +263,13 @@ def _protected_log(xp: Any, a: Any) -> Any:
 def _protected_exp(xp: Any, a: Any) -> Any:
     usable = a < 100.0
     return xp.where(usable, xp.exp(xp.where(usable, a, 0.0)), 0.0)
+
+
+def _gamma(xp: Any, a: Any) -> Any:
+    """Return the gamma function, by reflection where a < 1/2."""
+    is_low = a < 0.5
+    size = xp.exp(xp.gammaln(xp.where(is_low, 1.0 - a, a)))
+    return xp.where(is_low, math.pi / (xp.sin(math.pi * a) * size), size)
 
 
 def _protected_power(exponent: int) -> Callable[..., Any]:
@@ -237,6 +315,13 @@ static double harmonic(double a)
     const double pi = 3.141592653589793;
     if (!(a <= -1)) return harmonic_above(a);
     return harmonic_above(-a) + 1 / a - pi / tan(pi * (a - rint(a)));
+}"""
+
+_MOD_IN_C = """\
+static double mod(double a, double b)
+{
+    const double rest = fmod(a, b);
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest + 0.0;
 }"""
 
 _UNPROTECTED = (
@@ -289,7 +374,7 @@ _UNPROTECTED = (
              "sign(a) = a > 0 ? 1.0 : a < 0 ? -1.0 : a", range=UNIT, derivative=("0",),
              parity="odd", units=(0,)),
     Operator("n2", 1, 2, "a^2", square, _power(2), lambda xp, a: a**2, "np.square",
-             "square(a) = a * a", aliases=("square",), range=NON_NEGATIVE,
+             "square(a) = a * a", aliases=("square", "abs2"), range=NON_NEGATIVE,
              derivative=("2*a",), inverse=(("sqrt", "y"),), parity="even",
              protected="protected_n2", cancels="sqrt", above_poly=False, units=(2,)),
     Operator("n3", 1, 3, "a^3", cube, _power(3), lambda xp, a: a**3, "cube(a) = a * a * a",
@@ -351,6 +436,91 @@ _UNPROTECTED = (
     Operator("erf", 1, 4, "error function of a", erf, "erf", "erf", "erf", "erf", scipy="erf",
              range=UNIT, derivative=("2 / sqrt(pi) * exp(-a**2)",), inverse=((erfinv, "y"),),
              parity="odd"),
+    Operator("log10", 1, 4, "decimal logarithm of a", np.log10,
+             lambda sp, a: sp.Mul(sp.log(a), sp.Pow(sp.log(10), -1)), "log10", "np.log10", "log10",
+             domain=(POSITIVE,), derivative=("1 / (a*log(10))",), inverse=(("pow", 10.0, "y"),),
+             pole=_at_zero),
+    Operator("log2", 1, 4, "binary logarithm of a", np.log2,
+             lambda sp, a: sp.Mul(sp.log(a), sp.Pow(sp.log(2), -1)), "log2", "np.log2", "log2",
+             domain=(POSITIVE,), derivative=("1 / (a*log(2))",), inverse=(("pow", 2.0, "y"),),
+             pole=_at_zero),
+    Operator("log1p", 1, 4, "ln(1 + a)", np.log1p, lambda sp, a: sp.log(sp.Add(1, a)), "log1p",
+             "np.log1p", "log1p", domain=(Interval(-1.0, open_low=True),),
+             derivative=("1 / (1 + a)",), inverse=((np.expm1, "y"),), pole=lambda a: a == -1),
+    Operator("arcsinh", 1, 4, "inverse hyperbolic sine of a", np.arcsinh, "asinh", "arcsinh",
+             "np.arcsinh", "asinh", aliases=("asinh",), derivative=("1 / sqrt(a**2 + 1)",),
+             inverse=(("sinh", "y"),), parity="odd"),
+    Operator("arccosh", 1, 4, "inverse hyperbolic cosine of a", np.arccosh, "acosh", "arccosh",
+             "np.arccosh", "acosh", aliases=("acosh",), domain=(Interval(1.0),),
+             range=NON_NEGATIVE, derivative=("1 / sqrt(a**2 - 1)",), inverse=(("cosh", "y"),)),
+    Operator("arctanh", 1, 4, "inverse hyperbolic tangent of a", np.arctanh, "atanh", "arctanh",
+             "np.arctanh", "atanh", aliases=("atanh",),
+             domain=(Interval(-1.0, 1.0, open_low=True, open_high=True),),
+             derivative=("1 / (1 - a**2)",), inverse=(("tanh", "y"),), parity="odd",
+             pole=lambda a: np.abs(a) == 1),
+    Operator("erfc", 1, 4, "1 - error function of a", erfc, "erfc", "erfc", "erfc", "erfc",
+             scipy="erfc", range=Interval(0.0, 2.0),
+             derivative=("-2 / sqrt(pi) * exp(-a**2)",),
+             inverse=((erfinv, ("sub", 1.0, "y")),)),
+    Operator("gamma", 1, 4, "gamma function of a", gamma, "gamma",
+             lambda xp, a: _gamma(xp, a), "gamma", "tgamma", scipy="gamma", domain=(POSITIVE,),
+             derivative=("y*digamma(a)",), pole=lambda a: a <= 0),
+    Operator("sinc", 1, 4, "sin(pi a) / (pi a)", sinc, lambda sp, a: sp.sinc(sp.Mul(sp.pi, a)),
+             "sinc", "np.sinc",
+             "sinc(a) = a == 0 ? 1.0 : sin(3.141592653589793 * a) / (3.141592653589793 * a)",
+             range=UNIT, derivative=("(cos(pi*a) - y) / a",), parity="even"),
+    Operator("relu", 1, 2, "a, 0 where a < 0", relu, lambda sp, a: sp.Max(a, 0),
+             lambda xp, a: xp.where(a > 0, a, xp.zeros_like(a)),
+             "relu(a) = np.maximum(a, 0.0)", "relu(a) = a > 0 ? a : 0.0", range=NON_NEGATIVE,
+             derivative=("(1 + sign(a)) / 2",)),
+    Operator("round", 1, 2, "whole number next to a, the even one of two", np.rint,
+             lambda sp, a: sp.floor(sp.Add(a, sp.Rational(1, 2))), "round", "np.rint", "rint",
+             aliases=("rint", "around"), derivative=("0",), parity="odd"),
+    Operator("floor", 1, 2, "greatest whole number up to a", np.floor, "floor", "floor", "np.floor",
+             "floor", derivative=("0",)),
+    Operator("ceil", 1, 2, "least whole number from a on", np.ceil, "ceiling", "ceil", "np.ceil",
+             "ceil", aliases=("ceiling",), derivative=("0",)),
+    Operator("arctan2", 2, 4, "angle of the point (b, a)", np.arctan2, "atan2", "arctan2",
+             "np.arctan2", "atan2", aliases=("atan2",), range=Interval(-np.pi, np.pi),
+             derivative=("b / (a**2 + b**2)", "-a / (a**2 + b**2)")),
+    Operator("mod", 2, 3, "a - b floor(a / b)", mod, "Mod",
+             lambda xp, a, b: xp.remainder(a, b) + 0.0, "mod(a, b) = np.mod(a, b) + 0.0",
+             ("mod", _MOD_IN_C), aliases=("%", "remainder"), domain=(REAL, NON_ZERO),
+             derivative=("1", "(y - a) / b")),
+    Operator("greater", 2, 2, "1 where a > b, else 0", greater,
+             lambda sp, a, b: _case(sp, 1, a > b), lambda xp, a, b: _holds(xp, a > b, a + b),
+             "greater(a, b) = np.where(a > b, 1.0, 0.0)", "greater(a, b) = a > b ? 1.0 : 0.0",
+             aliases=(">",), range=ZERO_TO_ONE, derivative=("0", "0")),
+    Operator("greater_equal", 2, 2, "1 where a >= b, else 0", greater_equal,
+             lambda sp, a, b: _case(sp, 1, a >= b), lambda xp, a, b: _holds(xp, a >= b, a + b),
+             "greater_equal(a, b) = np.where(a >= b, 1.0, 0.0)",
+             "greater_equal(a, b) = a >= b ? 1.0 : 0.0",
+             aliases=(">=",), range=ZERO_TO_ONE, derivative=("0", "0")),
+    Operator("less", 2, 2, "1 where a < b, else 0", less,
+             lambda sp, a, b: _case(sp, 1, a < b), lambda xp, a, b: _holds(xp, a < b, a + b),
+             "less(a, b) = np.where(a < b, 1.0, 0.0)", "less(a, b) = a < b ? 1.0 : 0.0",
+             aliases=("<",), range=ZERO_TO_ONE, derivative=("0", "0")),
+    Operator("less_equal", 2, 2, "1 where a <= b, else 0", less_equal,
+             lambda sp, a, b: _case(sp, 1, a <= b), lambda xp, a, b: _holds(xp, a <= b, a + b),
+             "less_equal(a, b) = np.where(a <= b, 1.0, 0.0)",
+             "less_equal(a, b) = a <= b ? 1.0 : 0.0",
+             aliases=("<=",), range=ZERO_TO_ONE, derivative=("0", "0")),
+    Operator("cond", 2, 2, "b where a > 0, else 0", cond, lambda sp, a, b: _case(sp, b, a > 0),
+             lambda xp, a, b: xp.where(a > 0, b, xp.zeros_like(b)),
+             "cond(a, b) = np.where(a > 0, b, 0.0)", "cond(a, b) = a > 0 ? b : 0.0",
+             derivative=("0", "greater(a, 0)")),
+    Operator("logical_or", 2, 2, "1 where a > 0 or b > 0, else 0", logical_or,
+             lambda sp, a, b: _case(sp, 1, sp.Or(a > 0, b > 0)),
+             lambda xp, a, b: _holds(xp, (a > 0) | (b > 0), a + b),
+             "logical_or(a, b) = np.where((a > 0) | (b > 0), 1.0, 0.0)",
+             "logical_or(a, b) = a > 0 || b > 0 ? 1.0 : 0.0",
+             symmetry="even", range=ZERO_TO_ONE, derivative=("0", "0")),
+    Operator("logical_and", 2, 2, "1 where a > 0 and b > 0, else 0", logical_and,
+             lambda sp, a, b: _case(sp, 1, sp.And(a > 0, b > 0)),
+             lambda xp, a, b: _holds(xp, (a > 0) & (b > 0), a + b),
+             "logical_and(a, b) = np.where((a > 0) & (b > 0), 1.0, 0.0)",
+             "logical_and(a, b) = a > 0 && b > 0 ? 1.0 : 0.0",
+             symmetry="even", range=ZERO_TO_ONE, derivative=("0", "0")),
 )  # fmt: skip
 
 _PROTECTED = (

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dso.errors import UserError, unknown
+from dso.library.definition import Definition
 from dso.library.functions import NAMES, OPERATORS
 from dso.library.identifiers import identifiers
 from dso.library.tokens import (
@@ -149,10 +150,11 @@ class Library:
         self.EMPTY_PARENT = self.n_parents
 
     def _build_native(self) -> None:
-        rows = [_native_row(token) for token in self.tokens]
+        definitions: list[Any] = []
+        rows = [_native_row(token, definitions) for token in self.tokens]
         opcodes, operands, values = (np.array(column) for column in zip(*rows, strict=True))
         self.is_python = opcodes == _core.OP_PYTHON
-        self.native = _native_library(self.arities, opcodes, operands, values)
+        self.native = _native_library(self.arities, opcodes, operands, values, definitions)
         # In the second one `poly` is the column behind the inputs.
         is_poly = opcodes == _core.OP_POLY
         self.native_with_column = _native_library(
@@ -160,6 +162,7 @@ class Library:
             np.where(is_poly, _core.OP_INPUT, opcodes),
             np.where(is_poly, self.native.n_inputs, operands),
             values,
+            definitions,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -248,16 +251,38 @@ def _own_names(tokens: Sequence[Token]) -> list[str] | None:
     return identifiers([names.get(column, f"x{column + 1}") for column in range(max(names) + 1)])
 
 
+def native_definition(definition: Definition) -> tuple[list[int], list[int], list[float]]:
+    """Return opcodes, operands and values of a definition in postorder, as the core takes them."""
+    rows: list[tuple[int, int, float]] = []
+    for node in definition.nodes:
+        if node[0] == "arg":
+            rows.append((_core.OP_INPUT, node[1], 0.0))
+        elif node[0] == "num":
+            rows.append((_core.OP_LITERAL, 0, node[1]))
+        else:
+            rows.append((OPCODES[node[0]], 0, 0.0))
+    opcodes, operands, values = (list(column) for column in zip(*rows, strict=True))
+    return opcodes, operands, values
+
+
 def _native_library(
-    arities: np.ndarray, opcodes: np.ndarray, operands: np.ndarray, values: np.ndarray
+    arities: np.ndarray,
+    opcodes: np.ndarray,
+    operands: np.ndarray,
+    values: np.ndarray,
+    definitions: list[Any],
 ) -> _core.Library:
     return _core.Library(
-        arities, opcodes.astype(np.int32), operands.astype(np.int32), values.astype(float)
+        arities,
+        opcodes.astype(np.int32),
+        operands.astype(np.int32),
+        values.astype(float),
+        definitions,
     )
 
 
-def _native_row(token: Token) -> tuple[int, int, float]:
-    """Return opcode, column and number of a token."""
+def _native_row(token: Token, definitions: list[Any]) -> tuple[int, int, float]:
+    """Return opcode, column and number of a token; what defines it is added to `definitions`."""
     if token.input_var is not None:
         return _core.OP_INPUT, token.input_var, 0.0
     if isinstance(token, StateChecker):
@@ -269,6 +294,9 @@ def _native_row(token: Token) -> tuple[int, int, float]:
     if isinstance(token, Polynomial):
         return _core.OP_POLY, 0, 0.0
     row = token.operator
+    if row is not None and row.definition is not None:
+        definitions.append(native_definition(row.definition))
+        return _core.OP_DEFINED, len(definitions) - 1, 0.0
     if row is not None and row.arity == token.arity:
         return OPCODES[row.name], 0, 0.0
     return _core.OP_PYTHON, 0, 0.0

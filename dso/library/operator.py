@@ -114,6 +114,8 @@ class Operator:
         What it adds to the cost of an expression in the search by values.
     units : str or tuple of Fraction
         See `UnitRule`.
+    definition : Definition, optional
+        The formula of operators of the table that it stands for: see `dso.library.definition`.
     """
 
     name: str
@@ -143,6 +145,7 @@ class Operator:
     above_poly: bool = True
     search_cost: int = 1
     units: UnitRule = "pure"
+    definition: Any = None
 
     @property
     def shown(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dso.errors import UserError
+from dso.library.definition import defined_operator
 from dso.library.functions import BY_FUNCTION, Operator
 from dso.library.operator import UnitRule
 from dso.library.polynomial import FittedPolynomial
@@ -73,8 +75,48 @@ class Token:
             )
         return self.function(*arguments)
 
+    def __getstate__(self) -> dict[str, Any]:
+        if type(self) is not Token or self.operator is not None:
+            return self.__dict__
+        try:
+            pickle.dumps(self.function)
+        except Exception as error:  # pickle raises many kinds
+            raise UserError(
+                f"token {self.name!r} cannot be stored: its function {self.function!r} has no name "
+                "in a module, as lambdas and functions in functions have none. Define it at the "
+                "top of a module or notebook, or by a text such as "
+                f"'{self.name}(x) = x^2'."
+            ) from error
+        return self.__dict__
+
     def __repr__(self) -> str:
         return self.name
+
+
+class DefinedToken(Token):
+    """An operator that is a formula of others: the machine expands it, programs count one token.
+
+    Parameters
+    ----------
+    row : Operator
+        With a `definition`.
+    """
+
+    def __init__(self, row: Operator) -> None:
+        self.row = row
+        super().__init__(row.numpy, row.name, row.arity, row.complexity)
+
+    @property
+    def operator(self) -> Operator:
+        """The row that the definition stands for."""
+        return self.row
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _token_of_text, (self.row.definition.text,)
+
+
+def _token_of_text(text: str) -> DefinedToken:
+    return DefinedToken(defined_operator(text, "a stored operator"))
 
 
 class HardCodedConstant(Token):

@@ -26,6 +26,7 @@ __all__: list[str] = [
     "LEARNED",
     "LEFT",
     "Library",
+    "Loss",
     "MAX_ATTEMPTS",
     "Mujoco",
     "NO_ACTION",
@@ -34,6 +35,7 @@ __all__: list[str] = [
     "NetworkState32",
     "NetworkState64",
     "OP_CONSTANT",
+    "OP_DEFINED",
     "OP_INPUT",
     "OP_LESS",
     "OP_LITERAL",
@@ -58,6 +60,7 @@ __all__: list[str] = [
     "ValueLibrary",
     "breed",
     "can_apply",
+    "derive",
     "execute",
     "first_rows",
     "fit_constants",
@@ -67,6 +70,7 @@ __all__: list[str] = [
     "invert_operator",
     "invert_programs",
     "is_pole",
+    "mean_loss",
     "mean_squared_error",
     "operator_table",
     "partials",
@@ -89,10 +93,48 @@ class Library:
         opcodes: typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
         operands: typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
         values: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-    ) -> None: ...
+        definitions: collections.abc.Sequence[
+            tuple[
+                collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+                collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+                collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+            ]
+        ] = [],
+    ) -> None:
+        """
+        Definitions: opcodes, operands and values of each, in postorder.
+        """
     def __len__(self) -> int: ...
     @property
     def n_inputs(self) -> int: ...
+
+class Loss:
+    """
+    A function of prediction, target and perhaps weight.
+    """
+    def __init__(
+        self,
+        n_arguments: typing.SupportsInt | typing.SupportsIndex,
+        value: tuple[
+            collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+            collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+        ],
+        slope: tuple[
+            collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+            collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+        ],
+        second: tuple[
+            collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+            collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+            collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+        ],
+        softening: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> None:
+        """
+        Definitions of the loss and of its two derivatives in the prediction.
+        """
 
 class Programs:
     """
@@ -977,6 +1019,20 @@ def breed(
     """
 
 def can_apply(op: typing.SupportsInt | typing.SupportsIndex) -> bool: ...
+def derive(
+    library: Library,
+    programs: Programs,
+    data: Data,
+    n_threads: typing.SupportsInt | typing.SupportsIndex = 1,
+) -> tuple[
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.bool],
+]:
+    """
+    Predictions (B, N), their derivatives in the constants (B, K, N), and whether each program is valid (B,).
+    """
+
 def execute(
     library: Library,
     programs: Programs,
@@ -1009,9 +1065,10 @@ def fit_constants(
     n_starts: typing.SupportsInt | typing.SupportsIndex = 1,
     key: typing.SupportsInt | typing.SupportsIndex = 0,
     n_threads: typing.SupportsInt | typing.SupportsIndex = 1,
+    loss: Loss | None = None,
 ) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64]]:
     """
-    Least squares from the constants of the programs, within bounds (B, K) -> constants (B, K), mean squared error (B,), NaN where no valid constants were found (which then are those of the start).
+    Least squares, or the least loss, from the constants of the programs, within bounds (B, K) -> constants (B, K), mean squared error or loss (B,), NaN where no valid constants were found (which then are those of the start).
     """
 
 def fit_polynomials(
@@ -1089,6 +1146,21 @@ def is_pole(
 ) -> bool:
     """
     Whether an infinite value at a, b is a division by zero.
+    """
+
+def mean_loss(
+    library: Library,
+    programs: Programs,
+    data: Data,
+    loss: Loss,
+    n_threads: typing.SupportsInt | typing.SupportsIndex = 1,
+) -> tuple[
+    numpy.typing.NDArray[numpy.float64],
+    numpy.typing.NDArray[numpy.uint8],
+    numpy.typing.NDArray[numpy.int32],
+]:
+    """
+    Mean over rows of a loss -> (B,), NaN where invalid; cause (B,), node (B,).
     """
 
 def mean_squared_error(
@@ -1224,11 +1296,12 @@ LEARNED: int = -1
 LEFT: int = -1
 MAX_ATTEMPTS: int = 100
 NO_ACTION: int = -1
-OP_CONSTANT: int = 46
-OP_INPUT: int = 44
-OP_LESS: int = 43
-OP_LITERAL: int = 45
-OP_POLY: int = 47
+OP_CONSTANT: int = 68
+OP_DEFINED: int = 70
+OP_INPUT: int = 66
+OP_LESS: int = 65
+OP_LITERAL: int = 67
+OP_POLY: int = 69
 OP_PYTHON: int = -1
 RIGHT: int = -2
 STOP_ACTION: int = -2

@@ -8,6 +8,7 @@ from dso.program.execute import (
     fraction_within,
     has_poly,
     has_python_token,
+    mean_loss,
     mean_squared_error,
 )
 from dso.program.inversion import Wanted, wanted_values
@@ -28,6 +29,7 @@ __all__ = [
     "from_tokens",
     "has_poly",
     "has_python_token",
+    "mean_loss",
     "mean_squared_error",
     "traversal_texts",
     "wanted_values",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dso.library import Library, PlaceholderConstant, StateChecker, Token
+from dso.library import Library, PlaceholderConstant, Polynomial, StateChecker, Token
 from dso.library.library import OPCODES
 from dso.native import _core
 from dso.program.execute import column_of
@@ -15,7 +15,11 @@ STEP = float(np.cbrt(np.finfo(np.float64).eps))
 
 
 def derivatives_in_constants(
-    library: Library, row: np.ndarray, constants: np.ndarray, X: np.ndarray
+    library: Library,
+    row: np.ndarray,
+    constants: np.ndarray,
+    X: np.ndarray,
+    polynomial: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the derivatives (N, K) of a program's values in its constants.
 
@@ -30,9 +34,11 @@ def derivatives_in_constants(
     constants : (K,) float64
         Slots that the program does not use have derivative 0.
     X : (D, N) float64
+    polynomial : (N,) float64, optional
+        What its `poly` is.
     """
     is_constant = _is_constant(library, row)
-    _, slopes = _swept(library, row, constants, X, is_constant)
+    _, slopes = _swept(library, row, constants, X, is_constant, polynomial)
     jacobian = np.zeros((X.shape[1], len(constants)))
     for k, t in enumerate(np.flatnonzero(is_constant).tolist()):
         jacobian[:, k] = slopes[t]
@@ -55,7 +61,12 @@ def _is_constant(library: Library, row: np.ndarray) -> np.ndarray:
 
 
 def _swept(
-    library: Library, row: np.ndarray, constants: np.ndarray, X: np.ndarray, wanted: np.ndarray
+    library: Library,
+    row: np.ndarray,
+    constants: np.ndarray,
+    X: np.ndarray,
+    wanted: np.ndarray,
+    polynomial: np.ndarray | None = None,
 ) -> tuple[list[np.ndarray], dict[int, np.ndarray]]:
     """Return the values of all nodes, and the derivatives in those wanted and in all above them."""
     children = child_positions(row, library.arities)
@@ -66,7 +77,11 @@ def _swept(
     moves = wanted.copy()  # whether a node that is wanted stands at or below a node
     for t in reversed(range(len(row))):
         arguments = [columns[child] for child in children[t]]
-        columns[t] = column_of(library.tokens[row[t]], arguments, X, numbers[t])
+        token = library.tokens[row[t]]
+        if polynomial is not None and isinstance(token, Polynomial):
+            columns[t] = polynomial
+        else:
+            columns[t] = column_of(token, arguments, X, numbers[t])
         moves[t] |= any(moves[child] for child in children[t])
     slopes = {0: np.ones(X.shape[1])}
     for t in np.flatnonzero(moves).tolist():  # parents first
@@ -83,8 +98,11 @@ def partial(
     """Return the derivative (N,) of a node's `value` in its argument number `i`."""
     if isinstance(token, StateChecker):
         return (X[token.state_index] < token.threshold) == (i == 0)
-    if token.operator is not None:
-        opcode = OPCODES[token.operator.name]
+    row = token.operator
+    if row is not None and row.definition is not None:
+        return np.broadcast_to(row.definition.derivative(i)(*arguments), value.shape)
+    if row is not None:
+        opcode = OPCODES[row.name]
         return _core.partials(opcode, arguments[0], arguments[-1], value)[i]
     step = STEP * np.maximum(1.0, np.abs(arguments[i]))
     sides = [

@@ -108,6 +108,36 @@ def mean_squared_error(
     return _in_lanes(library, programs, X, protected, native, from_values, polynomials)
 
 
+def mean_loss(
+    library: Library,
+    programs: ProgramBatch,
+    data: _core.Data,
+    X: np.ndarray,
+    loss: _core.Loss,
+    from_values: Callable[[np.ndarray], np.ndarray],
+    protected: bool = False,
+    n_threads: int = 1,
+    polynomials: Polynomials = None,
+) -> Execution:
+    """Return the mean over rows of a loss for every program.
+
+    Parameters
+    ----------
+    library, programs, X, protected, n_threads, polynomials
+        See `execute`.
+    data : _core.Data
+        The same rows with their target.
+    loss : _core.Loss
+    from_values : callable
+        The same for predictions (B, N) that were made in Python.
+    """
+
+    def native(part: ProgramBatch) -> Arrays:
+        return _core.mean_loss(library.native, part.native, data, loss, n_threads)
+
+    return _in_lanes(library, programs, X, protected, native, from_values, polynomials)
+
+
 def fraction_within(
     library: Library,
     programs: ProgramBatch,

@@ -15,15 +15,20 @@ WIDTH = 100
 """Columns that the text fits; longer equations go on in the next line."""
 
 
+def heads(equations: Equations) -> tuple[str, ...]:
+    """Return the columns of a table: no score where losses may be negative."""
+    return HEADS if equations.loss_scale == "log" else tuple(h for h in HEADS if h != "score")
+
+
 def figures(equations: Equations, strategy: str, precision: int) -> list[tuple[str, ...]]:
-    """Return the rows of the table without the equations, in the columns of `HEADS`."""
+    """Return the rows of the table without the equations, in the columns of `heads`."""
     chosen = equations.select(strategy) if len(equations) else -1
     front = equations.front
     rows = zip(equations.scores, front.losses, front.complexities, strict=True)
     return [
         (
             MARK if i == chosen else "",
-            f"{max(score, 0.0):.{precision}g}",
+            *([f"{max(score, 0.0):.{precision}g}"] if equations.loss_scale == "log" else []),
             f"{loss:.{precision}g}",
             f"{complexity:g}",
         )
@@ -41,7 +46,7 @@ def as_text(name: str, targets: list[Equations], strategy: str, precision: int) 
 
 
 def _table(equations: Equations, strategy: str, precision: int) -> str:
-    rows: list[tuple[str, ...]] = [("", *HEADS[:-1])]
+    rows: list[tuple[str, ...]] = [("", *heads(equations)[:-1])]
     for i, cells in enumerate(figures(equations, strategy, precision)):
         rows.append((str(i), *cells))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -74,8 +79,9 @@ def as_html(targets: list[Equations], strategy: str, precision: int) -> str:
 
 
 def _html_table(equations: Equations, strategy: str, precision: int) -> str:
-    names = ("", *HEADS[:-1], escape(_head(equations)))
-    head = "".join(f"<th>{name}</th>" for name in names)
+    head = "".join(
+        f"<th>{name}</th>" for name in ("", *heads(equations)[:-1], escape(_head(equations)))
+    )
     lines = []
     for i, row in enumerate(figures(equations, strategy, precision)):
         style = ' style="font-weight: bold"' if row[0] else ""

@@ -97,6 +97,14 @@ class Equations:
         What each rule of selection compares. Default: what losses and complexities say.
     plan : dict, optional
         From what the library was made, where it is not that of the search.
+    quantities : Quantities, optional
+        The units of inputs and target.
+    reductions : Reduced, optional
+        What the data say of the form of y.
+    obeyed : list of str, optional
+        What of that each row of the front obeys.
+    loss_scale : {"log", "linear"}
+        Whether losses are positive, so that scores mean something.
 
     Attributes
     ----------
@@ -104,15 +112,6 @@ class Equations:
         Of the front on rows that the search has not seen; see `judge`.
     verdicts : list of list of str, or None
         Of each row of the front on each statement; see `compare_with`.
-    quantities : Quantities, optional
-        The units of inputs and target.
-    reductions : Reduced, optional
-        What the data say of the form of y.
-    obeyed : list of str, optional
-        What of that each row of the front obeys.
-
-    Attributes
-    ----------
     rewards : list of float or None
         Of the rows of the front, once the search has ended.
     """
@@ -131,6 +130,7 @@ class Equations:
         quantities: Quantities | None = None,
         reductions: Reduced | None = None,
         obeyed: list[str] | None = None,
+        loss_scale: str = "log",
     ) -> None:
         self.library = library
         self.names = list(names)
@@ -144,6 +144,7 @@ class Equations:
         self.quantities = quantities
         self.reductions = reductions
         self.obeyed = [""] * len(front) if obeyed is None else obeyed
+        self.loss_scale = loss_scale
         self._criteria = criteria
         self.test_losses: np.ndarray | None = None
         self.verdicts: list[list[Verdict]] | None = None
@@ -173,7 +174,12 @@ class Equations:
 
     @cached_property
     def scores(self) -> np.ndarray:
-        """Fall of the logarithm of the loss per step of complexity, (B,); 0 for the first row."""
+        """Fall of the logarithm of the loss per step of complexity, (B,); 0 for the first row.
+
+        And for all where losses may be negative.
+        """
+        if self.loss_scale == "linear":
+            return np.zeros(len(self))
         return scores(self.front.losses, self.front.complexities)
 
     @cached_property
@@ -181,7 +187,7 @@ class Equations:
         """What each rule compares, (B,) by its name."""
         if self._criteria is not None:
             return self._criteria
-        return criteria(self.front.losses, self.front.complexities)
+        return criteria(self.front.losses, self.front.complexities, scale=self.loss_scale)
 
     def criterion(self, strategy: str) -> np.ndarray:
         """Return what a rule of `dso.selection.rules` compares, (B,); the least is chosen."""
@@ -280,12 +286,13 @@ class Equations:
         import pandas as pd
 
         rows = range(len(self))
+        scores = {"score": self.scores} if self.loss_scale == "log" else {}
         frame = pd.DataFrame(
             {
                 "complexity": _whole(self.front.complexities),
                 "loss": self.front.losses,
                 "equation": self.texts,
-                "score": self.scores,
+                **scores,
                 "sympy_format": [self.sympy_or_none(i) for i in rows],
                 "lambda_format": [self.formula(i) for i in rows],
                 "criterion": self.criterion(strategy),
@@ -336,7 +343,10 @@ class Equations:
         import pandas as pd
 
         if self.errors is None:
-            raise UserError("the errors of constants are not known before a search has ended.")
+            raise UserError(
+                "the errors of constants are not known before a search has ended, nor where "
+                "another loss than the squared error is in force."
+            )
         errors = self.errors[i]
         # As the template has the signs, bounds of what is negative change places.
         signs = np.where(errors.values < 0, -1.0, 1.0)
@@ -388,7 +398,9 @@ def falling(found: Found, least: float) -> Found:
         Losses up to this are exact.
     """
     before = np.append(np.inf, np.minimum.accumulate(found.losses)[:-1])
-    return found[np.flatnonzero((found.losses < (1 - MIN_FALL) * before) & (before > least))]
+    with np.errstate(invalid="ignore"):
+        limit = np.where(np.isinf(before), before, before - MIN_FALL * np.abs(before))
+    return found[np.flatnonzero((found.losses < limit) & (before > least))]
 
 
 def _whole(values: np.ndarray) -> np.ndarray:

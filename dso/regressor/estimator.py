@@ -51,6 +51,15 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Whether errors of y are of one size, or in proportion to y: rows then have the weights
         1 / y^2. "auto": where y has one sign and spans more than two decades, the residuals of a
         first front decide between errors of one size and a search for log(y).
+    elementwise_loss : str or callable, optional
+        What is to be small in each row instead of the squared error: a name ("L1DistLoss",
+        "HuberLoss{1}"), a formula ("(x, y) -> abs(x - y)", also of the weight as third argument),
+        or a function of predictions (B, N) and targets (N,) in numpy or torch.
+    loss_function : callable, optional
+        The same for whole predictions: of predictions (B, N) and data with `X`, `y` and `weights`,
+        it returns (B,); or of one prediction (N,) and returns a number.
+    loss_scale : {None, "log", "linear"}
+        "linear": losses may be negative. Default: what the config says, "log" without one.
     target_transform : {None, "log"}
         "log": search for log(y), and show the equations of y.
     function_set : list, optional
@@ -204,6 +213,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         *,
         model_selection: str = "parsimony",
         loss: str = "auto",
+        elementwise_loss: str | Callable[..., Any] | None = None,
+        loss_function: Callable[..., Any] | None = None,
+        loss_scale: str | None = None,
         target_transform: str | None = None,
         function_set: Sequence[Any] | None = None,
         operators: Sequence[Any] | Mapping[int, Sequence[Any]] | None = None,
@@ -252,6 +264,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.config = config
         self.model_selection = model_selection
         self.loss = loss
+        self.elementwise_loss = elementwise_loss
+        self.loss_function = loss_function
+        self.loss_scale = loss_scale
         self.target_transform = target_transform
         self.function_set = function_set
         self.operators = operators
@@ -463,6 +478,8 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if value is None or (callable(value) and name == "early_stop_condition"):
                 continue
             is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if is_number and name[0] == "e" and self.loss_scale == "linear":
+                continue
             if not (is_number and value > 0):
                 others = " or a function of (loss, complexity)" if name[0] == "e" else ""
                 raise UserError(f"{name}: {value!r}; expected a number > 0{others}.")

@@ -20,7 +20,13 @@ from dso.islands import Engine, island_engine
 from dso.processes import deferred
 from dso.regressor.equations import Equations
 from dso.regressor.noise import Searched, Searches, search_for
-from dso.regressor.options import changed_keys, guesses_of, n_threads, search_config
+from dso.regressor.options import (
+    changed_keys,
+    guesses_of,
+    has_own_loss,
+    n_threads,
+    search_config,
+)
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.run_files import RunFiles, library_plan, new_run_id
 from dso.regressor.search import EarlyStop, Measure, Search, SoFar, constant_equation
@@ -114,7 +120,9 @@ class Fit:
         self._names = [self._all_names[i] for i in self._selected]
         self._original_names = [model._original_names[i] for i in self._selected]
         self._config = search_config(model, self._names, mask)
-        self._rows = [CanonicalRows.of(X, y, weights) for y in targets.T]
+        is_in_order = self._config["task"]["loss_function"] is not None
+        rows_of = CanonicalRows.as_given if is_in_order else CanonicalRows.of
+        self._rows = [rows_of(X, y, weights) for y in targets.T]
         others = self._others_than(before or [], last_random_state)
         self.is_continued = bool(before) and not others
         if others:
@@ -204,7 +212,7 @@ class Fit:
             self._measure(),
         )
         if search is None:
-            result = search_for(searches, self._config_of(k, run_id), model._errors_of_y)
+            result = search_for(searches, self._config_of(k, run_id), self._errors_of_y)
         else:
             search.config["training"] = self._config["training"]
             found = searches.run(search, is_continued=True)
@@ -259,11 +267,24 @@ class Fit:
                 others.insert(0, "random_state")
             if not search.given_rows.same_as(rows):
                 others.insert(0, "the data")
-            if model._errors_of_y not in ("auto", search.errors):
+            if self._errors_of_y not in ("auto", search.errors):
                 others.append("loss or target_transform")
             if others:
                 return others
         return []
+
+    @property
+    def _errors_of_y(self) -> str:
+        """What kinds of errors are looked for; another loss says what they are."""
+        asked = self._model._errors_of_y
+        if not has_own_loss(self._config["task"]):
+            return asked
+        if asked not in ("auto", "squared"):
+            raise UserError(
+                f"loss or target_transform: {asked!r} does not go with elementwise_loss or "
+                "loss_function, which say what is made small; leave it out, or give weights."
+            )
+        return "squared"
 
     def _seed(self) -> int:
         """Return the seed of the searches; that of the config where only it says one."""

@@ -102,6 +102,11 @@ def search_config(
     functions = function_set(estimator)
     if functions is not None:
         task["function_set"] = functions
+    for name in ("elementwise_loss", "loss_function"):
+        if getattr(estimator, name) is not None:
+            task[name] = getattr(estimator, name)
+    if estimator.loss_scale is not None:
+        task["loss_scale"] = estimator.loss_scale
     if estimator.maxsize is not None:
         _set_maxsize(config, estimator.maxsize)
     limit_shape(config, estimator, inputs, selected)
@@ -157,6 +162,11 @@ def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     """
     old, new = deciding_keys(before), deciding_keys(now)
     return [name for name in new if new[name] != old.get(name)]
+
+
+def has_own_loss(task: Mapping[str, Any]) -> bool:
+    """Tell whether a task section has another loss than the squared error."""
+    return task["elementwise_loss"] is not None or task["loss_function"] is not None
 
 
 def function_set(estimator: Any) -> list[Any] | None:

@@ -58,6 +58,12 @@ class CanonicalRows:
             len(y),
         )
 
+    @staticmethod
+    def as_given(X: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> CanonicalRows:
+        """Return the rows in their order, for what may depend on it."""
+        weights = None if weights is None or (weights == weights[0]).all() else weights
+        return CanonicalRows(X, y, weights, len(y))
+
     @property
     def n_effective(self) -> int:
         """How many rows of equal weight say as much (Kish); alike for weights and repetitions."""

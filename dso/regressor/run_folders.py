@@ -98,7 +98,7 @@ def _found(table: pd.DataFrame, task: RegressionTask) -> Found:
     programs = [from_str_tokens(text, task.library) for text in table["traversal"]]
     batch = _batch(programs)
     rewards = numbers(table, "r")
-    losses = task.mean_squared_errors(batch) if task.is_least_squares else task.max_reward - rewards
+    losses = task.losses(batch, rewards)
     complexities = numbers(table, "complexity")
     if np.isnan(complexities).any():
         complexities = np.array([program.complexity for program in programs], dtype=float)

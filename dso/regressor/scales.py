@@ -19,6 +19,7 @@ from dso.library import Library, create_tokens
 from dso.library.operator import Operator
 from dso.program import ProgramBatch
 from dso.program.traversal import child_positions
+from dso.regressor.options import has_own_loss
 from dso.regressor.rows import CanonicalRows
 from dso.task.regression.metrics import METRICS
 
@@ -104,6 +105,7 @@ def can_scale(task: dict[str, Any], training: dict[str, Any]) -> bool:
     metric = METRICS.get(task["metric"])
     return (
         {"const", "mul"} <= names
+        and not has_own_loss(task)
         and "poly" not in names
         and not task["decision_tree_threshold_set"]
         and not task["guesses"]

@@ -17,7 +17,6 @@ from dso.config.results import ENDS
 from dso.core import InnerSearch
 from dso.errors import UserError
 from dso.finishing.shorter import shorter_forms
-from dso.fitting.least_squares import MAX_EXACT
 from dso.fitting.rounding import rounded_constants, rounded_polynomial
 from dso.fitting.slots import widened, with_ones
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
@@ -178,7 +177,8 @@ class Search:
                 f"none of {self.standing.n_samples} expressions is defined on all rows; give more "
                 "samples, or other operators."
             )
-        found.errors = self._errors(found)
+        if self.task.objective is None:
+            found.errors = self._errors(found)
         found.rewards = [self.reward_of(loss) for loss in found.front.losses]
         self._write_results(found)
         return found
@@ -255,10 +255,7 @@ class Search:
 
     def reward_of(self, loss: float) -> float:
         """Return the reward that belongs to a loss."""
-        task = self.task
-        if not task.is_least_squares:
-            return task.lossless_reward - loss
-        return float(task.metric.from_mse(np.array([loss]))[0])
+        return self.task.reward_of(loss)
 
     def evaluate(self, program: Program) -> dict[str, Any]:
         """Return what the task says of an equation."""
@@ -356,12 +353,11 @@ class Search:
         """
         optimizer = self.optimizer
         task = self.task
-        exact = MAX_EXACT * task.metric.variance if task.is_least_squares else 0.0
         front = self._found(optimizer.front, is_final, is_front=True)
         hall_of_fame = self._found(optimizer.hall_of_fame, is_final)
         if self.measure is not None:
             front = self.measure.front(optimizer.library, [front, hall_of_fame])
-        front = falling(front, exact)
+        front = falling(front, task.least_loss)
         evidence = None
         if len(front):
             evidence = task.evidence(
@@ -378,10 +374,11 @@ class Search:
             task.protected,
             front,
             hall_of_fame,
-            criteria=criteria(front.losses, front.complexities, evidence),
+            criteria=criteria(front.losses, front.complexities, evidence, task.loss_scale),
             quantities=optimizer.task.quantities,
             reductions=self.reductions,
             obeyed=self._obeyed(front.programs) if is_final else None,
+            loss_scale=task.loss_scale,
         )
 
     @property

@@ -1,6 +1,6 @@
 """The choice of one program of a front: what the data say of each, and rules that decide."""
 
-from dso.selection.evidence import TOKEN, Evidence, gather
+from dso.selection.evidence import TOKEN, Evidence, RowLosses, gather
 from dso.selection.rules import DEFAULT, SELECTIONS, check_rule, criteria, scores
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "SELECTIONS",
     "TOKEN",
     "Evidence",
+    "RowLosses",
     "check_rule",
     "criteria",
     "gather",

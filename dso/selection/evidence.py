@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,8 @@ class Evidence(Columns):
         Observations.
     variance : float
         The loss of the mean of y.
+    degree : float
+        How losses grow with the residuals: as their square, or another power.
     """
 
     losses: np.ndarray
@@ -55,12 +57,17 @@ class Evidence(Columns):
     is_tame: np.ndarray
     n_rows: int
     variance: float
+    degree: float = 2.0
 
     @property
     def log_losses(self) -> np.ndarray:
-        """Logarithms of the losses (B,), of those below `MAX_EXACT` variances all the same."""
+        """Logarithms of the losses (B,), of those below `MAX_EXACT` variances all the same.
+
+        Of losses of another degree than 2 they are brought to it, as n / degree times the
+        logarithm is what a likelihood with errors of unknown size makes of them.
+        """
         least = MAX_EXACT * self.variance or np.finfo(float).tiny
-        return np.log(np.maximum(self.losses, least))
+        return np.log(np.maximum(self.losses, least)) * (2 / self.degree)
 
     @property
     def validated(self) -> np.ndarray:
@@ -88,6 +95,25 @@ class Evidence(Columns):
         return is_fair & is_sound if (is_fair & is_sound).any() else is_fair
 
 
+@dataclass(frozen=True)
+class RowLosses:
+    """A loss of single rows other than the squared error.
+
+    Attributes
+    ----------
+    of_rows : callable
+        Of data and predictions (B, N); returns the losses (B, N) whose mean is the loss.
+    baseline : float
+        The loss of the mean of y.
+    degree : float
+        See `Evidence`.
+    """
+
+    of_rows: Callable[[FitData, np.ndarray], np.ndarray]
+    baseline: float
+    degree: float
+
+
 def gather(
     programs: ProgramBatch,
     losses: np.ndarray,
@@ -96,6 +122,7 @@ def gather(
     n_rows: int,
     polynomials: Sequence[FittedPolynomial | None],
     held_out: FitData | None = None,
+    loss: RowLosses | None = None,
 ) -> Evidence:
     """Return the evidence on B programs that are fitted to rows of data.
 
@@ -112,6 +139,8 @@ def gather(
     polynomials : sequence of (FittedPolynomial or None)
     held_out : FitData, optional
         Rows that nothing was fitted to; they take the place of what is left out row by row.
+    loss : RowLosses, optional
+        What is counted of each row instead of its squared error.
     """
     variance = weighted_variance(data.y, data.weights)
     data = data.on_rows(slice(None, None, -(-data.n_rows // MAX_ROWS)))
@@ -122,8 +151,14 @@ def gather(
     ]
     left_out, n_numbers, number_lengths = map(np.array, zip(*parts, strict=True))
     if held_out is not None:
-        misses = _predictions(programs, held_out, polynomials) - held_out.y
-        left_out = _relative_weights(held_out) * misses**2
+        predictions, data_left = _predictions(programs, held_out, polynomials), held_out
+        left_out = _relative_weights(held_out) * (predictions - held_out.y) ** 2
+    else:
+        data_left = data
+    if loss is not None:
+        misses = np.sqrt(left_out / _relative_weights(data_left))
+        apart = np.where(predictions < data_left.y, -misses, misses)
+        left_out = loss.of_rows(data_left, data_left.y + apart)
     return Evidence(
         losses,
         complexities,
@@ -133,7 +168,8 @@ def gather(
         TOKEN * programs.lengths,
         is_tame(programs, data, between_rows(data.columns), polynomials),
         n_rows,
-        variance,
+        variance if loss is None else loss.baseline,
+        2.0 if loss is None else loss.degree,
     )
 
 

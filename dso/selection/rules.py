@@ -101,7 +101,10 @@ DEFAULT = SELECTIONS[0]
 
 
 def criteria(
-    losses: np.ndarray, complexities: np.ndarray, evidence: Evidence | None = None
+    losses: np.ndarray,
+    complexities: np.ndarray,
+    evidence: Evidence | None = None,
+    scale: str = "log",
 ) -> dict[str, np.ndarray]:
     """Return what each rule compares, (B,) by its name; the row with the least is chosen.
 
@@ -111,9 +114,13 @@ def criteria(
         In ascending order of complexity.
     evidence : Evidence, optional
         None where losses are not squared errors.
+    scale : {"log", "linear"}
+        "linear": losses may be negative, so no ratio means anything and the least is chosen.
     """
     if len(losses) == 0:
         return {name: np.empty(0) for name in SELECTIONS}
+    if scale == "linear":
+        return dict.fromkeys(SELECTIONS, losses)
     found = {name: rule(losses, complexities) for name, rule in OF_LOSSES.items()}
     if evidence is None:
         return found | dict.fromkeys(OF_EVIDENCE, found["best"])

@@ -88,7 +88,7 @@ def _patterns(library: Library) -> dict[str, list[int]]:
     patterns = {}
     for i, token in enumerate(library.tokens):
         row = token.operator
-        if row is None or library.is_python[i] or row.name == "neg":
+        if row is None or library.is_python[i] or row.name == "neg" or row.definition:
             continue
         if _core.can_apply(OPCODES[row.name]):
             patterns[row.name] = [i, *(L, R)[: row.arity]]

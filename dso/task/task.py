@@ -18,6 +18,7 @@ from dso.program.execute import Execution
 if TYPE_CHECKING:
     import numpy as np
 
+    from dso.fitting.objective import Objective
     from dso.fitting.polynomial_fitter import PolynomialFitter
     from dso.library import Library
     from dso.library.template import Template
@@ -66,6 +67,8 @@ class Task(ABC):
         Rows that `const` is fitted to and the search by values looks at.
     is_least_squares : bool
         Whether the least squared error on `fit_data` has the greatest reward.
+    objective : Objective, optional
+        Something else whose least value on `fit_data` does.
     polynomials : PolynomialFitter, optional
         What fits the polynomials of programs to `fit_data`; a library with `poly` needs it.
     learns : bool
@@ -94,6 +97,7 @@ class Task(ABC):
     invalid_reward: float | None = None
     fit_data: FitData | None = None
     is_least_squares: bool = False
+    objective: Objective | None = None
     polynomials: PolynomialFitter | None = None
     learns: bool = True
     guesses: ProgramBatch | None = None

@@ -253,8 +253,10 @@ def test_task(name: str) -> None:
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_operator_in_a_run(name: str) -> None:
-    model = run(task={"function_set": ["add", name] if name != "add" else [name]})
-    token = model.library.L - 1
+    # On the rows of the benchmark, from -1 to 1, these two ask for an argument that fits.
+    helped = {"arccosh": ["cosh"], "arctanh": ["mul", 0.5]}.get(name, [])
+    model = run(task={"function_set": [*dict.fromkeys(["add", *helped, name])]})
+    token = model.library.names.index(OPERATORS[name].shown)
     batch = model.last.batch
     has_it = (batch.programs.tokens == token).any(axis=1)
     assert model.library.arities[token] == OPERATORS[name].arity

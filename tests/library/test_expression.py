@@ -64,9 +64,9 @@ def test_own_input_names():
         "x1.__class__",
         "(lambda: x1)()",
         "[x1 for x1 in x2]",
-        "x1 if x1 else x2",
-        "x1 < x2",
-        "x1 and x2",
+        "x1 ? x2",
+        "x1 < x2 < x1",
+        "x1 is x2",
         "x1, x2",
         "x1[0]",
         "'x1'",
@@ -78,7 +78,6 @@ def test_own_input_names():
         "x0",
         "y",
         "x1 // 2",
-        "x1 % 2",
         "sin(x=x1)",
         "sin(x1, x=x1)",
         "sin(*x1)",
@@ -103,8 +102,6 @@ def test_refuses(text):
 def test_hints():
     with pytest.raises(UserError, match=r"did you mean 'sqrt'"):
         parse("sqr(x1)")
-    with pytest.raises(UserError, match=r"write '\*\*'"):
-        parse("x1^2")
 
 
 def test_length_and_depth_are_bounded():

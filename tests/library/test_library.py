@@ -65,7 +65,8 @@ def test_operator_table_is_consistent() -> None:
 @pytest.mark.parametrize("name", [n for n, row in OPERATORS.items() if row.inverse])
 def test_inverses_solve_for_their_argument(name: str) -> None:
     row = OPERATORS[name]
-    values = {"a": np.array([0.3, 0.9]), "b": np.array([0.7, 0.2])}
+    first = np.array([1.3, 1.9]) if name == "arccosh" else np.array([0.3, 0.9])
+    values = {"a": first, "b": np.array([0.7, 0.2])}
     operands = [values["a"], values["b"]][: row.arity]
     values["y"] = row.numpy(*operands)
     for argument, inverse in zip(operands, row.inverse, strict=True):
@@ -83,7 +84,7 @@ def test_domain_and_range_hold(name: str) -> None:
             inside &= np.array([domain.covers(value, value) for value in column])
         values = row.numpy(*columns)
         assert np.isfinite(values[inside]).all()
-        if row.domain and name != "harmonic" and name != "pow":
+        if row.domain and name not in ("harmonic", "pow", "gamma"):
             assert inside.all() or not np.isfinite(values[~inside]).any()
     assert all(row.range.covers(value, value) for value in values[inside])
 

@@ -58,7 +58,11 @@ def test_known_constants_are_found(text: str, constants: list[float], n_rows: in
         np.testing.assert_allclose(found[0], constants, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", sorted(set(OPERATORS) - {"sign"}))
+FLAT = {name for name, row in OPERATORS.items() if row.derivative[0] == "0"} | {"mod"}
+"""Operators that are steps in their first argument, of which a fit learns nothing."""
+
+
+@pytest.mark.parametrize("name", sorted(set(OPERATORS) - FLAT))
 def test_every_operator_can_be_fitted_through(name: str) -> None:
     protected = name.startswith("protected_")
     plain = name.removeprefix("protected_")
@@ -66,7 +70,7 @@ def test_every_operator_can_be_fitted_through(name: str) -> None:
     shown = OPERATORS[name].shown
     text = f"{shown},mul,const,x1" + (",x2" if OPERATORS[name].arity == 2 else "")
     program = ProgramBatch.from_rows([library.actionize(text).tolist()])
-    data = np.random.default_rng(3).uniform(0.2, 0.9, (2, 40))
+    data = np.random.default_rng(3).uniform(0.2, 0.9, (2, 40)) + 2 * (name == "arccosh")
     truth = with_constants(program, np.array([0.8]))
     y = execute(library, truth, data, protected).values[0]
     found, mse = fit(program, [1.0], y, X=data, library=library, protected=protected)

@@ -41,6 +41,13 @@ def grid(arity: int) -> np.ndarray:
     return np.stack([grid.ravel() for grid in np.meshgrid(first, POINTS)])
 
 
+def is_at_jump(name: str, a: float, b: float) -> bool:
+    """Tell whether there is no derivative."""
+    if name == "mod":
+        return (a / b) % 1 == 0
+    return a == b and name in ("max", "min")
+
+
 @pytest.mark.parametrize("name", OPERATORS)
 def test_partials_are_the_derivatives(name: str) -> None:
     arity = OPERATORS[name].arity
@@ -51,7 +58,7 @@ def test_partials_are_the_derivatives(name: str) -> None:
     n_checked = 0
     for i in np.flatnonzero(np.isfinite(y)):
         point = tuple(points[:, i])
-        if arity == 2 and name in ("max", "min") and point[0] == point[1]:
+        if arity == 2 and is_at_jump(name, *point):
             continue
         for argument in range(arity):
             expected = truth(name, point, argument)
@@ -64,7 +71,10 @@ def test_partials_are_the_derivatives(name: str) -> None:
     assert n_checked >= 5
 
 
-SHORT = {"trigamma(a + 1)"}  # what formulas cannot say; the test above has its values
+SHORT = {
+    "trigamma(a + 1)",
+    "y*digamma(a)",
+}  # what formulas cannot say; the test above has its values
 
 
 @pytest.mark.parametrize("name", [n for n, row in OPERATORS.items() if set(row.derivative) - SHORT])

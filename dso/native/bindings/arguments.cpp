@@ -26,17 +26,50 @@ Programs::Programs(const Array<int16_t>& tokens, const Array<int32_t>& lengths,
 
 namespace {
 
+using Definitions =
+    std::vector<std::tuple<std::vector<int>, std::vector<int>, std::vector<double>>>;
+
+// Refuses what is not one complete formula of `n_arguments` arguments.
+machine::Definition make_definition(const Definitions::value_type& given) {
+    const auto& [opcodes, operands, values] = given;
+    if (operands.size() != opcodes.size() || values.size() != opcodes.size())
+        throw std::invalid_argument("a definition: three lists of one length");
+    machine::Definition definition;
+    int height = 0;
+    for (size_t i = 0; i < opcodes.size(); ++i) {
+        const auto op = static_cast<Op>(opcodes[i]);
+        if (!machine::is_operator(op) && op != Op::input && op != Op::literal)
+            throw std::invalid_argument("a definition: operators, arguments and numbers");
+        height -= machine::kArity[opcodes[i]];
+        if (height < 0) throw std::invalid_argument("a definition: in postorder");
+        ++height;
+        definition.nodes.push_back({op, operands[i], values[i]});
+    }
+    if (height != 1) throw std::invalid_argument("a definition: one formula");
+    return definition;
+}
+
+void check_arguments(const machine::Definition& definition, int32_t arity) {
+    for (const auto& node : definition.nodes)
+        if (node.op == Op::input && (node.operand < 0 || node.operand >= arity))
+            throw std::invalid_argument("a definition: no such argument");
+}
+
 Library make_library(const Array<int32_t>& arities, const Array<int32_t>& opcodes,
-                     const Array<int32_t>& operands, const Array<double>& values) {
+                     const Array<int32_t>& operands, const Array<double>& values,
+                     const Definitions& definitions) {
     const py::ssize_t n_tokens = arities.size();
     if (opcodes.size() != n_tokens || operands.size() != n_tokens || values.size() != n_tokens)
         throw std::invalid_argument("Library: four arrays of length L");
     Library library;
+    for (const auto& given : definitions) library.definitions.push_back(make_definition(given));
     for (py::ssize_t i = 0; i < n_tokens; ++i) {
         const int32_t code = opcodes.data()[i];
         if (code < static_cast<int32_t>(Op::python) || code >= static_cast<int32_t>(Op::count))
             throw std::invalid_argument("Library: unknown opcode");
-        if (code >= 0 && machine::kArity[code] != arities.data()[i])
+        if (code == static_cast<int32_t>(Op::defined))
+            check_arguments(library.definitions.at(operands.data()[i]), arities.data()[i]);
+        else if (code >= 0 && machine::kArity[code] != arities.data()[i])
             throw std::invalid_argument("Library: arity and opcode disagree");
         const auto op = static_cast<Op>(code);
         if ((op == Op::input || op == Op::less) && operands.data()[i] < 0)
@@ -47,6 +80,17 @@ Library make_library(const Array<int32_t>& arities, const Array<int32_t>& opcode
         library.values.push_back(values.data()[i]);
     }
     return library;
+}
+
+machine::Loss make_loss(int n_arguments, const Definitions::value_type& value,
+                        const Definitions::value_type& slope,
+                        const Definitions::value_type& second, double softening) {
+    if (n_arguments != 2 && n_arguments != 3)
+        throw std::invalid_argument("Loss: of prediction, target and perhaps weight");
+    machine::Definition parts[] = {make_definition(value), make_definition(slope),
+                                   make_definition(second)};
+    for (const auto& part : parts) check_arguments(part, n_arguments);
+    return {n_arguments, parts[0], parts[1], parts[2], softening};
 }
 
 std::shared_ptr<Data> make_data(const Array<double>& X, const OptionalArray& y,
@@ -77,9 +121,14 @@ NewArray<uint64_t> keys_of(const Programs& programs) {
 void bind_arguments(py::module_& m) {
     py::class_<Library>(m, "Library", "What each token means to the machine.")
         .def(py::init(&make_library), py::arg("arities"), py::arg("opcodes"), py::arg("operands"),
-             py::arg("values"))
+             py::arg("values"), py::arg("definitions") = Definitions{},
+             "Definitions: opcodes, operands and values of each, in postorder.")
         .def_property_readonly("n_inputs", &Library::n_inputs)
         .def("__len__", [](const Library& library) { return library.arities.size(); });
+    py::class_<machine::Loss>(m, "Loss", "A function of prediction, target and perhaps weight.")
+        .def(py::init(&make_loss), py::arg("n_arguments"), py::arg("value"), py::arg("slope"),
+             py::arg("second"), py::arg("softening"),
+             "Definitions of the loss and of its two derivatives in the prediction.");
     py::class_<Programs>(m, "Programs", "Programs in prefix order, without a library.")
         .def(py::init<const Array<int16_t>&, const Array<int32_t>&, const OptionalArray&>(),
              py::arg("tokens"), py::arg("lengths"), py::arg("constants") = py::none(),

@@ -36,16 +36,34 @@ NewArray<double> copy_constants(const Programs& programs) {
 std::tuple<NewArray<double>, NewArray<double>> fit(const Library& library, const Programs& programs,
                                                    const Data& data, const OptionalArray& lower,
                                                    const OptionalArray& upper, int max_iterations,
-                                                   int n_starts, uint64_t key, int n_threads) {
+                                                   int n_starts, uint64_t key, int n_threads,
+                                                   const OrNone<machine::Loss>& loss) {
     const Bounds bounds = make_bounds(programs, lower, upper);
     NewArray<double> constants = copy_constants(programs), mse(programs.size());
     double *out = constants.mutable_data(), *errors = mse.mutable_data();
     const FitOptions options{max_iterations, std::max(1, n_starts), key};
     {
         const py::gil_scoped_release release;
-        fit_constants(make_batch(library, programs, data, n_threads), bounds, options, out, errors);
+        fit_constants(make_batch(library, programs, data, n_threads), bounds, options,
+                      loss.value_or(nullptr), out, errors);
     }
     return {constants, mse};
+}
+
+std::tuple<NewArray<double>, NewArray<double>, NewArray<bool>> derive(const Library& library,
+                                                                      const Programs& programs,
+                                                                      const Data& data,
+                                                                      int n_threads) {
+    const size_t B = programs.size(), K = programs.view().n_constants, N = data.columns.n_rows();
+    NewArray<double> values({B, N}), jacobians({B, K, N});
+    NewArray<bool> is_valid(B);
+    double *to = values.mutable_data(), *slopes = jacobians.mutable_data();
+    bool* valid = is_valid.mutable_data();
+    {
+        const py::gil_scoped_release release;
+        derive_programs(make_batch(library, programs, data, n_threads), to, slopes, valid);
+    }
+    return {values, jacobians, is_valid};
 }
 
 // ---- polynomials
@@ -121,10 +139,14 @@ void bind_fitting(py::module_& m) {
     m.def("fit_constants", &fit, py::arg("library"), py::arg("programs"), py::arg("data"),
           py::kw_only(), py::arg("lower") = py::none(), py::arg("upper") = py::none(),
           py::arg("max_iterations") = 50, py::arg("n_starts") = 1, py::arg("key") = 0,
-          py::arg("n_threads") = 1,
-          "Least squares from the constants of the programs, within bounds (B, K) -> constants "
-          "(B, K), mean squared error (B,), NaN where no valid constants were found (which then "
+          py::arg("n_threads") = 1, py::arg("loss") = py::none(),
+          "Least squares, or the least loss, from the constants of the programs, within bounds (B, K) -> constants "
+          "(B, K), mean squared error or loss (B,), NaN where no valid constants were found (which then "
           "are those of the start).");
+    m.def("derive", &derive, py::arg("library"), py::arg("programs"), py::arg("data"),
+          py::arg("n_threads") = 1,
+          "Predictions (B, N), their derivatives in the constants (B, K, N), and whether each "
+          "program is valid (B,).");
     py::class_<PolynomialBasis>(m, "PolynomialBasis",
                                 "What polynomials are on the rows of some data.")
         .def(py::init(&make_basis), py::arg("exponents"), py::arg("values"),

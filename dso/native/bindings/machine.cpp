@@ -49,6 +49,13 @@ Executed mse_of_programs(const Library& library, const Programs& programs, const
     });
 }
 
+Executed loss_of_programs(const Library& library, const Programs& programs, const Data& data,
+                          const Loss& loss, int n_threads) {
+    return reduced(programs, [&](double* mean, const Verdicts& verdicts) {
+        mean_loss(make_batch(library, programs, data, n_threads), loss, mean, verdicts);
+    });
+}
+
 Executed fraction_of_programs(const Library& library, const Programs& programs, const Data& data,
                               double relative, double absolute, int n_threads) {
     return reduced(programs, [&](double* mean, const Verdicts& verdicts) {
@@ -148,6 +155,7 @@ void bind_operators(py::module_& m) {
     m.attr("OP_LITERAL") = static_cast<int>(Op::literal);
     m.attr("OP_CONSTANT") = static_cast<int>(Op::constant);
     m.attr("OP_POLY") = static_cast<int>(Op::poly);
+    m.attr("OP_DEFINED") = static_cast<int>(Op::defined);
     m.attr("VECTOR_MATH") = static_cast<bool>(DSO_VECTOR_MATH);
     py::class_<OperatorRow>(m, "OperatorRow", "A row of the native operator table.")
         .def_readonly("name", &OperatorRow::name)
@@ -182,6 +190,9 @@ void bind_machine(py::module_& m) {
         "mean_squared_error", &mse_of_programs, py::arg("library"), py::arg("programs"),
         py::arg("data"), py::arg("n_threads") = 1,
         "Mean over rows of (prediction - y)^2 -> (B,), NaN where invalid; cause (B,), node (B,).");
+    m.def("mean_loss", &loss_of_programs, py::arg("library"), py::arg("programs"), py::arg("data"),
+          py::arg("loss"), py::arg("n_threads") = 1,
+          "Mean over rows of a loss -> (B,), NaN where invalid; cause (B,), node (B,).");
     m.def("fraction_within", &fraction_of_programs, py::arg("library"), py::arg("programs"),
           py::arg("data"), py::arg("relative"), py::arg("absolute"), py::arg("n_threads") = 1,
           "Share of rows with |prediction - y| < relative |y| + absolute; cause (B,), node (B,).");

@@ -13,11 +13,13 @@ using namespace machine;
 
 // Step of a ScalarProgram that always jumps; decisions jump where the condition does not hold.
 constexpr Op kJump = Op::count;
+// Steps around a definition: copy a value from below the top, and drop the arguments under it.
+constexpr Op kCopy{static_cast<int32_t>(Op::count) + 1}, kDrop{static_cast<int32_t>(Op::count) + 2};
 
 void ScalarProgram::compile(const Library& library, const int16_t* tokens, int32_t length,
                             const double* constants, size_t n_constants) {
     code_.clear();
-    stack_.resize(length + 1);
+    stack_.resize(length + library.most_steps() + 1);
     struct Open {
         int16_t token;
         int32_t missing;
@@ -28,6 +30,8 @@ void ScalarProgram::compile(const Library& library, const int16_t* tokens, int32
     const auto close = [&](const Open& node) {
         if (library.opcodes[node.token] == Op::less)
             code_[node.start].operand = static_cast<int32_t>(code_.size());
+        else if (library.opcodes[node.token] == Op::defined)
+            expand(library.definitions[library.operands[node.token]], library.arities[node.token]);
         else
             code_.push_back({library.opcodes[node.token], 0, 0});
     };
@@ -66,6 +70,19 @@ void ScalarProgram::compile(const Library& library, const int16_t* tokens, int32
     }
 }
 
+// The steps of a definition whose arguments lie on top of the stack.
+void ScalarProgram::expand(const Definition& definition, int32_t arity) {
+    int32_t above = 0;  // values on top of the arguments
+    for (const Definition::Node& node : definition.nodes) {
+        if (node.op == Op::input)
+            code_.push_back({kCopy, above + arity - 1 - node.operand, 0});
+        else
+            code_.push_back({node.op, 0, node.value});
+        above += 1 - kArity[static_cast<int32_t>(node.op)];
+    }
+    code_.push_back({kDrop, arity, 0});
+}
+
 #define UNARY(name, value, ...)  \
     case Op::op_##name: {        \
         const double a = top[0]; \
@@ -96,9 +113,16 @@ double ScalarProgram::operator()(const double* observation) {
             case Op::less:
                 if (!(*top-- < step.value)) i = step.operand - 1;
                 break;
-            default:
-                i = step.operand - 1;
-                break;  // kJump; check_policies has refused the rest
+            default:  // check_policies has refused the rest
+                if (step.op == kCopy) {
+                    const double copied = top[-step.operand];
+                    *++top = copied;
+                } else if (step.op == kDrop) {
+                    top[-step.operand] = top[0];
+                    top -= step.operand;
+                } else {
+                    i = step.operand - 1;  // kJump
+                }
         }
     }
     return *top;

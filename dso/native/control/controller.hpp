@@ -21,6 +21,8 @@ public:
     double operator()(const double* observation);
 
 private:
+    void expand(const machine::Definition& definition, int32_t arity);
+
     struct Step {
         machine::Op op;
         int32_t operand;  // column of the observation, or the step to jump to

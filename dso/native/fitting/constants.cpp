@@ -57,7 +57,8 @@ public:
             if (reached < error) {
                 const double ratio = predicted > 0 ? (error - reached) / predicted : 0;
                 const bool is_last =
-                    error - reached <= kLeastGain * error && predicted <= kLeastGain * error;
+                    error - reached <= kLeastGain * std::fabs(error) &&
+                    predicted <= kLeastGain * std::fabs(error);
                 std::copy(trial_.begin(), trial_.end(), constants);
                 std::swap(here_, there_);
                 error = reached;
@@ -66,7 +67,7 @@ public:
                 growth = 2;
                 if (is_last) break;
             } else {
-                if (has_step && predicted <= kEpsilon * error) break;
+                if (has_step && predicted <= kEpsilon * std::fabs(error)) break;
                 damping *= growth;
                 growth *= 2;
                 if (damping > kMostDamping) break;
@@ -101,7 +102,7 @@ private:
     bool is_stationary(double error) const {
         return std::all_of(free_.begin(), free_.end(), [&](size_t k) {
             return std::fabs(here_.gradient[k]) <=
-                   1e-10 * std::sqrt(here_.matrix[k * K_ + k]) * std::sqrt(error);
+                   1e-10 * std::sqrt(here_.matrix[k * K_ + k]) * std::sqrt(std::fabs(error));
         });
     }
 
@@ -218,8 +219,10 @@ constexpr int kMoreStarts = 2;  // looked for before an invalid program is given
 // Fits the program that `program` was set to. `constants` (K,) holds the start and then the result.
 // Returns the squared error of the result, infinity where no valid start was found.
 double fit_one(DifferentiableProgram& program, uint64_t program_hash, const Target& target,
-               const FitOptions& options, const double* lower, const double* upper,
-               double* constants) {
+               const FitOptions& options, bool is_squared, const double* lower,
+               const double* upper, double* constants) {
+    // What is exact but for rounding is known of squared errors only.
+    const double floor = is_squared ? target.floor() : -kInfinity;
     const size_t K = program.n_constants();
     const auto within = [&](size_t k, double value) {
         return std::min(std::max(value, lower[k]), upper[k]);
@@ -248,10 +251,10 @@ double fit_one(DifferentiableProgram& program, uint64_t program_hash, const Targ
         }
         return least < kInfinity;
     };
-    LevenbergMarquardt search(program, lower, upper, target.floor());
+    LevenbergMarquardt search(program, lower, upper, floor);
     double best = kInfinity;
     for (int number = 0; number < options.n_starts + kMoreStarts; ++number) {
-        if (best <= target.floor() || (number >= options.n_starts && best < kInfinity)) break;
+        if (best <= floor || (number >= options.n_starts && best < kInfinity)) break;
         if (number > 0 && !draw_start(number)) continue;
         const double error = search.minimise(candidate.data(), options.max_iterations);
         if (error < best) {
@@ -259,20 +262,23 @@ double fit_one(DifferentiableProgram& program, uint64_t program_hash, const Targ
             std::copy(candidate.begin(), candidate.end(), constants);
         }
     }
-    return shorten(program, target, lower, upper, constants, best);
+    return is_squared ? shorten(program, target, lower, upper, constants, best) : best;
 }
 
 }  // namespace
 
 void fit_constants(const machine::Batch& batch, const Bounds& bounds, const FitOptions& options,
-                   double* constants, double* mse) {
+                   const Loss* loss, double* constants, double* mean) {
     const Data& data = batch.data;
     const ProgramView& programs = batch.programs;
     const Target& target = data.required_target();
     check_programs(batch.library, programs, data.columns.n_columns());
     const size_t K = programs.n_constants;
+    std::optional<LossData> losses;
+    if (loss) losses.emplace(*loss, target);
     const auto chunk_of_programs = [&](size_t, size_t begin, size_t end) {
-        DifferentiableProgram program(batch.library, data.columns, target, data.is_protected);
+        DifferentiableProgram program(batch.library, data.columns, target, data.is_protected,
+                                      losses ? &*losses : nullptr);
         for (size_t p = begin; p < end; ++p) {
             const bool can_be_valid = program.set(programs.row(p), programs.lengths[p]);
             if (program.n_constants() > K)
@@ -280,15 +286,38 @@ void fit_constants(const machine::Batch& batch, const Bounds& bounds, const FitO
                                             std::to_string(program.n_constants()) + " constants");
             const uint64_t hash = hash_tokens(programs.row(p), programs.lengths[p]);
             const double error = can_be_valid
-                                     ? fit_one(program, hash, target, options, bounds.lower(p),
+                                     ? fit_one(program, hash, target, options, !loss, bounds.lower(p),
                                                bounds.upper(p), constants + p * K)
                                      : kInfinity;
-            mse[p] = error < kInfinity ? error / target.total_weight()
-                                       : std::numeric_limits<double>::quiet_NaN();
+            mean[p] = error < kInfinity ? error / target.total_weight()
+                                        : std::numeric_limits<double>::quiet_NaN();
         }
     };
     parallel_for(programs.n_programs, batch.n_threads,
                  chunk_size(kFitsPerChunk, data.columns.n_rows()), chunk_of_programs);
+}
+
+void derive_programs(const machine::Batch& batch, double* values, double* jacobians,
+                     bool* is_valid) {
+    const Data& data = batch.data;
+    const ProgramView& programs = batch.programs;
+    check_programs(batch.library, programs, data.columns.n_columns());
+    const size_t K = programs.n_constants, N = data.columns.n_rows();
+    std::fill(jacobians, jacobians + programs.n_programs * K * N, 0.0);
+    const auto chunk_of_programs = [&](size_t, size_t begin, size_t end) {
+        DifferentiableProgram program(batch.library, data.columns, data.required_target(),
+                                      data.is_protected);
+        for (size_t p = begin; p < end; ++p) {
+            const bool can_be_valid = program.set(programs.row(p), programs.lengths[p]);
+            if (program.n_constants() > K)
+                throw std::invalid_argument("program " + std::to_string(p) + " has " +
+                                            std::to_string(program.n_constants()) + " constants");
+            is_valid[p] = can_be_valid && program.derive(programs.slots(p), values + p * N,
+                                                         jacobians + p * K * N);
+        }
+    };
+    parallel_for(programs.n_programs, batch.n_threads, chunk_size(kFitsPerChunk, N),
+                 chunk_of_programs);
 }
 
 }  // namespace dso::fitting

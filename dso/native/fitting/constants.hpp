@@ -1,4 +1,4 @@
-// Fits the constants of programs to data by least squares.
+// Fits the constants of programs to data by least squares, or by another loss.
 #pragma once
 #include <limits>
 #include <vector>
@@ -38,12 +38,17 @@ struct FitOptions {
 };
 
 // Fits every program of a batch. `constants` (B, K) hold the start and then the result within the
-// bounds; equal bounds hold a constant where it is. `mse` (B,) is the mean squared error, NaN where
-// no valid start was found.
+// bounds; equal bounds hold a constant where it is. `mean` (B,) is the mean squared error, or the
+// mean `loss` where there is one, NaN where no valid start was found.
 //
 // Levenberg-Marquardt (Marquardt 1963; damping after Nielsen 1999), deterministic in (program,
 // start, options).
 void fit_constants(const machine::Batch& batch, const Bounds& bounds, const FitOptions& options,
-                   double* constants, double* mse);
+                   const machine::Loss* loss, double* constants, double* mean);
+
+// Predictions (B, N) and their derivatives in the constants (B, K, N) at the constants of the
+// programs; those of a program that is not valid mean nothing. Slots that are not used have 0.
+void derive_programs(const machine::Batch& batch, double* values, double* jacobians,
+                     bool* is_valid);
 
 }  // namespace dso::fitting

@@ -2,6 +2,7 @@
 #pragma once
 #include "machine/data.hpp"
 #include "machine/library.hpp"
+#include "machine/loss.hpp"
 #include "machine/program.hpp"
 #include "machine/vm.hpp"
 
@@ -32,6 +33,9 @@ void execute(const Batch& batch, double* values, const Verdicts& verdicts);
 
 // The weighted mean over rows of (prediction - y)^2, (B,), NaN where a program is not valid.
 void mean_squared_error(const Batch& batch, double* mean, const Verdicts& verdicts);
+
+// The mean over rows of a loss, (B,), NaN where a program is not valid.
+void mean_loss(const Batch& batch, const Loss& loss, double* mean, const Verdicts& verdicts);
 
 // The weighted share of rows with |prediction - y| < relative |y| + absolute, (B,).
 void fraction_within(const Batch& batch, double relative, double absolute, double* mean,

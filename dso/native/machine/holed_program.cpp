@@ -37,7 +37,9 @@ void HoledProgram::set(const int16_t* tokens, int32_t length, const double* cons
             continue;
         }
         is_above[step.target] = 1;
-        is_invertible_ &= step.op == Op::less || has_inverse(step.op, argument);
+        // A definition may read its argument twice.
+        const bool is_twice = arity == 2 && argument == 0 && leads_to_hole(step.b);
+        is_invertible_ &= !is_twice && (step.op == Op::less || has_inverse(step.op, argument));
         path_.push_back({step, argument});
     }
     if (n_holes != 1) throw std::invalid_argument("a program needs exactly one token to solve for");

@@ -13,6 +13,12 @@ int Library::n_inputs() const {
     return last + 1;
 }
 
+size_t Library::most_steps() const {
+    size_t most = 1;
+    for (const Definition& definition : definitions) most = std::max(most, definition.nodes.size());
+    return most;
+}
+
 void check_programs(const Library& library, const ProgramView& programs, size_t n_columns,
                     Polynomials polynomials) {
     if (static_cast<size_t>(library.n_inputs()) > n_columns)

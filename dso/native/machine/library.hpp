@@ -8,12 +8,25 @@
 
 namespace dso::machine {
 
+// What one token computes of its arguments, in left-to-right postorder: an input is the argument
+// that `operand` counts, all else as in a program.
+struct Definition {
+    struct Node {
+        Op op;
+        int32_t operand;
+        double value;
+    };
+    std::vector<Node> nodes;
+};
+
 struct Library {
     std::vector<int32_t> arities;
     std::vector<Op> opcodes;
-    std::vector<int32_t> operands;  // column of an input or a StateChecker
+    std::vector<int32_t> operands;  // column of an input or a StateChecker, number of a definition
     std::vector<double> values;     // literal or threshold
-    int n_inputs() const;           // columns that the tokens refer to
+    std::vector<Definition> definitions;
+    int n_inputs() const;         // columns that the tokens refer to
+    size_t most_steps() const;    // that a token takes
 };
 
 // Refuse programs that the machine cannot run, naming the first. Whoever knows what to put in the

@@ -34,6 +34,11 @@ double dot(const double* a, const double* b, size_t n) {
 }
 
 DSO_CLONES
+void add(double* total, const double* part, size_t n) {
+    for (size_t i = 0; i < n; i += kLanes) store(total + i, load(total + i) + load(part + i));
+}
+
+DSO_CLONES
 void scaled_errors(double* out, const double* prediction, const double* y, const double* roots,
                    size_t n) {
     for (size_t i = 0; i < n; i += kLanes)

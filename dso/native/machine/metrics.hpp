@@ -12,6 +12,7 @@ double sum_squared_error(const double* prediction, const double* y, const double
 double sum_within(const double* prediction, const double* y, const double* tolerance,
                   const double* weights, size_t n);
 double dot(const double* a, const double* b, size_t n);
+void add(double* total, const double* part, size_t n);  // total += part
 
 // out = roots * (prediction - y)
 void scaled_errors(double* out, const double* prediction, const double* y, const double* roots,

@@ -75,6 +75,35 @@ constexpr Branches mirrored(double mirror, double period) { return {period, mirr
     UNARY(cosh, cosh(a), sinh(a), log(y + sqrt(y * y - 1)), kEven, false)                         \
     UNARY(cbrt, cbrt(a), 1 / (3 * (y * y)), y * y * y, kSingle, false)                            \
     UNARY(erf, erf(a), M_2_SQRTPI * exp(-a * a), erfinv(y), kSingle, false)                      \
+    UNARY(log10, log10(a), M_LOG10E / a, exp(M_LN10 * y), kSingle, a == 0)                        \
+    UNARY(log2, log2(a), M_LOG2E / a, exp(M_LN2 * y), kSingle, a == 0)                            \
+    UNARY(log1p, log1p(a), 1 / (1 + a), expm1(y), kSingle, a == -1)                               \
+    UNARY(arcsinh, asinh(a), 1 / sqrt(a * a + 1), sinh(y), kSingle, false)                        \
+    UNARY(arccosh, acosh(a), 1 / sqrt((a - 1) * (a + 1)), cosh(y), kSingle, false)                \
+    UNARY(arctanh, atanh(a), 1 / ((1 - a) * (1 + a)), tanh(y), kSingle, a * a == 1)               \
+    UNARY(erfc, erfc(a), -M_2_SQRTPI * exp(-a * a), erfinv(1 - y), kSingle, false)                \
+    UNARY(gamma, gamma(a), y * digamma(a), kNoInverse, kSingle, a <= 0)                           \
+    UNARY(sinc, sinc(a), sinc_slope(a), kNoInverse, kEven, false)                                 \
+    UNARY(relu, select((a > 0) | (a != a), a, 0.0), select(a > 0, 1.0, 0.0),                      \
+           kNoInverse, kSingle, false)                                                            \
+    UNARY(round, rint(a), 0.0, kNoInverse, kSingle, false)                                        \
+    UNARY(floor, floor(a), 0.0, kNoInverse, kSingle, false)                                       \
+    UNARY(ceil, ceil(a), 0.0, kNoInverse, kSingle, false)                                         \
+    BINARY(arctan2, atan2(a, b), b / (a * a + b * b), -a / (a * a + b * b),                       \
+           kNoInverse, kNoInverse, kSingle, false)                                                \
+    BINARY(mod, mod(a, b), 1.0, (y - a) / b, kNoInverse, kNoInverse, kSingle, false)              \
+    BINARY(greater, select(a > b, 1.0, 0.0), 0.0, 0.0, kNoInverse, kNoInverse, kSingle, false)    \
+    BINARY(greater_equal, select(a >= b, 1.0, 0.0), 0.0, 0.0,                                     \
+           kNoInverse, kNoInverse, kSingle, false)                                                \
+    BINARY(less, select(a < b, 1.0, 0.0), 0.0, 0.0, kNoInverse, kNoInverse, kSingle, false)       \
+    BINARY(less_equal, select(a <= b, 1.0, 0.0), 0.0, 0.0,                                        \
+           kNoInverse, kNoInverse, kSingle, false)                                                \
+    BINARY(cond, select(a > 0, b, 0.0), 0.0, select(a > 0, 1.0, 0.0),                             \
+           kNoInverse, kNoInverse, kSingle, false)                                                \
+    BINARY(logical_or, select((a > 0) | (b > 0), 1.0, 0.0), 0.0, 0.0,                             \
+           kNoInverse, kNoInverse, kSingle, false)                                                \
+    BINARY(logical_and, select((a > 0) & (b > 0), 1.0, 0.0), 0.0, 0.0,                            \
+           kNoInverse, kNoInverse, kSingle, false)                                                \
     BINARY(protected_div, select(abs(b) > 0.001, a / b, 1.0), select(abs(b) > 0.001, 1 / b, 0.0), \
            select(abs(b) > 0.001, -y / b, 0.0), y * b, a / y, kSingle, false)                     \
     UNARY(protected_log, select(abs(a) > 0.001, log(abs(a)), 0.0),                                \
@@ -105,6 +134,7 @@ enum class Op : int32_t {
     literal,   // a number of the library
     constant,  // a number of the program
     poly,      // a fitted polynomial
+    defined,   // a formula of its arguments: see Definition
     count
 };
 
@@ -114,7 +144,7 @@ constexpr int kArity[] = {
     DSO_OPERATORS(UNARY, BINARY)
 #undef UNARY
 #undef BINARY
-    2, 0, 0, 0, 0};
+    2, 0, 0, 0, 0, 0};
 // clang-format on
 
 constexpr bool is_operator(Op op) { return op > Op::python && op < Op::less; }

@@ -38,6 +38,13 @@ DSO_SIMD double cbrt(double) noexcept;
 DSO_SIMD double log1p(double) noexcept;
 DSO_SIMD double erf(double) noexcept;
 DSO_SIMD double erfc(double) noexcept;
+DSO_SIMD double log10(double) noexcept;
+DSO_SIMD double log2(double) noexcept;
+DSO_SIMD double expm1(double) noexcept;
+DSO_SIMD double asinh(double) noexcept;
+DSO_SIMD double acosh(double) noexcept;
+DSO_SIMD double atanh(double) noexcept;
+DSO_SIMD double atan2(double, double) noexcept;
 #endif
 }
 #endif
@@ -131,6 +138,15 @@ DSO_EACH(log1p)
 DSO_EACH(erf)
 DSO_EACH(erfc)
 DSO_EACH(rint)
+DSO_EACH(log10)
+DSO_EACH(log2)
+DSO_EACH(expm1)
+DSO_EACH(asinh)
+DSO_EACH(acosh)
+DSO_EACH(atanh)
+DSO_EACH(floor)
+DSO_EACH(ceil)
+DSO_EACH(tgamma)
 #undef DSO_EACH
 
 DSO_INLINE Lanes pow(const Lanes& x, const Lanes& y) {
@@ -138,6 +154,19 @@ DSO_INLINE Lanes pow(const Lanes& x, const Lanes& y) {
                 [](double a, double b) __attribute__((always_inline)) { return ::pow(a, b); });
 }
 DSO_INLINE double pow(double x, double y) { return ::pow(x, y); }
+DSO_INLINE Lanes atan2(const Lanes& x, const Lanes& y) {
+    return each(x, y,
+                [](double a, double b) __attribute__((always_inline)) { return ::atan2(a, b); });
+}
+DSO_INLINE double atan2(double x, double y) { return ::atan2(x, y); }
+// The remainder with the sign of the divisor, as in numpy.
+DSO_INLINE double mod(double x, double y) {
+    const double rest = ::fmod(x, y);
+    return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest + 0.0;  // no zero below zero
+}
+DSO_INLINE Lanes mod(const Lanes& x, const Lanes& y) {
+    return each(x, y, [](double a, double b) { return mod(a, b); });
+}
 DSO_INLINE Lanes abs(const Lanes& x) { return from_bits(bits_of(x) & INT64_MAX); }
 DSO_INLINE double abs(double x) { return ::fabs(x); }
 // NaN wins, as in numpy.
@@ -205,6 +234,32 @@ DSO_INLINE Lanes harmonic(const Lanes& x) {
     return select(is_below, reflected + 1 / x - M_PI / tan(angle), reflected);
 }
 DSO_INLINE double harmonic(double x) { return harmonic(splat(x))[0]; }
+
+// The gamma function, with no value at its poles but zero.
+DSO_INLINE Lanes gamma(const Lanes& x) { return tgamma(x); }
+DSO_INLINE double gamma(double x) { return ::tgamma(x); }
+DSO_INLINE Lanes digamma(const Lanes& x) { return harmonic(x - 1) - 0.57721566490153286061; }
+
+// sin(pi x) / (pi x). The argument is reduced before it is multiplied, so that what is left of it
+// near a whole number keeps its digits; at n + r the sign is that of (-1)^n.
+template <class V>
+DSO_INLINE V alternating(const V& whole, const V& value) {
+    const V half = 0.5 * whole;
+    return select(half == rint(half), value, -value);
+}
+template <class V>
+DSO_INLINE V sinc(const V& x) {
+    const V whole = rint(x);
+    return select(x == 0, 1.0, alternating<V>(whole, sin(M_PI * (x - whole))) / (M_PI * x));
+}
+// (cos(pi x) - sinc x) / x, and near zero, where that cancels, the first terms of its series.
+DSO_INLINE Lanes sinc_slope(const Lanes& x) {
+    const Lanes whole = rint(x), square = M_PI * M_PI * (x * x);
+    const Lanes far = (alternating<Lanes>(whole, cos(M_PI * (x - whole))) - sinc<Lanes>(x)) / x;
+    const Lanes rest = 1 - square / 28 * (1 - square / 54 * (1 - square / 88 * (1 - square / 130)));
+    const Lanes near = -M_PI * M_PI / 3 * x * (1 - square / 10 * rest);
+    return select(abs(x) < 0.1, near, far);
+}
 
 // Trigamma of x + 1, the derivative of `harmonic`: the terms of its series, each derived.
 DSO_INLINE Lanes trigamma_above(const Lanes& x) {

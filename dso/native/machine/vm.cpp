@@ -12,6 +12,7 @@ Machine::Machine(const Library& library, const Columns& data, bool is_protected,
       data_(data),
       is_protected_(is_protected),
       values_(values),
+      steps_per_token_(library.most_steps()),
       stride_(std::min(kTile, data.n_padded())) {}
 
 // The stacks of one compilation. What is pushed is written field by field where it belongs: a
@@ -19,6 +20,7 @@ Machine::Machine(const Library& library, const Columns& data, bool is_protected,
 struct Machine::Compiler {
     Compiler(Machine& machine, size_t length)
         : library(machine.library_), data(machine.data_), values(machine.values_) {
+        length *= machine.steps_per_token_;
         const auto reserve = [](auto& stack, size_t size) {
             if (stack.size() < size) stack.resize(size);
         };
@@ -59,6 +61,7 @@ struct Machine::Compiler {
             *operand++ = ~target;
             return;
         }
+        if (op == Op::defined) return expand(library.definitions[column], token, position);
         const int32_t arity = library.arities[token];
         const int32_t b = arity == 2 ? *--operand : 0;
         const int32_t a = arity >= 1 ? *--operand : 0;
@@ -67,6 +70,40 @@ struct Machine::Compiler {
         if (arity >= 1) release(a);
         write(op, position, target, a, b, column, library.values[token]);
         *operand++ = ~target;
+    }
+
+    // The instructions of a definition. Arguments may be read several times, so their registers are
+    // free again only behind the last one.
+    void expand(const Definition& definition, int32_t token, int32_t position) {
+        const int32_t arity = library.arities[token];
+        int32_t* const bottom = operand;
+        const int32_t* const arguments = operand - arity;
+        const auto pop = [&] { return *--operand; };
+        const auto release_inner = [&](int32_t source) {
+            if (std::find(arguments, arguments + arity, source) == arguments + arity)
+                release(source);
+        };
+        for (const Definition::Node& node : definition.nodes) {
+            if (node.op == Op::input) {
+                *operand++ = arguments[node.operand];
+                continue;
+            }
+            const int32_t n = kArity[static_cast<int32_t>(node.op)];
+            const int32_t b = n == 2 ? pop() : 0;
+            const int32_t a = n >= 1 ? pop() : 0;
+            const int32_t target = take_register();
+            if (n == 2) release_inner(b);
+            if (n >= 1) release_inner(a);
+            write(node.op, position, target, a, b, 0, node.value);
+            step[-1].is_inner = true;
+            *operand++ = ~target;
+        }
+        const int32_t result = pop();
+        operand = bottom - arity;
+        for (int32_t i = 0; i < arity; ++i)
+            if (arguments[i] != result) release(arguments[i]);
+        if (result < 0 && step[-1].target == ~result) step[-1].is_inner = false;
+        *operand++ = result;
     }
 
     void write(Op op, int32_t position, int32_t target, int32_t a, int32_t b, int32_t column,
@@ -78,6 +115,7 @@ struct Machine::Compiler {
         step->b = b;
         step->column = column;
         step->value = value;
+        step->is_inner = false;
         ++step;
     }
 
@@ -225,7 +263,7 @@ void Machine::Tile::run(Machine& machine, const Steps& steps, size_t row, size_t
             default:
                 break;  // check_programs refused it
         }
-        if (bad && (!machine.is_protected_ || index + 1 == n_steps) &&
+        if (bad && !step.is_inner && (!machine.is_protected_ || index + 1 == n_steps) &&
             static_cast<int32_t>(index) <= machine.first_failure_) {
             machine.fail(steps, index, row, n);
             if (!all_rows) return;

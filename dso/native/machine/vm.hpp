@@ -23,6 +23,7 @@ struct Instruction {
     Op op;
     int32_t position, target, a, b, column;  // column: of the data, or slot of a constant
     double value;
+    bool is_inner;  // within a definition, of which only the result has to be finite
 };
 using Steps = std::vector<Instruction>;
 
@@ -88,6 +89,13 @@ public:
         return {cause_, steps[first_failure_].position};
     }
 
+    // Runs one tile of the program, whatever its values are, and returns its result.
+    const double* run_tile_alone(size_t row, size_t n) {
+        first_failure_ = static_cast<int32_t>(code_.steps.size());
+        run_tile(code_.steps, row, n, true);
+        return source(code_.result, row);
+    }
+
     // Rows of the current tile: of a source, and of a register to write to.
     const double* source(int32_t index, size_t row) const {
         return index >= 0 ? data_.column(index) + row : register_at(~index);
@@ -108,6 +116,7 @@ private:
     const Columns& data_;
     const bool is_protected_;
     const Values values_;
+    const size_t steps_per_token_;
     // Rows of a register: few where the data are few, so that registers do not get in each other's
     // way in the cache.
     const size_t stride_;

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from dso.errors import UserError, unknown
+from dso.fitting.objective import Objective
 from dso.plugins import absolute, import_object, is_reference
+from dso.program import FitData
 
 Formula = Callable[[np.ndarray, float, Sequence[float]], np.ndarray]
 """Maps mean squared errors (B,), the variance of the targets and the parameters to rewards."""
@@ -95,7 +97,11 @@ class Metric:
 
     @property
     def is_of_mse(self) -> bool:
-        """Whether `from_mse` applies, so that predictions need not be stored."""
+        """Whether `from_mse` applies, so that predictions need not be stored.
+
+        Where another loss is in force, it stands in the place of the squared error, and the loss of
+        the mean of y in the place of the variance.
+        """
         return self.function is None and METRICS[self.name].from_mse is not None
 
     def from_mse(self, mse: np.ndarray) -> np.ndarray:
@@ -105,9 +111,9 @@ class Metric:
         """
         formula = METRICS[self.name].from_mse
         assert formula is not None
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             rewards = formula(mse, self.variance, self.params)
-        return self._or_invalid(rewards, np.isfinite(mse))
+        return self._or_invalid(rewards, np.isfinite(mse) & np.isfinite(rewards))
 
     def from_fraction(self, fraction: np.ndarray) -> np.ndarray:
         """Return the rewards (B,) for fractions (B,) of rows within the tolerance."""
@@ -164,6 +170,61 @@ class Metric:
 
     def _or_invalid(self, rewards: np.ndarray, is_valid: np.ndarray) -> np.ndarray:
         return np.where(is_valid, rewards, self.invalid_reward)
+
+
+@dataclass(frozen=True)
+class LinearMetric(Metric):
+    """The reward of losses that may be negative: 1/2 + d / (2 sqrt(1 + d^2)).
+
+    d is what the mean of y has more of the loss, in units of its size, at least 1; so the mean of
+    y has 1/2, and 1 is never reached.
+
+    Attributes
+    ----------
+    spread : float
+        That size.
+    """
+
+    spread: float = 1.0
+
+    @property
+    def is_of_mse(self) -> bool:
+        """Whether `from_mse` applies."""
+        return True
+
+    def from_mse(self, mse: np.ndarray) -> np.ndarray:
+        """Return the rewards (B,) for losses (B,)."""
+        with np.errstate(all="ignore"):
+            gain = (self.variance - mse) / self.spread
+            rewards = 0.5 + 0.5 * gain / np.sqrt(1 + gain**2)
+        return self._or_invalid(rewards, np.isfinite(mse))
+
+
+def metric_of_loss(metric: Metric, objective: Objective, data: FitData) -> Metric:
+    """Return the metric that rewards a loss other than the squared error.
+
+    Raises
+    ------
+    UserError
+        If the metric is no formula over the mean loss.
+    """
+    if not metric.is_of_mse:
+        raise UserError(
+            f"task.metric: {metric.name!r} is not a formula over the mean loss, so it does not go "
+            "with elementwise_loss or loss_function; leave it out, or give one of "
+            + ", ".join(name for name, row in METRICS.items() if row.from_mse)
+            + "."
+        )
+    mean = float(np.average(data.y, weights=data.weights))
+    baseline = float(objective.means(np.full((1, data.n_rows), mean), data)[0])
+    if objective.scale == "linear":
+        spread = max(abs(baseline), 1.0) if np.isfinite(baseline) else 1.0
+        baseline = baseline if np.isfinite(baseline) else 0.0
+        return LinearMetric("loss", (), baseline, 0.0, 1.0, spread=spread)
+    baseline = baseline if np.isfinite(baseline) and baseline > 0 else 1.0
+    row = METRICS[metric.name]
+    worst = row.worst(baseline) if callable(row.worst) else row.worst
+    return replace(metric, variance=baseline, invalid_reward=float(worst))
 
 
 def make_metric(

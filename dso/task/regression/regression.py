@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -13,21 +13,24 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.export import identifiers
+from dso.fitting.least_squares import MAX_EXACT
+from dso.fitting.objective import RowLoss, make_objective
 from dso.fitting.polynomial_basis import warn_of_degrees
 from dso.fitting.polynomial_fitter import PolynomialOptions
 from dso.fitting.weights import weighted_variance
 from dso.library import FittedPolynomial, Library, create_tokens, with_complexities
 from dso.library.template import Template, read_template, with_tokens_of
+from dso.plugins import import_object, is_reference
 from dso.program import FitData, Program, ProgramBatch, has_poly
 from dso.program.columns import Rows
 from dso.program.execute import VALID
 from dso.program.units import is_consistent
-from dso.selection import DEFAULT, Evidence, criteria, gather
+from dso.selection import DEFAULT, Evidence, RowLosses, criteria, gather
 from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
 from dso.task.regression.guesses import read_guesses
-from dso.task.regression.metrics import make_metric
+from dso.task.regression.metrics import make_metric, metric_of_loss
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
 from dso.task.regression.rows import draw_rows, n_search_rows
 from dso.task.regression.scorer import Scorer
@@ -37,6 +40,8 @@ from dso.units import Quantities
 logger = logging.getLogger("dso")
 
 DEFAULT_FUNCTION_SET = "Koza"
+LEAST_SHARE = 1e-15
+"""Losses below this share of that of the mean of y are rounding."""
 QUICK_TEST_ROWS = 20_000
 """Test sets above this size are judged by a fixed sample of this many rows until a run ends."""
 
@@ -59,6 +64,13 @@ class RegressionTask(HierarchicalTask):
         variable_names, by default the names of the inputs.
     metric, metric_params : str, sequence of float
         The reward; a name in `dso.task.regression.metrics.METRICS`.
+    elementwise_loss : str or callable, optional
+        What is to be small instead of the squared error of each row: a name as ``HuberLoss{1}``, a
+        formula as ``(x, y) -> abs(x - y)``, or a function; see `dso.fitting.objective`.
+    loss_function : callable, optional
+        The same for whole predictions: of predictions and data.
+    loss_scale : {"log", "linear"}
+        "linear": losses may be negative.
     extra_metric_test, extra_metric_test_params : str or None, sequence of float
         A metric to report on the test set.
     model_selection : str
@@ -102,6 +114,9 @@ class RegressionTask(HierarchicalTask):
         template: Mapping[str, Any] | None = None,
         metric: str = "inv_nrmse",
         metric_params: Sequence[float] = (1.0,),
+        elementwise_loss: str | Callable[..., Any] | None = None,
+        loss_function: str | Callable[..., Any] | None = None,
+        loss_scale: str = "log",
         extra_metric_test: str | None = None,
         extra_metric_test_params: Sequence[float] = (),
         model_selection: str = "auto",
@@ -185,16 +200,29 @@ class RegressionTask(HierarchicalTask):
         if self.library.poly_token is not None:
             options = PolynomialOptions(**(poly_optimizer_params or {}))
         train = self._data(data.X_train, data.y_train, data.weights_train)
-        self._fit_to(Scorer(train, options))
+        self.objective = make_objective(
+            _function_of(elementwise_loss, "task.elementwise_loss"),
+            _function_of(loss_function, "task.loss_function"),
+            loss_scale,
+            train,
+        )
+        self._given_metric = self.metric
+        if self.objective is not None:
+            self.metric = metric_of_loss(self.metric, self.objective, train)
+            if self.objective.keeps_rows:
+                self.n_search_rows = len(data.y_train)
+        self._fit_to(Scorer(train, options, self.objective))
         if options is not None:
             warn_of_degrees(data.n_input_var, self.n_search_rows, options.degree)
-        self.is_least_squares = self.metric.is_of_mse and not has_own_reward(self)
+        self.has_losses = self.metric.is_of_mse and not has_own_reward(self)
+        self.is_least_squares = self.has_losses and self.objective is None
         self.invalid_reward = self.metric.invalid_reward
         self.n_train_rows = len(data.y_train)
         self._validation = None
         if data.X_validation is not None and data.y_validation is not None:
             self._validation = Scorer(
-                self._data(data.X_validation, data.y_validation, data.weights_validation)
+                self._data(data.X_validation, data.y_validation, data.weights_validation),
+                objective=self.objective,
             )
             self.n_validation_rows = len(data.y_validation)
         self._quick_rows = _quick_test_rows(data)
@@ -236,7 +264,9 @@ class RegressionTask(HierarchicalTask):
         rows |= dict.fromkeys(("weights_train", "weights_test"), weights)
         other.dataset = replace(self.dataset, **rows)
         other._fit_to(replace(self._train, data=self._data(X, y, weights)))
-        other.metric = replace(self.metric, variance=weighted_variance(y, weights))
+        other.metric = replace(self._given_metric, variance=weighted_variance(y, weights))
+        if self.objective is not None:
+            other.metric = metric_of_loss(other.metric, self.objective, other.fit_data)
         other._quick_test = other._test_scorer(other._quick_rows)
         return other
 
@@ -310,12 +340,39 @@ class RegressionTask(HierarchicalTask):
         n_observations : int, optional
             Rows before equal ones were merged. Default: none were.
         """
+        loss = None
         if not self.is_least_squares:
-            return None
+            loss = self._row_losses(programs, losses, polynomials)
+            if loss is None:
+                return None
         held_out = None if self._validation is None else self._validation.data
         n_rows = n_observations or self.n_train_rows
         data = self.fit_data, n_rows, polynomials, held_out
-        return gather(programs, losses, complexities, *data)
+        return gather(programs, losses, complexities, *data, loss)
+
+    def _row_losses(
+        self,
+        programs: ProgramBatch,
+        losses: np.ndarray,
+        polynomials: Sequence[FittedPolynomial | None],
+    ) -> RowLosses | None:
+        """Return what the evidence counts where another loss of single rows is in force.
+
+        None where that is no measure of residuals. Its degree is that at the best of B programs.
+        """
+        objective, data = self.objective, self.fit_data
+        if not isinstance(objective, RowLoss) or self.loss_scale == "linear":
+            return None
+        best = slice(int(losses.argmin()), int(losses.argmin()) + 1)
+        values, cause, _ = self._train.predictions(programs[best], 1, polynomials[best])
+        degree = objective.degree(values[0], data) if cause[0] == VALID else None
+        if degree is None:
+            return None
+        return RowLosses(
+            lambda rows, predictions: objective.shared(predictions, rows),
+            self.metric.variance,
+            degree,
+        )
 
     def criterion(
         self, programs: ProgramBatch, rewards: np.ndarray, complexities: np.ndarray
@@ -326,13 +383,34 @@ class RegressionTask(HierarchicalTask):
         losses = self.losses(programs, rewards)
         polynomials = self._polynomials(programs)
         evidence = self.evidence(programs, losses, complexities, polynomials)
-        return criteria(losses, complexities, evidence)[self.model_selection]
+        found = criteria(losses, complexities, evidence, self.loss_scale)
+        return found[self.model_selection]
 
     def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
-        """Return the losses (B,): mean squared errors, or what rewards lack of the best one."""
-        if not self.is_least_squares:
+        """Return the losses (B,): those in force, or what rewards lack of the best one."""
+        if not self.has_losses:
             return self.lossless_reward - rewards
-        return self.mean_squared_errors(programs)
+        return self._train.mean_loss(programs, self.n_threads).values
+
+    def reward_of(self, loss: float) -> float:
+        """Return the reward that belongs to one of `losses`."""
+        if not self.has_losses:
+            return self.lossless_reward - loss
+        return float(self.metric.from_mse(np.array([loss]))[0])
+
+    @property
+    def loss_scale(self) -> str:
+        """Whether `losses` are positive ("log") or any numbers ("linear")."""
+        return "log" if self.objective is None else self.objective.scale
+
+    @property
+    def least_loss(self) -> float:
+        """Losses up to this are none but for rounding."""
+        if self.is_least_squares:
+            return MAX_EXACT * self.metric.variance
+        if self.objective is None:
+            return 0.0
+        return -np.inf if self.loss_scale == "linear" else LEAST_SHARE * self.metric.variance
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
         """Return the reward of one program.
@@ -343,7 +421,7 @@ class RegressionTask(HierarchicalTask):
         if not optimizing:
             return float(self.rewards(program.batch).values[0])
         metric = self.metric
-        if metric.is_of_mse:
+        if metric.is_of_mse and self.objective is None:
             metric = make_metric("neg_nrmse", (), metric.variance)
         return float(self._train.rewards(metric, program.batch).values[0])
 
@@ -367,6 +445,11 @@ class RegressionTask(HierarchicalTask):
         polynomials = self._polynomials(program.batch, program.polynomial)
         predictions, cause, _ = test.predictions(program.batch, 1, polynomials)
         result = self._judge(predictions, rows)
+        if self.objective is not None:
+            loss = float(self.objective.means(predictions, test.data)[0])
+            result["loss_test"] = loss
+            is_below = loss < self.threshold * self.metric.variance
+            result["success"] = self.loss_scale == "log" and is_below
         if cause[0] != VALID:
             return dict.fromkeys(result) | {"success": False}
         data = self.dataset
@@ -397,15 +480,18 @@ class RegressionTask(HierarchicalTask):
         """Return a scorer of noiseless test rows; copies of a million rows are made when needed."""
         data = self.dataset
         if data.X_test is data.X_train:
-            return Scorer(replace(self._train.data, y=data.y_test_noiseless))
+            return Scorer(
+                replace(self._train.data, y=data.y_test_noiseless), objective=self.objective
+            )
         weights = None if data.weights_test is None else data.weights_test[rows]
-        return Scorer(self._data(data.X_test[rows], data.y_test_noiseless[rows], weights))
+        test = self._data(data.X_test[rows], data.y_test_noiseless[rows], weights)
+        return Scorer(test, objective=self.objective)
 
     def _fits_all_parts(self, program: Program) -> bool:
         """Tell whether a program succeeds on the training rows, and on those set aside if any."""
         polynomials = self._polynomials(program.batch, program.polynomial)
         errors = [
-            part.mean_squared_error(program.batch, 1, polynomials).values[0]
+            part.mean_loss(program.batch, 1, polynomials).values[0]
             for part in (self._train, self._validation)
             if part is not None
         ]
@@ -463,6 +549,8 @@ class RegressionTask(HierarchicalTask):
 
         "Nearly" is an error at the threshold of success.
         """
+        if self.loss_scale == "linear":
+            return scored  # no loss is known to be too good
         if self.metric.is_of_mse:
             error = np.array([self.threshold * self.metric.variance])
             nearly: np.ndarray | float = self.metric.from_mse(error)
@@ -504,14 +592,19 @@ class RegressionTask(HierarchicalTask):
         has_succeeded = candidates.copy()
         if candidates.any():
             chosen, data = programs[candidates], self.dataset
-            judge, variance = self._train, self.metric.variance
+            judge, unit = self._train, self.metric.variance
             if not data.test_is_reported_only:
                 judge = self._quick_test
-                variance = weighted_variance(data.y_test_noiseless, data.weights_test)
-            mse = judge.mean_squared_error(chosen, self.n_threads, self._polynomials(chosen)).values
-            nmse = mse / variance
-            has_succeeded[candidates] = nmse < self.threshold
+                if self.objective is None:
+                    unit = weighted_variance(data.y_test_noiseless, data.weights_test)
+            losses = judge.mean_loss(chosen, self.n_threads, self._polynomials(chosen)).values
+            has_succeeded[candidates] = losses / unit < self.threshold
         return has_succeeded
+
+
+def _function_of(given: Any, where: str) -> Any:
+    """Return what a config's ``module:function`` names; all else as it is."""
+    return import_object(given, where) if is_reference(given) else given
 
 
 def _choose_function_set(

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from dso.fitting.objective import FormulaLoss, Objective
 from dso.fitting.polynomial_fitter import PolynomialFitter, PolynomialOptions
 from dso.program import (
     FitData,
@@ -15,10 +16,11 @@ from dso.program import (
     execute,
     fraction_within,
     has_poly,
+    mean_loss,
     mean_squared_error,
 )
 from dso.program.columns import Rows
-from dso.program.execute import Execution, Polynomials
+from dso.program.execute import VALID, Execution, Polynomials
 from dso.task.regression.metrics import Metric
 from dso.task.task import Rewards
 
@@ -32,12 +34,15 @@ class Scorer:
     data : FitData
     options : PolynomialOptions, optional
         With them the polynomials of programs are fitted to these rows wherever none are given.
+    objective : Objective, optional
+        What is small for good predictions. Default: the mean squared error.
     predictions_at_once : int
         Numbers held at once where the predictions themselves are needed: 32 MB.
     """
 
     data: FitData
     options: PolynomialOptions | None = None
+    objective: Objective | None = None
     predictions_at_once: int = 4_000_000
 
     @cached_property
@@ -71,8 +76,8 @@ class Scorer:
             What `poly` stands for in each program.
         """
         if metric.is_of_mse and change is None:
-            mse, cause, node = self.mean_squared_error(programs, n_threads, polynomials)
-            return Rewards(metric.from_mse(mse), cause, node)
+            loss, cause, node = self.mean_loss(programs, n_threads, polynomials)
+            return Rewards(metric.from_mse(loss), cause, node)
         if metric.name == "fraction" and change is None:
             fraction, cause, node = self._fraction(metric.params, programs, n_threads, polynomials)
             return Rewards(metric.from_fraction(fraction), cause, node)
@@ -88,6 +93,39 @@ class Scorer:
             for start in range(0, max(1, len(programs)), size)
         ]
         return Rewards(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    def mean_loss(
+        self, programs: ProgramBatch, n_threads: int = 1, polynomials: Polynomials = None
+    ) -> Execution:
+        """Return the loss in force of each program (B,), NaN where it is invalid."""
+        objective, data = self.objective, self.data
+        if objective is None:
+            return self.mean_squared_error(programs, n_threads, polynomials)
+        fitted = self._fitted(programs, n_threads, polynomials)
+        if isinstance(objective, FormulaLoss):
+            return mean_loss(
+                data.library,
+                programs,
+                data.native,
+                data.columns,
+                objective.native,
+                lambda values: objective.means(values, data),
+                data.protected,
+                n_threads,
+                fitted,
+            )
+        parts = []
+        size = max(1, self.predictions_at_once // data.n_rows)
+        for start in range(0, max(1, len(programs)), size):
+            part = programs[start : start + size]
+            given = None if fitted is None else fitted[start : start + size]
+            values, cause, node = self.predictions(part, n_threads, given)
+            is_valid = cause == VALID
+            losses = np.full(len(part), np.nan)
+            if is_valid.any():
+                losses[is_valid] = objective.means(values[is_valid], data)
+            parts.append((losses, cause, node))
+        return Execution(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def mean_squared_error(
         self, programs: ProgramBatch, n_threads: int = 1, polynomials: Polynomials = None
@@ -167,5 +205,8 @@ class Scorer:
         predictions, cause, node = self.predictions(programs, n_threads, polynomials)
         if change is not None:
             predictions = change(predictions)
-        values = metric.from_predictions(self.data.y, predictions, self.data.weights)
+        if self.objective is not None and metric.is_of_mse:
+            values = metric.from_mse(self.objective.means(predictions, self.data))
+        else:
+            values = metric.from_predictions(self.data.y, predictions, self.data.weights)
         return np.where(cause == 0, values, metric.invalid_reward), cause, node
