@@ -66,7 +66,8 @@ VALUE = {
     "arctanh": np.arctanh,
     "erfc": erfc,
     "gamma": lambda a: np.where((a < 0) & (a == np.floor(a)), np.nan, gamma(a)),
-    "sinc": lambda a: np.where(a == np.floor(a), 1.0 * (a == 0), np.sinc(a)),  # 0 to the last bit
+    # 0 to the last bit at whole numbers
+    "sinc": lambda a: np.where((a == np.floor(a)) & np.isfinite(a), 1.0 * (a == 0), np.sinc(a)),
     "relu": lambda a: np.maximum(a, 0),
     "round": np.round,
     "floor": np.floor,

@@ -18,8 +18,9 @@ def test_values_change_as_units_do(name):
         if row.units == "pure":
             if row.arity == 1:
                 # No power law, or the rule forbids what is consistent.
-                ratios = row.numpy(1.1 * arguments[0]) / before
-                assert np.ptp(ratios) > 1e-9
+                a = np.linspace(0.3, 5, 200)  # of which arcsin and arccosh know a part each
+                ratios = row.numpy(1.1 * a) / row.numpy(a)
+                assert np.ptp(ratios[np.isfinite(ratios)]) > 1e-9
             return
         if row.units == "same":
             after, factor = row.numpy(*(1.7 * arguments)), 1.7

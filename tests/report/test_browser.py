@@ -67,6 +67,11 @@ class Visit:
     def count(self, selector: str) -> int:
         return self.page.locator(selector).count()
 
+    def wait_until_drawn(self) -> None:
+        """Charts are drawn when the browser has laid them out, before its next frame but one."""
+        frame = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        self.page.evaluate(frame)
+
     def close(self) -> None:
         self.page.close()
         assert self.problems == []
@@ -150,13 +155,17 @@ def test_the_keyboard_is_enough(visit):
 
 def test_runs_can_be_hidden_and_axes_changed(visit):
     visit.page.click("#chip-1")
+    visit.wait_until_drawn()
     assert "best so far" in visit.text("#reward .readout")  # one run: all its rewards
     assert visit.count("#reward path.line") == 5
     visit.page.select_option("#x-axis", "nevals")
+    visit.wait_until_drawn()
     assert "samples" in visit.text("#reward svg")
     visit.page.select_option("#scale", "log")
+    visit.wait_until_drawn()
     assert visit.text("#reward h3") == "1 − reward"
     visit.page.click("#chip-all")
+    visit.wait_until_drawn()
     assert visit.count("#reward path.line") == 2
 
 

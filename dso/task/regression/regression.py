@@ -302,16 +302,16 @@ class RegressionTask(HierarchicalTask):
             return scored
         lowered = scored.values - self.units_penalty
         if self.metric.is_of_mse:
-            lowered = self.metric.from_mse(self.mean_squared_errors(programs))
+            lowered = self.metric.from_mse(self.mean_losses(programs))
         is_lower = (scored.cause == VALID) & ~self._is_consistent(programs)
         return scored._replace(values=np.where(is_lower, lowered, scored.values))
 
-    def mean_squared_errors(self, programs: ProgramBatch) -> np.ndarray:
-        """Return the errors (B,) on the rows of `fit_data`, NaN where a program is invalid.
+    def mean_losses(self, programs: ProgramBatch) -> np.ndarray:
+        """Return the losses in force (B,) on the rows of `fit_data`, NaN for invalid programs.
 
         Where units are not consistent, the penalty for that is in them.
         """
-        errors = self._train.mean_squared_error(programs, self.n_threads).values
+        errors = self._train.mean_loss(programs, self.n_threads).values
         if self.units_penalty is None or len(programs) == 0:
             return errors
         return errors + self.units_penalty * ~self._is_consistent(programs)
@@ -390,7 +390,7 @@ class RegressionTask(HierarchicalTask):
         """Return the losses (B,): those in force, or what rewards lack of the best one."""
         if not self.has_losses:
             return self.lossless_reward - rewards
-        return self._train.mean_loss(programs, self.n_threads).values
+        return self.mean_losses(programs)
 
     def reward_of(self, loss: float) -> float:
         """Return the reward that belongs to one of `losses`."""

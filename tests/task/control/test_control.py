@@ -257,9 +257,9 @@ def test_actions_are_learned_fixed_or_those_of_an_anchor() -> None:
 
 
 def test_tokens_of_a_users_own_are_played_in_python() -> None:
-    made = task("Pendulum-v1", function_set=["add", "mul", "numpy:floor", 1.0])
+    made = task("Pendulum-v1", function_set=["add", "mul", "numpy:trunc", 1.0])
     policies = made.policies(
-        ProgramBatch.concatenate([program(made, t).batch for t in ("floor,x2", "mul,x1,x2")])
+        ProgramBatch.concatenate([program(made, t).batch for t in ("trunc,x2", "mul,x1,x2")])
     )
     assert not policies.is_native
     returns = made.rollouts(policies, [3])
@@ -359,9 +359,9 @@ def test_a_missing_package_of_an_environment_is_named(monkeypatch: pytest.Monkey
 
 
 def test_what_cannot_be_saved_is_a_warning(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
-    made = task(function_set=["add", "numpy:floor"])
-    made.write_result(program(made, "floor,x1"), lambda suffix: tmp_path / suffix)
-    assert ["your own token 'floor'" in r.message for r in caplog.records] == [True]
+    made = task(function_set=["add", "numpy:trunc"])
+    made.write_result(program(made, "trunc,x1"), lambda suffix: tmp_path / suffix)
+    assert ["your own token 'trunc'" in r.message for r in caplog.records] == [True]
     assert list(tmp_path.iterdir()) == []
 
 
