@@ -115,6 +115,7 @@ class Stopping:
         self.callback = callback
         self.on_request: Callable[[], object] | None = None
         self.signal: int | None = None
+        self._is_signalled = False
         self._end = math.inf
         self._requested: str | None = None
 
@@ -153,7 +154,7 @@ class Stopping:
 
         A signal that came before has ended the search; another one ends this too.
         """
-        self.signal = None
+        self._is_signalled = False
         if self.max_seconds is not None:
             seconds = max(MIN_END_SECONDS, END_SHARE * self.max_seconds)
             self._end = min(self._end, time.monotonic()) + seconds
@@ -161,8 +162,7 @@ class Stopping:
     @property
     def is_over(self) -> bool:
         """Tell in the middle of an iteration whether it is to come to its end as it is."""
-        is_cut = self.cuts_on_signal and self.signal is not None
-        return is_cut or time.monotonic() >= self._end
+        return (self.cuts_on_signal and self._is_signalled) or time.monotonic() >= self._end
 
     @property
     def seconds_left(self) -> float:
@@ -187,7 +187,7 @@ class Stopping:
 
     def heed(self, number: int) -> None:
         """Take a signal as a request."""
-        self.signal = number
+        self.signal, self._is_signalled = number, True
         self.request(SIGNAL_REASONS[signal.Signals(number)])
 
 
