@@ -12,7 +12,7 @@ import numpy as np
 from dso.finishing.grammar import Grammar
 from dso.finishing.neighbours import BLIND, Entries, Row, neighbours
 from dso.finishing.shorter import shorter_forms
-from dso.finishing.steps import STEPS, moved_steps, step_constants
+from dso.finishing.steps import STEPS, moved_steps, plain_steps, step_constants
 from dso.fitting.least_squares import MAX_EXACT, least_squares
 from dso.fitting.rounding import settled
 from dso.fitting.slots import Bounds, bound_rows, constant_counts, widened
@@ -323,6 +323,8 @@ class Finisher:
                 rows += neighbours(
                     self.sample, program, self.entries, self.grammar, bar, N_NEIGHBOURS
                 )
+                if self.has_steps:
+                    rows += plain_steps(self.data, program)
         return self._best_of(rows, bar)
 
     def _is_due(self, program: ProgramBatch, loss: float) -> bool:

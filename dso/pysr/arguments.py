@@ -109,6 +109,8 @@ def translated(parameters: Mapping[str, Any], known: Collection[str]) -> dict[st
     arguments.update(_operators(parameters), **_execution(parameters), **_files(parameters))
     arguments["early_stop_condition"] = stop_condition(parameters["early_stop_condition"])
     arguments["config"] = _config(given)
+    if arguments.get("elementwise_loss") is None and arguments.get("loss_function") is None:
+        arguments["loss_scale"] = None  # squared errors have one scale
     return {"loss": "squared", **arguments}
 
 

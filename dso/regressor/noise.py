@@ -33,6 +33,7 @@ logger = logging.getLogger("dso")
 MIN_DECADES = 2.0
 """Of y, from which on `auto` asks for the scale of its errors."""
 FIRST_SHARE = 0.25
+MAX_FIRST_SHARE = 0.5
 PROBE_SHARE = 0.1
 """Of the budget; see `search_by_errors`."""
 NEARLY_EXACT = 1e-6
@@ -393,7 +394,8 @@ def _unseen(config: dict[str, Any]) -> dict[str, Any]:
 class _Pause:
     """Ends a search after `FIRST_SHARE` of its budget; asked after each iteration.
 
-    But not before the data have been asked for reductions, and what came of it has been judged.
+    But not before the data have been asked for reductions, and what came of it has been judged, as
+    long as that comes within `MAX_FIRST_SHARE`.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -406,7 +408,8 @@ class _Pause:
 
     def __call__(self, standing: Standing) -> bool:
         is_due = standing.n_samples >= self.n_samples or standing.seconds >= self.seconds
-        is_due &= standing.iteration >= self.first
+        is_late = standing.n_samples >= MAX_FIRST_SHARE * self.budget
+        is_due &= is_late or standing.iteration >= self.first
         self.is_taken = is_due and standing.n_samples < self.budget
         return self.is_taken
 

@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import least_squares
 
 from dso.finishing import Finisher
+from dso.finishing.steps import plain_steps
 from dso.library import Library, create_tokens
 from dso.memory import complexity_measure
 from dso.prior import make_joint_prior
@@ -100,6 +101,33 @@ def test_a_step_is_moved_between_two_rows() -> None:
     below, above = places[places < 1.37].max(), places[places > 1.37].min()
     assert reached[0] < 1e-25
     assert below < found.constants[0, 2] < above
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "place", "is_rising"),
+    [
+        ("add,0.5,mul,2.5,sign,mul,x1,sub,mul,x1,x1,1.9", 0, 1.9**0.5, True),
+        ("sign,mul,x2,sub,1.5,x2", 1, 1.5, False),
+    ],
+)
+def test_a_step_has_a_plain_argument(text: str, column: int, place: float, is_rising: bool) -> None:
+    data, program = finisher(X[:, 0]).data, batch(text)
+    ((tokens, numbers),) = plain_steps(data, program)
+    plain = Program(LIBRARY, tokens, np.array(numbers))
+    given = Program(LIBRARY, program.row(0), program.constants[0])
+    np.testing.assert_array_equal(plain.execute(X), given.execute(X))
+    assert len(plain) < len(given)
+    inside = [n for n in numbers if abs(n - place) < 0.3]
+    assert len(inside) == 1
+    names = [LIBRARY.names[token] for token in tokens]
+    wanted = [f"x{column + 1}", "const"] if is_rising else ["const", f"x{column + 1}"]
+    assert names[names.index("sign") + 1 :] == ["sub", *wanted]
+
+
+def test_steps_along_no_single_input_stay() -> None:
+    data = finisher(X[:, 0]).data
+    assert plain_steps(data, batch("sign,sub,x1,x2")) == []
+    assert plain_steps(data, batch("sign,sub,mul,x1,x1,100.0")) == []
 
 
 def test_priors_and_bounds_hold() -> None:

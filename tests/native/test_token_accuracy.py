@@ -11,7 +11,7 @@ from dso.native import _core
 from dso.program import ProgramBatch, execute
 from tests.reference import TRUTH, VALUE, error_in_ulp
 
-COMPOSED = {"sigmoid", "expneg", "logabs"}
+COMPOSED = {"sigmoid", "expneg", "logabs", "gamma"}
 SPECIAL = [0.0, -0.0, 5e-324, -5e-324, 1e-310, 2.2250738585072014e-308, 1.0, -1.0, 2.0, 0.5, 1e300,
            -1e300, 1.7976931348623157e308, 709.78, 709.79, 710.4, -708.5, -745.13, -745.14, 99.9,
            100.0, -100.0, 0.001, -0.001, 0.0010000001, 1e6, 999999.9, 1e15, 1e16, 1e22, 3.0, -2.0,

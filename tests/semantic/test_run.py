@@ -154,7 +154,7 @@ def test_a_million_rows_cost_no_more_and_little_memory(batching: object) -> None
         model = on(X, target, task=task, training={"batch_size": 10})
         model.setup()
         tracemalloc.start()
-        row = model.trainer.step()
+        row = model.trainer.step().row
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert model.trainer.standing.success == is_solvable
