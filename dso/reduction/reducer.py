@@ -279,8 +279,7 @@ class _Reducer:
 
     def _chosen(self, states: Sequence[_State]) -> Reduced:
         last = states[-1]
-        # With noise models cannot tell a small share of the other piece from none.
-        pieces = None if self.is_noisy else separation(last.reduction, last.model)
+        pieces = separation(last.reduction, last.model)
         if len(states) == 1:
             found = self._none("the data show no form that leaves a smaller problem")
             if pieces is None or found.reductions:

@@ -45,8 +45,9 @@ ROUNDING = 1e-9
 MAX_COLUMNS = 12
 MAX_TERMS, ROWS_PER_TERM, MAX_DEGREE, MIN_DEGREE = 400, 3, 24, 3
 """Of polynomials that stand in."""
-MAX_REST = 0.01
-"""Share of the scatter that polynomials may leave."""
+MAX_REST = 1e-3
+"""Share of the scatter that polynomials may leave; where it is more a search would not know the
+piece for what it is."""
 MAX_TURNS, MAX_STEPS, CONVERGED = 4, 12, 1e-10
 """Of fits of the two polynomials of a product, by turns and together."""
 MIN_SIZE = 0.05

@@ -160,7 +160,7 @@ class SavedSeparation(_Part):
 
     reduction: SavedReduction
     is_product: bool
-    groups: tuple[tuple[int, ...], tuple[int, ...]]
+    groups: Annotated[list[list[int]], Field(min_length=2, max_length=2)]
 
     def rebuilt(self, names: Sequence[str]) -> Separation:
         """Return it.
@@ -171,9 +171,10 @@ class SavedSeparation(_Part):
             If the groups are not made of the columns.
         """
         reduction = self.reduction.rebuilt(names)
-        if sorted([*self.groups[0], *self.groups[1]]) != list(range(len(reduction.columns))):
+        first, second = map(tuple, self.groups)
+        if sorted(first + second) != list(range(len(reduction.columns))):
             raise ValueError(f"groups {self.groups} of {len(reduction.columns)} columns")
-        return Separation(reduction, self.is_product, self.groups)
+        return Separation(reduction, self.is_product, (first, second))
 
 
 class SavedReduced(_Part):
