@@ -93,7 +93,7 @@ def _values(reduction: Reduction, X: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _exponent(logs: np.ndarray) -> Fraction | None:
     """Return the fraction that all logarithms are, None where they are not one."""
-    if not len(logs) or not np.isfinite(logs).all() or np.ptp(logs) > MAX_SPREAD:
+    if not len(logs) or not np.isfinite(logs).all():
         return None
     nearest = Fraction(float(np.median(logs))).limit_denominator(MAX_DENOMINATOR)
-    return nearest if abs(float(nearest) - float(np.median(logs))) < MAX_SPREAD else None
+    return nearest if np.abs(logs - float(nearest)).max() < MAX_SPREAD else None

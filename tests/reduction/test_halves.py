@@ -43,11 +43,23 @@ class Scripted:
         self.iteration += 1
 
     def front(self) -> ProgramBatch:
-        texts = ["x1", f"mul,const,{TEXTS[self.n_inputs]}"] if self.has_succeeded else ["x1"]
+        return self.programs(is_found=self.has_succeeded)
+
+    def programs(self, is_found: bool) -> ProgramBatch:
+        texts = ["x1", f"mul,const,{TEXTS[self.n_inputs]}"] if is_found else ["x1"]
         programs = ProgramBatch.from_rows([self.library.actionize(t).tolist() for t in texts])
         numbers = np.full((len(texts), 1), np.nan)
         numbers[1:] = self.factor
         return ProgramBatch(programs.tokens, programs.lengths, numbers)
+
+
+class Slow(Scripted):
+    """Does not know that it has succeeded."""
+
+    has_succeeded = False
+
+    def front(self) -> ProgramBatch:
+        return self.programs(is_found=self.iteration >= 2)
 
 
 class Blind(Scripted):
@@ -101,6 +113,22 @@ def test_a_piece_catches_up_when_both_have_had_as_many_iterations() -> None:
     assert counts == [0, 0, 1, 2]
 
 
+def test_pieces_take_turns() -> None:
+    made: list[Scripted] = []
+    halves = _halves(Slow, made)
+    while not halves.is_over:
+        halves.step()
+    assert [search.n_inputs for search in made] == [2, 1, 2, 1, 2, 1]
+    assert halves.iteration == 9
+    assert halves.n_evaluations == 180
+    # From the second turn on all are exact, and their fronts are put back.
+    ratio = made[2].t / np.sin(X[:, 0] * X[:, 1])
+    np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-9)
+    values = _values(halves.put_back(WHOLE))
+    assert len(values) == 10
+    np.testing.assert_allclose(values[1::2], np.tile(Y, (5, 1)), rtol=1e-9)
+
+
 def test_without_a_first_piece_there_is_no_second() -> None:
     halves = _halves(Blind)
     for _ in range(4):
@@ -134,4 +162,5 @@ def test_pieces_take_part_in_a_race() -> None:
     assert race.found is not None
     assert race.found.separation is not None
     assert spent > race.found.n_evaluations
+    assert any(isinstance(entrant.search, Halves) for entrant in race._entrants)
     assert len(programs)

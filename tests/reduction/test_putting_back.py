@@ -81,7 +81,7 @@ def test_a_program_is_a_formula_and_back(functions: list) -> None:
     programs = ProgramBatch.from_rows([row.tolist()])
     programs = ProgramBatch(programs.tokens, programs.lengths, numbers[None, :2])
     slowly = execute(library, programs, np.ascontiguousarray(X.T)).values[0]
-    np.testing.assert_array_equal(values(formula, X), slowly)
+    np.testing.assert_allclose(values(formula, X), slowly, rtol=1e-14)
     assert Speller(library).spell(formula) is not None
 
 

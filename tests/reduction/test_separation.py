@@ -46,6 +46,11 @@ def test_on_a_surface_nothing_is_said() -> None:
     assert separation(NONE, Surrogate(surface, y)) is None
 
 
+def test_on_a_curve_nothing_is_said() -> None:
+    curve = np.column_stack([A, A**2])
+    assert separation(Reduction.none(["a", "b"]), Surrogate(curve, A + A**2)) is None
+
+
 def test_it_is_a_part_of_what_is_found() -> None:
     inputs = np.column_stack([X, np.random.default_rng(1).uniform(1.0, 3.0, 200)])
     found = reduce(inputs, inputs[:, 3] * (np.sin(A * B) + np.exp(C) / C), list("abcd"))
