@@ -47,8 +47,12 @@ def test_on_a_surface_nothing_is_said() -> None:
 
 
 def test_on_a_curve_nothing_is_said() -> None:
-    curve = np.column_stack([A, A**2])
-    assert separation(Reduction.none(["a", "b"]), Surrogate(curve, A + A**2)) is None
+    # The model is a plane, and so a sum; but off the curve nobody knows.
+    curve = np.column_stack([A - 2, (A - 2) ** 2 - 0.5])
+    pair = Reduction.none(["a", "b"])
+    assert separation(pair, Surrogate(curve, curve.sum(axis=1))) is None
+    square = np.column_stack([A - 2, B - 2])
+    assert separation(pair, Surrogate(square, square.sum(axis=1))) is not None
 
 
 def test_it_is_a_part_of_what_is_found() -> None:
