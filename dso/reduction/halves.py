@@ -6,7 +6,9 @@ best; y without it is the target of a search for the other:
 
     turn 0: t - q(B) -> f       turn 1: t - f(A) -> g       turn 2: t - g(B) -> f       ...
 
-(or t / q(B), t / f(A), t / g(B)). What turn 1 and those after it find is put back as one program.
+(or t / q(B), t / f(A), t / g(B)). The target of turn 0 is rounded to the digits that hold despite
+the polynomials' errors, so that a search does not take these for a part of the form. What turn 1
+and later turns find is put back as one program.
 """
 
 from __future__ import annotations
@@ -29,6 +31,11 @@ ABOUT_AS_GOOD = 10.0
 """Squared errors up to so many times the least one; ..."""
 EXACT = 1e-22
 """... and those below this share of the variance are all rounding."""
+
+MIN_DIGITS, MAX_DIGITS = 4, 14
+"""Of the target of turn 0."""
+SAFETY = 4.0
+"""By what errors of a target may exceed what the polynomials leave on average."""
 
 Make = Callable[[np.ndarray, np.ndarray, np.ndarray], RunningSearch]
 """Given inputs (N, K), target (N,) and which rows (N,) may be used, makes a search."""
@@ -70,8 +77,10 @@ class Halves:
         if stand_in is not None:
             q = stand_in.values
             target = t / q if separation.is_product else t - q
+            target, error = _rounded(target, stand_in.rest, is_relative=separation.is_product)
+            floor = error**2 * float(np.mean(target**2) / target.var())
             columns = list(separation.groups[0])
-            self._begin(Z[:, columns], target, stand_in.is_usable, stand_in.rest**2)
+            self._begin(Z[:, columns], target, stand_in.is_usable, floor)
 
     def _begin(self, Z: np.ndarray, t: np.ndarray, is_usable: np.ndarray, floor: float) -> None:
         with np.errstate(all="ignore"):
@@ -173,3 +182,19 @@ class Halves:
         if not batches:
             return ProgramBatch.from_rows([])
         return ProgramBatch.concatenate(batches)
+
+
+def _rounded(t: np.ndarray, rest: float, is_relative: bool) -> tuple[np.ndarray, float]:
+    """Return numbers (N,) in the digits that an error leaves them, and how much that may change.
+
+    Digits are counted from the first of each number, or from that of the greatest one.
+    """
+    digits = MAX_DIGITS
+    if rest > 0:
+        digits = min(MAX_DIGITS, max(MIN_DIGITS, int(-np.log10(SAFETY * rest))))
+    if is_relative:
+        rounded = [float(f"{value:.{digits - 1}e}") for value in t.tolist()]
+    else:
+        places = digits - 1 - int(np.floor(np.log10(np.abs(t).max())))
+        rounded = [round(value, places) for value in t.tolist()]
+    return np.array(rounded), 10.0 ** (1 - digits)

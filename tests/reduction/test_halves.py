@@ -6,7 +6,7 @@ from dso.errors import UserError
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch, execute
 from dso.reduction import Race, Reduction, Separation
-from dso.reduction.halves import Halves
+from dso.reduction.halves import Halves, _rounded
 
 FUNCTIONS = ["add", "sub", "mul", "div", "sin", "exp", "const"]
 WHOLE = Library(create_tokens(3, FUNCTIONS))
@@ -95,7 +95,9 @@ def test_both_pieces_are_found_and_put_together() -> None:
     assert [search.n_inputs for search in made] == [2, 1]
     # What the first one sees is the larger piece, up to a factor and what the polynomial errs by;
     ratio = made[0].t / np.sin(X[:, 0] * X[:, 1])
-    np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-4)
+    np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-3)
+    # in digits that hold;
+    assert all(float(f"{value:.8e}") == value for value in made[0].t)
     # the second one sees exactly the other piece.
     ratio = made[1].t / np.exp(X[:, 2])
     np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-9)
@@ -164,3 +166,13 @@ def test_pieces_take_part_in_a_race() -> None:
     assert spent > race.found.n_evaluations
     assert any(isinstance(entrant.search, Halves) for entrant in race._entrants)
     assert len(programs)
+
+
+def test_targets_have_the_digits_that_hold() -> None:
+    t = np.array([123.456789, -0.0123456789, 2.0])
+    rounded, error = _rounded(t, 1e-5, is_relative=True)
+    np.testing.assert_array_equal(rounded, [123.5, -0.01235, 2.0])
+    assert error == 1e-3
+    rounded, _ = _rounded(t, 1e-6, is_relative=False)
+    np.testing.assert_array_equal(rounded, [123.46, -0.01, 2.0])
+    np.testing.assert_allclose(_rounded(t, 0.0, is_relative=True)[0], t, rtol=1e-13)
