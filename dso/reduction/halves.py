@@ -32,8 +32,8 @@ ABOUT_AS_GOOD = 10.0
 EXACT = 1e-22
 """... and those below this share of the variance are all rounding."""
 
-MIN_DIGITS, MAX_DIGITS = 4, 14
-"""Of the target of turn 0."""
+MIN_DIGITS, ENOUGH_DIGITS = 4, 10
+"""Of the target of turn 0; a search takes numbers that are right to so many for exact."""
 SAFETY = 4.0
 """By what errors of a target may exceed what the polynomials leave on average."""
 
@@ -189,9 +189,10 @@ def _rounded(t: np.ndarray, rest: float, is_relative: bool) -> tuple[np.ndarray,
 
     Digits are counted from the first of each number, or from that of the greatest one.
     """
-    digits = MAX_DIGITS
-    if rest > 0:
-        digits = min(MAX_DIGITS, max(MIN_DIGITS, int(-np.log10(SAFETY * rest))))
+    error = max(SAFETY * rest, 10.0**-ENOUGH_DIGITS)
+    digits = max(MIN_DIGITS, int(-np.log10(error)))
+    if digits == ENOUGH_DIGITS:
+        return t, error
     if is_relative:
         rounded = [float(f"{value:.{digits - 1}e}") for value in t.tolist()]
     else:
