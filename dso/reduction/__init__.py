@@ -1,7 +1,18 @@
 """Reductions: what the data say of the form of y, and the smaller problem that is left."""
 
-from dso.reduction.race import MakeSearch, Race, RunningSearch
+from dso.reduction.race import Race
 from dso.reduction.reducer import Reduced, reduce
 from dso.reduction.reduction import Reduction, Step
+from dso.reduction.running import MakeSearch, RunningSearch
+from dso.reduction.separation import Separation
 
-__all__ = ["MakeSearch", "Race", "Reduced", "Reduction", "RunningSearch", "Step", "reduce"]
+__all__ = [
+    "MakeSearch",
+    "Race",
+    "Reduced",
+    "Reduction",
+    "RunningSearch",
+    "Separation",
+    "Step",
+    "reduce",
+]

@@ -12,7 +12,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from dso.library import Library, Polynomial, StateChecker, Token
+from dso.library import (
+    OPERATORS,
+    HardCodedConstant,
+    Library,
+    PlaceholderConstant,
+    Polynomial,
+    StateChecker,
+    Token,
+)
 from dso.library.expression import Node
 from dso.program import ProgramBatch
 from dso.reduction.formula import Formula, folded
@@ -156,3 +164,29 @@ def _whole(
             return None
         spelled += part
     return spelled
+
+
+def formula_of(tokens: Sequence[Token], row: np.ndarray, constants: np.ndarray) -> Formula | None:
+    """Return a program as a formula of its inputs; None where it holds what no formula can say.
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+    row : (T,) int
+    constants : (C,) float64
+        Of its `const`, with NaN after them.
+    """
+    numbers = iter(constants[~np.isnan(constants)].tolist())
+    formula: list[Node] = []
+    for token in (tokens[index] for index in row):
+        if token.input_var is not None:
+            formula.append(int(token.input_var))
+        elif isinstance(token, PlaceholderConstant):
+            formula.append(float(next(numbers)))
+        elif isinstance(token, HardCodedConstant):
+            formula.append(token.value)
+        elif token.name in OPERATORS:
+            formula.append(token.name)
+        else:
+            return None
+    return tuple(formula)

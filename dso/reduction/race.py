@@ -5,7 +5,8 @@ reductions. Each is a hypothesis with a search of its own, and so is y as it is.
 `first * 3^r` iterations of the whole search, each hypothesis catches up with it in iterations; what
 it has found is put back, in terms of the user's inputs, and takes part in the next iteration of the
 whole search. There it is judged as any other program is, on y itself; so a reduction that does not
-hold costs its time and nothing else. From the second round on only the best hypothesis goes on.
+hold costs its time and nothing else. From the second round on only the best hypothesis goes on, and
+the one of two pieces, if the target is a sum or a product of these (`halves`).
 
 A race remembers nothing that its inputs do not say. So one that is made again in the middle, as
 when a run goes on from a checkpoint, does what the first would have done.
@@ -17,16 +18,19 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
 from dso.errors import UserError
 from dso.library import Library
 from dso.program import ProgramBatch, mean_squared_error
+from dso.reduction.halves import Halves
 from dso.reduction.putting_back import put_back
 from dso.reduction.reducer import EVALUATIONS_PER_MODEL, Reduced, reduce
 from dso.reduction.reduction import Reduction
+from dso.reduction.running import MakeSearch, RunningSearch
+from dso.reduction.separation import Separation
+from dso.units import Quantities
 
 logger = logging.getLogger("dso")
 
@@ -35,53 +39,6 @@ GROWTH = 3
 MAX_HYPOTHESES = 2
 MAX_MODEL_SHARE = 0.15
 """Of the budget that models of the data may cost."""
-
-
-class RunningSearch(Protocol):
-    """A search that is asked for one iteration after the other.
-
-    Attributes
-    ----------
-    library : Library
-    iteration : int
-        Done so far.
-    n_evaluations : int
-        Spent so far.
-    is_over : bool
-        Whether it has come to its end.
-    has_succeeded : bool
-        Whether it calls its best program a success.
-    """
-
-    @property
-    def library(self) -> Library:
-        """See the class."""
-
-    @property
-    def iteration(self) -> int:
-        """See the class."""
-
-    @property
-    def n_evaluations(self) -> int:
-        """See the class."""
-
-    @property
-    def is_over(self) -> bool:
-        """See the class."""
-
-    @property
-    def has_succeeded(self) -> bool:
-        """See the class."""
-
-    def step(self) -> None:
-        """Do an iteration."""
-
-    def front(self) -> ProgramBatch:
-        """Return what it has found, with constants."""
-
-
-MakeSearch = Callable[[np.ndarray, np.ndarray, np.ndarray | None, int], RunningSearch]
-"""Given inputs (N, K), target (N,), weights and a budget, makes a search."""
 
 
 @dataclass
@@ -94,6 +51,17 @@ class Entrant:
     def put_back(self, library: Library) -> ProgramBatch:
         """Return what was found in tokens of the whole problem; see `put_back`."""
         return put_back(self.reduction, library, self.search.library.tokens, self.search.front())
+
+
+@dataclass
+class TwoPieces(Entrant):
+    """A hypothesis of two pieces."""
+
+    search: Halves
+
+    def put_back(self, library: Library) -> ProgramBatch:
+        """See `Entrant`."""
+        return self.search.put_back(library)
 
 
 @dataclass
@@ -117,6 +85,8 @@ class Race:
     seed : int
     translate : callable
         What makes programs on these rows programs of the whole search, which may see other units.
+    quantities : Quantities or None
+        The units of inputs and y.
     found : Reduced or None
         What the data say; None before the first round.
     seconds : float
@@ -134,6 +104,7 @@ class Race:
     n_samples: int
     seed: int
     translate: Callable[[ProgramBatch], ProgramBatch] = lambda programs: programs
+    quantities: Quantities | None = None
     found: Reduced | None = None
     seconds: float = 0.0
     n_evaluations: int = 0
@@ -170,7 +141,7 @@ class Race:
             self.found = self._look(is_over)
             if iteration == self.first:  # else it has been counted
                 spent += self.found.n_evaluations
-            self._enter(_hypotheses(self.found.reductions))
+            self._enter(self.found)
         batches = []
         before = iteration // GROWTH if iteration > self.first else 0
         for entrant in self._due(iteration):
@@ -193,17 +164,24 @@ class Race:
             self.y,
             self.names,
             weights=self.weights,
+            quantities=self.quantities,
             seed=self.seed,
             max_models=max_models,
             is_over=lambda: is_over(0),
         )
 
-    def _enter(self, reductions: Sequence[Reduction]) -> None:
-        for reduction in reductions:
+    def _enter(self, found: Reduced) -> None:
+        hypotheses: list[Reduction | Separation] = [*_hypotheses(found.reductions)]
+        if found.separation is not None:
+            hypotheses.insert(1, found.separation)
+        for hypothesis in hypotheses:
             try:
-                self._entrants.append(self._entrant(reduction))
+                if isinstance(hypothesis, Separation):
+                    self._enter_pieces(hypothesis)
+                else:
+                    self._entrants.append(self._entrant(hypothesis))
             except UserError as error:  # data of which a search would make nothing
-                logger.info("No search for %s: %s", reduction.says(), error)
+                logger.info("No search for %s: %s", hypothesis.says(), error)
 
     def _entrant(self, reduction: Reduction) -> Entrant:
         Z, t = reduction.inputs(self.X), reduction.target(self.X, self.y)
@@ -214,11 +192,21 @@ class Race:
             slopes = reduction.slope(self.X, t) ** 2
             weights = slopes if weights is None else weights * slopes
         is_usable = np.isfinite(Z).all(axis=1) & np.isfinite(t)
+        return Entrant(reduction, self._search(Z, t, is_usable, weights))
+
+    def _enter_pieces(self, separation: Separation) -> None:
+        halves = Halves(separation, self.X, self.y, self._search, self.first)
+        if halves.can_begin:
+            self._entrants.append(TwoPieces(separation.reduction, halves))
+
+    def _search(
+        self, Z: np.ndarray, t: np.ndarray, is_usable: np.ndarray, weights: np.ndarray | None = None
+    ) -> RunningSearch:
+        """Make a search on the rows that may be used; without `weights` they have those of y."""
+        weights = self.weights if weights is None else weights
         if weights is not None:
             weights = weights[is_usable] / weights[is_usable].max()
-        return Entrant(
-            reduction, self.make_search(Z[is_usable], t[is_usable], weights, self.n_samples)
-        )
+        return self.make_search(Z[is_usable], t[is_usable], weights, self.n_samples)
 
     def _due(self, iteration: int) -> list[Entrant]:
         """Return the hypotheses that take part in a round."""
@@ -227,7 +215,9 @@ class Race:
         for entrant in self._entrants:  # made again in the middle of a race
             while entrant.search.iteration < self.first and not entrant.search.is_over:
                 entrant.search.step()
-        return [min(self._entrants, key=self._loss)]
+        whole = [entrant for entrant in self._entrants if not isinstance(entrant, TwoPieces)]
+        best = min(whole, key=self._loss) if whole else None
+        return [e for e in self._entrants if e is best or isinstance(e, TwoPieces)]
 
     def _loss(self, entrant: Entrant) -> float:
         """Return the least squared error of y that a hypothesis has come to."""

@@ -12,11 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dso.reduction.dimensions import unit_groups
 from dso.reduction.formula import Formula
 from dso.reduction.proposals import Drop, Move, moves
 from dso.reduction.reduction import Reduction, Step
 from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
+from dso.reduction.separation import Separation, separation
 from dso.reduction.surrogate import MAX_INPUTS, MAX_ROWS, Surrogate
+from dso.units import Quantities
 
 MIN_ROWS = 20
 FEWEST_ROWS, ROWS_PER_INPUT = 120, 40
@@ -88,12 +91,15 @@ class Reduced(NamedTuple):
         Whether y has noise.
     n_evaluations : int
         What it cost: the programs that could have been evaluated in the same time, about.
+    separation : Separation or None
+        How what the first of the reductions leaves, or y, is a sum or a product.
     """
 
     reductions: tuple[Reduction, ...]
     why: str
     is_noisy: bool = False
     n_evaluations: int = 0
+    separation: Separation | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ def reduce(
     names: Sequence[str] | None = None,
     *,
     weights: np.ndarray | None = None,
+    quantities: Quantities | None = None,
     seed: int = 0,
     max_models: int = MAX_MODELS,
     is_over: Callable[[], bool] = lambda: False,
@@ -127,6 +134,8 @@ def reduce(
         Of the inputs; default: x1, x2, ...
     weights : (N,) float64, optional
         Of the rows.
+    quantities : Quantities, optional
+        The units of inputs and y.
     seed : int
         Of the choice of rows.
     max_models : int
@@ -144,7 +153,7 @@ def reduce(
     """
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else list(names)
-    return _Reducer(X, y, names, weights, seed, max_models, is_over).run()
+    return _Reducer(X, y, names, weights, quantities, seed, max_models, is_over).run()
 
 
 class _Reducer:
@@ -156,6 +165,7 @@ class _Reducer:
         y: np.ndarray,
         names: Sequence[str],
         weights: np.ndarray | None,
+        quantities: Quantities | None,
         seed: int,
         max_models: int,
         is_over: Callable[[], bool],
@@ -163,6 +173,7 @@ class _Reducer:
         random = np.random.default_rng([seed, 0x5EDC])
         rows = spread_out(X, min(MAX_ROWS, FEWEST_ROWS + ROWS_PER_INPUT * X.shape[1]), random)
         self.X, self.y, self.names = X[rows], y[rows], names
+        self.quantities = quantities
         self.weights = None if weights is None else weights[rows]
         self.scatter = 0.0
         self.cost_of_model = (len(rows) / MAX_ROWS) ** 3
@@ -179,7 +190,21 @@ class _Reducer:
             return self._search()
 
     def _none(self, why: str) -> Reduced:
+        """Return what is known where the data say nothing: what units say."""
+        start = Reduction.none(self.names)
+        for move in self._unit_groups(start):
+            reduction = move.applied(start)
+            table = np.column_stack([reduction.inputs(self.X), reduction.target(self.X, self.y)])
+            if reduction.columns and np.isfinite(table).all():
+                reduction = replace(reduction, steps=(Step(move.text(start)),))
+                why = f"{reduction.says()} by the units; the data say no more, as {why}"
+                return Reduced((reduction,), why, self.is_noisy, self._n_evaluations)
         return Reduced((), f"none found, as {why}", self.is_noisy, self._n_evaluations)
+
+    def _unit_groups(self, reduction: Reduction) -> Sequence[Move]:
+        if self.quantities is None:
+            return []
+        return unit_groups(reduction, self.quantities, self.X, self.y)
 
     @property
     def _is_spent(self) -> bool:
@@ -253,14 +278,20 @@ class _Reducer:
         return best
 
     def _chosen(self, states: Sequence[_State]) -> Reduced:
-        last = states[-1].reduction
+        last = states[-1]
+        pieces = separation(last.reduction, last.model)
         if len(states) == 1:
-            return self._none("the data show no form that leaves a smaller problem")
+            found = self._none("the data show no form that leaves a smaller problem")
+            if pieces is None or found.reductions:
+                return found
+            return found._replace(why=pieces.says(), separation=pieces)
+        says = last.reduction.says()
         return Reduced(
             tuple(state.reduction for state in reversed(states[1:])),
-            last.says(),
+            says if pieces is None else f"{says}; {pieces.says()}",
             self.is_noisy,
             self._n_evaluations,
+            pieces,
         )
 
     # ------------------------------------------------------------------------------------ models
@@ -318,6 +349,7 @@ class _Reducer:
         Of each kind of steps first all that change different columns are tried, then the likeliest.
         """
         found = moves(state.Z, state.t, state.model.gradients)
+        found += self._unit_groups(state.reduction)
         for rank in sorted({move.rank for move in found}):
             likely = [move for move in found if move.rank == rank]
             trials = [_compatible(likely), *([move] for move in likely[:MAX_TRIALS])]

@@ -93,7 +93,7 @@ class Surrogate:
     ) -> None:
         self.X, self.y, self.is_log = X, y, is_log
         self.scales = [Scale.of(column) for column in X.T]
-        self._U = self._standardised(X)
+        self._U = self.standardised(X)
         self._noise_shape = np.ones(len(y)) if weights is None else weights.mean() / weights
         target = np.log(np.abs(y)) if is_log else y
         self._sign = float(np.sign(y[0])) if is_log else 1.0
@@ -190,7 +190,8 @@ class Surrogate:
 
     # ----------------------------------------------------------------------------------- results
 
-    def _standardised(self, X: np.ndarray) -> np.ndarray:
+    def standardised(self, X: np.ndarray) -> np.ndarray:
+        """Return inputs (M, D) as the model sees them."""
         with np.errstate(all="ignore"):
             return np.column_stack([s(c) for s, c in zip(self.scales, X.T, strict=True)])
 
@@ -231,7 +232,7 @@ class Surrogate:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return the values (M,) of the model for inputs (M, D)."""
-        V = self._standardised(X)
+        V = self.standardised(X)
         t = self._size * (self._c @ self._covariance(self.theta, V))
         t = t + self._line[0] + V @ self._line[1:]
         return self._sign * np.exp(t) if self.is_log else t

@@ -19,7 +19,7 @@ from dso.fitting.uncertainty import ConstantErrors
 from dso.library import FittedPolynomial, Library, create_tokens, with_complexities
 from dso.plugins import references, refuse_code
 from dso.program import ProgramBatch
-from dso.reduction import Reduced
+from dso.reduction import Reduced, Reduction
 from dso.regressor.equations import Equations, Found
 from dso.regressor.saved import FORMAT, SavedErrors, SavedEstimator, SavedFound, SavedTarget
 from dso.runs.disk import cause, write_text
@@ -233,10 +233,21 @@ def _plain_units(quantities: Quantities | None) -> dict[str, Any] | None:
 def _plain_reductions(found: Reduced | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    reductions = [asdict(reduction) for reduction in found.reductions]
-    for reduction in reductions:
-        del reduction["names"]  # which are those of the inputs
-    return {**found._asdict(), "reductions": reductions}
+    plain = found._asdict()
+    plain["reductions"] = [_plain_reduction(reduction) for reduction in found.reductions]
+    if found.separation is not None:
+        plain["separation"] = {
+            "reduction": _plain_reduction(found.separation.reduction),
+            "is_product": found.separation.is_product,
+            "groups": found.separation.groups,
+        }
+    return plain
+
+
+def _plain_reduction(reduction: Reduction) -> dict[str, Any]:
+    plain = asdict(reduction)
+    del plain["names"]  # which are those of the inputs
+    return plain
 
 
 def _plain_found(found: Found) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dso.library import FittedPolynomial, Library
-from dso.reduction import Reduced, Reduction, Step
+from dso.reduction import Reduced, Reduction, Separation, Step
 from dso.reduction.formula import check_formula
 from dso.units import Quantities
 
@@ -155,6 +155,28 @@ class SavedReduction(_Part):
         return Reduction(tuple(names), tuple(columns), forward, back, steps)
 
 
+class SavedSeparation(_Part):
+    """A `Separation`."""
+
+    reduction: SavedReduction
+    is_product: bool
+    groups: Annotated[list[list[int]], Field(min_length=2, max_length=2)]
+
+    def rebuilt(self, names: Sequence[str]) -> Separation:
+        """Return it.
+
+        Raises
+        ------
+        ValueError
+            If the groups are not made of the columns.
+        """
+        reduction = self.reduction.rebuilt(names)
+        first, second = map(tuple, self.groups)
+        if sorted(first + second) != list(range(len(reduction.columns))):
+            raise ValueError(f"groups {self.groups} of {len(reduction.columns)} columns")
+        return Separation(reduction, self.is_product, (first, second))
+
+
 class SavedReduced(_Part):
     """What `dso.reduction.reduce` returned."""
 
@@ -162,11 +184,13 @@ class SavedReduced(_Part):
     why: str
     is_noisy: bool
     n_evaluations: Annotated[int, Field(ge=0)]
+    separation: SavedSeparation | None = None
 
     def rebuilt(self, names: Sequence[str]) -> Reduced:
-        """Return it; see `SavedReduction.rebuilt`."""
+        """Return it; see `SavedReduction.rebuilt` and `SavedSeparation.rebuilt`."""
         reductions = tuple(one.rebuilt(names) for one in self.reductions)
-        return Reduced(reductions, self.why, self.is_noisy, self.n_evaluations)
+        pieces = None if self.separation is None else self.separation.rebuilt(names)
+        return Reduced(reductions, self.why, self.is_noisy, self.n_evaluations, pieces)
 
 
 class SavedTarget(_Part):

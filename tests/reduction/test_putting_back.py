@@ -5,8 +5,9 @@ import pytest
 
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch, execute
+from dso.reduction.formula import values
 from dso.reduction.proposals import Factor, Pair, Scaling, Term
-from dso.reduction.putting_back import Speller, put_back
+from dso.reduction.putting_back import Speller, formula_of, put_back
 from dso.reduction.reduction import Reduction
 
 X = np.random.default_rng(0).uniform(0.5, 2.0, (40, 4))
@@ -66,3 +67,24 @@ def test_numbers_are_literals_where_there_are_some() -> None:
     speller = Speller(Library(create_tokens(1, ["mul", "const", 2.0])))
     assert [token for token, _ in speller.number(2.0) or []] == [speller.library.find_literal(2.0)]
     assert speller.number(3.0) == [(speller.library.const_token, 3.0)]
+
+
+@pytest.mark.parametrize("functions", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_a_program_is_a_formula_and_back(functions: list) -> None:
+    library = Library(create_tokens(4, functions))
+    text = "add,mul,const,sin,x4,add,x2,const"
+    if 2.0 in functions:
+        text = f"mul,2.0,{text}"
+    row, numbers = library.actionize(text), np.array([1.7, -0.3, np.nan])
+    formula = formula_of(library.tokens, row, numbers)
+    assert formula is not None
+    programs = ProgramBatch.from_rows([row.tolist()])
+    programs = ProgramBatch(programs.tokens, programs.lengths, numbers[None, :2])
+    slowly = execute(library, programs, np.ascontiguousarray(X.T)).values[0]
+    np.testing.assert_allclose(values(formula, X), slowly, rtol=1e-14)
+    assert Speller(library).spell(formula) is not None
+
+
+def test_a_polynomial_is_no_formula() -> None:
+    library = Library(create_tokens(1, ["mul", "poly"]))
+    assert formula_of(library.tokens, library.actionize("poly"), np.empty(0)) is None

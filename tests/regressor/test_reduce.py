@@ -80,3 +80,28 @@ def test_a_fit_counts_what_reductions_cost() -> None:
     assert model.reductions_ is not None
     race = model._searches[0].optimizer.race
     assert 0 < model.reductions_.n_evaluations < race.n_evaluations < model.n_evaluations_
+
+
+@pytest.mark.slow
+def test_a_product_of_two_pieces_is_found(tmp_path: Path) -> None:
+    X = np.random.default_rng(2).uniform(1, [3, 3, 3, 2], (1000, 4))
+    a, b, c, d = X.T
+    y = a * np.exp(b) / (1 + b) * (np.sin(c * d / 2) / np.sin(c / 2)) ** 2
+    model = DeepSymbolicRegressor(function_set=PHYSICS, output_directory=tmp_path, **FAST)
+    model.fit(X, y)
+    pieces = model.reductions_.separation
+    assert pieces is not None
+    assert pieces.is_product
+    assert model.equations_["loss"].iloc[-1] < 1e-18
+    again = DeepSymbolicRegressor.from_file(tmp_path / model.run_id_)
+    assert again.reductions_.separation == pieces
+
+
+@pytest.mark.slow
+def test_units_do_not_keep_smaller_problems_from_being_searched() -> None:
+    X, y = _gravity()
+    units = ["kg", "kg", *["m"] * 6]
+    model = DeepSymbolicRegressor(function_set=PHYSICS, **FAST)
+    model.fit(X, y, X_units=units, y_units="kg^2/m^2")
+    assert model.equations_["loss"].iloc[-1] < 1e-20
+    assert model.equations_["reductions"].iloc[-1]

@@ -1,0 +1,58 @@
+"""What a race asks of the searches that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from dso.library import Library
+from dso.program import ProgramBatch
+
+
+class RunningSearch(Protocol):
+    """A search that is asked for one iteration after the other.
+
+    Attributes
+    ----------
+    library : Library
+    iteration : int
+        Done so far.
+    n_evaluations : int
+        Spent so far.
+    is_over : bool
+        Whether it has come to its end.
+    has_succeeded : bool
+        Whether it calls its best program a success.
+    """
+
+    @property
+    def library(self) -> Library:
+        """See the class."""
+
+    @property
+    def iteration(self) -> int:
+        """See the class."""
+
+    @property
+    def n_evaluations(self) -> int:
+        """See the class."""
+
+    @property
+    def is_over(self) -> bool:
+        """See the class."""
+
+    @property
+    def has_succeeded(self) -> bool:
+        """See the class."""
+
+    def step(self) -> None:
+        """Do an iteration."""
+
+    def front(self) -> ProgramBatch:
+        """Return what it has found, with constants."""
+
+
+MakeSearch = Callable[[np.ndarray, np.ndarray, np.ndarray | None, int], RunningSearch]
+"""Given inputs (N, K), target (N,), weights and a budget, makes a search."""
