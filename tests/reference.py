@@ -125,8 +125,8 @@ def identity(column: np.ndarray) -> np.ndarray:
 def nudger(seed: int) -> Nudge:
     """Return a function that moves every value by one ULP up or down at random; zero stays.
 
-    With an even seed a column moves as a whole, so that equal rows stay equal. With every third seed
-    one stays too, which comparisons return.
+    With an even seed a column moves as a whole, so that equal rows stay equal. With every third
+    seed one stays too, which comparisons return.
     """
     generator = np.random.default_rng(seed)
 
