@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dso.finishing.grammar import Grammar
-from dso.finishing.neighbours import BLIND, Entries, Row, neighbours
+from dso.finishing.neighbours import BLIND, Entries, neighbours
 from dso.finishing.shorter import shorter_forms
 from dso.finishing.steps import STEPS, moved_steps, plain_steps, step_constants
 from dso.fitting.least_squares import MAX_EXACT, least_squares
@@ -21,6 +21,7 @@ from dso.program import (
     FitData,
     Program,
     ProgramBatch,
+    Row,
     execute,
     has_poly,
     has_python_token,
@@ -137,7 +138,7 @@ class Finisher:
             token.operator is not None and token.operator.name in STEPS
             for token in data.library.tokens
         )
-        self.n_fits = self.n_looked_at = 0
+        self.n_looked_at = 0
         self._expanded: dict[int, float] = {}
 
     def on(self, data: FitData) -> Finisher:
@@ -191,7 +192,6 @@ class Finisher:
     def _fitted(
         self, data: FitData, programs: ProgramBatch, n_starts: int, max_iterations: int
     ) -> tuple[ProgramBatch, np.ndarray]:
-        self.n_fits += len(programs)
         width = int(constant_counts(self.library, programs).max(initial=0))
         constants = widened(programs.constants, width)
         lower, upper = self._limits(constants)
@@ -358,11 +358,7 @@ class Finisher:
         rows = [row for row in rows if len(row[0]) <= self.prior.max_length]
         if not rows:
             return ProgramBatch.from_rows([])
-        batch = ProgramBatch.from_rows([tokens for tokens, _ in rows])
-        constants = np.full((len(rows), max(len(numbers) for _, numbers in rows)), np.nan)
-        for slot, (_, numbers) in zip(constants, rows, strict=True):
-            slot[: len(numbers)] = numbers
-        batch = replace(batch, constants=constants)
+        batch = ProgramBatch.from_rows(*zip(*rows, strict=True))
         return batch[self.prior.allowed(batch)]
 
     # ---- how programs are shown ----------------------------------------------------------------

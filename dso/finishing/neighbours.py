@@ -27,7 +27,7 @@ import numpy as np
 
 from dso.finishing.grammar import Form, Grammar, Wrap
 from dso.library import Library
-from dso.program import FitData, ProgramBatch
+from dso.program import FitData, ProgramBatch, Row
 from dso.program.derivatives import derivatives_in_nodes
 from dso.program.traversal import child_positions
 
@@ -47,10 +47,6 @@ PER_TOKEN = 1e-3
 
 Bar = Callable[[np.ndarray], np.ndarray]
 """Complexities (n,) -> the least losses (n,) so far at up to these."""
-
-
-Row = tuple[list[int], list[float]]
-"""Tokens in prefix order and the numbers of each `const` among them."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
-from dso.program import Program
+from dso.program import Program, Row
 from dso.program.from_sympy import SympyWriter, Unwritable
 from dso.program.shown_numbers import with_plain_numbers
 from dso.program.symbolic import to_short_sympy
@@ -18,9 +18,6 @@ MAX_SECONDS = 1.0
 """Of one simplification."""
 RATIOS = (1.0, 2.0, 0.5)
 """Of two angles for which there are identities that shorten."""
-
-Row = tuple[list[int], list[float]]
-"""Tokens in prefix order and the numbers of each `const` among them."""
 
 
 def shorter_forms(program: Program) -> list[Row]:

@@ -13,16 +13,13 @@ from dataclasses import replace
 import numpy as np
 
 from dso.library import Library
-from dso.program import FitData, ProgramBatch, wanted_values
+from dso.program import FitData, ProgramBatch, Row, wanted_values
 from dso.program.execute import VALID, execute
 from dso.program.traversal import child_positions
 
 STEPS = ("sign",)
 """Operators that are constant but for a jump where their argument is 0."""
 MAX_PLACES = 256
-
-Row = tuple[list[int], list[float]]
-"""Tokens in prefix order and the numbers of each `const` among them."""
 
 
 def step_constants(library: Library, row: np.ndarray) -> list[tuple[int, int]]:

@@ -67,7 +67,7 @@ _CALL = re.compile(r"\s*(\w+)\s*(?:\{([^{}]*)\})?\s*(?:\(([^()]*)\))?\s*")
 
 
 def formula_of(text: str, where: str) -> str | None:
-    """Return a named loss as ``(x, y) -> formula``; None where the text is no name.
+    """Return a named loss as ``(x, y) -> formula``; None for any other text.
 
     Raises
     ------

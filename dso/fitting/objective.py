@@ -117,7 +117,7 @@ class RowLoss(Objective):
     def degree(self, prediction: np.ndarray, data: FitData) -> float | None:
         """Return the power of the residuals that the loss grows with, near one prediction (N,).
 
-        None where it is no function of them: where y itself is not the best prediction.
+        None where y itself is not the best prediction.
         """
         factors = np.array([0.0, 1 / DEGREE_STEP, 1.0, DEGREE_STEP])
         residuals = prediction - data.y

@@ -169,11 +169,7 @@ class Completer:
                 rows.append([int(self._theirs[token]) for token, _ in spelled])
                 values.append([v for t, v in spelled if t == self.vocabulary.const])
                 of.append(i)
-        programs = ProgramBatch.from_rows(rows)
-        constants = np.full((len(rows), max(map(len, values), default=0)), np.nan)
-        for b, found in enumerate(values):
-            constants[b, : len(found)] = found
-        programs = replace(programs, constants=constants)
+        programs = ProgramBatch.from_rows(rows, values)
         is_allowed = self.prior.allowed(programs) if rows else np.zeros(0, dtype=bool)
         return self._judged(self._polished(programs[is_allowed]), np.array(of, int)[is_allowed])
 

@@ -13,7 +13,7 @@ from dso.program.execute import (
 )
 from dso.program.inversion import Wanted, wanted_values
 from dso.program.program import Program, from_str_tokens, from_tokens, traversal_texts
-from dso.program.program_batch import ProgramBatch
+from dso.program.program_batch import ProgramBatch, Row, padded
 
 __all__ = [
     "CAUSES",
@@ -22,6 +22,7 @@ __all__ = [
     "FitData",
     "Program",
     "ProgramBatch",
+    "Row",
     "Wanted",
     "execute",
     "fraction_within",
@@ -31,6 +32,7 @@ __all__ = [
     "has_python_token",
     "mean_loss",
     "mean_squared_error",
+    "padded",
     "traversal_texts",
     "wanted_values",
 ]

@@ -16,6 +16,17 @@ from dso.errors import UserError
 from dso.native import _core
 from dso.program.columns import PAD, Columns
 
+Row = tuple[list[int], list[float]]
+"""Tokens in prefix order, and the numbers of each `const` among them."""
+
+
+def padded(numbers: Sequence[Sequence[float]], n_rows: int) -> np.ndarray:
+    """Return sequences of numbers as one array (B, K), NaN behind the end of each."""
+    constants = np.full((n_rows, max(map(len, numbers), default=0)), np.nan)
+    for slots, values in zip(constants, numbers, strict=bool(numbers)):
+        slots[: len(values)] = values
+    return constants
+
 
 @dataclass(frozen=True)
 class ProgramBatch(Columns):
@@ -42,13 +53,15 @@ class ProgramBatch(Columns):
         return ProgramBatch(tokens, lengths, np.empty((len(tokens), 0)))
 
     @staticmethod
-    def from_rows(rows: Sequence[Sequence[int]]) -> ProgramBatch:
-        """Pad sequences of library indices into a batch."""
+    def from_rows(
+        rows: Sequence[Sequence[int]], numbers: Sequence[Sequence[float]] = ()
+    ) -> ProgramBatch:
+        """Pad sequences of library indices into a batch, each with its fitted numbers if given."""
         lengths = np.array([len(row) for row in rows], dtype=np.int32)
         tokens = np.full((len(rows), int(lengths.max(initial=1))), PAD, dtype=np.int16)
         for i, row in enumerate(rows):
             tokens[i, : len(row)] = row
-        return ProgramBatch.from_arrays(tokens, lengths)
+        return ProgramBatch(tokens, lengths, padded(numbers, len(rows)))
 
     def row(self, i: int) -> np.ndarray:
         """Return the tokens of program `i` without padding."""

@@ -99,8 +99,6 @@ def translated(parameters: Mapping[str, Any], known: Collection[str]) -> dict[st
     for name in given:
         if PARAMETERS[name].kind == "refused":
             raise UserError(f"{name}: {_shown(given[name])} is refused: {PARAMETERS[name].note}.")
-        if PARAMETERS[name].kind == "argument" and name not in known:
-            raise UserError(f"{name}: {_shown(given[name])}; this version cannot do that yet.")
     arguments = {
         name: parameters[name]
         for name, row in PARAMETERS.items()

@@ -8,7 +8,6 @@ what is subtracted, a quotient a product with an inverse. Numbers are constants,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -131,12 +130,8 @@ def put_back(
             rows.append(row)
     if not rows:
         return ProgramBatch.from_rows([])
-    batch = ProgramBatch.from_rows([[token for token, _ in row] for row in rows])
     numbers = [[number for _, number in row if not np.isnan(number)] for row in rows]
-    constants = np.full((len(rows), max(map(len, numbers))), np.nan)
-    for slots, values in zip(constants, numbers, strict=True):
-        slots[: len(values)] = values
-    return replace(batch, constants=constants)
+    return ProgramBatch.from_rows([[token for token, _ in row] for row in rows], numbers)
 
 
 def _whole(

@@ -263,12 +263,8 @@ def _plain_found(found: Found) -> dict[str, Any]:
 
 
 def _found(saved: SavedFound) -> Found:
-    batch = ProgramBatch.from_rows(saved.tokens)
-    constants = np.full((len(batch), max(map(len, saved.constants))), np.nan)
-    for row, values in zip(constants, saved.constants, strict=True):
-        row[: len(values)] = values
-    programs = ProgramBatch(batch.tokens, batch.lengths, constants)
-    polynomials = np.full(len(batch), None)
+    programs = ProgramBatch.from_rows(saved.tokens, saved.constants)
+    polynomials = np.full(len(programs), None)
     for b, one in enumerate(saved.polynomials):
         polynomials[b] = None if one is None else one.rebuilt()
     return Found(programs, np.array(saved.losses), np.array(saved.complexities), polynomials)

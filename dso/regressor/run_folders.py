@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,11 +108,9 @@ def _found(table: pd.DataFrame, task: RegressionTask) -> Found:
 
 
 def _batch(programs: list[Program]) -> ProgramBatch:
-    batch = ProgramBatch.from_rows([program.tokens.tolist() for program in programs])
-    constants = np.full((len(programs), max(len(p.constants) for p in programs)), np.nan)
-    for row, program in zip(constants, programs, strict=True):
-        row[: len(program.constants)] = program.constants
-    return replace(batch, constants=constants)
+    return ProgramBatch.from_rows(
+        [program.tokens.tolist() for program in programs], [p.constants.tolist() for p in programs]
+    )
 
 
 def _on_front(found: Found) -> Found:

@@ -17,7 +17,7 @@ import numpy as np
 from dso.errors import UserError
 from dso.library import Library, create_tokens
 from dso.library.operator import Operator
-from dso.program import ProgramBatch
+from dso.program import ProgramBatch, Row
 from dso.program.traversal import child_positions
 from dso.regressor.options import has_own_loss
 from dso.regressor.rows import CanonicalRows
@@ -25,8 +25,6 @@ from dso.task.regression.metrics import METRICS
 
 HANDY = (1e-2, 1e2)
 """Where the median size of a column is between these it stays as it is."""
-
-Row = tuple[list[int], list[float]]
 
 
 @dataclass(frozen=True)
@@ -86,11 +84,7 @@ class Scales:
             return programs
         rescale = _Rescaling(library, self)
         rows = [rescale.whole(programs.row(b), programs.constants[b]) for b in range(len(programs))]
-        batch = ProgramBatch.from_rows([tokens for tokens, _ in rows])
-        constants = np.full((len(rows), max(len(numbers) for _, numbers in rows)), np.nan)
-        for slot, (_, numbers) in zip(constants, rows, strict=True):
-            slot[: len(numbers)] = numbers
-        return replace(batch, constants=constants)
+        return ProgramBatch.from_rows(*zip(*rows, strict=True))
 
 
 def can_scale(task: dict[str, Any], training: dict[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from dso.islands import Archipelago, Engine, make_search, one_by_one
 from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
 from dso.messages import muted
-from dso.program import FitData, Program, ProgramBatch
+from dso.program import FitData, Program, ProgramBatch, padded
 from dso.reduction import Race, Reduced, RunningSearch
 from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.quit_key import QuitKey
@@ -280,9 +280,7 @@ class Search:
         data = data.on_rows(slice(None, None, -(-data.n_rows // MAX_ROWS_OF_LAWS)))
         texts, starts = zip(*simple_laws(data), strict=True)
         programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in texts])
-        first = np.full((len(texts), max(map(len, starts))), np.nan)
-        for row, start in zip(first, starts, strict=True):
-            row[: len(start)] = start
+        first = padded(starts, len(texts))
         prior = self.optimizer.prior
         # The sampler never writes one token, as the first one has to be an operator.
         is_allowed = (
@@ -301,12 +299,7 @@ class Search:
         forms = [form for program in programs for form in shorter_forms(program)]
         if not forms:
             return
-        batch = ProgramBatch.from_rows([tokens for tokens, _ in forms])
-        width = max(len(numbers) for _, numbers in forms)
-        constants = np.full((len(forms), width), np.nan)
-        for row, (_, numbers) in zip(constants, forms, strict=True):
-            row[: len(numbers)] = numbers
-        batch = replace(batch, constants=constants)
+        batch = ProgramBatch.from_rows(*zip(*forms, strict=True))
         batch = batch[optimizer.prior.allowed(batch)]
         if len(batch):
             optimizer.trainer.offer(batch)

@@ -127,11 +127,9 @@ def fitted(problem: Problem, starts: Sequence[Start], budget: Budget) -> Program
     """Fit programs to y and return those wanted that the priors allow, the best first."""
     if not starts:
         return ProgramBatch.from_rows([])
-    programs = ProgramBatch.from_rows([start.tokens for start in starts])
-    constants = np.full((len(starts), max(len(start.constants) for start in starts)), np.nan)
-    for b, start in enumerate(starts):
-        constants[b, : len(start.constants)] = start.constants
-    programs = ProgramBatch(programs.tokens, programs.lengths, constants)
+    programs = ProgramBatch.from_rows(
+        [start.tokens for start in starts], [start.constants for start in starts]
+    )
     programs = problem.allowed(programs)
     if len(programs):
         programs = _fitted(problem, programs, MAX_FIRST_ROWS, budget)

@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dso import DeepSymbolicRegressor
 from dso.pysr import PySRRegressor, TemplateExpressionSpec, TensorBoardLoggerSpec
-
-KNOWN = DeepSymbolicRegressor._get_param_names()
-HAS_OBJECTIVES = "elementwise_loss" in KNOWN
 
 X = 2 * np.random.RandomState(0).randn(100, 5)
 Y = 2.5382 * np.cos(X[:, 3]) + X[:, 0] ** 2 - 0.5
@@ -24,7 +20,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not HAS_OBJECTIVES, reason="losses and operators as text are needed")
 def test_the_quick_start_finds_the_law() -> None:
     model = PySRRegressor(
         maxsize=20,
@@ -42,7 +37,6 @@ def test_the_quick_start_finds_the_law() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not HAS_OBJECTIVES, reason="losses and operators as text are needed")
 def test_the_detailed_example_runs() -> None:
     model = PySRRegressor(
         populations=8,
@@ -140,11 +134,6 @@ def shown(option: dict[str, Any]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ONE_LINERS, ids=shown)
 def test_one_option_does_what_a_reader_expects(option: dict[str, Any]) -> None:
-    missing = [
-        name for name in ("elementwise_loss", "loss_scale") if name in option and name not in KNOWN
-    ]
-    if missing:
-        pytest.skip(f"{missing[0]} is needed")
     usual = {
         "binary_operators": ["+", "*"],
         "unary_operators": ["cos"],

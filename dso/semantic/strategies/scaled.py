@@ -21,7 +21,7 @@ the b in y = k t e^(b s).
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -110,13 +110,10 @@ class _NumberInFront(Strategy):
             return ProgramBatch.from_rows([])
         data = self.problem.data
         X, y, _ = data.thinned(MAX_START_ROWS)
-        programs = ProgramBatch.from_rows([part.tokens for part in parts])
-        constants = np.full((len(parts), max(len(part.constants) for part in parts)), np.nan)
-        for b, part in enumerate(parts):
-            constants[b, : len(part.constants)] = part.constants
-        table, cause, _ = execute(
-            data.library, replace(programs, constants=constants), X, data.protected
+        programs = ProgramBatch.from_rows(
+            [part.tokens for part in parts], [part.constants for part in parts]
         )
+        table, cause, _ = execute(data.library, programs, X, data.protected)
         starts = [
             Start([*prefix, *part.tokens], [self.number(y, row), *part.constants])
             for part, row, reason in zip(parts, table, cause, strict=True)

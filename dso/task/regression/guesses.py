@@ -15,15 +15,12 @@ import numpy as np
 from dso.errors import UserError
 from dso.library import Library, PlaceholderConstant, create_tokens
 from dso.library.expression import Expression, parse
-from dso.program import ProgramBatch
+from dso.program import ProgramBatch, Row
 from dso.program.from_sympy import SympyWriter, Unwritable
 from dso.program.shown_numbers import with_plain_numbers
 from dso.program.symbolic import to_short_sympy
 
 FREE = re.compile(r"c\d*")
-
-Row = tuple[list[int], list[float]]
-"""Tokens, and the numbers of each `const` among them: NaN where it is to be fitted."""
 
 
 def read_guesses(guesses: Sequence[str], library: Library, where: str) -> ProgramBatch:
@@ -42,11 +39,7 @@ def read_guesses(guesses: Sequence[str], library: Library, where: str) -> Progra
         For text that is no formula, an unknown name, or what the library has no tokens for.
     """
     rows = [_read(text, library, f"{where}[{i}]") for i, text in enumerate(guesses)]
-    batch = ProgramBatch.from_rows([tokens for tokens, _ in rows])
-    constants = np.full((len(rows), max(len(numbers) for _, numbers in rows)), np.nan)
-    for row, (_, numbers) in zip(constants, rows, strict=True):
-        row[: len(numbers)] = numbers
-    return ProgramBatch(batch.tokens, batch.lengths, constants)
+    return ProgramBatch.from_rows(*zip(*rows, strict=True))
 
 
 def _read(text: str, library: Library, where: str) -> Row:
