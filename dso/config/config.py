@@ -3,6 +3,9 @@
 Defaults stand here and in the sections alone; the files in ``config/`` are written from them.
 """
 
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
+
 from pydantic import model_validator
 
 from dso.config.base import Section, key
@@ -27,8 +30,6 @@ from dso.config.sections import (
     Training,
 )
 from dso.config.task_sections import (
-    ActionStage,
-    BenchmarkDataset,
     ControlTask,
     RegressionTask,
     Task,
@@ -132,13 +133,18 @@ def model_at(path: list, config: dict) -> type[Section]:
     for step in path:
         if step == "task" and task_kind(config.get("task")) == "control":
             model = ControlTask
-        elif step == "dataset":
-            model = BenchmarkDataset
-        elif step == "actions":
-            model = ActionStage
         elif isinstance(step, str):
-            model = type(model.model_fields[step].default)
+            field = model.model_fields[step]
+            model = next(_sections((type(field.default), field.annotation)))
     return model
+
+
+def _sections(kinds: Iterable[Any]) -> Iterator[type[Section]]:
+    """Yield the sections among types and within them: `list[A] | None` holds A."""
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield kind
+        yield from _sections(get_args(kind))
 
 
 def section_of(name: str) -> str | None:

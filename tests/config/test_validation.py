@@ -45,6 +45,9 @@ def control(**values: Any) -> dict:
         (task(tresholt=1), r"'tresholt' in task. Did you mean 'threshold'"),
         (task(poly_optimizer_params={"degre": 1}), r"task.poly_optimizer_params. Did .*'degree'"),
         (task(dataset={"name": "a", "nois": 1}), r"'nois' in task.dataset. Did .*'noise'"),
+        (task(template={"combin": "f(x)"}), r"'combin' in task.template. Did .*'combine'"),
+        (task(template={"": None}), r"unknown key '' in task.template"),
+        (control(stages={"actions": [{"functions": []}]}), r"'functions' in task.stages.actions.0"),
         (control(env_kwarg={}), r"'env_kwarg' in task. Did you mean 'env_kwargs'"),
         # Values that are not in a table.
         ({"task": {"task_type": "regresion"}}, r"task type 'regresion'.*'regression'"),
