@@ -162,10 +162,7 @@ class LogSearch(Search):
                 row, numbers = min([(row, numbers), *forms], key=lambda form: len(form[0]))
             tokens.append(row)
             constants.append(numbers)
-        batch = ProgramBatch.from_rows(tokens)
-        width = max(map(len, constants))
-        padded = [[*row, *[np.nan] * (width - len(row))] for row in constants]
-        programs = replace(batch, constants=np.array(padded).reshape(len(batch), width))
+        programs = ProgramBatch.from_rows(tokens, constants)
         return Found(programs, rows.losses, measure(programs), rows.polynomials)
 
     def _evidence(self, front: Found, library: Library) -> Evidence | None:
