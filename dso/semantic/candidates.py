@@ -2,8 +2,9 @@
 
 A candidate is known by its score and by the constants that it has where the error is measured in
 the hole. It is written with and without an offset, with and without a factor, or with one factor
-for two terms, since a smaller form may do as well. Then all constants of the whole are fitted to y itself, which removes what was
-only true to first order; see `contexts` and the Levenberg-Marquardt fit of `dso.fitting`.
+for two terms, since a smaller form may do as well. Then all constants of the whole are fitted to y
+itself, which removes what was only true to first order; see `contexts` and the Levenberg-Marquardt
+fit of `dso.fitting`.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def _variants(
     yield _total(writer, scaled), factors
     if len(terms) == 2 and abs(factors[0] * factors[1]) > SHARED * max(np.square(factors)):
         is_minus = factors[0] * factors[1] < 0
-        shared = writer.scaled(writer.sum(*terms, is_minus=is_minus))
+        shared = writer.scaled(writer.sum(terms[0], terms[1], is_minus))
         yield writer.sum(writer.const, shared), [offset, factors[0]]
         yield shared, factors[:1]
 

@@ -28,7 +28,7 @@ MAX_COMPARED_ROWS = 200
 STEP_OF_Y = 1e-6
 """In units of its scale, to measure dh/dy: half of the digits are left for the difference."""
 SAME = 1e-9
-"""What correlations may be short of 1 where two transforms of y are equal up to scale and offset."""
+"""By which a correlation may be short of 1 where transforms are equal up to scale and offset."""
 
 
 @dataclass(frozen=True)
