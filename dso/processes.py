@@ -11,7 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),  # Windows has none
+)
 """Ctrl-C, and what schedulers and closing terminals send some time before they kill."""
 
 Handler = Callable[[int, FrameType | None], None]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dso.errors import UserError
-from dso.processes import deferred
+from dso.processes import ENDING, deferred
 
 if TYPE_CHECKING:
     from dso.program import ProgramBatch
@@ -22,11 +22,12 @@ END_SHARE = 0.1
 MIN_END_SECONDS = 0.5
 """What the end phase may take, as a share of max_seconds and at least."""
 
-SIGNAL_REASONS = {
-    signal.SIGINT: "interrupted",
-    signal.SIGTERM: "terminated by SIGTERM",
-    signal.SIGHUP: "hung up by SIGHUP",
+_REASONS_BY_NAME = {
+    "SIGINT": "interrupted",
+    "SIGTERM": "terminated by SIGTERM",
+    "SIGHUP": "hung up by SIGHUP",
 }
+SIGNAL_REASONS = {number: _REASONS_BY_NAME[number.name] for number in ENDING}
 """The reasons that signals give."""
 INTERRUPT = SIGNAL_REASONS[signal.SIGINT]
 SIGNALLED = frozenset(SIGNAL_REASONS.values())
