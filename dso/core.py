@@ -78,7 +78,7 @@ class DeepSymbolicOptimizer:
     output_file : str or None
         The log of iterations in it.
     race : Race or None
-        Searches for smaller problems beside this one, where reductions are wanted.
+        Searches for smaller problems alongside this one, if reductions are wanted.
     last : Iteration or None
         The latest iteration.
     stop_reason : str or None
@@ -387,7 +387,7 @@ class DeepSymbolicOptimizer:
         Parameters
         ----------
         path : path
-            A file that `save` wrote, or a run folder, of which the newest checkpoint of this run
+            A file that `save` wrote, or a run folder: the newest checkpoint of this run in it
             that can be read is taken. The logs in this run's own folder are continued; elsewhere
             they begin again.
 

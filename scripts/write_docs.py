@@ -104,7 +104,7 @@ def _bounds(spec: dict) -> str:
         (" <= ", "maximum"),
         (" < ", "exclusiveMaximum"),
     )
-    # Greater ones only keep out what is no count at all.
+    # Greater ones only keep out what cannot be a count.
     given = [
         sign + f"{spec[name]:,}".replace(",", " ")
         for sign, name in limits

@@ -87,7 +87,7 @@ def read_source(source: str | os.PathLike[str] | dict | None) -> dict:
 
 
 def _with_its_table(config: dict, beside: Path | None) -> dict:
-    """Have the config say where its table of data is, which may lie beside it."""
+    """Have the config say where its table of data is, which may lie in the same folder."""
     task = config.get("task")
     dataset = task.get("dataset") if isinstance(task, dict) else None
     if isinstance(dataset, str):

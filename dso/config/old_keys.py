@@ -179,7 +179,7 @@ def drop_unknown(section: dict, known: Iterable[str], kind: str, where: str) -> 
     strange = [key for key in section if key not in known]
     for key in strange:
         if key in RENAMED:
-            raise UserError(f"{where}.{key}: is {'.'.join(RENAMED[key])} here.")
+            raise UserError(f"{where}.{key}: called {'.'.join(RENAMED[key])} here.")
         if get_close_matches(str(key).lower(), known, n=1, cutoff=0.75):
             raise unknown(kind, key, known, where)
         del section[key]

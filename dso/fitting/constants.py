@@ -58,7 +58,7 @@ class FitOptions:
     ----------
     bounds : pair, sequence of pairs or None
         Least and greatest value of every constant, or of the first, second, ...; None in a pair,
-        or no pair for a constant, is no bound.
+        or no pair for a constant, means no bound.
     n_starts : int
         Start points per program: ones, then random ones of its own.
     max_iterations : int
@@ -352,7 +352,7 @@ class ScipyFitter(ConstantFitter):
         )
 
     def _try_arguments(self) -> None:
-        """Refuse what SciPy would refuse in the midst of a run."""
+        """Refuse what SciPy would refuse during a run."""
         from scipy.optimize import minimize  # takes a second to import
 
         try:

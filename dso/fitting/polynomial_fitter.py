@@ -270,7 +270,7 @@ class PolynomialFitter:
         lower: np.ndarray,
         upper: np.ndarray,
     ) -> tuple[PolynomialFits, np.ndarray]:
-        """Fit programs some of which only Python can execute; errors are left to `_judged`."""
+        """Fit programs that partly only Python can execute; errors are left to `_judged`."""
         n_programs, n_rows = len(programs), self.basis.columns.shape[1]
         coefficients = np.zeros((n_programs, self.n_monomials))
         constants = programs.constants.copy()

@@ -85,7 +85,7 @@ class SemanticBreeder:
     def values(self) -> ValueLibrary:
         """The library, made when it is first asked for: a run may be over before."""
         data = self.data
-        with np.errstate(all="ignore"):  # whatever the data hold; what is not finite is dropped
+        with np.errstate(all="ignore"):  # values that are not finite are dropped
             return ValueLibrary(
                 self.breeder.prior.library,
                 self.breeder.prior,

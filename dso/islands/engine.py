@@ -58,7 +58,7 @@ def cluster(scheduler: str) -> Iterator[Client]:
     Raises
     ------
     UserError
-        If Dask is not installed, or there is no scheduler or no worker.
+        If Dask is not installed, or no scheduler or worker answers.
     """
     try:
         from distributed import Client

@@ -47,7 +47,7 @@ class Travellers:
         if self.names == library.names:
             return self.programs
         places = {name: i for i, name in enumerate(library.names)}
-        # The last entry answers for PAD, which is index -1; MISSING is no token.
+        # The last entry is for PAD, which is index -1; MISSING is not a token.
         table = np.array([places.get(name, MISSING) for name in self.names] + [PAD], np.int16)
         tokens = table[self.programs.tokens]
         moved = replace(self.programs, tokens=tokens)

@@ -57,7 +57,7 @@ def play(
     Raises
     ------
     UserError
-        If there is no policy or no anchor, or the environment cannot be made.
+        If the policy, its anchor or the environment is missing.
     """
     if episodes < 1:
         raise UserError(f"play: {episodes} episodes; at least one is needed.")

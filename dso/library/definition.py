@@ -320,7 +320,7 @@ def _derivative(tree: Tree, argument: int) -> Tree:
 
 
 def _inverse(definition: Definition, argument: int) -> Inverse | None:
-    """Return how to solve for an argument that stands in one place; None where there is no way."""
+    """Return how to solve for an argument that occurs once; None if that is impossible."""
     if len(definition.arguments) > 2:
         return None
     node, wanted = definition.tree, "y"

@@ -34,7 +34,7 @@ from dso.task.regression.benchmarks import benchmark_names, find_benchmark
 
 PHYSICS = Path(__file__).with_name("evaluated.json")
 MAX_SUBSETS = 6
-"""Of so many plain numbers each subset may be free; of more, none, all, or all but exponents."""
+"""Up to this many plain numbers, any subset may be free; else none, all, or all but exponents."""
 
 
 def evaluated_formulas() -> dict[str, Expression]:

@@ -94,7 +94,7 @@ class Fit:
     directory : str or None
         Where the folder of the fit goes.
     is_continued : bool
-        Whether it goes on with `before`.
+        Whether it continues `before`.
     targets : list of Equations
     searches : list of (Search or None)
         None where y is constant.

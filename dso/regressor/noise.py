@@ -79,7 +79,7 @@ class LogSearch(Search):
     errors = "log"
     says = "the search is for log(y), as by target_transform='log'"
     FUNCTIONS = ("mul", "div", "pow", "exp", "log", "const", -1.0)
-    """What the equations may have beside the functions of the search."""
+    """What the equations may have besides the functions of the search."""
 
     def __init__(
         self,

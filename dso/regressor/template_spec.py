@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TemplateExpressionSpec:
-    """A formula of which some parts are given and others are searched for.
+    """A formula with parts that are given and parts that are searched for.
 
     Attributes
     ----------

@@ -143,7 +143,7 @@ class _Writer:
 
 
 def _parentheses(node: MathML) -> MathML:
-    # Around a single line they keep its height, whatever the font makes of powers and indices.
+    # Around a single line they keep its height, even if powers and indices make the line taller.
     sides = [["mo", *([] if _is_tall(node) else [{"stretchy": "false"}]), side] for side in "()"]
     return ["mrow", sides[0], node, sides[1]]
 

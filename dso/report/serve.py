@@ -103,7 +103,7 @@ class Server(ThreadingHTTPServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of who has gone before the answer; of all else, what it was."""
+        """Keep silent about readers who left before the answer; name any other error."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             logger.error("--serve: a request could not be answered: %r", error)

@@ -44,7 +44,7 @@ class RunLock:
         Refused
             If another holder keeps it for longer than `patience`.
         OSError
-            If there is no place for the file.
+            If the file cannot be made.
         """
         if self._lock.is_locked:
             if self.path.exists():

@@ -15,7 +15,7 @@ from dso.native import _core
 N_KEY_ROWS: int = _core.KEY_ROWS
 """Four: one vector register of doubles."""
 MAX_KEY_CANDIDATES = 500
-"""Rows that are chosen from: among so many there are good ones."""
+"""Rows to choose from: enough that some of them are good."""
 SPECIAL = (0.0, 1.0, -1.0)
 """Numbers at which different expressions often agree, and inverses are undefined."""
 MAX_SPECIAL_DISTANCE = 0.02

@@ -71,7 +71,7 @@ class Writer:
         return self.apply("sub", a, b) or self.apply("add", a, self.apply("neg", b))
 
     def product(self, parts: Sequence[Tokens | None]) -> Tokens | None:
-        """Write the product of parts, of which there is one at least."""
+        """Write the product of one or more parts."""
         *others, whole = parts
         for part in reversed(others):
             whole = self.apply("mul", part, whole)

@@ -50,7 +50,7 @@ class Task(ABC):
     Attributes
     ----------
     library : Library
-        The tokens of which programs consist.
+        The tokens that programs are made of.
     name : str
         Used in file names.
     stochastic : bool

@@ -146,7 +146,7 @@ class Stopping:
         return None
 
     def start_clock(self, seconds: float = 0.0) -> None:
-        """Let the wall time run, of which so many seconds are spent already."""
+        """Start the clock of the wall time; this many seconds are spent already."""
         if self.max_seconds is not None:
             self._end = time.monotonic() + self.max_seconds - seconds
 
@@ -210,7 +210,7 @@ class DeadEndWatch:
     Parameters
     ----------
     report : callable
-        Programs -> the table of which prior masked what.
+        Takes programs, and returns a table of what each prior masked.
     window : int
         Iterations looked back on.
     max_share : float

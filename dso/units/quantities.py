@@ -23,7 +23,7 @@ class Quantities:
     Attributes
     ----------
     inputs : (D,) tuple of (Unit or None)
-        None for what is not known, which is taken for whatever is wanted where it stands.
+        None for a unit that is not known: it then fits wherever the input stands.
     target : Unit or None
     pure_constants : bool
         Whether fitted constants are pure numbers; else each may have any unit.

@@ -36,7 +36,7 @@ def read_guesses(guesses: Sequence[str], library: Library, where: str) -> Progra
     Raises
     ------
     UserError
-        For text that is no formula, an unknown name, or what the library has no tokens for.
+        For text that is not a formula, an unknown name, or an operator without a token.
     """
     rows = [_read(text, library, f"{where}[{i}]") for i, text in enumerate(guesses)]
     return ProgramBatch.from_rows(*zip(*rows, strict=True))
