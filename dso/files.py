@@ -1,4 +1,4 @@
-"""Reading files that somebody else has put there."""
+"""Reading files that come from somebody else."""
 
 from __future__ import annotations
 

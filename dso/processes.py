@@ -1,4 +1,4 @@
-"""What processes do about signals, and about the end of the process that they work for."""
+"""How processes handle signals, and the end of the process that they work for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The priors, the policy under them, and what teaches it."""
+"""The priors, the policy under them, and what trains it."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Config(Section):
     finishing: Finishing = key(Finishing(), "The last mile of programs on the front.")
     prior: Priors = key(Priors(), "What may be written: one instance of each, or a list of them.")
     postprocess: Postprocess = key(Postprocess(), "The report at the end.")
-    checkpoint: Checkpoint = key(Checkpoint(), "Saving the state of a run, and going on from it.")
+    checkpoint: Checkpoint = key(Checkpoint(), "Saving the state of a run, and continuing from it.")
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "Config":
@@ -119,7 +119,7 @@ TASK_DEFAULTS: dict[str, dict] = {
         "prior": {"length": {"on": True, "min_": 4, "max_": 30}, **_USUAL_PRIORS},
     },
 }
-"""What the built-in tasks change of the common defaults; a task of one's own changes nothing."""
+"""What the built-in tasks change of the common defaults; a user's own task changes nothing."""
 
 
 def common_defaults() -> dict:

@@ -1,4 +1,4 @@
-"""From what the user gives to a whole config, and to one that is checked.
+"""From what the user gives to a complete config, and to a checked one.
 
 A config stays a plain dict (`load_config`), so that callers can change it, until `validate` turns
 it into frozen, typed sections. Components never see it: `dso.core` hands each of them its section

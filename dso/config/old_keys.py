@@ -1,4 +1,4 @@
-"""Config keys that are not today's: moved since older versions, removed, or never known.
+"""Config keys that are no longer valid, or never were: moved, removed or unknown.
 
 Moved keys are mapped with one warning each, so that old files run unchanged. Where an unknown key
 is ignored rather than refused, it costs one warning, unless it looks like a slip of the keyboard.

@@ -1,4 +1,4 @@
-"""The sections besides task and prior: every key with its default, meaning and what it may be."""
+"""The sections other than task and prior: every key with its default, meaning and range."""
 
 from typing import Annotated, Any, Literal
 
@@ -520,7 +520,7 @@ class Postprocess(Section):
 
 
 class Checkpoint(Section):
-    """Saving the state of a run, and going on from it."""
+    """Saving the state of a run, and continuing from it."""
 
     load_path: PathText | None = key(None, "Checkpoint to start from.")
     save_freq: Positive | None = key(23.0, "Save after this many units; null = never.")

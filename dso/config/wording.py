@@ -1,4 +1,4 @@
-"""Say in our words what pydantic found wrong with a config: where, the value, what is allowed."""
+"""Messages for what pydantic finds wrong with a config: the place, the value, what is allowed."""
 
 import re
 import reprlib

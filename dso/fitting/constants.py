@@ -1,4 +1,4 @@
-"""The fit of the token `const`: which numbers make a program's reward greatest.
+"""The fit of the token `const`: the numbers that maximise a program's reward.
 
 Where the reward is a squared error on rows of data, all programs of a batch are fitted by weighted
 least squares in one native call, with Levenberg and Marquardt's method. With errors e, weights W

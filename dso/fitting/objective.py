@@ -1,4 +1,4 @@
-"""What a run makes small instead of the mean squared error.
+"""What a run minimises instead of the mean squared error.
 
 A loss of single rows l(p, y) or l(p, y, w), which is averaged in a run:
 

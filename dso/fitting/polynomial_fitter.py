@@ -1,4 +1,4 @@
-"""PolynomialFitter: which polynomials make programs with a token `poly` fit the data best.
+"""PolynomialFitter: the polynomials with which programs with a token `poly` fit best.
 
 For a program f(p, x) with a polynomial p = Q u (see `polynomial_basis`), f is inverted from the
 root down to p: where f(z, x) = y, the polynomial ought to have the values z, and

@@ -1,4 +1,4 @@
-"""SemanticBreeder: some of the offspring are solved for, the others bred blindly.
+"""SemanticBreeder: solves for some of the offspring, and breeds the others blindly.
 
 A parent f is seen as a function f(s) of one of its subtrees. What that ought to be is h = f^-1(y),
 from the root down, operator by operator (semantic backpropagation: Pawlak, Wieloch & Krawiec, IEEE

@@ -1,4 +1,4 @@
-"""Who does the rounds: this process, processes of this machine, or the workers of a cluster."""
+"""Where rounds are computed: in this process, in others of this machine, or on a cluster."""
 
 from __future__ import annotations
 

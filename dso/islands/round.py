@@ -68,7 +68,7 @@ class Island:
         A checkpoint; None before its first round.
     standing : Standing
     stop_reason : str or None
-        Why it ended; None while it goes on.
+        Why it ended; None while it lasts.
     """
 
     config: dict[str, Any]

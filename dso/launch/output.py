@@ -1,4 +1,4 @@
-"""What a command prints: it must not end a run that nobody can read what it says."""
+"""What a command prints. A run must not end because nobody can read its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watching the policy that a run has found: episodes, a film of them, and a page about them."""
+"""Watching the policy of a run: episodes, a film of them, and a page about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators and losses that people define by a formula: ``special(x, y) = x^2 + y``.
+"""Operators and losses that users define by a formula: ``special(x, y) = x^2 + y``.
 
 A definition is read once, into a tree of operators of the table. From it follow its values, its
 derivatives by the chain rule

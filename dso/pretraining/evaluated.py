@@ -1,4 +1,4 @@
-"""What must not be learned: the functions on which the network is evaluated.
+"""Functions that must not be learned, because the network is evaluated on them.
 
 They are the benchmarks that ship with dso, equations of physics, and what a distribution names. A
 skeleton is excluded if it has the values of one of them, in any order of inputs, up to a factor and

@@ -1,4 +1,4 @@
-"""Tables: rows of data as the network sees them, of order one, and what was done to them."""
+"""Tables: rows of data as the network sees them, scaled to order one, and how they were scaled."""
 
 from __future__ import annotations
 

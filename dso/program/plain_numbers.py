@@ -1,6 +1,6 @@
-"""Plain numbers: 3, 2/3, 4 pi, sqrt(2), 0.25 and their like, by how much it takes to say them.
+"""Plain numbers: 3, 2/3, 4 pi, sqrt(2), 0.25 and similar ones, by how long they are to state.
 
-A fitted number is told to be a plain one by evidence. Numbers that take up to b bits lie about
+Evidence decides whether a fitted number is a plain one. Numbers that take up to b bits lie about
 2^-b apart, relative to their size; so one of them is within a relative distance d of any number
 with a probability of about d 2^(b + 1). If that is small, a coincidence is unlikely.
 """

@@ -1,4 +1,4 @@
-"""PySRRegressor: PySR's class, as a way to ask `DeepSymbolicRegressor`."""
+"""PySRRegressor: PySR's class, translated to `DeepSymbolicRegressor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two searches by turns for the two pieces of a target that separates.
+"""Two searches, in turns, for the two pieces of a target that separates.
 
 Turn 0 is for the piece f of the larger group, and a polynomial stands in for the other. In each
 later turn one piece is known, the shortest program of the turn before that is about as good as the

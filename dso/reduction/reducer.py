@@ -1,4 +1,4 @@
-"""Reducer: step after step to a smaller problem, as long as the data become no harder to model.
+"""Reducer: steps to smaller problems, taken while the data do not become harder to model.
 
 A model of the data proposes steps by its gradients. A step changes the columns and the target
 exactly; then a new model is made, and the step stays if what that errs on unseen rows is not more.

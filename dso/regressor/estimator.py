@@ -341,7 +341,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ----------
         X : (N, D) array, data frame or lists
         y : (N,) or (N, targets)
-            Each target has a search of its own.
+            Each target has its own search.
         sample_weight : (N,) array, optional
             A row with the weight 2 counts as two equal rows.
         weights : (N,) array, optional
@@ -850,7 +850,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         allow_code: Collection[str] = (),
         **parameters: Any,
     ) -> DeepSymbolicRegressor:
-        """Return the model of a run folder as it stands, also while its search goes on.
+        """Return the model of a run folder in its present state, also during its search.
 
         Parameters
         ----------

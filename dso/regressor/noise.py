@@ -1,4 +1,4 @@
-"""Errors of y that are of one size, or in proportion to y: how a target is searched for.
+"""Errors of y of one size, or in proportion to y: how a target is searched for.
 
 Under `squared` all errors have the same scale. Where y spans decades and its errors are in per cent
 the greatest values alone decide then. `RelativeSearch` weighs rows by 1 / y^2; `LogSearch` looks

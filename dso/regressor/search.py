@@ -342,7 +342,7 @@ class Search:
         Parameters
         ----------
         is_final : bool
-            Whether the run has come to its end, which rounds them itself if it finishes programs.
+            Whether the run has ended, which rounds them itself if it finishes programs.
         """
         optimizer = self.optimizer
         task = self.task

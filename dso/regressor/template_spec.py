@@ -1,4 +1,4 @@
-"""TemplateExpressionSpec: the form of every equation, as the estimator is told."""
+"""TemplateExpressionSpec: the form of every equation, as an argument of the estimator."""
 
 from __future__ import annotations
 

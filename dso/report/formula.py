@@ -1,4 +1,4 @@
-"""From the text of an expression to presentation MathML, as nested lists that a page can build.
+"""From the text of an expression to presentation MathML, as nested lists for the page.
 
 The text is that of an `expression` column. It is read as syntax and never evaluated, so a file from
 anywhere can be shown. A node is ``[tag, child, ...]``, a leaf ``[tag, text]``; a dict of attributes

@@ -1,4 +1,4 @@
-"""The page of runs that are still going: this machine only, one page, one source of data."""
+"""The page of runs in progress: for this machine only, one page and one source of data."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer, and make place for another."""
+        """Answer, and make room for another."""
         try:
             super().process_request_thread(request, client_address)
         finally:

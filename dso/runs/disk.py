@@ -1,4 +1,4 @@
-"""How bytes get to the disk: whole files at once, files that grow, and what to do when it fails.
+"""Writing to the disk: whole files at once, files that grow, and what to do on failure.
 
 A file that is replaced is written next to its place and moved there, so a reader (or a crash) sees
 the old file or the new one, never half of one.

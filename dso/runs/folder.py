@@ -1,4 +1,4 @@
-"""The folder of a run, and the one way in which files get into it.
+"""The folder of a run, and the only way in which files get into it.
 
 Tables are replaced as a whole, logs of iterations grow; `dso.runs.disk` has how. Where the disk
 refuses, the run goes on, and what is not on disk yet is written when it can be.

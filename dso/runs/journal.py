@@ -1,4 +1,4 @@
-"""Journal: all that watches a run is told of it here, in one loop."""
+"""Journal: informs everything that watches a run, in one loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which file of a run folder holds its policy: of one seed, or of the best run."""
+"""Which file of a run folder holds the policy of one seed, or of the best run."""
 
 from __future__ import annotations
 

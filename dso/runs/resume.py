@@ -1,4 +1,4 @@
-"""Going on: whose a checkpoint is, and how a run takes one over."""
+"""Resuming: which run a checkpoint belongs to, and how a run takes one over."""
 
 from __future__ import annotations
 

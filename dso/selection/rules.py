@@ -1,4 +1,4 @@
-"""Which row of a front people would pick: a rule is a number per row, and the least is chosen."""
+"""Rules that pick a row of a front: each gives a number per row, and the least is picked."""
 
 from __future__ import annotations
 

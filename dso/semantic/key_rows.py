@@ -1,4 +1,4 @@
-"""Key rows: the few rows of data on which expressions are told apart.
+"""Key rows: the few rows of data that distinguish expressions.
 
 Four rows fill one register, and with 18 bits of each value tell 2^72 vectors apart: a library of
 millions has hardly any two entries that only seem equal. But at 0, 1 and -1 many expressions are

@@ -1,4 +1,4 @@
-"""Sums, products, numbers and polynomials as prefix tokens, as far as a library can say them."""
+"""Sums, products, numbers and polynomials as prefix tokens, if a library can write them."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class Source(ABC):
         """Do what belongs at the end of a run, after this many iterations."""
 
     def go_on(self) -> None:  # noqa: B027, most remember nothing of it
-        """Take back what `finish` did, as the run is to go on."""
+        """Undo what `finish` did, because the run continues."""
 
     def rescore(self) -> None:  # noqa: B027, most remember nothing
         """Reward again what is remembered: the search sees other rows of data."""
@@ -395,7 +395,7 @@ class Finishing(Source):
         Programs that are looked at in an iteration, in the mean; what is left over is for later
         ones.
     stopping : Stopping
-        Tells whether what is under way is to come to its end.
+        Tells whether to end early.
     snap : bool
         Whether constants become plain numbers, where the data allow it, at the end.
     """

@@ -1,4 +1,4 @@
-"""When a run ends: one object asks all the questions, after every iteration."""
+"""When a run ends: one object checks all rules after every iteration."""
 
 from __future__ import annotations
 
@@ -121,13 +121,13 @@ class Stopping:
         self._requested: str | None = None
 
     def request(self, reason: str) -> None:
-        """Ask for the end after the iteration that is under way, and call `on_request`."""
+        """Ask for the end after the current iteration, and call `on_request`."""
         self._requested = reason
         if self.on_request is not None:
             self.on_request()
 
     def reason(self, standing: Standing) -> str | None:
-        """Return why the run ends now, or None to go on."""
+        """Return why the run ends now, or None if it continues."""
         if self.callback is not None and self.callback(standing):
             return "the callback asked for it"
         if self._requested is not None:
@@ -151,7 +151,7 @@ class Stopping:
             self._end = time.monotonic() + self.max_seconds - seconds
 
     def start_end(self) -> None:
-        """Give the end phase a budget of its own, where the run has one of wall time.
+        """Give the end phase its own budget, if the run has a limit of wall time.
 
         A signal that came before has ended the search; another one ends this too.
         """
@@ -162,7 +162,7 @@ class Stopping:
 
     @property
     def is_over(self) -> bool:
-        """Tell in the middle of an iteration whether it is to come to its end as it is."""
+        """Tell in the middle of an iteration whether to end it early."""
         return (self.cuts_on_signal and self._is_signalled) or time.monotonic() >= self._end
 
     @property
@@ -171,7 +171,7 @@ class Stopping:
         return max(0.0, self._end - time.monotonic())
 
     def go_by(self, other: Stopping) -> None:
-        """Take over the rules of another, for a run that goes on after its end."""
+        """Take over the rules of another, for a run that continues after its end."""
         vars(self).update(vars(other))
 
     def is_spent(self, n_samples: int) -> bool:

@@ -1,4 +1,4 @@
-"""Programs with fitted constants: what a context wants is linear in one, two or three entries.
+"""Programs with fitted constants: the values wanted are linear in one, two or three entries.
 
 Where y = f(a + k s + l u + m v) for entries s, u, v and a context f, regression of what stands in
 the hole of f finds all of them, for any numbers; see `regression`. Errors in the hole are

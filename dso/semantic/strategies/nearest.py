@@ -1,4 +1,4 @@
-"""Programs without constants that come near y: in the hole of a context the entry nearest to it.
+"""Programs without constants that come near y: each hole gets the entry nearest to it.
 
 With noise nothing matches, but the true form is among those that come nearest. What is least is the
 squared error of an entry s, or its negative, in a hole that wants h, weighted by what it makes of y

@@ -1,4 +1,4 @@
-"""Formulas that a user takes for likely, as programs.
+"""Formulas that the user considers likely, as programs.
 
 A guess is text in Python's notation (or with ``^``). Numbers stay as they are written; free
 constants, ``c``, ``c1``, ``c2``, ..., are fitted.
