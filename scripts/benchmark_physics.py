@@ -249,7 +249,7 @@ def main() -> None:
     laws = read_laws()[options.first :: options.every]
     if options.equations:
         laws = [law for law in read_laws() if law.name in options.equations]
-    # Importing torch is no part of a fit.
+    # Importing torch is not part of a fit.
     warm = DeepSymbolicRegressor(n_samples=500, n_jobs=1, verbosity=0)
     warm.fit(np.arange(20.0)[:, None], np.arange(20.0) ** 2)
     rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""All that proposes programs."""
+"""Everything that proposes programs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def make_sources(
     stopping: Stopping,
     seed: int,
 ) -> list[Source]:
-    """Build all that proposes programs, in the order in which it is asked."""
+    """Build all sources of programs, in the order in which they are asked."""
     policy = learner.policy
     if config.task.to_dict().get("guesses"):
         refuse_forbidden(policy.prior, task)

@@ -8,7 +8,7 @@ from typing import Any
 from dso.library import OPERATORS, HardCodedConstant, Library
 
 MAX_COPIES = 4
-"""x^n is written as n factors, and n x as n terms, up to this n, where there is no shorter way."""
+"""x^n is written as n factors, and n x as n terms, up to this n, if nothing shorter is possible."""
 
 _OPERATORS = {row.sympy: row for row in OPERATORS.values() if not row.display}
 """By the name of a function in sympy; arithmetic among them is never asked for."""
@@ -49,7 +49,7 @@ class SympyWriter:
         Raises
         ------
         Unwritable
-            If there are no tokens for it.
+            If tokens for it are missing.
         """
         if form.is_Symbol and form.name in self.inputs:
             return [self.inputs[form.name]]

@@ -96,7 +96,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         What is known of the answer (`dso.regressor.knowledge`): reported for each equation in the
         column `knowledge`; one that breaks it is not picked while there is another.
     expression_spec : TemplateExpressionSpec, optional
-        The form of every equation, of which only parts are searched for.
+        The form of every equation; only parts of it are searched for.
     guesses : sequence of str or sympy expression, optional
         Formulas that take part from the start: ``["c1*sin(x1) + 2"]``. Numbers stay as they are
         written, free constants c, c1, c2, ... are fitted. For several targets, a sequence for each.
@@ -147,7 +147,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Threads, or with `n_islands` processes; -1 is all. Default: all, but one in a worker
         process. Results do not depend on it.
     warm_start : bool
-        Whether another `fit` to the same data goes on with what the search has learned.
+        Whether another `fit` to the same data continues with what the search has learned.
     print_precision : int
         Significant digits of numbers where the table of equations is shown.
     progress : bool
@@ -166,12 +166,12 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The selected equation; a list for several targets.
     equations_ : DataFrame
         The front: complexity, loss, equation, score, sympy_format, lambda_format, and criterion,
-        of which the rule of selection chooses the least; and reductions, what each equation obeys
+        the least of which is selected; and reductions, what each equation obeys
         of `reductions_`. A list for several targets.
     reductions_ : Reduced or None
         What the data say of the form of y, each step with its evidence. A list for several targets.
     hall_of_fame_ : DataFrame
-        The equations with the least losses, whatever their complexity.
+        The equations with the least losses, of any complexity.
     nout_ : int
         Number of targets.
     n_features_in_, feature_names_in_ : int, (D,) array of str
@@ -341,7 +341,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ----------
         X : (N, D) array, data frame or lists
         y : (N,) or (N, targets)
-            Each target has a search of its own.
+            Each target has its own search.
         sample_weight : (N,) array, optional
             A row with the weight 2 counts as two equal rows.
         weights : (N,) array, optional
@@ -850,7 +850,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         allow_code: Collection[str] = (),
         **parameters: Any,
     ) -> DeepSymbolicRegressor:
-        """Return the model of a run folder as it stands, also while its search goes on.
+        """Return the model of a run folder in its present state, also during its search.
 
         Parameters
         ----------
@@ -867,7 +867,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         UserError
-            If there is no model that can be read, or it names code that is not allowed.
+            If no model can be read, or it names code that is not allowed.
         """
         from dso.regressor.loading import load_model
 
@@ -888,7 +888,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 
 def _names_of_columns(X: Any) -> list[str] | None:
-    """Return the names of columns that scikit-learn takes no notice of, as they are no texts."""
+    """Return the names of columns that scikit-learn ignores because they are not text."""
     columns = getattr(X, "columns", None)
     if columns is None or list(columns) == list(range(len(columns))):
         return None

@@ -1,4 +1,4 @@
-"""What is known of the answer, whatever the data say: bounds, monotony, convexity, values.
+"""What is known of the answer beyond the data: bounds, monotony, convexity, values.
 
 A statement is about a box of inputs. Bounds are proved by interval arithmetic where that suffices;
 all else is checked at points. An equation that breaks a statement is not picked while there is one

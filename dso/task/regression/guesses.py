@@ -1,4 +1,4 @@
-"""Formulas that a user takes for likely, as programs.
+"""Formulas that the user considers likely, as programs.
 
 A guess is text in Python's notation (or with ``^``). Numbers stay as they are written; free
 constants, ``c``, ``c1``, ``c2``, ..., are fitted.
@@ -36,7 +36,7 @@ def read_guesses(guesses: Sequence[str], library: Library, where: str) -> Progra
     Raises
     ------
     UserError
-        For text that is no formula, an unknown name, or what the library has no tokens for.
+        For text that is not a formula, an unknown name, or an operator without a token.
     """
     rows = [_read(text, library, f"{where}[{i}]") for i, text in enumerate(guesses)]
     return ProgramBatch.from_rows(*zip(*rows, strict=True))
