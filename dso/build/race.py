@@ -89,8 +89,9 @@ def inner_config(config: dict[str, Any], task: Task) -> dict[str, Any]:
     inner["training"].update(verbose=False, max_seconds=None)
     inner["checkpoint"].update(load_path=None, save_freq=None, save_on_done=False)
     inner["logging"]["save_pareto_front"] = True
-    # Units are those of the inputs, not of the columns that take their place.
-    inner["task"].update(weights=None, validation_fraction=0.0, X_units=None, y_units=None)
+    # Units and knowledge are about the inputs, not about the columns that take their place.
+    inner["task"].update(X_units=None, y_units=None, knowledge=[])
+    inner["task"].update(weights=None, validation_fraction=0.0)
     if inner["task"]["function_set"] is None:
         names = [token.name for token in task.library.tokens if token.input_var is None]
         inner["task"]["function_set"] = names

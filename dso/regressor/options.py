@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import re
 from collections.abc import Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,7 @@ def search_config(
     if estimator.pretrained is not None:
         config["pretrained"].update(pretrained(estimator.pretrained))
     _set_units(estimator, task)
+    _set_knowledge(estimator, task, inputs)
     if estimator.reduce is not None:
         if not isinstance(estimator.reduce, bool | np.bool_):
             raise UserError(f"reduce: {estimator.reduce!r}; expected true, false or None.")
@@ -153,6 +154,22 @@ def _set_units(estimator: Any, task: dict[str, Any]) -> None:
                 f"dimensional_constraint_penalty: {penalty!r}; expected a number >= 0, or None."
             )
         task["dimensional_constraint_penalty"] = float(penalty)
+
+
+def _set_knowledge(estimator: Any, task: dict[str, Any], inputs: Sequence[str]) -> None:
+    """Have the task know what is known of the answer, where breaking it costs something."""
+    penalty = estimator.knowledge_penalty
+    if penalty is None:
+        return
+    if estimator.knowledge is None:
+        raise UserError("knowledge_penalty: there is no knowledge; give both.")
+    is_number = isinstance(penalty, Real) and not isinstance(penalty, bool)
+    if not (is_number and 0 <= penalty < np.inf):
+        raise UserError(f"knowledge_penalty: {penalty!r}; expected a number >= 0, or None.")
+    unseen = set(estimator.display_feature_names_in_) - set(inputs)
+    seen = [one.without(unseen) for one in estimator.knowledge]
+    task["knowledge"] = [one.to_config() for one in seen if one is not None]
+    task["knowledge_penalty"] = float(penalty)
 
 
 def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
