@@ -280,10 +280,11 @@ class RegressionTask(Section):
         "Complexities of tokens in place of those of the table, e.g. {div: 2, const: 0.5}; "
         "'inputs' stands for all inputs, 'others' for all tokens that are not named.",
     )
-    guesses: list[Text] = key(
+    guesses: list[Text | dict[str, Text | list[float]]] = key(
         [],
         "Formulas that join the first batch, e.g. 'c1*sin(x1) + 2': numbers stay, constants c, c1, "
-        "c2, ... are fitted. One that a prior forbids is refused.",
+        "c2, ... are fitted. One that a prior forbids is refused. With a template a dict of its "
+        "expressions, '#1' is the first input of one, and of numbers of its parameters.",
     )
     template: TemplateSection | None = key(
         None, "The form of every expression; see docs/templates.md. null = any."

@@ -513,7 +513,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                     f"variable_names: {variable_names!r}; expected {self.n_features_in_} names, "
                     "one for each column of X."
                 )
-            names = variable_names
+            names = list(map(str, variable_names))
+            twice = [name for i, name in enumerate(names) if name in names[:i]]
+            if twice:
+                raise UserError(f"variable_names: {twice[0]!r} is there more than once.")
         if names is None:
             names = [f"x{i + 1}" for i in range(self.n_features_in_)]
         self._original_names = list(map(str, names))

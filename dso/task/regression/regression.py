@@ -115,7 +115,7 @@ class RegressionTask(HierarchicalTask):
         dataset: Source,
         function_set: Sequence[str | float] | None = None,
         complexities: Mapping[str, float] | None = None,
-        guesses: Sequence[str] = (),
+        guesses: Sequence[str | Mapping[str, Any]] = (),
         template: Mapping[str, Any] | None = None,
         metric: str = "inv_nrmse",
         metric_params: Sequence[float] = (1.0,),
@@ -195,7 +195,9 @@ class RegressionTask(HierarchicalTask):
         self.library = Library(
             with_complexities(tokens, complexities or {}), identifiers(data.input_names)
         )
-        self.guesses = read_guesses(guesses, self.library, "task.guesses") if guesses else None
+        self.guesses = None
+        if guesses:
+            self.guesses = read_guesses(guesses, self.library, "task.guesses", self.template)
         self.quantities = Quantities.of(
             X_units,
             y_units,
