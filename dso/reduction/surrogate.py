@@ -207,11 +207,6 @@ class Surrogate:
         """The share of the scatter of t that is noise, as a standard deviation."""
         return float(np.exp(self.theta[-1]) * self._size)
 
-    @property
-    def relevance(self) -> np.ndarray:
-        """How much of t each input moves (D,): the root mean square of its standardised slope."""
-        return np.sqrt(np.mean(self._slopes**2, axis=0))
-
     @cached_property
     def _slopes(self) -> np.ndarray:
         """Gradients of t at the rows by standardised inputs, (N, D)."""

@@ -12,6 +12,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 
 from dso.config import load_config
 from dso.config.loading import read_source
@@ -360,9 +361,9 @@ def _room_for(n_iterations: int, config: Mapping[str, Any]) -> int:
 def n_threads(n_jobs: int | None) -> int:
     """Return the threads to use; one in a worker process, unless more are asked for."""
     if n_jobs is None:
-        return 1 if multiprocessing.parent_process() is not None else os.cpu_count() or 1
+        return 1 if multiprocessing.parent_process() is not None else cpu_count()
     if not is_whole(n_jobs) or n_jobs == 0:
         raise UserError(f"n_jobs: {n_jobs!r}; expected None, a whole number >= 1, or -1 for all.")
     n_jobs = int(n_jobs)
     # As in joblib: -2 is all but one.
-    return n_jobs if n_jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + n_jobs)
+    return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)

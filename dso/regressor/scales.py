@@ -65,11 +65,6 @@ class Scales:
         """What takes the scaled columns to those that were given."""
         return Scales(-self.inputs, -self.target)
 
-    @property
-    def loss_factor(self) -> float:
-        """What turns a squared error of divided columns into one of those that were given."""
-        return 10.0 ** (2 * self.target)
-
     def scaled(self, rows: CanonicalRows) -> CanonicalRows:
         """Return the rows with divided columns."""
         return replace(
