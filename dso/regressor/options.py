@@ -116,7 +116,6 @@ def search_config(
     _see_rows(config, estimator)
     if estimator.expression_spec is not None:
         config["task"]["template"] = checked_spec(estimator.expression_spec).to_config()
-        config["semantic"]["on"] = False  # it solves for whole expressions
     if estimator.pretrained is not None:
         config["pretrained"].update(pretrained(estimator.pretrained))
     _set_units(estimator, task)
