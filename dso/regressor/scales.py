@@ -100,6 +100,7 @@ def can_scale(task: dict[str, Any], training: dict[str, Any]) -> bool:
         and not task["guesses"]
         and not task["template"]
         and task["dimensional_constraint_penalty"] is None
+        and not task["knowledge"]
         and not training["const_params"].get("bounds")
         and metric is not None
         and metric.from_mse is not None
