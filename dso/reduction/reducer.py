@@ -19,6 +19,7 @@ from dso.reduction.reduction import Reduction, Step
 from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
 from dso.reduction.separation import Separation, separation
 from dso.reduction.surrogate import MAX_INPUTS, MAX_ROWS, Surrogate
+from dso.reduction.threads import one_thread
 from dso.units import Quantities
 
 MIN_ROWS = 20
@@ -186,7 +187,7 @@ class _Reducer:
         """Return what the data say."""
         if (problem := self._problem()) is not None:
             return self._none(problem)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), one_thread():
             return self._search()
 
     def _none(self, why: str) -> Reduced:
