@@ -71,7 +71,7 @@ def is_constant(values: np.ndarray) -> bool:
 
 
 def is_line(y: np.ndarray, *columns: np.ndarray) -> np.ndarray | None:
-    """Return the coefficients of y in the columns, offset first; None where it is no sum of all."""
+    """Return the coefficients of y in the columns, offset first; None if it is not a sum of all."""
     design = np.column_stack([np.ones(len(y)), *columns])
     scales = np.abs(design).max(axis=0)
     found = np.linalg.lstsq(design / scales, y, rcond=None)[0]

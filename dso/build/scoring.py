@@ -42,8 +42,8 @@ def make_task(config: Config, data: Dataset | None = None) -> Task:
     mixture = [] if task.quantities is None else task.quantities.mixture()
     if mixture:
         logger.warning(
-            "units: %s are not all of one system; columns are taken as they are, so that formulas "
-            "hold the factors between them.",
+            "units: %s are not all of one system; columns are taken as they are, so formulas "
+            "contain the factors between them.",
             ", ".join(dict.fromkeys(f"'{unit.text}'" for unit in mixture)),
         )
     return task

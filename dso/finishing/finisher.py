@@ -1,4 +1,4 @@
-"""Finisher: programs at their own optimum, and the plainer ones next to them."""
+"""Finisher: optimises the constants of programs, and tries plainer programs next to them."""
 
 from __future__ import annotations
 

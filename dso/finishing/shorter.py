@@ -1,4 +1,4 @@
-"""Shorter ways to write an equation: what sympy's normal forms make of it, as tokens again."""
+"""Shorter ways to write an equation: its normal forms by sympy, turned into tokens again."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 from dso.library import OPERATORS, HardCodedConstant, Library
 
 MAX_COPIES = 4
-"""x^n is written as n factors, and n x as n terms, up to this n, where there is no shorter way."""
+"""x^n is written as n factors, and n x as n terms, up to this n, if nothing shorter is possible."""
 
 NEAR_ONE = 1e-3
 """Of a number c, its distance from 1 below which c^x becomes exp(k x): c would lose its digits."""
@@ -53,7 +53,7 @@ class SympyWriter:
         Raises
         ------
         Unwritable
-            If there are no tokens for it.
+            If tokens for it are missing.
         """
         if form.is_Symbol and form.name in self.inputs:
             return [self.inputs[form.name]]

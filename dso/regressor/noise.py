@@ -1,4 +1,4 @@
-"""Errors of y that are of one size, or in proportion to y: how a target is searched for.
+"""Errors of y of one size, or in proportion to y: how a target is searched for.
 
 Under `squared` all errors have the same scale. Where y spans decades and its errors are in per cent
 the greatest values alone decide then. `RelativeSearch` weighs rows by 1 / y^2; `LogSearch` looks
@@ -79,7 +79,7 @@ class LogSearch(Search):
     errors = "log"
     says = "the search is for log(y), as by target_transform='log'"
     FUNCTIONS = ("mul", "div", "pow", "exp", "log", "const", -1.0)
-    """What the equations may have beside the functions of the search."""
+    """What the equations may have besides the functions of the search."""
 
     def __init__(
         self,

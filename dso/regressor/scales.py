@@ -1,4 +1,4 @@
-"""Scales: a search sees columns of handy size, and what it finds is shown in the units of the user.
+"""Scales: a search sees columns of handy size, and its results are shown in the user's units.
 
 Fits start at 1, and a library of values holds small numbers: where a column is of the order of
 1e-9 or 1e14, neither is of much use. So columns are divided by powers of ten, and the expressions
@@ -102,6 +102,7 @@ def can_scale(task: dict[str, Any], training: dict[str, Any]) -> bool:
         and not task["guesses"]
         and not task["template"]
         and task["dimensional_constraint_penalty"] is None
+        and not task["knowledge"]
         and not training["const_params"].get("bounds")
         and metric is not None
         and metric.from_mse is not None

@@ -82,7 +82,7 @@ class Measure:
 
 
 class Search:
-    """An optimiser with its data, and what ends it beside the rules of the config.
+    """An optimiser with its data, and what ends it besides the rules of the config.
 
     Parameters
     ----------
@@ -344,7 +344,7 @@ class Search:
         Parameters
         ----------
         is_final : bool
-            Whether the run has come to its end, which rounds them itself if it finishes programs.
+            Whether the run has ended, which rounds them itself if it finishes programs.
         """
         optimizer = self.optimizer
         task = self.task
@@ -427,7 +427,7 @@ class Search:
     ) -> ProgramBatch:
         """Return programs in the units of the user, and those of a front in plainer forms too.
 
-        A power of ten is one more constant, of which some may go.
+        A power of ten is one more constant; some of these may be dropped.
         """
         task = self.task
         assert self.scales is not None

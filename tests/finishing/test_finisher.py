@@ -35,7 +35,7 @@ def losses(y: np.ndarray, programs: ProgramBatch) -> np.ndarray:
 
 
 def best_at(y: np.ndarray, programs: ProgramBatch, length: int) -> float:
-    """Return the least loss of those that have at most so many tokens."""
+    """Return the least loss of those that have at most this many tokens."""
     return float(np.min(losses(y, programs), where=programs.lengths <= length, initial=np.inf))
 
 

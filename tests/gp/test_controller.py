@@ -115,7 +115,7 @@ def test_what_the_policy_did_not_draw_seeds_the_population_first(n_others):
     assert len(asked[0]) <= 20
     if n_others == 15:
         assert set(others.keys().tolist()) <= seeds
-    elif n_others == 40:  # there is no room for all
+    elif n_others == 40:  # not all of them fit in
         assert seeds - set(others.keys().tolist())
 
 

@@ -31,7 +31,7 @@ from dso.regressor.search import Search
 
 
 def inputs_and_targets() -> tuple[np.ndarray, np.ndarray]:
-    """Return X (60, 3), of which the first column makes y, and y with noise."""
+    """Return X (60, 3), and y, which is made of the first column, with noise."""
     random = np.random.default_rng(0)
     X = random.uniform(-2, 2, (60, 3))
     return X, 1.5 * X[:, 0] ** 2 + 0.3 * random.standard_normal(60)

@@ -1,7 +1,7 @@
-"""Programs with fitted constants: what a context wants is linear in one, two or three entries.
+"""Programs with fitted constants: the values wanted are linear in one, two or three entries.
 
 Where y = f(a + k s + l u + m v) for entries s, u, v and a context f, regression of what stands in
-the hole of f finds all of them whatever the numbers are; see `regression`. Errors in the hole are
+the hole of f finds all of them, for any numbers; see `regression`. Errors in the hole are
 weighted by what they make of y; see `contexts`. With noise, the best pairs and triples are a front
 of candidates. Half a million of them are scored by correlations alone, and the best are fitted.
 """
