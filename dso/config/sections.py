@@ -109,8 +109,10 @@ class Training(Section):
     n_cores_batch: Annotated[int, Field(ge=-1, le=65536), WHOLE] | None = key(
         1, "Threads (Python tasks: processes) that evaluate a batch; -1 = all cores, null = 1."
     )
-    complexity: Literal["token", "length"] | None = key(
-        "token", "Size in the Pareto front: sum over 'token' values, 'length', or null = 0."
+    complexity: Literal["token", "length", "exp_token", "exp_length"] | None = key(
+        "token",
+        "Size in the Pareto front: sum over 'token' values, 'length', or null = 0; with exp_, that "
+        "of exp(f), for a y that is a logarithm.",
     )
     parsimony: NonNegative = key(
         0.0,

@@ -198,6 +198,29 @@ class TemplateSection(Section):
     )
 
 
+Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class StatementSection(Section):
+    """Something that is known of the answer."""
+
+    kind: Literal["bounds", "monotone", "convex", "value"] = Field(
+        description="All values lie between low and high; never fall as an input rises; are convex "
+        "in an input; have a value at a point."
+    )
+    low: float | None = key(None, "bounds: the least value; null = none.")
+    high: float | None = key(None, "bounds: the greatest value; null = none.")
+    input: Text | None = key(None, "monotone, convex: the name of the input.")
+    falls: bool | None = key(None, "monotone: true = values never rise.")
+    is_concave: bool | None = key(None, "convex: true = concave.")
+    at: dict[str, float] | None = key(None, "value: inputs by name; others have any value.")
+    value: float | None = key(None, "value: the value there.")
+    tolerance: NonNegative | None = key(None, "value: how far from it is near enough; 1e-6.")
+    box: dict[str, Range] | None = key(
+        None, "Ranges of inputs by name; null = those of the training data."
+    )
+
+
 class RegressionTask(Section):
     """Find the expression that gives y from X."""
 
@@ -257,10 +280,11 @@ class RegressionTask(Section):
         "Complexities of tokens in place of those of the table, e.g. {div: 2, const: 0.5}; "
         "'inputs' stands for all inputs, 'others' for all tokens that are not named.",
     )
-    guesses: list[Text] = key(
+    guesses: list[Text | dict[str, Text | list[float]]] = key(
         [],
         "Formulas that join the first batch, e.g. 'c1*sin(x1) + 2': numbers stay, constants c, c1, "
-        "c2, ... are fitted. One that a prior forbids is refused.",
+        "c2, ... are fitted. One that a prior forbids is refused. With a template a dict of its "
+        "expressions, '#1' is the first input of one, and of numbers of its parameters.",
     )
     template: TemplateSection | None = key(
         None, "The form of every expression; see docs/templates.md. null = any."
@@ -297,6 +321,12 @@ class RegressionTask(Section):
         None,
         "Added to the loss of an expression whose units are not consistent; null = none is "
         "written, by the prior 'units'.",
+    )
+    knowledge: list[StatementSection] = key(
+        [], "What is known of the answer: bounds, monotony, convexity, values; see docs/pysr.md."
+    )
+    knowledge_penalty: NonNegative = key(
+        0.0, "Added to the loss of an expression for each statement of 'knowledge' that it breaks."
     )
     poly_optimizer_params: Annotated[
         PolyOptimizer, BeforeValidator(lambda value: {} if value is None else value)

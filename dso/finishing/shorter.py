@@ -66,6 +66,7 @@ def _forms(sympy: Any, program: Program) -> Iterator[Any]:
 
 
 def _simplifications(sympy: Any, expression: Any) -> Iterator[Callable[[], Any]]:
+    yield lambda: sympy.factor_terms(expression)
     yield lambda: sympy.expand(expression)
     yield lambda: sympy.factor_terms(sympy.expand(expression))
     # The number of terms bounds how long these take; that of others nothing does.

@@ -19,6 +19,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import sys
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -448,7 +449,9 @@ def _first_that_works(candidates: Sequence[Objective], data: FitData) -> Objecti
         if objective.is_torch and "torch" not in sys.modules:  # type: ignore[attr-defined]
             break
         try:
-            objective.means(several, data)
+            with warnings.catch_warnings():  # numpy's, where it is tried on tensors
+                warnings.simplefilter("ignore", DeprecationWarning)
+                objective.means(several, data)
         except UserError as error:  # returned something else
             problem = problem or str(error)
         except Exception as error:

@@ -31,6 +31,7 @@ import numpy as np
 from dso.reduction.formula import Formula, filled
 from dso.reduction.reduction import Reduction
 from dso.reduction.surrogate import Surrogate
+from dso.reduction.threads import one_thread
 
 Group = tuple[int, ...]
 
@@ -119,7 +120,8 @@ class Separation:
         if bases[0] is None or bases[1] is None:
             return None
         fit = _product if self.is_product else _sum
-        first, second = fit(bases[0], bases[1], t)
+        with one_thread():
+            first, second = fit(bases[0], bases[1], t)
         rest = t - (first * second if self.is_product else first + second)
         share = float(rest.std() / t.std())
         if not share < MAX_REST:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dso.reduction import Reduced
-    from dso.regressor.knowledge import Statement, Verdict
+    from dso.task.regression.knowledge import Statement, Verdict
 
 MIN_FALL = 1e-9
 """Share of a loss by which that of a longer equation has to be less; rounding makes up the rest."""

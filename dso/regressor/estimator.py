@@ -95,6 +95,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     knowledge : sequence of Bounds, Monotone, Convex and Value, optional
         What is known of the answer (`dso.regressor.knowledge`): reported for each equation in the
         column `knowledge`; one that breaks it is not picked while there is another.
+    knowledge_penalty : float, optional
+        Added to the loss of an equation for each statement that it breaks, also in the search.
+        Default: the search does not know of them.
     expression_spec : TemplateExpressionSpec, optional
         The form of every equation; only parts of it are searched for.
     guesses : sequence of str or sympy expression, optional
@@ -234,6 +237,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         warmup_maxsize_by: float | None = None,
         parsimony: float = 0.0,
         knowledge: Sequence[Statement] | None = None,
+        knowledge_penalty: float | None = None,
         expression_spec: TemplateExpressionSpec | None = None,
         guesses: Sequence[Any] | None = None,
         denoise: bool = False,
@@ -285,6 +289,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.warmup_maxsize_by = warmup_maxsize_by
         self.parsimony = parsimony
         self.knowledge = knowledge
+        self.knowledge_penalty = knowledge_penalty
         self.expression_spec = expression_spec
         self.guesses = guesses
         self.denoise = denoise
@@ -508,7 +513,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                     f"variable_names: {variable_names!r}; expected {self.n_features_in_} names, "
                     "one for each column of X."
                 )
-            names = variable_names
+            names = list(map(str, variable_names))
+            twice = [name for i, name in enumerate(names) if name in names[:i]]
+            if twice:
+                raise UserError(f"variable_names: {twice[0]!r} is there more than once.")
         if names is None:
             names = [f"x{i + 1}" for i in range(self.n_features_in_)]
         self._original_names = list(map(str, names))

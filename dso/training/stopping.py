@@ -91,6 +91,8 @@ class Stopping:
     ----------
     signal : int or None
         The latest signal that asked for the end.
+    is_enough : callable
+        Asked in the middle of an iteration; a true answer ends it.
     cuts_on_signal : bool
         Whether a signal ends the iteration under way, too. A run that is to go on where it was
         stopped comes to the end of it, so that both halves are the whole.
@@ -115,6 +117,7 @@ class Stopping:
         self.early_stopping = early_stopping
         self.callback = callback
         self.on_request: Callable[[], object] | None = None
+        self.is_enough: Callable[[], bool] = _never
         self.signal: int | None = None
         self._is_signalled = False
         self._end = math.inf
@@ -155,7 +158,7 @@ class Stopping:
 
         A signal that came before has ended the search; another one ends this too.
         """
-        self._is_signalled = False
+        self._is_signalled, self.is_enough = False, _never
         if self.max_seconds is not None:
             seconds = max(MIN_END_SECONDS, END_SHARE * self.max_seconds)
             self._end = min(self._end, time.monotonic()) + seconds
@@ -163,7 +166,8 @@ class Stopping:
     @property
     def is_over(self) -> bool:
         """Tell in the middle of an iteration whether to end it early."""
-        return (self.cuts_on_signal and self._is_signalled) or time.monotonic() >= self._end
+        is_cut = self.cuts_on_signal and self._is_signalled
+        return is_cut or time.monotonic() >= self._end or self.is_enough()
 
     @property
     def seconds_left(self) -> float:
@@ -190,6 +194,10 @@ class Stopping:
         """Take a signal as a request."""
         self.signal, self._is_signalled = number, True
         self.request(SIGNAL_REASONS[signal.Signals(number)])
+
+
+def _never() -> bool:
+    return False
 
 
 def _reached(standing: Standing) -> float:

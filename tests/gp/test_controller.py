@@ -33,7 +33,7 @@ def make(function_set=("add", "mul", "sin", "log"), **options):
         Breeder(prior, n_threads=n_threads, **breeding),
         evaluator,
         Probe.of_task(task, 8).values if remove else tokens_only,
-        complexity_measure("token", task.library.complexities),
+        complexity_measure("token", task.library),
         seed=1,
         options=GPOptions(
             **{"generations": 4, "population_size": 60, "train_n": 10} | options  # type: ignore[arg-type]

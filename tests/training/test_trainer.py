@@ -90,7 +90,7 @@ def make_trainer(policy, queue=None, memory=None, epsilon=0.5, report=str, **opt
         name: options.pop(name) for name in ("max_attempts", "warm_start") if name in options
     }
     evaluator = TableEvaluator()
-    keeper = Keeper(complexity_measure("token", LIBRARY.complexities), **options)
+    keeper = Keeper(complexity_measure("token", LIBRARY), **options)
     learner = Learner(
         policy, NoOptimizer(), RiskFilter(epsilon, memory), Baseline("R_e"), keeper, queue
     )

@@ -39,7 +39,7 @@ class LinearLimits:
     max_entries : int
         Of pairs and triples in transforms of y: 500 miss terms, 5 000 fit the noise.
     max_transforms : int
-        Contexts without a partner, y itself among them, in which those are sought.
+        Functions of y alone, y itself among them, in which those are sought.
     max_extended : int
         Pairs of each of these that a third entry is tried with.
     max_kept : int
@@ -115,11 +115,11 @@ class LinearSearch(Strategy):
         limits, contexts = self.limits, compared.contexts
         few = numbers[: limits.max_partnered_entries]
         shared = Regression(compared.columns[few], compared.costs[few], compared.weights)
-        transforms = np.flatnonzero(contexts.n_partners == 0)[: limits.max_transforms]
-        for i in (*transforms, *np.flatnonzero(contexts.n_partners > 0)):
+        transforms = contexts.transforms(limits.max_transforms)
+        for i in (*transforms, *np.flatnonzero(~contexts.is_transform)):
             if budget.is_spent:
                 return
-            is_transform = contexts.n_partners[i] == 0
+            is_transform = contexts.is_transform[i]
             chosen, regression = few, shared
             if is_transform:
                 weights = contexts.weights[i] * compared.weights
