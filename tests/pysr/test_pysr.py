@@ -1,4 +1,4 @@
-"""PySR's door: what each parameter becomes, and scripts of PySR's users."""
+"""PySR's interface: what each parameter becomes, and scripts of PySR's users."""
 
 from __future__ import annotations
 
