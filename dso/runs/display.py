@@ -178,7 +178,8 @@ class NotebookDisplay(PacedDisplay):
     def _line(self, standing: Standing, expression: str) -> str:
         return (
             f'<progress value="{standing.n_samples}" max="{self.n_samples}"></progress> '
-            f"{self._time_left(standing)} left, best R {standing.r_best:.6f}: <code>{escape(expression)}</code>"
+            f"{self._time_left(standing)} left, "
+            f"best R {standing.r_best:.6f}: <code>{escape(expression)}</code>"
         )
 
 
