@@ -1,10 +1,9 @@
-"""DeepSymbolicRegressor on 120 equations of physics: is the law found, and is it picked?
+"""DeepSymbolicRegressor on equations of physics, and others: is the law found, and is it picked?
 
-The equations stand in ``scripts/physics.csv``, each with its inputs and the range from which their
-values are drawn: the hundred of the Feynman Lectures and the twenty harder ones of Udrescu and
-Tegmark's AI Feynman (2020); ``scripts/physics_units.csv`` has the units of their symbols, which
-`units` gives to the fit. Data are raw, and normal errors of `noise` times the root mean square
-of y may be added to y. Fits that are in the file already are not done again.
+The problems are those of `physics_problems.py`: 120 equations of physics, such solved for another
+variable, random products, and right-hand sides of differential equations. Data are raw, and normal
+errors of `noise` times the root mean square of y may be added to y. Fits that are in the file
+already are not done again.
 
 An equation of the front is *symbolic* where its error on fresh points is that of rounding (a mean
 squared error below 1e-10 of the variance of y), and it equals the law up to an offset or a factor
@@ -13,125 +12,41 @@ those that are whole numbers, simple fractions or multiples of pi, are fitted to
 noise first; and it may have two more such constants than the law.
 
     python scripts/benchmark_physics.py --seconds 20 [--noise 0.01] [--every 3] [--seeds 0 1]
-        [--units] [--out logs/physics.csv]
+        [--problems inverted] [--units] [--no_reduce] [--pyoperon] [--out logs/physics.csv]
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from benchmark_reductions import are_true
+from benchmark_regressors import Operon, size_of_operon
+from physics_problems import OPERATORS, SAME, Law, add_choice, chosen
 
 from dso import DeepSymbolicRegressor
 from dso.fitting import ConstantFitter, FitOptions
-from dso.library import PlaceholderConstant, create_tokens
-from dso.library.expression import Expression, evaluate, parse
 from dso.program import Program
-from dso.program.symbolic import to_short_sympy
 from dso.task.regression import RegressionTask
 
-TABLE = Path(__file__).with_name("physics.csv")
-UNITS = Path(__file__).with_name("physics_units.csv")
-OPERATORS = [
-    *("add", "sub", "mul", "div", "sqrt", "square", "exp", "log"),
-    *("sin", "cos", "tanh", "arcsin", "arccos", "const"),
-]
+OPERON_SYMBOLS = "add,sub,mul,div,sqrt,square,exp,log,sin,cos,tanh,asin,acos,constant,variable"
 N_FRESH = 1000
 EXACT = 1e-10
 """Share of the variance of y."""
-SAME = 1e-6
-"""Relative difference up to which values on the wider ranges are the same."""
 SAME_SHARE = 0.99
 """Of the points on the wider ranges that have to be the same; near a pole rounding is large."""
 MAX_MORE_CONSTANTS = 2
 MAX_DENOMINATOR, MAX_NUMERATOR = 12, 1000
 
-
-@dataclass(frozen=True)
-class Law:
-    """An equation to be found.
-
-    Attributes
-    ----------
-    name : str
-    inputs : tuple of str
-    ranges : (D, 2) float64
-    formula : Expression
-    units : (D,) tuple of str
-        Of the inputs.
-    unit : str
-        Of the target.
-    """
-
-    name: str
-    inputs: tuple[str, ...]
-    ranges: np.ndarray
-    formula: Expression
-    units: tuple[str, ...]
-    unit: str
-
-    def draw(self, n_rows: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Return inputs (N, D) and targets (N,), all of them finite."""
-        return self._defined(self.ranges, n_rows, random)
-
-    def draw_wider(self, n_rows: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Return the same from ranges three times as wide; what is above zero stays so."""
-        low, high = self.ranges.T
-        low = low / 3
-        wider = np.column_stack([low, low + 3 * (high - 3 * low)])
-        return self._defined(wider, n_rows, random)
-
-    def _defined(
-        self, ranges: np.ndarray, n_rows: int, random: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        X = random.uniform(*ranges.T, (20 * n_rows, len(ranges)))
-        y = evaluate(self.formula, X)
-        rows = np.flatnonzero(np.isfinite(y))[:n_rows]
-        return X[rows], y[rows]
-
-    @property
-    def n_constants(self) -> int:
-        """Numbers of the law in normal form, but for exponents, 1 and -1."""
-        nodes = self.formula.nodes
-        known = create_tokens(len(self.inputs), {n for n in nodes if isinstance(n, str)})
-        tokens = {token.name: token for token in known}
-        traversal = [
-            PlaceholderConstant(node)
-            if isinstance(node, float)
-            else tokens[node if isinstance(node, str) else f"x{node + 1}"]
-            for node in nodes
-        ]
-        return _n_numbers(to_short_sympy(traversal))
-
-
-def _n_numbers(form: Any) -> int:
-    if form.is_Number:
-        return int(abs(float(form)) != 1)
-    return sum(map(_n_numbers, form.args[:1] if form.is_Pow else form.args))
-
-
-def read_laws() -> list[Law]:
-    """Return all of the table."""
-    laws = []
-    with UNITS.open(newline="") as file:
-        units = {row["symbol"]: row["unit"] for row in csv.DictReader(file)}
-    with TABLE.open(newline="") as file:
-        for row in csv.DictReader(file):
-            parts = [part.rstrip("]").split("[") for part in row["inputs"].split()]
-            inputs = tuple(name for name, _ in parts)
-            ranges = np.array([limits.split(",") for _, limits in parts], dtype=float)
-            formula = parse(row["formula"], row["name"], inputs)
-            of_inputs = tuple(units[name] for name in inputs)
-            laws.append(Law(row["name"], inputs, ranges, formula, of_inputs, row["unit"]))
-    return laws
+Predict = Callable[[np.ndarray], np.ndarray]
+"""Given inputs (N, D), returns values (N,)."""
 
 
 def is_plain(value: float) -> bool:
@@ -142,15 +57,15 @@ def is_plain(value: float) -> bool:
     return bool((is_whole & (np.abs(multiples) <= MAX_NUMERATOR)).any())
 
 
-def is_symbolic(program: Program, law: Law, seed: int) -> bool:
-    """Tell whether a program is the law, up to an offset or a factor on the wider ranges."""
+def is_symbolic(predict: Predict, law: Law, seed: int) -> bool:
+    """Tell whether a function is the law, up to an offset or a factor on the wider ranges."""
     random = np.random.default_rng([seed, 1])
     X, y = law.draw(N_FRESH, random)
     with np.errstate(all="ignore"):
-        if not np.mean((program.execute(X) - y) ** 2) < EXACT * np.var(y):
+        if not np.mean((predict(X) - y) ** 2) < EXACT * np.var(y):
             return False
         X, y = law.draw_wider(N_FRESH, random)
-        values = program.execute(X)
+        values = predict(X)
         size = np.maximum(np.abs(y), 1e-3 * np.median(np.abs(y)))
         shifted = np.abs(y - values - np.nanmedian(y - values)) <= SAME * size
         scaled = np.abs(y - values * np.nanmedian(y / values)) <= SAME * size
@@ -182,7 +97,7 @@ def verdicts(model: DeepSymbolicRegressor, law: Law, noise: float, seed: int) ->
         program: Program | None = model._targets[0].program(i)
         if noise:
             program = refitted(program, law, seed)
-        yield program is not None and is_symbolic(program, law, seed)
+        yield program is not None and is_symbolic(program.execute, law, seed)
 
 
 def fit(law: Law, seed: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -191,34 +106,64 @@ def fit(law: Law, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     X, y = law.draw(options.rows, random)
     noisy = y + options.noise * np.sqrt(np.mean(y**2)) * random.standard_normal(len(y))
     start = time.process_time()
+    if options.pyoperon:
+        result, predict = _fit_operon(X, noisy, law, seed, options)
+    else:
+        result, predict = _fit_ours(X, noisy, law, seed, options)
+    fresh, wanted = law.draw(N_FRESH, np.random.default_rng([seed, 1]))
+    with np.errstate(all="ignore"):
+        nmse = np.mean((predict(fresh) - wanted) ** 2) / np.var(wanted)
+    known = {"equation": law.name, "noise": options.noise, "seed": seed}
+    return {**known, "nmse": nmse, "cpu_seconds": result.pop("end") - start, **result}
+
+
+def _fit_ours(
+    X: np.ndarray, y: np.ndarray, law: Law, seed: int, options: argparse.Namespace
+) -> tuple[dict[str, Any], Predict]:
+    start = time.process_time()
     model = DeepSymbolicRegressor(
         function_set=OPERATORS,
         n_samples=20_000_000,  # more than there is time for
         callback=lambda standing: time.process_time() - start > options.seconds,
+        reduce=not options.no_reduce,
         random_state=seed,
         n_jobs=1,
         verbosity=0,
     )
     units = {"X_units": law.units, "y_units": law.unit} if options.units else {}
-    model.fit(X, noisy, variable_names=law.inputs, **units)
-    seconds = time.process_time() - start
+    model.fit(X, y, variable_names=law.inputs, **units)
+    end = time.process_time()
     right = list(verdicts(model, law, options.noise, seed))
     picked = model._targets[0].row(None, model.model_selection)
-    fresh, wanted = law.draw(N_FRESH, np.random.default_rng([seed, 1]))
-    with np.errstate(all="ignore"):
-        nmse = np.mean((model.predict(fresh) - wanted) ** 2) / np.var(wanted)
+    reduced = model.reductions_
     return {
-        "equation": law.name,
-        "noise": options.noise,
-        "seed": seed,
+        "end": end,
         "picked": right[picked],
         "on_front": any(right),
-        "nmse": nmse,
         "size": int(model.equations_["complexity"][picked]),
-        "cpu_seconds": seconds,
         "stop": model.stop_reason_,
         "found": model.equations_["equation"][picked],
-    }
+        "reduced": "" if reduced is None else reduced.why,
+        "is_reduced_truly": reduced is None or all(are_true(reduced, law)),
+    }, model.predict
+
+
+def _fit_operon(
+    X: np.ndarray, y: np.ndarray, law: Law, seed: int, options: argparse.Namespace
+) -> tuple[dict[str, Any], Predict]:
+    """Fit pyoperon with the same functions for the same time; its one model is the front."""
+    model = Operon(options.seconds, seed)
+    model.model.set_params(allowed_symbols=OPERON_SYMBOLS, max_length=50)
+    model.fit(X, y)
+    end = time.process_time()
+    is_right = is_symbolic(model.predict, law, seed)
+    return {
+        "end": end,
+        "picked": is_right,
+        "on_front": is_right,
+        "size": size_of_operon(model),
+        "found": model.model.get_model_string(model.model.model_, 6),
+    }, model.predict
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> str:
@@ -241,15 +186,13 @@ def main() -> None:
     parser.add_argument("--units", action="store_true", help="give the fit the units of columns")
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--every", type=int, default=1, help="take every third equation, say")
-    parser.add_argument("--first", type=int, default=0, help="number of the first of them")
-    parser.add_argument("--equations", nargs="+", help="names; default: all")
+    parser.add_argument("--no_reduce", action="store_true", help="without reductions")
+    parser.add_argument("--pyoperon", action="store_true", help="fit pyoperon instead")
+    add_choice(parser)
     parser.add_argument("--out", help="CSV with a row per fit")
     options = parser.parse_args()
-    laws = read_laws()[options.first :: options.every]
-    if options.equations:
-        laws = [law for law in read_laws() if law.name in options.equations]
-    # Importing torch is no part of a fit.
+    laws = list(chosen(options))
+    # Importing torch is not part of a fit.
     warm = DeepSymbolicRegressor(n_samples=500, n_jobs=1, verbosity=0)
     warm.fit(np.arange(20.0)[:, None], np.arange(20.0) ** 2)
     rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""The priors, the policy under them, and what teaches it."""
+"""The priors, the policy under them, and what trains it."""
 
 from __future__ import annotations
 
@@ -178,8 +178,8 @@ def make_learner(
     n_rows = training.batch_size + config.gp_meld.run_gp_meld * config.gp_meld.train_n
     if risk_filter.n_kept(n_rows) == 1 and training.baseline == "R_e" and queue is None:
         logger.warning(
-            "training.epsilon: %s of %d programs is one, which baseline 'R_e' compares with "
-            "itself, so that nothing is learned from rewards.",
+            "training.epsilon: %s of %d programs is a single one. Baseline 'R_e' compares "
+            "it with itself, so nothing is learned from rewards.",
             training.epsilon,
             n_rows,
         )

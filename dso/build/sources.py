@@ -1,4 +1,4 @@
-"""All that proposes programs."""
+"""Everything that proposes programs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def make_sources(
     stopping: Stopping,
     seed: int,
 ) -> list[Source]:
-    """Build all that proposes programs, in the order in which it is asked."""
+    """Build all sources of programs, in the order in which they are asked."""
     policy = learner.policy
     if config.task.to_dict().get("guesses"):
         refuse_forbidden(policy.prior, task)
@@ -250,9 +250,7 @@ def make_gp(
         parsimony=config.training.parsimony,
     )
     # Where the front of the run measures nothing, that of the search goes by the usual size.
-    complexity = complexity_measure(
-        config.training.complexity or "token", task.library.complexities
-    )
+    complexity = complexity_measure(config.training.complexity or "token", task.library)
     values = Probe.of_task(task, section.probe_size).values if section.probe_size else tokens_only
     breeder = make_breeder(config, task, prior, seed)
     return GPController(breeder, evaluator, values, complexity, seed=seed, options=options)

@@ -352,10 +352,10 @@ class RegressionTask(Section):
 class ActionStage(Section):
     """What the search of one action differs in; null is what all have."""
 
-    function_set: list[str | float] | None = key(None, "Its tokens.")
-    max_length: Count | None = key(None, "Greatest number of its tokens.")
+    function_set: list[str | float] | None = key(None, "Tokens of its expressions.")
+    max_length: Count | None = key(None, "Most tokens in its expressions.")
     start: list[str | list[str | float]] | None = key(
-        None, "Expressions, as tokens, that its first batch gets."
+        None, "Expressions, as tokens, that join its first batch."
     )
 
 
@@ -371,7 +371,7 @@ class Stages(Section):
     distill: bool = key(
         True, "Whether searches start from formulas that imitate the anchor, where there is one."
     )
-    distill_episodes: Size = key(10, "Episodes per round that the anchor is imitated in.")
+    distill_episodes: Size = key(10, "Episodes in each round of imitating the anchor.")
     distill_rounds: CountOrZero = key(
         2, "Rounds in which the imitation plays and the anchor says what it would have done."
     )
@@ -381,7 +381,9 @@ class Stages(Section):
     joint_candidates: CountOrZero = key(
         600, "Sets of numbers that are tried when all actions are formulas; 0 = none."
     )
-    joint_episodes: Size = key(16, "Episodes of such a set, the better half of each generation.")
+    joint_episodes: Size = key(
+        16, "Episodes of such a set; the worse half of a generation plays a quarter of them."
+    )
     actions: list[ActionStage] = key([], "One dict per action, from the first on: see below.")
 
 
@@ -434,7 +436,7 @@ class ControlTask(Section):
         0, "Which set of fixed training episodes."
     )
     reward_scale: bool | Annotated[list[float], Field(min_length=2, max_length=2)] | None = key(
-        True, "Rescale returns: true = by our table, [min, max], or false = not."
+        True, "Rescaling of returns: true = by a table of environments, [min, max], false = none."
     )
     decision_tree_threshold_set: Thresholds = key(
         [], "Thresholds of decision nodes 'x1 < t': one list, or one for each input."

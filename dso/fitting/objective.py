@@ -1,6 +1,6 @@
-"""What a run makes small instead of the mean squared error.
+"""What a run minimises instead of the mean squared error.
 
-A loss of single rows l(p, y) or l(p, y, w), of which a run takes the mean
+A loss of single rows l(p, y) or l(p, y, w), which is averaged in a run:
 
     sum w l(p, y) / sum w,    or    sum l(p, y, w) / sum w,
 
@@ -365,7 +365,7 @@ def make_objective(
     Raises
     ------
     UserError
-        If it cannot be read or called, returns what is no loss, or has no finite value.
+        If it cannot be read or called, does not return a loss, or has no finite value.
     """
     if elementwise_loss is not None and loss_function is not None:
         raise UserError("elementwise_loss and loss_function exclude each other; give one of them.")

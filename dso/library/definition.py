@@ -1,4 +1,4 @@
-"""Operators and losses that people define by a formula: ``special(x, y) = x^2 + y``.
+"""Operators and losses that users define by a formula: ``special(x, y) = x^2 + y``.
 
 A definition is read once, into a tree of operators of the table. From it follow its values, its
 derivatives by the chain rule
@@ -330,7 +330,7 @@ def _derivative(tree: Tree, argument: int) -> Tree:
 
 
 def _inverse(definition: Definition, argument: int) -> Inverse | None:
-    """Return how to solve for an argument that stands in one place; None where there is no way."""
+    """Return how to solve for an argument that occurs once; None if that is impossible."""
     if len(definition.arguments) > 2:
         return None
     node, wanted = definition.tree, "y"

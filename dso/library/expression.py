@@ -1,4 +1,4 @@
-"""Read formulas that people write, without ever running them.
+"""Reading formulas that users write, without ever running them.
 
 One small parser serves every text that enters the program: benchmark formulas, guesses, operators,
 losses and results. It knows the names of the operator table, inputs, numbers and arithmetic; the

@@ -1,4 +1,4 @@
-"""Templates: formulas of which some parts are given and others, the holes, are searched for.
+"""Templates: formulas with given parts, and with holes that are searched for.
 
 ``sin(f(x1, x2)) + g(x3)**2`` has the holes f, in which x1 and x2 may occur, and g. ``p[k]`` is a
 fitted constant: one for each whole number k, or, where k is an input, one for each value that the
@@ -149,7 +149,7 @@ def read_template(
     Raises
     ------
     UserError
-        For text that is no such formula, or an unknown name.
+        For text that is not such a formula, or an unknown name.
     """
     fill_ins: list[Hole | Parameter] = []
     reader = _FillIns(fill_ins, expressions, parameters, list(names))

@@ -163,7 +163,7 @@ def _files(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stop_condition(given: Any) -> Any:
-    """Return an `early_stop_condition`, of which a text is read."""
+    """Return an `early_stop_condition`; a text is read as one."""
     if not isinstance(given, str):
         return given
     return read_condition(given, "early_stop_condition")

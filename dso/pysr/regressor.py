@@ -1,4 +1,4 @@
-"""PySRRegressor: PySR's class, as a way to ask `DeepSymbolicRegressor`."""
+"""PySRRegressor: PySR's class, translated to `DeepSymbolicRegressor`."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class PySRRegressor(DeepSymbolicRegressor):
 
 
 def _numbered_from_0(X: Any) -> list[str] | None:
-    """Return names for the columns of X; None where it is no table, which the fit says better."""
+    """Return names for the columns of X; None if it is not a table."""
     try:
         shape = np.asarray(X).shape
     except ValueError:

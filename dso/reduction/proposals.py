@@ -6,6 +6,7 @@ what is left of it, as a share of its parts.
     does not matter     f_j = 0
     factor              x_j f_j = r f                   y = x_j^r g
     term                f_j = c                         y = c x_j + g
+    mixed term          f_j = c m                       y = c/p x_j m + g       m: product of powers
     pair                f_i / u' = c f_j / v'           y = g(c u(x_i) + v(x_j), ...)
     scaling             sum_j w_j x_j f_j = w f         y = m(x) g(dimensionless groups)
 """
@@ -22,9 +23,11 @@ import numpy as np
 from dso.reduction.formula import Formula, combination, product
 from dso.reduction.reduction import Reduction
 
-MAX_RESIDUAL = 0.08
+MAX_RESIDUAL, MAX_MIXED_RESIDUAL = 0.08, 0.03
+MIN_ONE_SIGN = 0.9
+"""Share of the rows on which the slope of a mixed term has to have one sign."""
 LIKELY, MIN_RESIDUAL = 10.0, 1e-3
-"""Residuals up to so many times the least one, or up to this, are worth a trial."""
+"""Residuals up to this many times the least one, or up to this size, are worth a trial."""
 MIN_EFFECT = 0.02
 """An input that moves y less than this share of what the strongest moves may not matter."""
 ROUNDING = 0.04
@@ -126,6 +129,36 @@ class Term:
         return f"{reduction.target_text()} has the term {term}"
 
 
+@dataclass(frozen=True)
+class MixedTerm:
+    """A product of powers is a term, and one of its inputs enters nowhere else."""
+
+    residual: float
+    column: int
+    coefficient: float
+    exponents: tuple[float, ...]
+    rank = 2
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """See `Move`; all of them, as a step at the same time could change the others."""
+        return tuple(range(len(self.exponents)))
+
+    @property
+    def _powers(self) -> Formula:
+        return product([((k,), r) for k, r in enumerate(self.exponents) if r])
+
+    def applied(self, reduction: Reduction) -> Reduction:
+        """See `Move`."""
+        return reduction.minus(self.coefficient, self._powers).without(self.column)
+
+    def text(self, reduction: Reduction) -> str:
+        """See `Move`."""
+        term = reduction.text(combination([(self.coefficient, self._powers)]))
+        enters = f"{reduction.text((self.column,))} enters nowhere else"
+        return f"{reduction.target_text()} has the term {term}, and {enters}"
+
+
 class Part(NamedTuple):
     """A function u of one input in a pair.
 
@@ -215,7 +248,9 @@ class Scaling:
         return f"{reduction.target_text()} is {factor} times a function of {on}"
 
 
-def moves(X: np.ndarray, y: np.ndarray, gradients: np.ndarray) -> list[Move]:
+def moves(
+    X: np.ndarray, y: np.ndarray, gradients: np.ndarray, max_residual: float = MAX_RESIDUAL
+) -> list[Move]:
     """Return what may hold of columns (N, D) and a target (N,), the most likely first.
 
     Parameters
@@ -224,9 +259,13 @@ def moves(X: np.ndarray, y: np.ndarray, gradients: np.ndarray) -> list[Move]:
     y : (N,) float64
     gradients : (N, D) float64
         Of y.
+    max_residual : float
+        What identities with a larger one say is not returned.
     """
     with np.errstate(all="ignore"):
-        found: list[Move] = [*_alone(X, y, gradients), *_pairs(X, gradients)]
+        found: list[Move] = [*_alone(X, y, gradients, max_residual)]
+        found += _pairs(X, gradients, max_residual)
+        found += _mixed_terms(X, gradients)
         if len(X.T) > 1:
             found += _scalings(X, y, gradients)
     # Where one identity holds much better than another, that one is near the truth at most.
@@ -235,7 +274,7 @@ def moves(X: np.ndarray, y: np.ndarray, gradients: np.ndarray) -> list[Move]:
     return sorted(found, key=lambda move: (move.rank, move.residual))
 
 
-def _alone(X: np.ndarray, y: np.ndarray, G: np.ndarray) -> Iterator[Move]:
+def _alone(X: np.ndarray, y: np.ndarray, G: np.ndarray, max_residual: float) -> Iterator[Move]:
     effects = np.sqrt(np.mean((G * X.std(axis=0)) ** 2, axis=0))
     for j in range(len(X.T)):
         if effects[j] < MIN_EFFECT * effects.max():
@@ -244,17 +283,37 @@ def _alone(X: np.ndarray, y: np.ndarray, G: np.ndarray) -> Iterator[Move]:
             ratio, residual = _proportion(X[:, j] * G[:, j], y)
             exponent = fraction(ratio)
             is_defined = X[:, j].min() > 0 or (exponent is not None and exponent == int(exponent))
-            if residual < MAX_RESIDUAL and exponent and is_defined:
+            if residual < max_residual and exponent and is_defined:
                 yield Factor(residual, (j,), exponent)
         slope, residual = _proportion(G[:, j], np.ones(len(y)))
-        if residual < MAX_RESIDUAL:
+        if residual < max_residual:
             yield Term(residual, (j,), _plain(slope, residual))
 
 
-def _pairs(X: np.ndarray, G: np.ndarray) -> Iterator[Pair]:
+def _mixed_terms(X: np.ndarray, G: np.ndarray) -> Iterator[MixedTerm]:
+    """Yield the inputs whose slope is a product of powers: log|f_j| is linear in the logarithms."""
+    positive = np.flatnonzero(X.min(axis=0) > 0)
+    design = np.column_stack([np.ones(len(X)), np.log(X[:, positive])])
+    for j in positive.tolist():
+        slope = G[:, j]
+        rows = slope * np.median(slope) > 0
+        if np.mean(rows) < MIN_ONE_SIGN:
+            continue
+        exponents = np.zeros(len(X.T))
+        fitted = np.linalg.lstsq(design[rows], np.log(np.abs(slope[rows])), rcond=None)[0][1:]
+        exponents[positive] = np.round(2 * fitted) / 2
+        coefficient, residual = _proportion(slope, np.prod(X**exponents, axis=1))
+        power = exponents[j] + 1
+        if residual < MAX_MIXED_RESIDUAL and exponents.any() and power:
+            exponents[j] = power
+            number = _plain(coefficient / power, residual)
+            yield MixedTerm(residual, j, number, tuple(exponents.tolist()))
+
+
+def _pairs(X: np.ndarray, G: np.ndarray, max_residual: float) -> Iterator[Pair]:
     """Yield for each pair of inputs the forms with the least residuals."""
     for i, j in combinations(range(len(X.T)), 2):
-        found = sorted(_forms_of_pair(X, G, i, j), key=_comparable)
+        found = sorted(_forms_of_pair(X, G, i, j, max_residual), key=_comparable)
         yield from found[:2]
 
 
@@ -262,14 +321,16 @@ def _comparable(pair: Pair) -> float:
     return pair.residual * (1.0 if pair.is_plain else PAIR_PENALTY)
 
 
-def _forms_of_pair(X: np.ndarray, G: np.ndarray, i: int, j: int) -> Iterator[Pair]:
+def _forms_of_pair(
+    X: np.ndarray, G: np.ndarray, i: int, j: int, max_residual: float
+) -> Iterator[Pair]:
     a, b = X[:, i], X[:, j]
     for u, v in SUMS:
         if not (u.needs(a) and v.needs(b)):
             continue
         ratio, residual = _proportion(G[:, i] / u.slope(a), G[:, j] / v.slope(b))
         coefficient = fraction(ratio)
-        if residual < MAX_RESIDUAL and coefficient:
+        if residual < max_residual and coefficient:
             parts = [_of(u, i), _of(v, j)]
             whole = combination(list(zip(_whole(coefficient), parts, strict=True)))
             yield Pair(residual, (i, j), whole, u is v)
@@ -280,7 +341,7 @@ def _forms_of_pair(X: np.ndarray, G: np.ndarray, i: int, j: int) -> Iterator[Pai
                 continue
             ratio, residual = _proportion(G[:, first] / LOG.slope(a), G[:, second] / u.slope(b))
             exponent = fraction(ratio)
-            if residual < MAX_RESIDUAL and exponent:
+            if residual < max_residual and exponent:
                 other = (second,) if u is LOG else _of(u, second)
                 yield Pair(
                     residual,

@@ -24,10 +24,11 @@ from dso.library.expression import Node
 from dso.program import ProgramBatch
 from dso.reduction.formula import Formula, folded
 from dso.reduction.reduction import Reduction
+from dso.reduction.shortening import shorter
 from dso.semantic.forms import operator_tokens
 
 Spelled = list[tuple[int, float]]
-"""Tokens in prefix order, each with its number; NaN where it is no constant."""
+"""Tokens in prefix order, each with its number; NaN if it is not a constant."""
 
 
 class Speller:
@@ -118,16 +119,23 @@ def put_back(
     tokens : sequence of Token
         Those of the smaller one, which has the same operators.
     programs : ProgramBatch
-        With constants. Those that the library cannot say are left out.
+        With constants. Those that the library cannot say are left out; those that can be said
+        shorter are there both ways, as the shorter one may be defined on fewer rows.
     """
     speller = Speller(library)
     columns = [speller.spell(column) for column in reduction.columns]
     rows = []
     for b in range(len(programs)):
-        whole = _whole(speller, columns, tokens, programs.row(b), programs.constants[b])
-        row = None if whole is None else speller.spell(reduction.back, whole)
-        if row is not None:
-            rows.append(row)
+        row, constants = programs.row(b), programs.constants[b]
+        whole = _whole(speller, columns, tokens, row, constants)
+        plain = None if whole is None else speller.spell(reduction.back, whole)
+        formula = formula_of(tokens, row, constants)
+        ways = [] if formula is None else shorter(reduction.whole(formula))[:1]
+        others = [other for way in ways if (other := speller.spell(way)) is not None]
+        if plain is not None:
+            rows.append(plain)
+            others = [other for other in others if len(other) < len(plain)]
+        rows += others
     if not rows:
         return ProgramBatch.from_rows([])
     numbers = [[number for _, number in row if not np.isnan(number)] for row in rows]

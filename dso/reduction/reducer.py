@@ -1,4 +1,4 @@
-"""Reducer: step after step to a smaller problem, as long as the data become no harder to model.
+"""Reducer: steps to smaller problems, taken while the data do not become harder to model.
 
 A model of the data proposes steps by its gradients. A step changes the columns and the target
 exactly; then a new model is made, and the step stays if what that errs on unseen rows is not more.
@@ -14,21 +14,24 @@ import numpy as np
 
 from dso.reduction.dimensions import unit_groups
 from dso.reduction.formula import Formula
-from dso.reduction.proposals import Drop, Move, moves
+from dso.reduction.proposals import MAX_RESIDUAL, Drop, Move, moves
 from dso.reduction.reduction import Reduction, Step
 from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
 from dso.reduction.separation import Separation, separation
 from dso.reduction.surrogate import MAX_INPUTS, MAX_ROWS, Surrogate
+from dso.reduction.threads import one_thread
 from dso.units import Quantities
 
 MIN_ROWS = 20
 FEWEST_ROWS, ROWS_PER_INPUT = 120, 40
-"""So many rows, and so many more for each input, are modelled."""
+"""Rows that are modelled: this many, and this many more for each input."""
 MAX_ERROR = 0.2
 """Share of the scatter of y by which a model may err; data on which it errs more it cannot say
 anything about."""
-SLACK, NOISY_SLACK = 1.5, 1.1
-"""By what factor a step may make the error larger."""
+SLACK, NOISY_SLACK, UNSURE_SLACK = 1.5, 1.1, 0.7
+"""By what factor a step may make the error larger; where gradients are rough, it must fall."""
+UNSURE, MAX_UNSURE_RESIDUAL = 4.0, 0.4
+"""Rough gradients miss true identities by so many times the error of the model, up to so much."""
 ROUNDING_ERROR = 1e-7
 """Share of the scatter of y below which errors are all the same."""
 NOISY = 0.3
@@ -46,7 +49,7 @@ SMOOTHER = 0.2
 MAX_STEPS = 12
 MAX_MODELS = 40
 MIN_MODELS = 3
-"""With fewer there is no use in beginning: it takes two for the data as they are."""
+"""With fewer it is useless to begin: the data as they are take two."""
 EVALUATIONS_PER_MODEL = 10_000
 """Evaluations of a search that take about as long as making one model of `MAX_ROWS` rows."""
 MAX_SIZE = 1e150
@@ -186,7 +189,7 @@ class _Reducer:
         """Return what the data say."""
         if (problem := self._problem()) is not None:
             return self._none(problem)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), one_thread():
             return self._search()
 
     def _none(self, why: str) -> Reduced:
@@ -348,7 +351,8 @@ class _Reducer:
 
         Of each kind of steps first all that change different columns are tried, then the likeliest.
         """
-        found = moves(state.Z, state.t, state.model.gradients)
+        max_residual = float(np.clip(UNSURE * state.error, MAX_RESIDUAL, MAX_UNSURE_RESIDUAL))
+        found = moves(state.Z, state.t, state.model.gradients, max_residual)
         found += self._unit_groups(state.reduction)
         for rank in sorted({move.rank for move in found}):
             likely = [move for move in found if move.rank == rank]
@@ -369,7 +373,9 @@ class _Reducer:
         if not reduction.columns:
             return None
         after = self._state(reduction, state)
-        slack = NOISY_SLACK if self.is_noisy else SLACK
+        slack = NOISY_SLACK if self.is_noisy or state.error > SMOOTH else SLACK
+        if max(move.residual for move in steps) > MAX_RESIDUAL:
+            slack = UNSURE_SLACK
         if after is None or after.error > max(slack * state.error, ROUNDING_ERROR):
             return None
         notes = tuple(Step(text, state.error, after.error) for text in said)

@@ -126,6 +126,10 @@ class Reduction:
             misses = [_missed(*part) for part in parts]
         return bool(np.median(misses) < MAX_MISSED)
 
+    def whole(self, formula: Formula) -> Formula:
+        """Return y in terms of the inputs, where t is a formula of the columns."""
+        return filled(self.back, [*self._inputs, filled(formula, self.columns)])
+
     # ------------------------------------------------------------------------------------- steps
 
     def divided(self, powers: Sequence[tuple[Formula, float]]) -> Self:

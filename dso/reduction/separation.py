@@ -31,14 +31,15 @@ import numpy as np
 from dso.reduction.formula import Formula, filled
 from dso.reduction.reduction import Reduction
 from dso.reduction.surrogate import Surrogate
+from dso.reduction.threads import one_thread
 
 Group = tuple[int, ...]
 
 N_RECTANGLES, MIN_RECTANGLES = 200, 30
 REACH = 2.0
-"""A corner is near a row at so many times the distance that most rows have to their neighbours."""
+"""A corner is near a row within this many times the distance that most rows have to neighbours."""
 SLACK = 10.0
-"""A rectangle may miss its identity by so many errors of the model on unseen rows, ..."""
+"""A rectangle may miss its identity by this many errors of the model on unseen rows, ..."""
 MAX_MISS = 1e-2
 """... and by this share of what either column changes between its corners."""
 ROUNDING = 1e-9
@@ -119,7 +120,8 @@ class Separation:
         if bases[0] is None or bases[1] is None:
             return None
         fit = _product if self.is_product else _sum
-        first, second = fit(bases[0], bases[1], t)
+        with one_thread():
+            first, second = fit(bases[0], bases[1], t)
         rest = t - (first * second if self.is_product else first + second)
         share = float(rest.std() / t.std())
         if not share < MAX_REST:

@@ -1,4 +1,4 @@
-"""A smooth model of the data, which tells their gradients: an exact Gaussian process.
+"""A smooth model of the data that gives gradients: an exact Gaussian process.
 
 In standardised inputs u (logarithms of those that are positive) the target t (y, or log|y| where y
 has one sign) is a line plus a Gaussian process of covariance

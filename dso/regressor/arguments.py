@@ -1,4 +1,4 @@
-"""What the estimator can tell of its arguments before anything else is imported."""
+"""Checks of the estimator's arguments that need no other import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The equations that a search found for one target, with everything that is asked of them."""
+"""The equations that a search found for one target, and what can be done with them."""
 
 from __future__ import annotations
 

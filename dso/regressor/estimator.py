@@ -99,7 +99,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Added to the loss of an equation for each statement that it breaks, also in the search.
         Default: the search does not know of them.
     expression_spec : TemplateExpressionSpec, optional
-        The form of every equation, of which only parts are searched for.
+        The form of every equation; only parts of it are searched for.
     guesses : sequence of str or sympy expression, optional
         Formulas that take part from the start: ``["c1*sin(x1) + 2"]``. Numbers stay as they are
         written, free constants c, c1, c2, ... are fitted. For several targets, a sequence for each.
@@ -150,7 +150,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Threads, or with `n_islands` processes; -1 is all. Default: all, but one in a worker
         process. Results do not depend on it.
     warm_start : bool
-        Whether another `fit` to the same data goes on with what the search has learned.
+        Whether another `fit` to the same data continues with what the search has learned.
     print_precision : int
         Significant digits of numbers where the table of equations is shown.
     progress : bool
@@ -169,12 +169,12 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The selected equation; a list for several targets.
     equations_ : DataFrame
         The front: complexity, loss, equation, score, sympy_format, lambda_format, and criterion,
-        of which the rule of selection chooses the least; and reductions, what each equation obeys
+        the least of which is selected; and reductions, what each equation obeys
         of `reductions_`. A list for several targets.
     reductions_ : Reduced or None
         What the data say of the form of y, each step with its evidence. A list for several targets.
     hall_of_fame_ : DataFrame
-        The equations with the least losses, whatever their complexity.
+        The equations with the least losses, of any complexity.
     nout_ : int
         Number of targets.
     n_features_in_, feature_names_in_ : int, (D,) array of str
@@ -346,7 +346,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ----------
         X : (N, D) array, data frame or lists
         y : (N,) or (N, targets)
-            Each target has a search of its own.
+            Each target has its own search.
         sample_weight : (N,) array, optional
             A row with the weight 2 counts as two equal rows.
         weights : (N,) array, optional
@@ -452,6 +452,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return "squared" if self.loss == "auto" and asks_of_y(self) else self.loss
 
     def _check_arguments(self) -> None:
+        from dso.regressor.display import check_precision
         from dso.selection import check_rule
 
         check_rule(self.model_selection)
@@ -474,10 +475,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             check_statements(self.knowledge)
         if self.complexity_mapping is not None and not callable(self.complexity_mapping):
             raise UserError(f"complexity_mapping: {self.complexity_mapping!r} cannot be called.")
-        if not (isinstance(self.print_precision, int) and 1 <= self.print_precision <= 17):
-            raise UserError(
-                f"print_precision: {self.print_precision!r}; expected a whole number from 1 to 17."
-            )
+        check_precision(self.print_precision)
         for name in ("early_stop_condition", "timeout_in_seconds"):
             value = getattr(self, name)
             if value is None or (callable(value) and name == "early_stop_condition"):
@@ -858,7 +856,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         allow_code: Collection[str] = (),
         **parameters: Any,
     ) -> DeepSymbolicRegressor:
-        """Return the model of a run folder as it stands, also while its search goes on.
+        """Return the model of a run folder in its present state, also during its search.
 
         Parameters
         ----------
@@ -875,7 +873,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         UserError
-            If there is no model that can be read, or it names code that is not allowed.
+            If no model can be read, or it names code that is not allowed.
         """
         from dso.regressor.loading import load_model
 
@@ -896,7 +894,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 
 def _names_of_columns(X: Any) -> list[str] | None:
-    """Return the names of columns that scikit-learn takes no notice of, as they are no texts."""
+    """Return the names of columns that scikit-learn ignores because they are not text."""
     columns = getattr(X, "columns", None)
     if columns is None or list(columns) == list(range(len(columns))):
         return None

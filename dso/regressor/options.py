@@ -71,7 +71,7 @@ times as many found no more.
 
 
 PRESETS = {"quick": 60_000, "default": 600_000, "best": 40_000_000}
-"""Budgets of `SEARCH` by name: a tenth of its own, its own, and that of the best preset."""
+"""Budgets by name: a tenth of that in `SEARCH`, that itself, and that of the best preset."""
 
 
 def search_config(
@@ -175,7 +175,7 @@ def _set_knowledge(estimator: Any, task: dict[str, Any], inputs: Sequence[str]) 
 
 
 def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return by name the keys in which a config differs so that no search can go on with it.
+    """Return by name the changed keys that keep a search from continuing.
 
     The number of threads is none of them: it stays as it was, and changes no result.
     """

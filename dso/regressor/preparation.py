@@ -1,4 +1,4 @@
-"""What may be done to data before a search: choosing inputs, taking noise away.
+"""Preparing data for a search: choosing inputs, removing noise.
 
 Both are scikit-learn's work: inputs are ranked by a random forest, noise is what a Gaussian process
 does not explain.
@@ -130,7 +130,7 @@ def denoised(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return rows with targets that a Gaussian process predicts.
 
-    Its kernel is a Gaussian of each input with a width of its own, a constant, and white noise.
+    Its kernel is a Gaussian of each input with its own width, a constant, and white noise.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def read_run(folder: Path, seed: int | None = None, allow_code: Collection[str] 
     Raises
     ------
     UserError
-        If there is no run, none of this seed, or its task cannot be made again.
+        If the folder has no run, or none with this seed, or its task cannot be made again.
     """
     results = RunResults(folder)
     runs = results.runs()

@@ -1,4 +1,4 @@
-"""TemplateExpressionSpec: the form of every equation, as the estimator is told."""
+"""TemplateExpressionSpec: the form of every equation, as an argument of the estimator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TemplateExpressionSpec:
-    """A formula of which some parts are given and others are searched for.
+    """A formula with parts that are given and parts that are searched for.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Reading what runs wrote: while they write it, after they were cut off, with files missing."""
+"""Reading what runs wrote: during the run, after it was cut off, or with files missing."""
 
 from __future__ import annotations
 

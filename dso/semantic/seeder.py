@@ -1,4 +1,4 @@
-"""Seeder: what the search by values finds in a run's data, rewarded as the run rewards."""
+"""Seeder: what the search by values finds in a run's data, with the run's rewards."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_every_parameter_does_what_the_table_says(
     row = PARAMETERS[name]
     value = OTHERS.get(name, "something else")
     parameters = all_parameters(**{name: value})
-    if name == "loss_scale":  # squared errors have one scale, whatever is given
+    if name == "loss_scale":  # squared errors have one scale, no matter what is given
         parameters["elementwise_loss"] = "L1DistLoss()"
     if row.kind == "refused":
         with pytest.raises(UserError, match=f"^{name}: 'something else'"):

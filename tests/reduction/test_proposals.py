@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from dso.reduction.proposals import Drop, Factor, Move, Pair, Scaling, Term, moves
+from dso.reduction.proposals import Drop, Factor, MixedTerm, Move, Pair, Scaling, Term, moves
 from dso.reduction.reduction import Reduction
 
 RANDOM = np.random.default_rng(0)
@@ -35,6 +35,16 @@ def _said(function: Function, kind: type) -> list[str]:
         (Factor, lambda a, b, c: np.sqrt(a) * np.sin(b - c), "y is proportional to sqrt(a)"),
         (Factor, lambda a, b, c: np.exp(b * c) / c / a**3, "y is proportional to 1/a**3"),
         (Term, lambda a, b, c: np.sin(a * b) - 2.5 * c, "y has the term -2.5*c"),
+        (
+            MixedTerm,
+            lambda a, b, c: 0.5 * a * b**2 / c + np.sin(b * c),
+            "y has the term 0.5*a*b**2/c, and a enters nowhere else",
+        ),
+        (
+            MixedTerm,
+            lambda a, b, c: np.exp(a * b) - 2.5 * b * c**2,
+            "y has the term -2.5*b*c**2, and c enters nowhere else",
+        ),
         (Pair, lambda a, b, c: np.exp(-a) * np.cos(b - c), "b and c enter as b - c only"),
         (Pair, lambda a, b, c: a + np.sin(2 * b + c), "b and c enter as 2*b + c only"),
         (Pair, lambda a, b, c: a + np.sin(b**2 + c**2), "b and c enter as b**2 + c**2 only"),

@@ -1,4 +1,4 @@
-"""What is known of the answer, whatever the data say."""
+"""What is known of the answer beyond the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formulas that a user takes for likely, as programs.
+"""Formulas that the user considers likely, as programs.
 
 A guess is text in Python's notation (or with ``^``). Numbers stay as they are written; free
 constants, ``c``, ``c1``, ``c2``, ..., are fitted. With a template it may be a dict: a formula for
@@ -46,7 +46,7 @@ def read_guesses(
     Raises
     ------
     UserError
-        For text that is no formula, an unknown name, or what the library has no tokens for.
+        For text that is not a formula, an unknown name, or an operator without a token.
     """
     rows = [
         _filled_in(guess, library, f"{where}[{i}]", template)

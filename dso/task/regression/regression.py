@@ -393,7 +393,7 @@ class RegressionTask(HierarchicalTask):
     ) -> RowLosses | None:
         """Return what the evidence counts where another loss of single rows is in force.
 
-        None where that is no measure of residuals. Its degree is that at the best of B programs.
+        None if that does not measure residuals. Its degree is that at the best of B programs.
         """
         objective, data = self.objective, self.fit_data
         if not isinstance(objective, RowLoss) or self.loss_scale == "linear":
@@ -644,7 +644,7 @@ class RegressionTask(HierarchicalTask):
 
 
 def _function_of(given: Any, where: str) -> Any:
-    """Return what a config's ``module:function`` names; all else as it is."""
+    """Return what a config's ``module:function`` names, and anything else as it is."""
     return import_object(given, where) if is_reference(given) else given
 
 
