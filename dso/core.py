@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
@@ -18,6 +19,7 @@ from dso.config import Config, load_config, validate
 from dso.fitting.least_squares import least_squares
 from dso.messages import muted
 from dso.program.batch import Batch
+from dso.runs.disk import write_text
 from dso.training.stopping import SIGNALLED, Standing
 from dso.training.trainer import Iteration
 
@@ -346,6 +348,10 @@ class DeepSymbolicOptimizer:
 
         programs, n_evaluations = race.run(standing.iteration, is_over)
         run.trainer.spend(n_evaluations)
+        if self.folder is not None and race.found is not None:
+            story = {"why": race.found.why, "steps": race.found.story()}
+            with self.folder.guard(path := self.folder.file("_reductions.json")):
+                write_text(path, json.dumps(story, indent=1) + "\n")
         programs = programs[programs.lengths <= run.prior.max_length]
         if len(programs):
             data = run.task.fit_data
