@@ -80,11 +80,11 @@ class DeepSymbolicOptimizer:
     output_file : str or None
         The log of iterations in it.
     race : Race or None
-        Searches for smaller problems beside this one, where reductions are wanted.
+        Searches for smaller problems alongside this one, if reductions are wanted.
     last : Iteration or None
         The latest iteration.
     stop_reason : str or None
-        Why the run ended; None while it goes on.
+        Why the run ended; None while it lasts.
 
     Examples
     --------
@@ -245,7 +245,7 @@ class DeepSymbolicOptimizer:
         max_seconds: float | None = None,
         callback: Callable[[Standing], object] | None = None,
     ) -> None:
-        """Let a run that has ended go on with all that it has learned.
+        """Let a run that has ended continue with all that it has learned.
 
         Parameters
         ----------
@@ -268,7 +268,7 @@ class DeepSymbolicOptimizer:
     def train(self, callback: Callable[[Standing], object] | None = None) -> dict[str, Any]:
         """Set up, search until a rule of `Stopping` ends it, and return the result.
 
-        Ctrl-C finishes the iteration under way and returns the result so far. So do SIGTERM and
+        Ctrl-C finishes the current iteration and returns the result so far. So do SIGTERM and
         SIGHUP, which then take their course. After `load` or `resume` nothing is built again: the
         search goes on.
 
@@ -288,7 +288,7 @@ class DeepSymbolicOptimizer:
             self.stopping.callback = callback
         self._is_loaded = False
         with self.stopping.on_signals():
-            if self.stop_reason is not None:  # it had come to its end when it was saved
+            if self.stop_reason is not None:  # it had ended when it was saved
                 return self.finish()
             while (result := self.train_one_step()) is None:
                 pass
@@ -372,7 +372,7 @@ class DeepSymbolicOptimizer:
         return make_race(self.config, run, rows, start)
 
     def save(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Write the state of the run to a file, from which `load` goes on.
+        """Write the state of the run to a file, from which `load` continues.
 
         Parameters
         ----------
@@ -393,7 +393,7 @@ class DeepSymbolicOptimizer:
         Parameters
         ----------
         path : path
-            A file that `save` wrote, or a run folder, of which the newest checkpoint of this run
+            A file that `save` wrote, or a run folder: the newest checkpoint of this run in it
             that can be read is taken. The logs in this run's own folder are continued; elsewhere
             they begin again.
 
@@ -408,7 +408,7 @@ class DeepSymbolicOptimizer:
         self._take_over()
 
     def resume(self, timestamp: str | None = None) -> bool:
-        """Set up, and go on from the newest checkpoint in the run folder if there is one.
+        """Set up, and continue from the newest checkpoint in the run folder if there is one.
 
         Parameters
         ----------
@@ -427,7 +427,7 @@ class DeepSymbolicOptimizer:
         """
         self.setup()
         if self.folder is not None:
-            self.folder.claim()  # before looking: its writer may be at its end
+            self.folder.claim()  # before looking: its writer may be about to end
         is_there = self.run.saved.has_checkpoint(timestamp)
         if is_there:
             self.run.saved.load_newest()

@@ -1,4 +1,4 @@
-"""Tables of data in files: read by pandas, whatever format they are in.
+"""Tables of data in files of any format, read by pandas.
 
 What a formula can be fitted to is a table of finite numbers with names. `read_table` reads a file,
 `DataTable.numbers` makes numbers of its columns, and both say in one sentence what stands in the
@@ -85,8 +85,8 @@ class DataTable:
             row = int(np.flatnonzero(is_text)[0])
             raise UserError(
                 f"{self.path}: column {name!r} holds text, {str(self.frame[name].iloc[row])[:40]!r}"
-                f" in row {self.first_row + row}; leave it out with --drop {name!r}, or make "
-                "numbers of it."
+                f" in row {self.first_row + row}; leave it out with --drop {name!r}, or turn "
+                "it into numbers."
             )
         is_bad = ~np.isfinite(numbers)
         if is_bad.any():

@@ -1,4 +1,4 @@
-"""Reading files that somebody else has put there."""
+"""Reading files that come from somebody else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def check_regular(path: Path, max_bytes: int | None = None) -> None:
-    """Refuse what is no regular file: reading pipes or devices may never end.
+    """Refuse what is not a regular file: reading a pipe or a device may never end.
 
     Raises
     ------

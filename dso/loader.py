@@ -1,4 +1,4 @@
-"""`load`: what a run has found, from its folder."""
+"""`load`: the model that a run has found, read from its folder."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def load(
         return SymbolicPolicy.load(policy_file(path, seed))
     task = RunResults(path).config().get("task")
     if isinstance(task, dict) and task.get("task_type") == "control":
-        raise UserError(f"{path}: there is no policy yet; a run writes it at its end.")
+        raise UserError(f"{path}: no policy yet; a run writes it when it ends.")
     from dso.regressor import DeepSymbolicRegressor
 
     return DeepSymbolicRegressor.from_file(path, seed=seed, allow_code=allow_code)

@@ -1,4 +1,4 @@
-"""What processes do about signals, and about the end of the process that they work for."""
+"""How processes handle signals, and the end of the process that they work for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),  # Windows has none
+)
 """Ctrl-C, and what schedulers and closing terminals send some time before they kill."""
 
 Handler = Callable[[int, FrameType | None], None]

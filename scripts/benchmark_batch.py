@@ -1,4 +1,4 @@
-"""A batch in processes beside the same batch in a row: wall seconds of the command line, in pairs.
+"""A batch in processes and the same batch one run at a time: wall seconds of the command, in pairs.
 
 Runs of a regression benchmark have all their samples, one thread each, and all that is printed and
 plotted at the end is part of the time. The pairs alternate, since shared machines change their

@@ -1,4 +1,4 @@
-"""Fitted constants: the speed of whole runs, and the fit beside SciPy's.
+"""Fitted constants: the speed of whole runs, and the fit compared with SciPy's.
 
 Samples per CPU-second of one process with one thread on benchmarks with `const`, as
 `benchmark_throughput.py` measures them. The polynomials that are fitted in a second in random

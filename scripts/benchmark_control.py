@@ -183,7 +183,7 @@ def run(source: str, seed: int, changes: tuple[str, ...], most_steps: float) -> 
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--seed", "seeds", multiple=True, type=int, default=(0,))
 @click.option("--set", "changes", multiple=True, help="section.key=JSON")
-@click.option("--steps", default=math.inf, help="End a search after so many environment steps.")
+@click.option("--steps", default=math.inf, help="End a search after this many environment steps.")
 @click.option("--out", type=click.Path(path_type=Path), help="A CSV that rows are added to.")
 def search(
     sources: tuple[str, ...],

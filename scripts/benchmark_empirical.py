@@ -35,6 +35,8 @@ TABLE = Path(__file__).with_name("empirical.csv")
 OPERATORS = ["+", "-", "*", "/", "^", "exp", "log", "sqrt", "square"]
 SAME = 1e-6
 """Relative scatter up to which what a law keeps constant is constant."""
+PART = 1e-3
+"""Share of the range of y that each term of a sum has at least."""
 G, H, C, K, SUN, R = 6.67408e-11, 6.62607004e-34, 299792458.0, 1.38064852e-23, 3.828e26, 1.097e7
 
 Kept = Callable[[np.ndarray, list[np.ndarray]], bool]
@@ -69,12 +71,13 @@ def is_constant(values: np.ndarray) -> bool:
 
 
 def is_line(y: np.ndarray, *columns: np.ndarray) -> np.ndarray | None:
-    """Return the coefficients of y in the columns, offset first; None where it is no such sum."""
+    """Return the coefficients of y in the columns, offset first; None if it is not a sum of all."""
     design = np.column_stack([np.ones(len(y)), *columns])
     scales = np.abs(design).max(axis=0)
     found = np.linalg.lstsq(design / scales, y, rcond=None)[0]
     misses = np.abs(design / scales @ found - y).max()
-    return found / scales if misses <= SAME * np.ptp(y) else None
+    has_all = (np.abs(found[1:]) * np.ptp(design / scales, axis=0)[1:] > PART * np.ptp(y)).all()
+    return found / scales if has_all and misses <= SAME * np.ptp(y) else None
 
 
 def is_power(y: np.ndarray, columns: list[np.ndarray], near: list[float], by: float) -> bool:

@@ -1,7 +1,7 @@
 """DeepSymbolicRegressor with its defaults on two examples, seed by seed.
 
 The data of a seed are drawn with it, and the search has it too. Recovered is an NMSE below 1e-12 on
-1 000 fresh points. Importing torch, which a process does once, is no part of the times.
+1 000 fresh points. Importing torch, which a process does once, is not part of the times.
 
     python scripts/benchmark_estimator.py [--seeds 0 1 2]
 """

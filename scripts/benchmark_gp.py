@@ -53,7 +53,7 @@ def main() -> None:
     watch.wrap(trainer.sources["gp"].controller, "_score", "score")
     watch.wrap(trainer.sources["gp"].controller, "_individuals", "tell equal values")
     watch.wrap(trainer.sources["gp"].controller, "_select", "select")
-    watch.wrap(trainer, "_remember", "remember")
+    watch.wrap(trainer.keeper, "take_in", "remember")
     rates, whole = [], []
     totals = dict.fromkeys(COLUMNS, 0.0)
     begin = time.process_time()

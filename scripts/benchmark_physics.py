@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--out", help="CSV with a row per fit")
     options = parser.parse_args()
     laws = list(chosen(options))
-    # Importing torch is no part of a fit.
+    # Importing torch is not part of a fit.
     warm = DeepSymbolicRegressor(n_samples=500, n_jobs=1, verbosity=0)
     warm.fit(np.arange(20.0)[:, None], np.arange(20.0) ** 2)
     rows: list[dict[str, Any]] = []

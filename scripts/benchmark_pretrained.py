@@ -36,11 +36,11 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
-from benchmark_recovery import fresh_points, override
+from benchmark_recovery import fresh_points
 from benchmark_semantic import NAMED, random_expression, timed
 
 from dso import DeepSymbolicOptimizer
-from dso.config import load_config
+from dso.config import load_config, read_assignments, with_values
 from dso.library import Library, create_tokens
 from dso.library.expression import evaluate, parse
 from dso.pretraining.distribution import load_distribution
@@ -346,8 +346,7 @@ def run(
 ) -> list[object]:
     """Search until recovery, or the end of the budget."""
     rows, fresh, functions = search_data(name, noise, seed)
-    config = load_config(arguments.config)
-    override(config, arguments.set)
+    config = with_values(load_config(arguments.config), read_assignments(arguments.set))
     config["task"]["dataset"] = rows if functions else {"name": name, "seed": seed}
     if functions:
         config["task"]["function_set"] = functions

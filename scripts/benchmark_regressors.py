@@ -1,4 +1,4 @@
-"""Ten noisy data sets: DeepSymbolicRegressor beside gplearn and pyoperon, same data, same CPU time.
+"""Ten noisy data sets: DeepSymbolicRegressor, gplearn and pyoperon with the same data and CPU time.
 
 The sets are scikit-learn's `diabetes`, `linnerud` (its first two targets), `make_regression` with
 noise, and Friedman's 1 to 3, each with noise of 10 % and 30 % of the deviation of y. A quarter of
@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--regressors", nargs="+", default=list(REGRESSORS))
     parser.add_argument("--out", default=None, help="CSV with a row per fit")
     arguments = parser.parse_args()
-    # Importing torch is no part of a fit.
+    # Importing torch is not part of a fit.
     ours(1, 0).set_params(n_samples=500).fit(np.arange(20.0)[:, None], np.arange(20.0) ** 2)
     rows = read_rows(arguments.out)
     done = {(row["set"], row["seed"], row["regressor"]) for row in rows}

@@ -249,7 +249,7 @@ def search_alone(config: dict, cpu: float) -> tuple[Program | None, int, int]:
 
 
 def whole_run(config: dict, cpu: float) -> tuple[Program | None, int, int]:
-    """Train; the first iteration that ends after so many CPU-seconds is the last."""
+    """Train; the first iteration that ends after this many CPU-seconds is the last."""
     end = time.process_time() + cpu
 
     def is_over(_: Standing) -> bool:

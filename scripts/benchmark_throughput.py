@@ -72,7 +72,7 @@ def measure_iterations(benchmark: str) -> tuple[list[float], float, dict[str, fl
     watch.wrap(trainer.learner.policy, "sample", "sample")
     watch.wrap(trainer.evaluator, "evaluate", "evaluate")
     watch.wrap(trainer.learner.policy_optimizer, "step", "learn")
-    watch.wrap(trainer, "_remember", "remember")
+    watch.wrap(trainer.keeper, "take_in", "remember")
     watch.wrap(trainer.stats, "row", "statistics")
     rates, new, lengths, kept = [], [], [], []
     batch_size = trainer.sources["policy"].batch_size

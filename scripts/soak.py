@@ -3,6 +3,7 @@
     python scripts/soak.py                  # 60 kills, 20 double starts, 20 parents, 10 workers
     python scripts/soak.py --kills 10 --doubles 0 --parents 0 --workers 0
     python scripts/soak.py --memory 2000    # memory of a long run whose reward cache is full
+    python scripts/soak.py --fits 500       # memory of a process that fits table after table
 
 The last line counts the files that differ, columns of time apart, the processes left five seconds
 after their parent was killed, and the tracebacks.
@@ -121,10 +122,13 @@ def main() -> int:
     parser.add_argument("--parents", type=int, default=20, help="batches that lose their parent")
     parser.add_argument("--workers", type=int, default=10, help="batches that lose a worker")
     parser.add_argument("--memory", type=int, default=0, help="iterations of the long run")
+    parser.add_argument("--fits", type=int, default=0, help="fits of the estimator")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.memory:
         return memory(options.memory)
+    if options.fits:
+        return fits(options.fits)
     moments, tally = random.Random(options.seed), Tally()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -369,15 +373,33 @@ def memory(n_iterations: int) -> int:
     model = DeepSymbolicOptimizer(merged)
     model.setup()
     model.evaluator._cache = _core.RewardCache(4 * 2**20)
-    page = resource.getpagesize()
     for i in range(n_iterations):
         model.train_one_step()
         if i % max(n_iterations // 20, 1) == 0:
-            resident = int(Path("/proc/self/statm").read_text().split()[1]) * page / 2**20
-            print(
-                f"iteration {i}: {resident:.1f} MiB, {model.evaluator.n_cached} cached", flush=True
-            )
+            print(f"iteration {i}: {resident()}, {model.evaluator.n_cached} cached", flush=True)
     return 0
+
+
+def fits(n: int) -> int:
+    """Print the memory of a process that fits other rows again and again."""
+    import numpy as np
+
+    from dso import DeepSymbolicRegressor
+
+    for i in range(n):
+        random = np.random.default_rng(i)
+        X = random.uniform(0.5, 2.0, (50, 2))
+        y = X[:, 0] * np.exp(X[:, 1]) + 0.1 * random.standard_normal(50)
+        DeepSymbolicRegressor(n_samples=500, n_jobs=1, verbosity=0, random_state=i).fit(X, y)
+        if i % max(n // 20, 1) == 0 or i == n - 1:
+            print(f"fit {i + 1}: {resident()}", flush=True)
+    return 0
+
+
+def resident() -> str:
+    """Return the memory that this process has now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return f"{pages * resource.getpagesize() / 2**20:.1f} MiB"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ arrays, which holds no code. Needs the extra `control`.
     python scripts/train_anchor.py LunarLanderContinuous-v3 --out lander.npz
     python scripts/train_anchor.py --convert ppo_lander.zip --out lander.npz
 
-Training writes its state into a folder beside the .npz, and takes it up where it was stopped.
+Training writes its state into a folder next to the .npz, and continues where it was stopped.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def _bounds(spec: dict) -> str:
         (" <= ", "maximum"),
         (" < ", "exclusiveMaximum"),
     )
-    # Greater ones only keep out what is no count at all.
+    # Greater ones only keep out what cannot be a count.
     given = [
         sign + f"{spec[name]:,}".replace(",", " ")
         for sign, name in limits
@@ -186,7 +186,7 @@ def prior_table() -> str:
 
 def _tasks_with(prior: str) -> Iterable[str]:
     for task, changes in TASK_DEFAULTS.items():
-        section = changes["prior"].get(prior, {})
+        section = changes.get("prior", {}).get(prior, {})
         if section.get("on"):
             values = [f"{key} {json.dumps(v)}" for key, v in section.items() if key != "on"]
             yield task + (f" ({', '.join(values)})" if values else "")

@@ -12,7 +12,7 @@ from dso.program.execute import VALID
 
 
 def all_programs(library: Library, max_length: int) -> list[list[int]]:
-    """Return every prefix program of at most so many tokens."""
+    """Return every prefix program of at most this many tokens."""
     by_length: dict[int, list[list[int]]] = {}
     for length in range(1, max_length + 1):
         rows = [[int(token)] for token in library.terminal_tokens] if length == 1 else []

@@ -1,4 +1,4 @@
-"""Tables in files, whatever format they are in."""
+"""Tables in files of all formats."""
 
 import gzip
 

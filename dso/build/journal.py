@@ -1,4 +1,4 @@
-"""The files of a run, and all who are told of its iterations."""
+"""The files of a run, and everything that is informed of its iterations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The priors, the policy under them, and what teaches it."""
+"""The priors, the policy under them, and what trains it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ from dso.task.regression.benchmarks import benchmark_names, find_benchmark
 
 if TYPE_CHECKING:
     from dso.policy import Policy
+    from dso.program import FitData
+    from dso.semantic import OnlyHole
 
 
 logger = logging.getLogger("dso")
 
 
-def data_ranges(task: Task) -> dict[str, np.ndarray]:
-    """Return least and greatest value of each input (D, 2) and of y (2,), if the task has data."""
-    if task.fit_data is None:
+def data_ranges(data: FitData | None) -> dict[str, np.ndarray]:
+    """Return least and greatest value of each input (D, 2) and of y (2,), if there are data."""
+    if data is None:
         return {}
-    columns, y = task.fit_data.columns, task.fit_data.y
+    columns, y = data.columns, data.y
     return {
         "input_ranges": np.column_stack([columns.min(axis=1), columns.max(axis=1)]),
         "output_range": np.array([y.min(), y.max()]),
@@ -48,7 +50,7 @@ def make_prior(config: Config, task: Task) -> JointPrior:
         template=make_template(task),
         corpus=partial(corpus_of, task),
         quantities=task.quantities if task.units_penalty is None else None,
-        **data_ranges(task),
+        **data_ranges(task.fit_data),
     )
     usual = TASK_DEFAULTS.get(config.task.task_type or "", {}).get("prior", {})
     for line in prior.skipped:
@@ -64,6 +66,23 @@ def make_prior(config: Config, task: Task) -> JointPrior:
     for line in prior.descriptions:
         logger.info("prior.%s", line)
     return prior
+
+
+def make_prior_in_hole(config: Config, task: Task, hole: OnlyHole, wanted: FitData) -> JointPrior:
+    """Build the priors of what stands in the one hole of a template, for these values of it.
+
+    Units belong to the whole.
+    """
+    prior = make_joint_prior(
+        config.prior.to_dict(),
+        task.library,
+        max_length=config.policy.max_length,
+        template=None,
+        corpus=partial(corpus_of, task),
+        quantities=None,
+        **data_ranges(wanted),
+    )
+    return hole.prior(prior, task.in_holes)
 
 
 def make_template(task: Task) -> TemplateConstraint | None:
@@ -159,8 +178,8 @@ def make_learner(
     n_rows = training.batch_size + config.gp_meld.run_gp_meld * config.gp_meld.train_n
     if risk_filter.n_kept(n_rows) == 1 and training.baseline == "R_e" and queue is None:
         logger.warning(
-            "training.epsilon: %s of %d programs is one, which baseline 'R_e' compares with "
-            "itself, so that nothing is learned from rewards.",
+            "training.epsilon: %s of %d programs is a single one. Baseline 'R_e' compares "
+            "it with itself, so nothing is learned from rewards.",
             training.epsilon,
             n_rows,
         )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dso.build.sources import only_hole
+from dso.program import FitData
 from dso.reduction import Race, RunningSearch
 from dso.task.regression import RegressionTask
 from dso.task.regression.dataset import from_arrays
@@ -34,6 +36,7 @@ def can_race(config: dict[str, Any], task: Task) -> bool:
         and task.is_least_squares
         and not (task.stochastic or task.protected)
         and not config["task"]["decision_tree_threshold_set"]
+        and (task.template is None or only_hole(task) is not None)
     )
 
 
@@ -58,6 +61,16 @@ def make_race(
         See `Race`.
     """
     inner = inner_config(config, run.task)
+    quantities, say = run.task.quantities, translate or (lambda programs: programs)
+    if (hole := only_hole(run.task)) is not None:
+        # Reductions are of what stands in it, whose units nobody has given.
+        X, y, weights = rows
+        wanted = hole.wanted(FitData.of_rows(run.task.library, X, y, weights))
+        rows, quantities = (X, wanted.y, weights), None
+        outer = say
+
+        def say(programs: ProgramBatch) -> ProgramBatch:
+            return outer(hole.whole(programs))
 
     def make_search(
         Z: np.ndarray, t: np.ndarray, weights: np.ndarray | None, n_samples: int
@@ -76,8 +89,8 @@ def make_race(
         first=config["reduce"]["after"],
         n_samples=config["training"]["n_samples"],
         seed=run.seed,
-        translate=translate or (lambda programs: programs),
-        quantities=run.task.quantities,
+        translate=say,
+        quantities=quantities,
     )
 
 
@@ -89,8 +102,9 @@ def inner_config(config: dict[str, Any], task: Task) -> dict[str, Any]:
     inner["training"].update(verbose=False, max_seconds=None)
     inner["checkpoint"].update(load_path=None, save_freq=None, save_on_done=False)
     inner["logging"]["save_pareto_front"] = True
-    # Units are those of the inputs, not of the columns that take their place.
-    inner["task"].update(weights=None, validation_fraction=0.0, X_units=None, y_units=None)
+    # Units and knowledge are about the inputs, not about the columns that take their place.
+    inner["task"].update(X_units=None, y_units=None, knowledge=[], template=None)
+    inner["task"].update(weights=None, validation_fraction=0.0)
     if inner["task"]["function_set"] is None:
         names = [token.name for token in task.library.tokens if token.input_var is None]
         inner["task"]["function_set"] = names

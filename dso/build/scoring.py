@@ -14,7 +14,7 @@ from dso.errors import UserError
 from dso.evaluation import Evaluator, ProgramArchive, RowBatches
 from dso.finishing import is_exact
 from dso.fitting import make_fitter
-from dso.memory import Judge, Keeper, complexity_measure
+from dso.memory import OF_EXPONENTIALS, Judge, Keeper, complexity_measure
 from dso.runs.tables import Reports
 from dso.task import Fitter, Task
 from dso.task import make_task as make_task_of
@@ -42,8 +42,8 @@ def make_task(config: Config, data: Dataset | None = None) -> Task:
     mixture = [] if task.quantities is None else task.quantities.mixture()
     if mixture:
         logger.warning(
-            "units: %s are not all of one system; columns are taken as they are, so that formulas "
-            "hold the factors between them.",
+            "units: %s are not all of one system; columns are taken as they are, so formulas "
+            "contain the factors between them.",
             ", ".join(dict.fromkeys(f"'{unit.text}'" for unit in mixture)),
         )
     return task
@@ -89,8 +89,8 @@ def make_archive(config: Config, task: Task) -> ProgramArchive | None:
 def make_complexity(config: Config, evaluator: Evaluator) -> Callable[[ProgramBatch], np.ndarray]:
     """Return the complexity of programs; of tokens, where `poly` counts its fitted terms."""
     kind, library = config.training.complexity, evaluator.library
-    measure = complexity_measure(kind, library.complexities)
-    if kind != "token" or library.poly_token is None:
+    measure = complexity_measure(kind, library)
+    if kind in (None, "length", OF_EXPONENTIALS + "length") or library.poly_token is None:
         return measure
 
     # Of the rows that the evaluator rewards on, which may be others in each iteration.

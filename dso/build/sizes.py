@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+from joblib import cpu_count  # the cores that this process may use, not those of the machine
 
 from dso.config import Config
 from dso.errors import UserError
-
-if TYPE_CHECKING:
-    pass
-
 
 MAX_TOKENS = 10**9
 MAX_WEIGHTS = 10**8
@@ -47,4 +42,4 @@ def n_cores(config: Config) -> int:
     given = config.training.n_cores_batch
     if config.gp_meld.run_gp_meld and config.gp_meld.parallel_eval:
         given = -1
-    return (os.cpu_count() or 1) if given == -1 else given or 1
+    return cpu_count() if given == -1 else given or 1

@@ -1,4 +1,4 @@
-"""All that proposes programs."""
+"""Everything that proposes programs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dso.build.policy import make_prior_in_hole
 from dso.build.scoring import (
     data_of,
     is_finished,
@@ -21,7 +22,7 @@ from dso.memory import Keeper, complexity_measure
 from dso.policy_optimizer import Learner
 from dso.pretraining.weights import load_weights
 from dso.prior import JointPrior
-from dso.semantic import Seeder, SemanticLimits
+from dso.semantic import OnlyHole, Seeder, SemanticLimits
 from dso.task import Task
 from dso.training.sources import (
     Finishing,
@@ -54,7 +55,7 @@ def make_sources(
     stopping: Stopping,
     seed: int,
 ) -> list[Source]:
-    """Build all that proposes programs, in the order in which it is asked."""
+    """Build all sources of programs, in the order in which they are asked."""
     policy = learner.policy
     if config.task.to_dict().get("guesses"):
         refuse_forbidden(policy.prior, task)
@@ -136,7 +137,21 @@ def make_seeder(
         max_contexts=section.max_contexts,
         max_programs=section.max_programs,
     )
-    return Seeder(prior, evaluator, limits, seed)
+    if task.template is None:
+        return Seeder(prior, evaluator, limits, seed)
+    hole = only_hole(task)
+    if hole is None:
+        return None
+    assert task.fit_data is not None
+    in_hole = make_prior_in_hole(config, task, hole, hole.wanted(task.fit_data))
+    return Seeder(in_hole, evaluator, limits, seed, hole, prior)
+
+
+def only_hole(task: Task) -> OnlyHole | None:
+    """Return the one hole of the task's template, if it can be solved for."""
+    if task.template is None or task.fit_data is None:
+        return None
+    return OnlyHole.of(task.template, task.library, task.fit_data)
 
 
 def make_pretrained(
@@ -235,9 +250,7 @@ def make_gp(
         parsimony=config.training.parsimony,
     )
     # Where the front of the run measures nothing, that of the search goes by the usual size.
-    complexity = complexity_measure(
-        config.training.complexity or "token", task.library.complexities
-    )
+    complexity = complexity_measure(config.training.complexity or "token", task.library)
     values = Probe.of_task(task, section.probe_size).values if section.probe_size else tokens_only
     breeder = make_breeder(config, task, prior, seed)
     return GPController(breeder, evaluator, values, complexity, seed=seed, options=options)

@@ -81,8 +81,9 @@ def fit(
     values = values_of(assignments, n_samples, seconds, logdir, quiet)
     name = exp_name or file_name(f"{table.path.stem}_{time.strftime('%Y-%m-%d-%H%M%S')}")
     config = _config(preset, {"experiment.seed": seed, **values})
+    # The estimator has an argument for it, and would warn of the key.
+    logdir = str(Path(config["experiment"].pop("logdir")).expanduser())
     model = _estimator(config, operators, maxsize, quiet)
-    logdir = str(Path(config["experiment"]["logdir"]).expanduser())
     model.set_params(output_directory=logdir, run_id=name)
     if not quiet:
         for line in (*table.notes, described(table, rows)):

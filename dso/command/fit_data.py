@@ -1,4 +1,4 @@
-"""Which columns of a table a fit is about, and which of its rows the search does not see."""
+"""Which columns of a table a fit uses, and which rows are hidden from the search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `dso fit` says at its end: the front, the picked formula, its errors, and the files."""
+"""What `dso fit` prints at its end: the front, the picked formula, its errors, and the files."""
 
 from __future__ import annotations
 

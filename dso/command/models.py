@@ -1,4 +1,4 @@
-"""What subcommands do with a model that was loaded."""
+"""What subcommands share that load a model."""
 
 from __future__ import annotations
 

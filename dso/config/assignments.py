@@ -1,4 +1,4 @@
-"""Single values laid over a config: ``section.key=value`` of a command, and those of a sweep."""
+"""Single values that change a config: ``section.key=value`` of a command, and those of a sweep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What code a config would have run: that of somebody else is asked for first."""
+"""The code that a config names. Before code of somebody else runs, the user must allow it."""
 
 from __future__ import annotations
 

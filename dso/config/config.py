@@ -41,7 +41,7 @@ class Config(Section):
     """A config of dso."""
 
     experiment: Experiment = key(Experiment(), "Where results go, and the seed.")
-    task: Task = key(RegressionTask(), "What is wanted.")
+    task: Task = key(RegressionTask(), "The problem to solve.")
     training: Training = key(Training(), "Budget, risk filter, baseline and fit of constants.")
     logging: Logging = key(Logging(), "Files in addition to the statistics of each iteration.")
     state_manager: StateManager = key(
@@ -58,10 +58,10 @@ class Config(Section):
         Reduce(), "Reductions that the data show, and searches for what they leave."
     )
     islands: Islands = key(Islands(), "One search as several that exchange their best programs.")
-    finishing: Finishing = key(Finishing(), "What becomes of the programs on the front.")
+    finishing: Finishing = key(Finishing(), "The last mile of programs on the front.")
     prior: Priors = key(Priors(), "What may be written: one instance of each, or a list of them.")
     postprocess: Postprocess = key(Postprocess(), "The report at the end.")
-    checkpoint: Checkpoint = key(Checkpoint(), "Saving the state of a run, and going on from it.")
+    checkpoint: Checkpoint = key(Checkpoint(), "Saving the state of a run, and continuing from it.")
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "Config":
@@ -119,7 +119,7 @@ TASK_DEFAULTS: dict[str, dict] = {
         "prior": {"length": {"on": True, "min_": 4, "max_": 30}, **_USUAL_PRIORS},
     },
 }
-"""What the built-in tasks change of the common defaults; a task of one's own changes nothing."""
+"""What the built-in tasks change of the common defaults; a user's own task changes nothing."""
 
 
 def common_defaults() -> dict:

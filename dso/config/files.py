@@ -1,4 +1,4 @@
-"""The JSON files that configs are written in: finding and reading them, whatever they say."""
+"""Finding and reading the JSON files that hold configs, before their content is looked at."""
 
 import json
 import logging
@@ -62,7 +62,7 @@ def find_config(name: str | os.PathLike[str], places: Sequence[Path] = SHIPPED) 
 
 
 def find_table(name: str, beside: Path | None, places: Sequence[Path] = SHIPPED) -> str:
-    """Return the path of a table that a config names: as it is written, beside it, or ours.
+    """Return the path of a table that a config names: as written, next to the config, or ours.
 
     One that is nowhere is returned as it is written.
     """

@@ -1,4 +1,4 @@
-"""From what the user gives to a whole config, and to one that is checked.
+"""From what the user gives to a complete config, and to a checked one.
 
 A config stays a plain dict (`load_config`), so that callers can change it, until `validate` turns
 it into frozen, typed sections. Components never see it: `dso.core` hands each of them its section
@@ -87,7 +87,7 @@ def read_source(source: str | os.PathLike[str] | dict | None) -> dict:
 
 
 def _with_its_table(config: dict, beside: Path | None) -> dict:
-    """Have the config say where its table of data is, which may lie beside it."""
+    """Have the config say where its table of data is, which may lie in the same folder."""
     task = config.get("task")
     dataset = task.get("dataset") if isinstance(task, dict) else None
     if isinstance(dataset, str):

@@ -1,4 +1,4 @@
-"""Config keys that are not today's: moved since older versions, removed, or never known.
+"""Config keys that are no longer valid, or never were: moved, removed or unknown.
 
 Moved keys are mapped with one warning each, so that old files run unchanged. Where an unknown key
 is ignored rather than refused, it costs one warning, unless it looks like a slip of the keyboard.
@@ -179,7 +179,7 @@ def drop_unknown(section: dict, known: Iterable[str], kind: str, where: str) -> 
     strange = [key for key in section if key not in known]
     for key in strange:
         if key in RENAMED:
-            raise UserError(f"{where}.{key}: is {'.'.join(RENAMED[key])} here.")
+            raise UserError(f"{where}.{key}: called {'.'.join(RENAMED[key])} here.")
         if get_close_matches(str(key).lower(), known, n=1, cutoff=0.75):
             raise unknown(kind, key, known, where)
         del section[key]

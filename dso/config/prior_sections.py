@@ -131,7 +131,7 @@ class ArgumentTypePrior(Prior):
 
 
 class MutuallyExclusivePrior(Prior):
-    """Tokens of which an expression may hold only one kind."""
+    """Tokens that exclude each other: an expression may contain only one of them."""
 
     tokens: Names = key([], "Tokens that exclude each other.")
 

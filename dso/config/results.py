@@ -1,4 +1,4 @@
-"""Which keys of a config decide what a run finds, and so may not change while it is away."""
+"""Which keys decide what a run finds, and so must not change before it is resumed."""
 
 from __future__ import annotations
 

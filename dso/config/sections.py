@@ -1,4 +1,4 @@
-"""The sections besides task and prior: every key with its default, meaning and what it may be."""
+"""The sections other than task and prior: every key with its default, meaning and range."""
 
 from typing import Annotated, Any, Literal
 
@@ -109,8 +109,10 @@ class Training(Section):
     n_cores_batch: Annotated[int, Field(ge=-1, le=65536), WHOLE] | None = key(
         1, "Threads (Python tasks: processes) that evaluate a batch; -1 = all cores, null = 1."
     )
-    complexity: Literal["token", "length"] | None = key(
-        "token", "Size in the Pareto front: sum over 'token' values, 'length', or null = 0."
+    complexity: Literal["token", "length", "exp_token", "exp_length"] | None = key(
+        "token",
+        "Size in the Pareto front: sum over 'token' values, 'length', or null = 0; with exp_, that "
+        "of exp(f), for a y that is a logarithm.",
     )
     parsimony: NonNegative = key(
         0.0,
@@ -120,7 +122,7 @@ class Training(Section):
     warmup: Share | None = key(
         None,
         "Share of n_samples in which the greatest size grows from 3 to that of the priors "
-        "max_size, or length; null = it is there from the start.",
+        "max_size, or length; null = that size is allowed from the start.",
     )
     const_optimizer: Literal["lm", "scipy", "dummy"] | None = key(
         "lm",
@@ -133,7 +135,7 @@ class Training(Section):
         "arguments of scipy.optimize.minimize, method 'L-BFGS-B' and options {gtol: 1e-3} if "
         "absent. See docs/constants.md.",
     )
-    max_seconds: Positive | None = key(None, "Stop after so much wall time.")
+    max_seconds: Positive | None = key(None, "Stop after this many seconds of wall time.")
     reward_threshold: float | None = key(None, "Stop once the best reward reaches it.")
     patience: Count | None = key(None, "Stop after this many iterations without a better reward.")
     early_stopping: bool = key(True, "Stop once the best expression is a success.")
@@ -330,7 +332,7 @@ class GPMeld(Section):
     parallel_eval: bool = key(False, "Use all cores, as training.n_cores_batch = -1 does.")
     ind_representation: str = key("", "Kept for old files; without effect.")
     n_attempts: Annotated[int, Field(ge=1, le=1000), WHOLE] = key(
-        8, "Tries at an offspring that obeys all priors and is new; then it is not bred."
+        8, "Attempts at an offspring that is new and obeys all priors; after them it is given up."
     )
     p_join: Share = key(
         0.0, "Share of insertions whose other arguments are subtrees of a mate, not terminals."
@@ -378,8 +380,8 @@ class GPMeld(Section):
     )
     probe_size: CountOrZero = key(
         8,
-        "Rows of data on which two programs with equal values are told to be the same, so that one "
-        "of them goes; 0 tells programs apart by their tokens.",
+        "Rows of data on which programs are compared: of those with equal values only one is kept; "
+        "0 compares their tokens.",
     )
 
     @model_validator(mode="before")
@@ -431,10 +433,11 @@ class Semantic(Section):
         12_000, "Parts of an expression that are solved for."
     )
     max_programs: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
-        50, "Programs that join the first batch where nothing is exact; else there is one."
+        50, "Programs that join the first batch if none is exact; otherwise only that one does."
     )
     max_seconds: Positive | None = key(
-        None, "Wall time of the search; a run that it has cut off cannot be repeated exactly."
+        None,
+        "Seconds of wall time; a run that this limit cuts off cannot be repeated exactly.",
     )
 
 
@@ -474,8 +477,8 @@ class Islands(Section):
     )
     portfolio: list[dict[str, Any]] = key(
         [],
-        "In what the searches differ: dicts from 'section.key' to a value, dealt out in turn. What "
-        "function sets leave out must be in task.function_set.",
+        "How the searches differ: dicts from 'section.key' to a value, dealt out in turn. Their "
+        "function sets may only leave out tokens of task.function_set.",
     )
 
 
@@ -495,7 +498,7 @@ class Reduce(Section):
 
 
 class Finishing(Section):
-    """What becomes of the programs on the Pareto front."""
+    """The last mile of programs on the Pareto front."""
 
     on: bool | None = key(
         None,
@@ -503,9 +506,7 @@ class Finishing(Section):
         "looked for, and constants are rounded at the end; null = in `DeepSymbolicRegressor` only. "
         "Needs rewards that are squared errors on data.",
     )
-    max_share: Share = key(
-        0.1, "Share of the time of a run, about, that it may take up before the end."
-    )
+    max_share: Share = key(0.1, "Share of the run's time that it may take before the end, roughly.")
     snap: bool = key(
         True,
         "Whether constants become whole numbers, fractions, multiples of pi and the like at the "
@@ -521,7 +522,7 @@ class Postprocess(Section):
 
 
 class Checkpoint(Section):
-    """Saving the state of a run, and going on from it."""
+    """Saving the state of a run, and continuing from it."""
 
     load_path: PathText | None = key(None, "Checkpoint to start from.")
     save_freq: Positive | None = key(23.0, "Save after this many units; null = never.")

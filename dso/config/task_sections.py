@@ -198,6 +198,29 @@ class TemplateSection(Section):
     )
 
 
+Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class StatementSection(Section):
+    """Something that is known of the answer."""
+
+    kind: Literal["bounds", "monotone", "convex", "value"] = Field(
+        description="All values lie between low and high; never fall as an input rises; are convex "
+        "in an input; have a value at a point."
+    )
+    low: float | None = key(None, "bounds: the least value; null = none.")
+    high: float | None = key(None, "bounds: the greatest value; null = none.")
+    input: Text | None = key(None, "monotone, convex: the name of the input.")
+    falls: bool | None = key(None, "monotone: true = values never rise.")
+    is_concave: bool | None = key(None, "convex: true = concave.")
+    at: dict[str, float] | None = key(None, "value: inputs by name; others have any value.")
+    value: float | None = key(None, "value: the value there.")
+    tolerance: NonNegative | None = key(None, "value: how far from it is near enough; 1e-6.")
+    box: dict[str, Range] | None = key(
+        None, "Ranges of inputs by name; null = those of the training data."
+    )
+
+
 class RegressionTask(Section):
     """Find the expression that gives y from X."""
 
@@ -257,10 +280,11 @@ class RegressionTask(Section):
         "Complexities of tokens in place of those of the table, e.g. {div: 2, const: 0.5}; "
         "'inputs' stands for all inputs, 'others' for all tokens that are not named.",
     )
-    guesses: list[Text] = key(
+    guesses: list[Text | dict[str, Text | list[float]]] = key(
         [],
         "Formulas that join the first batch, e.g. 'c1*sin(x1) + 2': numbers stay, constants c, c1, "
-        "c2, ... are fitted. One that a prior forbids is refused.",
+        "c2, ... are fitted. One that a prior forbids is refused. With a template a dict of its "
+        "expressions, '#1' is the first input of one, and of numbers of its parameters.",
     )
     template: TemplateSection | None = key(
         None, "The form of every expression; see docs/templates.md. null = any."
@@ -298,6 +322,12 @@ class RegressionTask(Section):
         "Added to the loss of an expression whose units are not consistent; null = none is "
         "written, by the prior 'units'.",
     )
+    knowledge: list[StatementSection] = key(
+        [], "What is known of the answer: bounds, monotony, convexity, values; see docs/pysr.md."
+    )
+    knowledge_penalty: NonNegative = key(
+        0.0, "Added to the loss of an expression for each statement of 'knowledge' that it breaks."
+    )
     poly_optimizer_params: Annotated[
         PolyOptimizer, BeforeValidator(lambda value: {} if value is None else value)
     ] = key(PolyOptimizer(), "Fit of the 'poly' token; null = as it is by default.")
@@ -322,10 +352,10 @@ class RegressionTask(Section):
 class ActionStage(Section):
     """What the search of one action differs in; null is what all have."""
 
-    function_set: list[str | float] | None = key(None, "Its tokens.")
-    max_length: Count | None = key(None, "Greatest number of its tokens.")
+    function_set: list[str | float] | None = key(None, "Tokens of its expressions.")
+    max_length: Count | None = key(None, "Most tokens in its expressions.")
     start: list[str | list[str | float]] | None = key(
-        None, "Expressions, as tokens, that its first batch gets."
+        None, "Expressions, as tokens, that join its first batch."
     )
 
 
@@ -341,7 +371,7 @@ class Stages(Section):
     distill: bool = key(
         True, "Whether searches start from formulas that imitate the anchor, where there is one."
     )
-    distill_episodes: Size = key(10, "Episodes per round that the anchor is imitated in.")
+    distill_episodes: Size = key(10, "Episodes in each round of imitating the anchor.")
     distill_rounds: CountOrZero = key(
         2, "Rounds in which the imitation plays and the anchor says what it would have done."
     )
@@ -351,7 +381,9 @@ class Stages(Section):
     joint_candidates: CountOrZero = key(
         600, "Sets of numbers that are tried when all actions are formulas; 0 = none."
     )
-    joint_episodes: Size = key(16, "Episodes of such a set, the better half of each generation.")
+    joint_episodes: Size = key(
+        16, "Episodes of such a set; the worse half of a generation plays a quarter of them."
+    )
     actions: list[ActionStage] = key([], "One dict per action, from the first on: see below.")
 
 
@@ -404,7 +436,7 @@ class ControlTask(Section):
         0, "Which set of fixed training episodes."
     )
     reward_scale: bool | Annotated[list[float], Field(min_length=2, max_length=2)] | None = key(
-        True, "Rescale returns: true = by our table, [min, max], or false = not."
+        True, "Rescaling of returns: true = by a table of environments, [min, max], false = none."
     )
     decision_tree_threshold_set: Thresholds = key(
         [], "Thresholds of decision nodes 'x1 < t': one list, or one for each input."

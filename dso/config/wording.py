@@ -1,4 +1,4 @@
-"""Say in our words what pydantic found wrong with a config: where, the value, what is allowed."""
+"""Messages for what pydantic finds wrong with a config: the place, the value, what is allowed."""
 
 import re
 import reprlib
@@ -101,7 +101,7 @@ def unknown_key(
     if place in REMOVED:
         return f"{where}: is no longer a key, {REMOVED[place]}."  # type: ignore[index]
     if name in RENAMED:
-        return f"{where}: is {'.'.join(RENAMED[name])} here."  # type: ignore[index]
+        return f"{where}: called {'.'.join(RENAMED[name])} here."  # type: ignore[index]
     message = str(unknown("key", name, model_at(path).model_fields, ".".join(map(str, path))))
     section = section_of(str(name))
     if section is not None and "Did you mean" not in message:

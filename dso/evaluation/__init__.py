@@ -1,4 +1,4 @@
-"""Programs to scores."""
+"""From programs to scores."""
 
 from dso.evaluation.archive import ProgramArchive
 from dso.evaluation.evaluator import Evaluator

@@ -1,4 +1,4 @@
-"""The programs behind the keys of the reward cache, kept only where a run wants to list them."""
+"""The programs behind the keys of the reward cache, kept only if a run lists them."""
 
 from __future__ import annotations
 

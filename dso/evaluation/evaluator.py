@@ -1,4 +1,4 @@
-"""The one way from programs to rewards: look up what is known, score the rest, remember it."""
+"""The only way from programs to rewards: look up what is known, score the rest, remember it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows of data the search sees, where it does not see all of them."""
+"""Which rows of data the search sees, if it does not see all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last mile: programs are brought to their own optimum, and to the plainest form of it.
+"""The last mile: the constants of programs are optimised, and their forms simplified.
 
 *Neighbours* of a program differ from it at one node. The *bar* is what a front asks of a program of
 some complexity. A program is *settled* once its constants are those that are shown.

@@ -1,4 +1,4 @@
-"""Whether a program is the law behind exact data: row by row, not in the mean."""
+"""Whether a program is the law behind exact data, judged row by row, not on average."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finisher: programs at their own optimum, and the plainer ones next to them."""
+"""Finisher: optimises the constants of programs, and tries plainer programs next to them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dso.finishing.grammar import Grammar
 from dso.finishing.neighbours import BLIND, Entries, neighbours
 from dso.finishing.shorter import shorter_forms
 from dso.finishing.steps import STEPS, moved_steps, plain_steps, step_constants
+from dso.finishing.ties import tied
 from dso.fitting.least_squares import MAX_EXACT, least_squares
 from dso.fitting.rounding import settled
 from dso.fitting.slots import Bounds, bound_rows, constant_counts, widened
@@ -364,12 +365,23 @@ class Finisher:
     # ---- how programs are shown ----------------------------------------------------------------
 
     def simplified(self, programs: ProgramBatch) -> ProgramBatch:
-        """Return the shorter forms that sympy knows of programs, with their constants."""
+        """Return the shorter forms that sympy knows of programs, with their constants.
+
+        Those too that take two constants to be one; they are fitted.
+        """
         rows: list[Row] = []
+        rows_of_ties: list[Row] = []
         for b in range(len(programs)):
             row, constants = programs.row(b), programs.constants[b]
-            rows += shorter_forms(Program(self.library, row, constants[~np.isnan(constants)]))
+            constants = constants[~np.isnan(constants)]
+            rows += shorter_forms(Program(self.library, row, constants))
+            for numbers in tied(constants):
+                rows_of_ties += shorter_forms(Program(self.library, row, numbers))
         forms = self._allowed(rows)
+        if rows_of_ties:
+            of_ties = self._allowed(rows_of_ties)
+            of_ties = self.fitted(of_ties[self.can_finish(of_ties)])[0]
+            forms = ProgramBatch.concatenate([forms, of_ties])
         lower, upper = self._limits(forms.constants)
         is_within = (lower <= forms.constants) & (forms.constants <= upper)
         return forms[(is_within | np.isnan(forms.constants)).all(axis=1)]

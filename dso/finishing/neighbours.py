@@ -1,4 +1,4 @@
-"""Neighbours: programs that differ from one by what stands at one node, the promising ones first.
+"""Neighbours: programs that differ from a given one at one node, the promising ones first.
 
 At a node with values v and slopes s = d program / d v, another expression with the values f makes
 the residuals r of the program, to first order, r + s (f - v) + J d, where J d is what the constants

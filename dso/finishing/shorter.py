@@ -1,4 +1,4 @@
-"""Shorter ways to write an equation: what sympy's normal forms make of it, as tokens again."""
+"""Shorter ways to write an equation: its normal forms by sympy, turned into tokens again."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ def _forms(sympy: Any, program: Program) -> Iterator[Any]:
 
 
 def _simplifications(sympy: Any, expression: Any) -> Iterator[Callable[[], Any]]:
+    yield lambda: sympy.factor_terms(expression)
     yield lambda: sympy.expand(expression)
     yield lambda: sympy.factor_terms(sympy.expand(expression))
     # The number of terms bounds how long these take; that of others nothing does.

@@ -1,4 +1,4 @@
-"""Constants that move steps: where a program jumps, its slope says nothing of where it should.
+"""Constants that move steps: the slope of a program that jumps does not say where it should.
 
 The loss is constant in such a constant but where a row of data passes the step. So the places worth
 trying lie between the rows: for sign(g), with a constant t somewhere in g, each row has the t at

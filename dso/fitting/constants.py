@@ -1,4 +1,4 @@
-"""The fit of the token `const`: which numbers make a program's reward greatest.
+"""The fit of the token `const`: the numbers that maximise a program's reward.
 
 Where the reward is a squared error on rows of data, all programs of a batch are fitted by weighted
 least squares in one native call, with Levenberg and Marquardt's method. With errors e, weights W
@@ -58,7 +58,7 @@ class FitOptions:
     ----------
     bounds : pair, sequence of pairs or None
         Least and greatest value of every constant, or of the first, second, ...; None in a pair,
-        or no pair for a constant, is no bound.
+        or no pair for a constant, means no bound.
     n_starts : int
         Start points per program: ones, then random ones of its own.
     max_iterations : int
@@ -352,7 +352,7 @@ class ScipyFitter(ConstantFitter):
         )
 
     def _try_arguments(self) -> None:
-        """Refuse what SciPy would refuse in the midst of a run."""
+        """Refuse what SciPy would refuse during a run."""
         from scipy.optimize import minimize  # takes a second to import
 
         try:

@@ -1,7 +1,7 @@
 """Fits of the constants of one program, with SciPy: what the native fit cannot do.
 
 Where a token can only be executed in Python, the squared error is lowered by least squares within
-bounds, with exact derivatives (Branch, Coleman & Li, 1999). A reward that is no squared error is
+bounds, with exact derivatives (Branch, Coleman & Li, 1999). A reward that is not a squared error is
 maximised by the simplex of Nelder & Mead (1965), which asks for nothing but values: a reward may
 have steps, as a share of points that are met has, and derivatives would be zero there.
 """

@@ -1,4 +1,4 @@
-"""The constants of many programs that make an objective least, all in steps of one batch.
+"""The constants that minimise an objective, for many programs in batched steps.
 
 Levenberg and Marquardt's method, with the objective's own gradient g and a positive semidefinite
 model H of its curvature, which are had through the derivatives of the predictions. For each program

@@ -1,6 +1,6 @@
-"""What a run makes small instead of the mean squared error.
+"""What a run minimises instead of the mean squared error.
 
-A loss of single rows l(p, y) or l(p, y, w), of which a run takes the mean
+A loss of single rows l(p, y) or l(p, y, w), which is averaged in a run:
 
     sum w l(p, y) / sum w,    or    sum l(p, y, w) / sum w,
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import sys
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -364,7 +365,7 @@ def make_objective(
     Raises
     ------
     UserError
-        If it cannot be read or called, returns what is no loss, or has no finite value.
+        If it cannot be read or called, does not return a loss, or has no finite value.
     """
     if elementwise_loss is not None and loss_function is not None:
         raise UserError("elementwise_loss and loss_function exclude each other; give one of them.")
@@ -448,7 +449,9 @@ def _first_that_works(candidates: Sequence[Objective], data: FitData) -> Objecti
         if objective.is_torch and "torch" not in sys.modules:  # type: ignore[attr-defined]
             break
         try:
-            objective.means(several, data)
+            with warnings.catch_warnings():  # numpy's, where it is tried on tensors
+                warnings.simplefilter("ignore", DeprecationWarning)
+                objective.means(several, data)
         except UserError as error:  # returned something else
             problem = problem or str(error)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""What polynomials of some degree are on given rows: the part of a fit that depends on data alone.
+"""Polynomials of a degree on given rows: the part of a fit that depends on the data alone.
 
 A polynomial with the coefficients b has the values M b for the monomials M (n, P). The monomials of
 inputs on different scales are nearly dependent, so that fits with M lose most digits. Instead

@@ -1,4 +1,4 @@
-"""PolynomialFitter: which polynomials make programs with a token `poly` fit the data best.
+"""PolynomialFitter: the polynomials with which programs with a token `poly` fit best.
 
 For a program f(p, x) with a polynomial p = Q u (see `polynomial_basis`), f is inverted from the
 root down to p: where f(z, x) = y, the polynomial ought to have the values z, and
@@ -270,7 +270,7 @@ class PolynomialFitter:
         lower: np.ndarray,
         upper: np.ndarray,
     ) -> tuple[PolynomialFits, np.ndarray]:
-        """Fit programs some of which only Python can execute; errors are left to `_judged`."""
+        """Fit programs that partly only Python can execute; errors are left to `_judged`."""
         n_programs, n_rows = len(programs), self.basis.columns.shape[1]
         coefficients = np.zeros((n_programs, self.n_monomials))
         constants = programs.constants.copy()

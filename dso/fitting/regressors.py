@@ -1,4 +1,4 @@
-"""The regressors of the token `poly`: from the values it ought to have to its coefficients.
+"""The regressors of the token `poly`: from the values that it should have to coefficients.
 
 Each takes monomials (n, P), wanted values (n,) and weights (n,) or None, and returns coefficients
 (P,). The first monomial is 1, and an intercept is added to its coefficient.

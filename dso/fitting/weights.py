@@ -1,4 +1,4 @@
-"""What weights of rows mean for a sum over them."""
+"""How weights enter sums over rows."""
 
 from __future__ import annotations
 

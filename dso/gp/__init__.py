@@ -2,7 +2,7 @@
 
 A *population* is a table of individuals: programs with their rewards, ranked on each *island*. A
 *breeder* makes *offspring* of them, under all priors; they are scored like any program. The
-*controller* is what goes on generation by generation: breed, score, select. The best offspring of
+*controller* runs the generations: breed, score, select. The best offspring of
 all generations are the *harvest*, from which the policy learns.
 """
 

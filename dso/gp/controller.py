@@ -124,7 +124,7 @@ class GPController:
         Another way of making offspring is a class with the same `breed`, around this one.
     evaluator : Evaluator
     values : callable
-        Programs -> (B,) uint64, equal for those of which only one is to stay; see `Probe`.
+        Programs -> (B,) uint64; of programs with equal numbers only one stays; see `Probe`.
     complexity : callable
         Programs -> (B,) float64.
     seed : int
@@ -176,7 +176,7 @@ class GPController:
         remember : callable
             Is given the scored offspring of each generation; a true answer ends the call.
         is_spent : callable
-            Is asked before each generation whether so many evaluations of this call are enough.
+            Is asked before each generation whether this number of evaluations is enough.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Population: the individuals of all islands, with what selection asks of them.
+"""Population: the individuals of all islands, with what selection needs to know of them.
 
 They stand island by island, best first: by reward, then complexity, then length. So the best of an
 island are a slice, and a tournament is a draw of ranks. An individual is on the Pareto front where

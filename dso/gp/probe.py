@@ -1,4 +1,4 @@
-"""The probe set: a few rows of data on which programs of equal values are told to be the same.
+"""The probe set: a few rows of data; programs with equal values there count as the same.
 
 The values v_1, v_2, ... of a program become one number,
 

@@ -1,4 +1,4 @@
-"""SemanticBreeder: some of the offspring are solved for, the others bred blindly.
+"""SemanticBreeder: solves for some of the offspring, and breeds the others blindly.
 
 A parent f is seen as a function f(s) of one of its subtrees. What that ought to be is h = f^-1(y),
 from the root down, operator by operator (semantic backpropagation: Pawlak, Wieloch & Krawiec, IEEE
@@ -85,7 +85,7 @@ class SemanticBreeder:
     def values(self) -> ValueLibrary:
         """The library, made when it is first asked for: a run may be over before."""
         data = self.data
-        with np.errstate(all="ignore"):  # whatever the data hold; what is not finite is dropped
+        with np.errstate(all="ignore"):  # values that are not finite are dropped
             return ValueLibrary(
                 self.breeder.prior.library,
                 self.breeder.prior,

@@ -75,7 +75,7 @@ class Archipelago(DeepSymbolicOptimizer):
             self.setup()
         with tempfile.TemporaryDirectory(prefix="dso_") as folder:
             self._stop_file = Path(folder, "stop")
-            self.stopping.on_request = self._stop_file.touch  # so that a round under way ends soon
+            self.stopping.on_request = self._stop_file.touch  # so that the current round ends soon
             try:
                 return super().train_one_step(override)
             finally:
@@ -153,7 +153,7 @@ class Archipelago(DeepSymbolicOptimizer):
             self.save()
 
     def _sail(self, n_iterations: int, *, is_last: bool = False) -> None:
-        """Let every island that goes on do a round, with guests from others."""
+        """Let every island that has not ended do a round, with guests from others."""
         section, limit = self.config_islands, self.stopping.max_seconds
         left = None if limit is None else limit - self.trainer.standing.seconds
         going = [k for k, island in enumerate(self.islands) if island.stop_reason is None]

@@ -1,4 +1,4 @@
-"""Who does the rounds: this process, processes of this machine, or the workers of a cluster."""
+"""Where rounds are computed: in this process, in others of this machine, or on a cluster."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def cluster(scheduler: str) -> Iterator[Client]:
     Raises
     ------
     UserError
-        If Dask is not installed, or there is no scheduler or no worker.
+        If Dask is not installed, or no scheduler or worker answers.
     """
     try:
         from distributed import Client

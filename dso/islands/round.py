@@ -47,7 +47,7 @@ class Travellers:
         if self.names == library.names:
             return self.programs
         places = {name: i for i, name in enumerate(library.names)}
-        # The last entry answers for PAD, which is index -1; MISSING is no token.
+        # The last entry is for PAD, which is index -1; MISSING is not a token.
         table = np.array([places.get(name, MISSING) for name in self.names] + [PAD], np.int16)
         tokens = table[self.programs.tokens]
         moved = replace(self.programs, tokens=tokens)
@@ -68,7 +68,7 @@ class Island:
         A checkpoint; None before its first round.
     standing : Standing
     stop_reason : str or None
-        Why it ended; None while it goes on.
+        Why it ended; None while it lasts.
     """
 
     config: dict[str, Any]

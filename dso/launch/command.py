@@ -21,7 +21,7 @@ from dso.launch.output import safe_output
 from dso.launch.plan import Wanted, describe, planned, resumed
 from dso.launch.runner import do_jobs
 from dso.launch.table import BatchTable
-from dso.processes import handlers
+from dso.processes import ENDING, handlers
 from dso.report.text import report_lines
 from dso.runs.disk import Guard
 from dso.runs.folder import RunFolder, write_rows
@@ -201,7 +201,8 @@ def leaving_in_order() -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(SIGNAL_BASE + number)
 
-    with handlers(dict.fromkeys((signal.SIGTERM, signal.SIGHUP), leave)):
+    others = [number for number in ENDING if number != signal.SIGINT]
+    with handlers(dict.fromkeys(others, leave)):
         yield
 
 

@@ -54,7 +54,7 @@ def read_sweep(path: str) -> list[dict[str, Any]]:
     """Return the combinations that a sweep file asks for, each from dotted keys to values.
 
     The file is JSON with comments: ``{"list": [{...}, ...]}``, one dict per combination, or
-    ``{"grid": {...}}``, a list of values per key, of which all combinations are taken. With both,
+    ``{"grid": {...}}``, a list of values per key; all combinations are taken. With both,
     every entry of the list is combined with the whole grid. Keys are ``"section.key"``.
 
     Raises

@@ -1,4 +1,4 @@
-"""Options that every command which searches has, and what they change of a config."""
+"""Options of every command that searches, and what they change in a config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of a run, however it was done."""
+"""The outcome of a run, in whatever process it was done."""
 
 from __future__ import annotations
 

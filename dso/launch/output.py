@@ -1,4 +1,4 @@
-"""What a command prints: it must not end a run that nobody can read what it says."""
+"""What a command prints. A run must not end because nobody can read its output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dso.runs.disk import Guard
 
 
 class SafeStream(io.TextIOBase):
-    """A stream that takes whatever it is given; what the one behind it refuses is lost.
+    """A stream that takes everything; what the stream behind it refuses is lost.
 
     From the first refusal on nothing more is tried, as with a reader that has gone (`| head`).
 

@@ -1,4 +1,4 @@
-"""Watching the policy that a run has found: episodes, a film of them, and a page about them."""
+"""Watching the policy of a run: episodes, a film of them, and a page about them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def play(
     Raises
     ------
     UserError
-        If there is no policy or no anchor, or the environment cannot be made.
+        If the policy, its anchor or the environment is missing.
     """
     if episodes < 1:
         raise UserError(f"play: {episodes} episodes; at least one is needed.")

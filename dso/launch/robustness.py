@@ -1,4 +1,4 @@
-"""How a policy that a run has found fares in changed environments: a table and a drawing."""
+"""How the policy of a run fares in changed environments: a table and a drawing."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ import copy
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 
 from dso.build import config_text
 from dso.config import load_config, validate
@@ -445,7 +445,7 @@ def _scoring_task(config: dict[str, Any]) -> ControlTask:
             f"whole action of {task.environment.recipe.id!r}: give [null]."
         )
     training = config["training"]["n_cores_batch"]
-    task.n_threads = training if training not in (None, -1) else os.cpu_count() or 1
+    task.n_threads = training if training not in (None, -1) else cpu_count()
     return task
 
 

@@ -1,4 +1,4 @@
-"""The table of all runs of a batch that a terminal shows while they go on."""
+"""The table of the runs of a batch, shown in a terminal while they last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be written: tokens, the operator table and the library."""
+"""What expressions are made of: tokens, the operator table and the library."""
 
 from dso.library.create import create_tokens, with_complexities
 from dso.library.functions import OPERATORS, Operator

@@ -179,7 +179,7 @@ def _of_function(function: Callable[..., Any], name: str) -> Token:
     if name.lower() in NAMES or name.lower() in DEFINED:
         raise UserError(
             f"{WHERE}: {function!r} is called {name!r}, which is an operator of dso; give that "
-            f"name for it, or call the function otherwise, e.g. {'my_' + name!r}."
+            f"name for it, or rename the function, e.g. {'my_' + name!r}."
         )
     return Token(function, name, _arity(function, name), 1)
 

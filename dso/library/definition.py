@@ -1,4 +1,4 @@
-"""Operators and losses that people define by a formula: ``special(x, y) = x^2 + y``.
+"""Operators and losses that users define by a formula: ``special(x, y) = x^2 + y``.
 
 A definition is read once, into a tree of operators of the table. From it follow its values, its
 derivatives by the chain rule
@@ -34,6 +34,7 @@ RESERVED = frozenset(("E", "I", "N", "O", "Q", "S", "pi", "NaN", "Inf", "const",
 
 _HEAD = re.compile(
     r"\s*(?:(?P<name>\w+)\s*)?(?:\((?P<several>[^()]*)\)|(?P<single>\w+))\s*"
+    r"(?:where\s*\{?\s*(?P<type>\w+)(?:\s*<:\s*\w+)?\s*\}?\s*)?"
     r"(?P<sign>=(?!=)|->)(?P<value>.*)",
     re.DOTALL,
 )
@@ -122,6 +123,8 @@ def read_definition(text: str, where: str, arguments: Sequence[str] | None = Non
     name, formula = "", text
     if match is not None:
         name, formula = match["name"] or "", match["value"]
+        if match["type"]:  # T(2.5) is 2.5
+            formula = re.sub(rf"\b{match['type']}\(", "(", formula)
         listed = match["single"] if match["several"] is None else match["several"]
         # Julia's types say nothing here.
         given = [part.split("::")[0].strip() for part in listed.split(",") if part.strip()]
@@ -198,10 +201,17 @@ def _row(definition: Definition) -> Operator:
         definition.folded(lambda i: letters[i], _number_text, _call_text),
         definition,
         in_namespace("sympy", _sympy_number),
-        in_namespace("array", lambda namespace, value: value),
+        in_namespace("array", _array_number),
         inverse=tuple(_inverse(definition, i) for i in range(len(definition.arguments))),
         definition=definition,
     )
+
+
+def _array_number(namespace: Any, value: float) -> Any:
+    """Return a number as functions of a namespace take it: those of torch take tensors alone."""
+    if namespace.__name__ != "torch":
+        return value
+    return namespace.asarray(value, dtype=namespace.float64)
 
 
 def _agrees(definition: Definition, row: Operator) -> bool:
@@ -320,7 +330,7 @@ def _derivative(tree: Tree, argument: int) -> Tree:
 
 
 def _inverse(definition: Definition, argument: int) -> Inverse | None:
-    """Return how to solve for an argument that stands in one place; None where there is no way."""
+    """Return how to solve for an argument that occurs once; None if that is impossible."""
     if len(definition.arguments) > 2:
         return None
     node, wanted = definition.tree, "y"

@@ -1,4 +1,4 @@
-"""Read formulas that people write, without ever running them.
+"""Reading formulas that users write, without ever running them.
 
 One small parser serves every text that enters the program: benchmark formulas, guesses, operators,
 losses and results. It knows the names of the operator table, inputs, numbers and arithmetic; the
@@ -24,7 +24,7 @@ MAX_LENGTH = 10_000
 MAX_DEPTH = 400
 """Deepest nesting of operators; a sum of n terms is n - 1 deep."""
 
-CONSTANTS = {"pi": math.pi, "NaN": math.nan, "Inf": math.inf}
+CONSTANTS = {"pi": math.pi, "π": math.pi, "NaN": math.nan, "Inf": math.inf}
 
 _ARITHMETIC: dict[type[ast.operator], str] = {
     ast.Add: "add",
@@ -52,6 +52,9 @@ DEFINED: dict[str, tuple[tuple[str, ...], str]] = {
     "atanh_clip": (("x",), "arctanh(mod(x + 1, 2) - 1)"),
 }
 """Operators that are formulas of others: their arguments and value."""
+
+TYPES = ("Float16", "Float32", "Float64")
+"""Of Julia's numbers: all are computed in double precision, so that ``Float32(x)`` is x."""
 
 _INPUT = re.compile(r"x([1-9][0-9]*)")
 
@@ -87,7 +90,8 @@ def parse(
     text : str
         Python's or Julia's notation: ``+ - * / ** ^ %``, comparisons (1 or 0), ``and``, ``or``,
         ``a if c else b``, ``c ? a : b``, calls of operators by the names of the table or their
-        aliases, numbers (``2.5f0`` too), ``pi``, ``NaN`` and ``Inf``.
+        aliases, numbers (``2.5f0`` and ``2x`` too), ``pi``, ``NaN`` and ``Inf``, and Julia's
+        conversions of types, which change nothing.
     where : str
         Section and key, for the error message.
     input_names : sequence of str, optional
@@ -153,7 +157,7 @@ def _syntax_tree(text: str, where: str) -> ast.expr:
     if len(text) > MAX_LENGTH:
         raise _refusal(where, text, f"it is longer than {MAX_LENGTH} characters")
     try:
-        return ast.parse(_in_python(text.strip()), mode="eval").body
+        return ast.parse(in_python(text.strip()), mode="eval").body
     except SyntaxError as error:
         raise _refusal(where, text, f"{error.msg} at character {error.offset}") from None
     except ValueError:
@@ -180,6 +184,8 @@ def _read(
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
             if name in DEFINED:
                 return None, [_written_out(name, arguments)]
+            if (converted := _converted(name, arguments)) is not None:
+                return None, [converted]
             return _operator(name, len(arguments)).name, arguments
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARISONS:
             return _COMPARISONS[type(op)], [left, right]
@@ -193,8 +199,22 @@ def _read(
             return None, [_written_out("ifelse", [test, body, orelse])]
         case ast.Name(id=name):
             return _input_or_constant(name, columns), []
-    shown = ast.get_source_segment(_in_python(text.strip()), part) or type(part).__name__
+    shown = ast.get_source_segment(in_python(text.strip()), part) or type(part).__name__
     raise _Unreadable(f"'{shown[:40]}' is neither an operator, an input nor a number")
+
+
+def _converted(name: str, arguments: list[ast.expr]) -> ast.expr | None:
+    """Return what a conversion of Julia's stands for; None where a call is something else."""
+    match name, arguments:
+        case ("zero", [_]):
+            return ast.Constant(0.0)
+        case ("one", [_]):
+            return ast.Constant(1.0)
+        case ("convert" | "oftype", [_, value]):
+            return value
+        case (name, [value]) if name in TYPES:
+            return value
+    return None
 
 
 def _written_out(name: str, arguments: list[ast.expr]) -> ast.expr:
@@ -211,9 +231,10 @@ def _written_out(name: str, arguments: list[ast.expr]) -> ast.expr:
     return Put().visit(ast.parse(value, mode="eval").body)
 
 
-def _in_python(text: str) -> str:
+def in_python(text: str) -> str:
     """Return a formula in Python's notation, where it may be in Julia's."""
     text = re.sub(r"(?<![\w.])((?:\d+\.?\d*|\.\d+))f([+-]?\d+)", r"\1e\2", text)
+    text = re.sub(r"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?+)(?=[A-Za-zπ(])", r"\1*", text)
     for julia, python in (("^", "**"), ("&&", " and "), ("||", " or ")):
         text = text.replace(julia, python)
     while "?" in text:

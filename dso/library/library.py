@@ -32,7 +32,7 @@ MAX_TOKENS = int(np.iinfo(np.int16).max)  # programs are int16 arrays
 OPCODES = {row.name: row.opcode for row in _core.operator_table()}
 
 ELSEWHERE = re.compile(r"const|poly|stop|x\d+( < .*)?|a(\d+)?_\d+|[-+.\d].*")
-"""Names of tokens that are no operators: fitted ones, inputs, conditions, actions, numbers."""
+"""Names of tokens that are not operators: fitted ones, inputs, conditions, actions, numbers."""
 
 
 class TokenNotFoundError(UserError):

@@ -1,4 +1,4 @@
-"""FittedPolynomial: what the token `poly` stands for once it is fitted."""
+"""FittedPolynomial: what the token `poly` means once it is fitted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates: formulas of which some parts are given and others, the holes, are searched for.
+"""Templates: formulas with given parts, and with holes that are searched for.
 
 ``sin(f(x1, x2)) + g(x3)**2`` has the holes f, in which x1 and x2 may occur, and g. ``p[k]`` is a
 fitted constant: one for each whole number k, or, where k is an input, one for each value that the
@@ -9,6 +9,8 @@ chain of conditions, ``k < 1.5 ? c1 : k < 2.5 ? c2 : c3``.
 from __future__ import annotations
 
 import ast
+import copy
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +19,7 @@ import numpy as np
 
 from dso.errors import UserError, unknown
 from dso.library.create import create_tokens
-from dso.library.expression import Node, parse
+from dso.library.expression import DEFINED, Node, in_python, parse
 from dso.library.functions import OPERATORS
 from dso.library.library import Library
 from dso.library.tokens import StateChecker
@@ -51,10 +53,13 @@ class Parameter:
     ----------
     name : str
     column : int or None
+    index : int
+        Which of the constants of its name it is.
     """
 
     name: str
     column: int | None = None
+    index: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,17 @@ class Template:
 
     steps: tuple[Step, ...]
     text: str
+
+    @property
+    def holes(self) -> list[str]:
+        """Names of the holes."""
+        return [step.name for step in self.steps if isinstance(step, Hole)]
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names of the parameters, each once."""
+        named = (step.name for step in self.steps if isinstance(step, Parameter))
+        return list(dict.fromkeys(name.partition("[")[0] for name in named))
 
     @property
     def operators(self) -> list[str]:
@@ -119,7 +135,8 @@ def read_template(
     Parameters
     ----------
     combine : str
-        The formula, with calls of the expressions.
+        The formula, with calls of the expressions. Before it may stand names for parts of it:
+        ``a = f(x1); b = g(x2); a^2 + b``.
     expressions : sequence of str
         Names of the holes.
     parameters : mapping
@@ -132,15 +149,18 @@ def read_template(
     Raises
     ------
     UserError
-        For text that is no such formula, or an unknown name.
+        For text that is not such a formula, or an unknown name.
     """
     fill_ins: list[Hole | Parameter] = []
     reader = _FillIns(fill_ins, expressions, parameters, list(names))
     try:
-        tree = ast.parse(combine.strip().replace("^", "**"), mode="eval")
+        tree = _syntax_tree(combine)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UserError(f"{WHERE}: cannot read {combine!r}: {error}.") from None
     text = ast.unparse(reader.visit(tree))
+    for name in parameters:
+        if name not in reader.used:
+            raise UserError(f"{WHERE}: {combine!r} does not use the parameter {name!r}.")
     holes = [part.name for part in fill_ins if isinstance(part, Hole)]
     for name in expressions:
         if name not in holes:
@@ -149,10 +169,33 @@ def read_template(
             raise UserError(f"{WHERE}: {combine!r} calls {name!r} more than once; once is allowed.")
     marks = [FILL_IN.format(k) for k in range(len(fill_ins))]
     formula = parse(text, WHERE, [*names, *marks])
+    for k, part in enumerate(fill_ins):
+        if formula.nodes.count(len(names) + k) > 1:  # as in ``x > 0 ? a : b``, which reads x twice
+            raise UserError(f"{WHERE}: {combine!r} reads {part.name!r} twice; once is allowed.")
     steps: list[Step] = []
     for node in formula.nodes:
         steps += _spelled(node, fill_ins, parameters, len(names), X)
     return Template(tuple(steps), combine)
+
+
+def _syntax_tree(combine: str) -> ast.expr:
+    """Return the last formula of a text, with those that have names put in their places."""
+    *named, last = [part for part in re.split(r"[;\n]", combine) if part.strip()] or [""]
+    known: dict[str, ast.expr] = {}
+
+    class Put(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return copy.deepcopy(known.get(node.id, node))
+
+    def read(text: str) -> ast.expr:
+        return Put().visit(ast.parse(in_python(text.strip()), mode="eval").body)
+
+    for part in named:
+        name, sign, value = part.partition("=")
+        if not sign or not name.strip().isidentifier():
+            raise SyntaxError(f"{part.strip()!r} is not 'name = formula'")
+        known[name.strip()] = read(value)
+    return read(last)
 
 
 class _FillIns(ast.NodeTransformer):
@@ -169,6 +212,7 @@ class _FillIns(ast.NodeTransformer):
         self.expressions = expressions
         self.parameters = parameters
         self.names = names
+        self.used: set[str] = set()
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """A call of a hole names the inputs that may occur in it."""
@@ -178,6 +222,11 @@ class _FillIns(ast.NodeTransformer):
                 raise UserError(f"{WHERE}: {ast.unparse(node)}: {name} names no input.")
             columns = tuple(self._column(part, name) for part in node.args)
             return self._mark(Hole(name, columns))
+        if not name or name == "D":
+            raise UserError(
+                f"{WHERE}: {ast.unparse(node)}: derivatives of what is searched for are not "
+                "available."
+            )
         if name not in _known_functions():
             raise unknown("function", name, [*self.expressions, *_known_functions()], WHERE)
         return self.generic_visit(node)
@@ -191,10 +240,10 @@ class _FillIns(ast.NodeTransformer):
             number, n = node.slice.value, self.parameters[name]
             if not isinstance(number, int) or not 1 <= number <= n:
                 raise UserError(f"{WHERE}: {ast.unparse(node)}; {name} has the elements 1 to {n}.")
-            if Parameter(f"{name}[{number}]") in self.found:
-                raise UserError(f"{WHERE}: {ast.unparse(node)} occurs more than once.")
-            return self._mark(Parameter(f"{name}[{number}]"))
-        part = Parameter(name, self._column(node.slice, name))
+            part = Parameter(f"{name}[{number}]", index=number - 1)
+        else:
+            part = Parameter(name, self._column(node.slice, name))
+        self.used.add(name)
         if part in self.found:
             raise UserError(f"{WHERE}: {ast.unparse(node)} occurs more than once.")
         return self._mark(part)
@@ -217,7 +266,7 @@ class _FillIns(ast.NodeTransformer):
 def _known_functions() -> list[str]:
     from dso.library.functions import NAMES
 
-    return list(NAMES)
+    return [*NAMES, *DEFINED]
 
 
 def _spelled(
@@ -241,9 +290,10 @@ def _spelled(
             f"{MAX_GROUPS}."
         )
     steps: list[Step] = []
-    for low, high in pairwise(values.tolist()):
-        steps += [Condition(part.column, float((low + high) / 2)), Parameter(part.name)]
-    return [*steps, Parameter(part.name)]
+    for k, (low, high) in enumerate(pairwise(values.tolist())):
+        threshold = float((low + high) / 2)
+        steps += [Condition(part.column, threshold), Parameter(part.name, index=k)]
+    return [*steps, Parameter(part.name, index=len(values) - 1)]
 
 
 def with_tokens_of(template: Template, functions: Sequence[str | float]) -> list[str | float]:

@@ -225,7 +225,7 @@ class MultiDiscreteAction(Token):
 
 
 class Stop(Token):
-    """The token ``STOP``: the action vector of which nothing is set yet.
+    """The token ``STOP``: the action vector before any component is set.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Judge: what is kept of a run is rewarded on more rows of data than the search sees."""
+"""Judge: rewards what a run keeps on more rows of data than the search sees."""
 
 from __future__ import annotations
 

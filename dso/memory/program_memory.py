@@ -1,4 +1,4 @@
-"""The programs that take part in the quantile by the probability that the policy gives them."""
+"""Programs that enter the quantile with the probability that the policy gives them."""
 
 from __future__ import annotations
 

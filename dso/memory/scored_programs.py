@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -103,34 +103,3 @@ def _sortable_tokens(tokens: np.ndarray) -> np.ndarray:
     n_rows, n_positions = tokens.shape
     big_endian = np.ascontiguousarray(tokens, dtype=">i2")
     return big_endian.view(f"S{2 * max(n_positions, 1)}").reshape(n_rows)
-
-
-def complexity_measure(
-    kind: str | None, token_complexities: np.ndarray
-) -> Callable[[ProgramBatch], np.ndarray]:
-    """Return the function (programs) -> (B,) float64 that the Pareto front is drawn over.
-
-    Parameters
-    ----------
-    kind : {"token", "length", None}
-        Sum of the tokens' complexities, to the nearest whole number; number of tokens; or 0 for
-        every program.
-    token_complexities : (L,)
-    """
-    if kind is None:
-        return lambda programs: np.zeros(len(programs))
-    if kind == "length":
-        return lambda programs: programs.lengths.astype(np.float64)
-    if kind != "token":
-        raise ValueError(f"complexity is {kind!r}; allowed: 'token', 'length', None")
-    # The last entry answers for PAD, which is index -1.
-    table = np.append(np.asarray(token_complexities, dtype=np.float64), 0.0)
-
-    def total(programs: ProgramBatch) -> np.ndarray:
-        longest = int(programs.lengths.max(initial=0))
-        sums = table[programs.tokens[:, :longest]].sum(axis=1)
-        # Halves go up, as under the limits of size; what is nearly one is one.
-        return sums if is_whole else np.floor(sums + 0.5 + 1e-9)
-
-    is_whole = bool((table == np.round(table)).all())
-    return total

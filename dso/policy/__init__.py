@@ -1,4 +1,4 @@
-"""Who writes: the policy that samples programs and is differentiated for learning."""
+"""The policy, which samples programs and is differentiated for learning."""
 
 from dso.policy.policy import Policy, Replay
 from dso.policy.rnn_policy import RNNPolicy

@@ -1,4 +1,4 @@
-"""The interface between what writes programs and what teaches it."""
+"""The interface of policies: how they sample, and what learning needs of them."""
 
 from __future__ import annotations
 

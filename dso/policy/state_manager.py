@@ -1,4 +1,4 @@
-"""What the policy observes of a traversal, and the table through which it enters the network.
+"""What the policy observes of a traversal, and the table that feeds it to the network.
 
 Each observed feature (previous action, parent, sibling) is a symbol, one more than there are tokens
 so that "none" has its own. One-hot symbols times the input kernel are rows of that kernel; embedded

@@ -1,4 +1,4 @@
-"""A base for policies written in torch: say how one step goes, the rest is here."""
+"""A base for policies written in torch: a subclass defines one step, and the rest is here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dso.streams import Stream
 
 
 class TorchPolicy(nn.Module, Policy):
-    """A policy of one's own over the same traversal state and priors as the built-in one.
+    """A user's policy over the same traversal state and priors as the built-in one.
 
     A subclass defines `start` and `step`, and its layers in the constructor, after calling this
     one. Sampling goes one token at a time and is slower than the native policy.
@@ -36,7 +36,7 @@ class TorchPolicy(nn.Module, Policy):
     seed : int
         Of the initial weights, for the constructor of a subclass.
     n_threads : int
-        Accepted as every policy does; torch has threads of its own.
+        Accepted for the sake of the interface; torch has its own threads.
 
     Attributes
     ----------

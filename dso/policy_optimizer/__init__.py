@@ -10,7 +10,7 @@ be had without it.
 
 A policy optimiser is a class ``(policy, **section)`` with
 ``step(batch, baseline, queue) -> dict of statistics``. It may derive from
-`dso.policy_optimizer.policy_optimizer.PolicyOptimizer`, of which it then need only define
+`dso.policy_optimizer.policy_optimizer.PolicyOptimizer`; then it need only define
 ``loss(log_prob, entropy, rewards, baseline) -> scalar tensor``.
 """
 
@@ -74,7 +74,7 @@ def make_policy_optimizer(
         See `policy_optimizer_class`.
     policy : Policy
     common : dict
-        Keys for any optimiser, ``seed`` among them, of which the constructor takes what it knows.
+        Keys for any optimiser, among them ``seed``; the constructor takes those that it knows.
     own : dict, optional
         Keys that the user wrote for this class alone.
 

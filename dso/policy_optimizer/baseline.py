@@ -1,4 +1,4 @@
-"""What a reward is compared with before it pushes the policy.
+"""The number that is subtracted from rewards before they move the policy.
 
 Any number b that does not depend on the program drawn leaves the expected gradient the same,
 

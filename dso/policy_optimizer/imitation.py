@@ -1,4 +1,4 @@
-"""Imitation: a policy is taught programs that something else has found, before it first draws.
+"""Imitation: before it first draws, a policy learns programs that something else has found.
 
 The loss is -sum_i w_i log p(program i), where w_i is the reward of a program over the sum of all.
 """

@@ -1,4 +1,4 @@
-"""Learner: from the batch of an iteration to one update of the policy."""
+"""Learner: turns the batch of an iteration into one update of the policy."""
 
 from __future__ import annotations
 

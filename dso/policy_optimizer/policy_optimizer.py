@@ -1,4 +1,4 @@
-"""PolicyOptimizer: from a batch of kept programs to one update of the policy's weights.
+"""PolicyOptimizer: turns a batch of kept programs into one update of the policy's weights.
 
     minimise    loss(log p, r, b) - weight mean(sum_t gamma^t H_t)
 

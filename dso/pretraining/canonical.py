@@ -248,7 +248,7 @@ def power(node: Node, exponent: float) -> Node:
 
 
 def _power_of(base: Node, exponent: float) -> Node:
-    """Return a power of something that is no product."""
+    """Return a power of something that is not a product."""
     if base[0] in (PRODUCT, NUMBER) or exponent == 1:
         return base if exponent == 1 else power(base, exponent)
     return _product(1.0, {base: exponent})

@@ -1,4 +1,4 @@
-"""From skeletons to programs: numbers are fitted, and put in the user's units.
+"""From skeletons to programs: numbers are fitted, and converted to the user's units.
 
 Where constants can be fitted, a skeleton f stands for a f + b. All its numbers are fitted at once,
 in the numbers that the network sees. Then the tree is written in those of the user, with numbers

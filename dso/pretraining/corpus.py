@@ -48,7 +48,7 @@ def read_formulas(path: str | Path) -> list[Expression]:
     Raises
     ------
     UserError
-        If it cannot be read, or a line is no formula.
+        If it cannot be read, or a line is not a formula.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()

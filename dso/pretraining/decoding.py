@@ -1,4 +1,4 @@
-"""Decoding: the programs that the network holds likely for a table, all of them allowed.
+"""Decoding: the allowed programs that the network considers likely for a table.
 
 Many prefixes grow by one token at a time. Each asks the traversal state of the priors which tokens
 may follow, so what is finished obeys them. Of all prefixes the best n are kept: by log-probability

@@ -1,4 +1,4 @@
-"""What must not be learned: the functions on which the network is evaluated.
+"""Functions that must not be learned, because the network is evaluated on them.
 
 They are the benchmarks that ship with dso, equations of physics, and what a distribution names. A
 skeleton is excluded if it has the values of one of them, in any order of inputs, up to a factor and
@@ -34,7 +34,7 @@ from dso.task.regression.benchmarks import benchmark_names, find_benchmark
 
 PHYSICS = Path(__file__).with_name("evaluated.json")
 MAX_SUBSETS = 6
-"""Of so many plain numbers each subset may be free; of more, none, all, or all but exponents."""
+"""Up to this many plain numbers, any subset may be free; else none, all, or all but exponents."""
 
 
 def evaluated_formulas() -> dict[str, Expression]:

@@ -108,7 +108,7 @@ class Identifier:
 
 
 def _least(keys: np.ndarray) -> np.ndarray:
-    """Return the least key of each row (B, n), `NO_KEY` only where there is no other."""
+    """Return the least key of each row (B, n), `NO_KEY` only if all are."""
     return np.where(keys == NO_KEY, ~NO_KEY, keys).min(axis=1) * (keys != NO_KEY).any(axis=1)
 
 

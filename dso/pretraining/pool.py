@@ -103,8 +103,8 @@ class Pool:
                 arrays = {name: data[name] for name in ("tokens", "lengths", "counts", "keys")}
         except OSError as error:
             raise UserError(f"pool {path}: {error.strerror or error}.") from None
-        except Exception as error:  # whatever zip and npy readers raise on a broken file
-            raise UserError(f"pool {path} is broken or no pool: {error}.") from None
+        except Exception as error:  # readers of zip and npy raise many kinds on a broken file
+            raise UserError(f"pool {path} is broken, or not a pool: {error}.") from None
         if about.get("version") != VERSION:
             raise UserError(f"pool {path} has version {about.get('version')}, not {VERSION}.")
         return Pool(**arrays, about=about)

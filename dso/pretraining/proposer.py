@@ -1,4 +1,4 @@
-"""Proposer: what a pre-trained network holds likely for a run's data, with its rewards."""
+"""Proposer: what a pre-trained network considers likely for a run's data, with rewards."""
 
 from __future__ import annotations
 

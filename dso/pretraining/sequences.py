@@ -1,4 +1,4 @@
-"""What the decoder sees of programs: the token before, parent and sibling of the one to come."""
+"""What the decoder sees of programs: the previous token, and parent and sibling of the next."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Spelled = list[tuple[int, float]]
 """Tokens with, where one is `const`, its number: FREE or what the tree has there."""
 
 MAX_ONES = 4
-"""Largest integer that is written as a sum of ones, where there is no other way."""
+"""Largest integer that is written as a sum of ones, if nothing else is possible."""
 
 
 class UnspellableError(ValueError):

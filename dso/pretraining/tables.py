@@ -1,4 +1,4 @@
-"""Tables: rows of data as the network sees them, of order one, and what was done to them."""
+"""Tables: rows of data as the network sees them, scaled to order one, and how they were scaled."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Tables:
 
 
 def centre_and_spread(y: np.ndarray) -> tuple[float, float]:
-    """Return median and spread of targets (N,), neither of which a few outliers can move."""
+    """Return median and spread of targets (N,); a few outliers cannot move either."""
     low, centre, high = np.quantile(y, (LOW_SHARE, 0.5, HIGH_SHARE))
     spread, deviation = (high - low) / 2, float(np.std(y))
     if not spread > 1e-9 * deviation:  # most targets are equal

@@ -1,8 +1,8 @@
 """Random trees: all unary-binary trees of a size are equally likely (Lample and Charton).
 
-A tree is written from left to right into a row with holes. Of the holes that are left some become
-leaves, then comes an operator; how many and of which arity follows from the number of trees that
-can still be completed.
+A tree is written from left to right into a row with holes. Some of the holes that are left become
+leaves, and then an operator comes. How many leaves, and the arity of the operator, are drawn by the
+number of trees that can still be completed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Weights on the disk: half-precision arrays in an npz, and a JSON next to it that says whose.
+"""Weights on the disk: half-precision arrays in an npz, and a JSON file that describes them.
 
 The JSON holds vocabulary, architecture, recipe and training log, and the SHA-256 of the npz.
 """

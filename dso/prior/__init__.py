@@ -1,4 +1,4 @@
-"""What may be written next: one prior per file, and their merger."""
+"""Priors: which token may come next. One prior per file, and their merger."""
 
 from dso.prior.all_inputs import AllInputsConstraint
 from dso.prior.argument_size import ArgumentSizeConstraint

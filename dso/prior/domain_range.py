@@ -1,4 +1,4 @@
-"""No function outside its domain, no root whose range misses the data."""
+"""No function outside its domain, and no root whose range misses the data."""
 
 import numpy as np
 

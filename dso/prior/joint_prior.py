@@ -106,7 +106,7 @@ class JointPrior:
         else:
             limited.limit_length(1, maximum)
         limited.merge(self._all)
-        # A size that nothing can have yet is no limit.
+        # A size that nothing can have yet does not limit anything.
         self.rules = limited if limited.first_allowed().any() else self._all
 
     @property

@@ -1,4 +1,4 @@
-"""A preference for tokens that stand in such places in known formulas."""
+"""A preference for tokens that occur in similar places in known formulas."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def make_joint_prior(
     ----------
     section : mapping
         Prior name to its parameters, or to a list of parameters for several instances; each has an
-        ``on`` switch, off by default. Keys that are no mapping or list are settings, not priors.
+        ``on`` switch, off by default. Other values are settings, not priors.
     library : Library
     max_length : int
     template : TemplateConstraint, optional

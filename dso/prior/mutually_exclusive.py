@@ -1,4 +1,4 @@
-"""Tokens that do not go together."""
+"""Tokens that exclude each other."""
 
 from collections.abc import Sequence
 

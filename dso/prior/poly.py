@@ -1,4 +1,4 @@
-"""Where a fitted polynomial may stand."""
+"""Where a fitted polynomial may occur."""
 
 from dso.library import OPERATORS
 from dso.native import _core

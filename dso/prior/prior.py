@@ -1,4 +1,4 @@
-"""What a prior is: it says which tokens may be written next, or should rather be.
+"""The base class of priors: which tokens may come next, and which are preferred.
 
 There are two ways to say it. The built-in priors `compile` to native rules, which cost next to
 nothing. A prior of one's own may do that too; or it is called once per step with all rows of the

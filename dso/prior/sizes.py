@@ -22,7 +22,7 @@ def whole_sizes(library: Library) -> tuple[list[int], int]:
     Raises
     ------
     UserError
-        If there is no q up to `MAX_DENOMINATOR`.
+        If no q up to `MAX_DENOMINATOR` will do.
     """
     for q in range(1, MAX_DENOMINATOR + 1):
         sizes = library.complexities * q

@@ -35,7 +35,7 @@ class SoftLengthPrior(Prior):
         self.scale = scale
 
     def validate(self) -> str | None:
-        """Without location and scale there is no preference."""
+        """Without location and scale the prior prefers nothing."""
         return "Needs loc and scale." if self.loc is None or self.scale is None else None
 
     def compile(self, rules: _core.RuleSet) -> None:

@@ -7,7 +7,7 @@ from dso.prior.prior import Prior
 
 
 class UniformArityPrior(Prior):
-    """Make the untrained policy choose the arity uniformly, whatever the number of its tokens."""
+    """Make the untrained policy choose each arity equally often, for any number of tokens."""
 
     def compile(self, rules: _core.RuleSet) -> None:
         """A token of arity k gets -ln(number of tokens of arity k)."""

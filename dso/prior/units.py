@@ -33,7 +33,7 @@ class UnitsConstraint(Constraint):
         self.quantities = quantities
 
     def validate(self) -> str | None:
-        """Without units there is no rule."""
+        """Without units the rule does not apply."""
         return "Prior disabled." if self.quantities is None else None
 
     def compile(self, rules: _core.RuleSet) -> None:

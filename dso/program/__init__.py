@@ -1,4 +1,4 @@
-"""What was written: programs as arrays, and one program as people read it."""
+"""Programs: as arrays, and one at a time for people to read."""
 
 from dso.program.columns import PAD, Columns
 from dso.program.data import FitData

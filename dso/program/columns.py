@@ -24,17 +24,15 @@ class Columns:
     """
 
     def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))
+        return len(getattr(self, next(iter(self.__dataclass_fields__))))
 
     def __getitem__(self, rows: Rows) -> Self:
         """Select rows by slice, mask or index array."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return type(self)(
-            **{
-                name: value[rows] if isinstance(value, np.ndarray | Columns) else value
-                for name, value in values
-            }
-        )
+        selected = {}
+        for name in self.__dataclass_fields__:  # `fields` is slow for what runs this often
+            value = getattr(self, name)
+            selected[name] = value[rows] if isinstance(value, _BY_ROW) else value
+        return type(self)(**selected)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
@@ -47,6 +45,9 @@ class Columns:
                 for field in fields(cls)
             }
         )
+
+
+_BY_ROW = (np.ndarray, Columns)
 
 
 def _joined(values: list[Any], join: Callable[[list[Any]], Any] | None) -> Any:

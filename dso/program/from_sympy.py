@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dso.library import OPERATORS, HardCodedConstant, Library
 
 MAX_COPIES = 4
-"""x^n is written as n factors, and n x as n terms, up to this n, where there is no shorter way."""
+"""x^n is written as n factors, and n x as n terms, up to this n, if nothing shorter is possible."""
+
+NEAR_ONE = 1e-3
+"""Of a number c, its distance from 1 below which c^x becomes exp(k x): c would lose its digits."""
 
 _OPERATORS = {row.sympy: row for row in OPERATORS.values() if not row.display}
 """By the name of a function in sympy; arithmetic among them is never asked for."""
@@ -49,7 +53,7 @@ class SympyWriter:
         Raises
         ------
         Unwritable
-            If there are no tokens for it.
+            If tokens for it are missing.
         """
         if form.is_Symbol and form.name in self.inputs:
             return [self.inputs[form.name]]
@@ -139,11 +143,18 @@ class SympyWriter:
             base, exponent = base.base, base.exp * exponent
         if base.is_number and base.is_positive and not exponent.is_number:
             number, exponent = exponent.as_coeff_Mul()
+            rate = float(number) * math.log(base)
+            if abs(rate) < NEAR_ONE and "exp" in self.tokens and self.const >= 0:
+                return [self.tokens["exp"], *self._chain("mul", [[rate], self.write(exponent)])]
             base = (base**number).evalf(17)
         if exponent.is_number and exponent.could_extract_minus_sign():
             inner = self._power(base, -exponent) if exponent != -1 else self.write(base)
             if "inv" in self.tokens:
                 return [self.tokens["inv"], *inner]
+            if exponent != -1 and "pow" in self.tokens and self.const >= 0:
+                power = [self.tokens["pow"], *self.write(base), self._number(exponent)]
+                if len(power) < 2 + len(inner):
+                    return power
             return [self._token("div"), self._number(exponent**0), *inner]
         n = int(exponent) if exponent.is_Integer else 0
         if f"n{n}" in self.tokens:

@@ -91,7 +91,8 @@ def _inverse(a: Pair) -> Pair:
 
 def _even_power(n: int) -> Callable[[Pair], Pair]:
     def power(a: Pair) -> Pair:
-        ends = [abs(a[0]) ** n, abs(a[1]) ** n]
+        # Of numpy: Python's own power raises where it overflows.
+        ends = [float(np.float64(abs(end)) ** n) for end in a]
         return (0.0 if a[0] <= 0 <= a[1] else min(ends)), max(ends)
 
     return power

@@ -1,4 +1,4 @@
-"""Programs solved for one of their nodes: which values there would make the whole give y?"""
+"""Programs solved for one of their nodes: which values there would make the whole equal y?"""
 
 from __future__ import annotations
 

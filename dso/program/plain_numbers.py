@@ -1,8 +1,8 @@
-"""Plain numbers: 3, 2/3, 4 pi, sqrt(2), 0.25 and their like, by how much it takes to say them.
+"""Plain numbers: 3, 2/3, 4 pi, sqrt(2), 0.25 and similar ones, by how long they are to state.
 
-A fitted number is told to be a plain one by evidence. Numbers that take up to b bits lie about
+Evidence decides whether a fitted number is a plain one. Numbers that take up to b bits lie about
 2^-b apart, relative to their size; so one of them is within a relative distance d of any number
-with a probability of about d 2^(b + 1). Where that is small, it is no coincidence.
+with a probability of about d 2^(b + 1). If that is small, a coincidence is unlikely.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class PlainNumber(NamedTuple):
 
 @cache
 def _table() -> tuple[np.ndarray, list[PlainNumber]]:
-    """Return all plain numbers above zero that are no decimals, in ascending order."""
+    """Return all plain numbers above zero that are not decimals, in ascending order."""
     found = []
     for q in range(1, MAX_DENOMINATOR + 1):
         for p in range(1, MAX_PRODUCT // q + 1):
@@ -108,7 +108,7 @@ def roundings(value: float, distance: float) -> list[tuple[float, float]]:
     ----------
     value : float
     distance : float
-        Relative, of those that are no decimals.
+        Relative, of those that are not decimals.
     """
     sign = math.copysign(1.0, value)
     plain = [(sign * number.value, number.bits) for number in near(value, distance)]

@@ -87,7 +87,7 @@ class ProgramBatch(Columns):
         Raises
         ------
         UserError
-            If the arrays are no programs.
+            If the arrays are not programs.
         """
         kinds = (("tokens", np.int16, 2), ("lengths", np.int32, 1), ("constants", np.float64, 2))
         tokens, lengths, constants = arrays = [state[name] for name, _, _ in kinds]

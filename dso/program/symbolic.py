@@ -174,7 +174,7 @@ class _Guarded(_Bare):
 
 
 class _Named(_Bare):
-    """Write operators as functions of which sympy knows nothing but the name."""
+    """Write operators as functions that sympy knows by name only."""
 
     def operation(self, sympy: Any, operator: Operator, arguments: list[Any]) -> Any:
         return sympy.Function(operator.name)(*arguments)

@@ -1,4 +1,4 @@
-"""A limit on the time of a call into a package of Python code that may take for ever, as sympy."""
+"""A limit on the time of a call into Python code that may never return, such as sympy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECONDS_BETWEEN_TRIES = 0.01
 
 
 class _Late(BaseException):
-    """Raised in the midst of a call; what the call catches must not hold it back."""
+    """Raised during a call. It is not an Exception, so that the call does not catch it."""
 
 
 def within(
@@ -34,12 +34,12 @@ def within(
     ----------
     seconds : float
     package : str
-        Whose code is interrupted. A callback of the garbage collector, which may run in the midst
-        of it, would swallow what is raised.
+        Whose code may be interrupted. Elsewhere, as in a callback of the garbage collector, the
+        exception would be swallowed.
     function : callable
     *arguments
     is_limited_at_all_costs : bool
-        False: where there can be no limit, the function is called without one.
+        False: if no limit is possible, the function is called without one.
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or not hasattr(signal, "setitimer"):

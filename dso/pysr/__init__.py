@@ -1,4 +1,4 @@
-"""PySR's door: scripts written for PySR run with ``from dso.pysr import PySRRegressor``.
+"""PySR's interface: scripts written for PySR run with ``from dso.pysr import PySRRegressor``.
 
 `parameters` says what each of PySR's parameters is here, `arguments` translates them, and
 `regressor` is the class.

@@ -11,7 +11,7 @@ from typing import Any
 from dso.errors import UserError, unknown
 from dso.pysr.conditions import read_condition
 from dso.pysr.parameters import PARAMETERS, present_name
-from dso.regressor.options import SEARCH
+from dso.regressor.options import SEARCH, whole
 
 logger = logging.getLogger("dso")
 
@@ -107,8 +107,7 @@ def translated(parameters: Mapping[str, Any], known: Collection[str]) -> dict[st
     arguments.update(_operators(parameters), **_execution(parameters), **_files(parameters))
     arguments["early_stop_condition"] = stop_condition(parameters["early_stop_condition"])
     arguments["config"] = _config(given)
-    if arguments.get("elementwise_loss") is None and arguments.get("loss_function") is None:
-        arguments["loss_scale"] = None  # squared errors have one scale
+    arguments.update(_scale(parameters))
     return {"loss": "squared", **arguments}
 
 
@@ -118,6 +117,22 @@ def tell_idle(parameters: Mapping[str, Any]) -> None:
     idle = [name for name in given if PARAMETERS[name].kind == "without effect"]
     if idle:
         logger.warning("Without effect here: %s.", ", ".join(idle))
+
+
+def _scale(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what says how losses compare: squared errors that may be any numbers are a loss."""
+    scale = _one_of("loss_scale", parameters["loss_scale"], ("log", "linear"))
+    if parameters["elementwise_loss"] is not None or parameters["loss_function"] is not None:
+        return {}
+    if scale == "log":
+        return {"loss_scale": None}
+    return {"elementwise_loss": "L2DistLoss()"}
+
+
+def _one_of(name: str, value: Any, allowed: Collection[Any]) -> Any:
+    if value not in allowed:
+        raise unknown(name, value, [str(one) for one in allowed])
+    return value
 
 
 def _operators(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,8 +145,11 @@ def _operators(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _execution(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return how many threads; None is all."""
     parallelism, procs = parameters["parallelism"], parameters["procs"]
-    if parallelism is not None and parallelism not in PARALLELISM:
-        raise unknown("parallelism", parallelism, PARALLELISM)
+    _one_of("precision", parameters["precision"], (16, 32, 64))
+    if parallelism is not None:
+        _one_of("parallelism", parallelism, PARALLELISM)
+    if procs is not None:
+        whole("procs", procs, 0)
     if parallelism == "serial" or procs == 0:  # 0 was PySR's way to say: serial
         return {"n_jobs": 1}
     return {"n_jobs": procs}
@@ -145,7 +163,7 @@ def _files(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stop_condition(given: Any) -> Any:
-    """Return an `early_stop_condition`, of which a text is read."""
+    """Return an `early_stop_condition`; a text is read as one."""
     if not isinstance(given, str):
         return given
     return read_condition(given, "early_stop_condition")
@@ -157,19 +175,23 @@ def _config(given: Mapping[str, Any]) -> dict[str, Any]:
     config["prior"]["trig"] = {"on": False}  # PySR has nested_constraints for that
     gp = config["gp_meld"]
     if "populations" in given:
-        gp["n_islands"] = given["populations"]
+        gp["n_islands"] = whole("populations", given["populations"])
     if "population_size" in given:
-        gp["population_size"] = given["population_size"] * gp["n_islands"]
+        gp["population_size"] = gp["n_islands"] * whole("population_size", given["population_size"])
         gp["train_n"] = min(50, gp["population_size"])
     if "ncycles_per_iteration" in given:
-        share = given["ncycles_per_iteration"] / CYCLES
-        gp["generations"] = max(1, round(GENERATIONS * share))
+        cycles = whole("ncycles_per_iteration", given["ncycles_per_iteration"])
+        gp["generations"] = max(1, round(GENERATIONS * cycles / CYCLES))
     if "crossover_probability" in given:
-        gp["p_crossover"] = given["crossover_probability"]
+        share = given["crossover_probability"]
+        if not (isinstance(share, int | float) and 0 <= share <= 1):
+            raise UserError(f"crossover_probability: {share!r}; expected a number from 0 to 1.")
+        gp["p_crossover"] = float(share)
     if "migration" in given:
         gp["n_migrants"] = 0
     if "tournament_selection_n" in given:
-        gp["tournament_size"] = given["tournament_selection_n"]
+        size = whole("tournament_selection_n", given["tournament_selection_n"])
+        gp["tournament_size"] = size
     spec = given.get("logger_spec")
     if spec is not None:
         if not isinstance(spec, TensorBoardLoggerSpec):

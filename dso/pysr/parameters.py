@@ -1,4 +1,4 @@
-"""Every parameter of PySR's constructor (2.7), and what it is here.
+"""Every parameter of PySR's constructor (2.7), and what it corresponds to.
 
 `PARAMETERS` is the one place that says so: the constructor, the warnings and the table in the
 documentation are made from it.

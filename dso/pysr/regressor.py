@@ -1,4 +1,4 @@
-"""PySRRegressor: PySR's class, as a way to ask `DeepSymbolicRegressor`."""
+"""PySRRegressor: PySR's class, translated to `DeepSymbolicRegressor`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dso.messages import muted
 from dso.pysr.arguments import tell_idle, translated, with_present_names
 from dso.pysr.parameters import PARAMETERS
 from dso.regressor import DeepSymbolicRegressor
+from dso.regressor.options import checked_spec
 
 
 def _with_pysr_signature(init: Callable[..., None]) -> Callable[..., None]:
@@ -99,7 +100,7 @@ class PySRRegressor(DeepSymbolicRegressor):
             asked.__dict__.update(self._learned)
         spec = self.expression_spec  # type: ignore[attr-defined]
         if variable_names is None and spec is not None:
-            variable_names = spec.variable_names
+            variable_names = checked_spec(spec).variable_names
         if variable_names is None and not hasattr(X, "columns"):
             variable_names = _numbered_from_0(X)
         asked.fit(X, y, variable_names=variable_names, **_accepted(given))
@@ -111,6 +112,11 @@ class PySRRegressor(DeepSymbolicRegressor):
         """What a fit has set."""
         parameters = self._get_param_names()
         return {name: value for name, value in vars(self).items() if name not in parameters}
+
+    def reset(self) -> None:
+        """Forget the last fit, so that `warm_start` starts from the beginning."""
+        for name in self._learned:
+            delattr(self, name)
 
     def _take_over(self, fitted: DeepSymbolicRegressor) -> None:
         for name in self._learned:
@@ -174,7 +180,7 @@ class PySRRegressor(DeepSymbolicRegressor):
 
 
 def _numbered_from_0(X: Any) -> list[str] | None:
-    """Return names for the columns of X; None where it is no table, which the fit says better."""
+    """Return names for the columns of X; None if it is not a table."""
     try:
         shape = np.asarray(X).shape
     except ValueError:

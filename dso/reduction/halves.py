@@ -1,4 +1,4 @@
-"""Two searches by turns for the two pieces of a target that separates.
+"""Two searches, in turns, for the two pieces of a target that separates.
 
 Turn 0 is for the piece f of the larger group, and a polynomial stands in for the other. In each
 later turn one piece is known, the shortest program of the turn before that is about as good as the
@@ -28,12 +28,12 @@ from dso.reduction.separation import Separation
 
 MAX_TURNS = 6
 ABOUT_AS_GOOD = 10.0
-"""Squared errors up to so many times the least one; ..."""
+"""Squared errors up to this many times the least one; ..."""
 EXACT = 1e-22
 """... and those below this share of the variance are all rounding."""
 
 MIN_DIGITS, ENOUGH_DIGITS = 4, 10
-"""Of the target of turn 0; a search takes numbers that are right to so many for exact."""
+"""Of the target of turn 0; a search takes numbers with this many right digits for exact."""
 SAFETY = 4.0
 """By what errors of a target may exceed what the polynomials leave on average."""
 
@@ -145,7 +145,7 @@ class Halves:
         Z, t = reduction.inputs(self.X), reduction.target(self.X, self.y)
         try:
             self._begin(Z, t, np.ones(len(t), dtype=bool), EXACT)
-        except UserError:  # data of which a search would make nothing
+        except UserError:  # data that a search cannot use
             self._is_stuck = True
             return
         if self._reduction is not None:

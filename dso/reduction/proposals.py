@@ -27,7 +27,7 @@ MAX_RESIDUAL, MAX_MIXED_RESIDUAL = 0.08, 0.03
 MIN_ONE_SIGN = 0.9
 """Share of the rows on which the slope of a mixed term has to have one sign."""
 LIKELY, MIN_RESIDUAL = 10.0, 1e-3
-"""Residuals up to so many times the least one, or up to this, are worth a trial."""
+"""Residuals up to this many times the least one, or up to this size, are worth a trial."""
 MIN_EFFECT = 0.02
 """An input that moves y less than this share of what the strongest moves may not matter."""
 ROUNDING = 0.04

@@ -28,7 +28,7 @@ from dso.reduction.shortening import shorter
 from dso.semantic.forms import operator_tokens
 
 Spelled = list[tuple[int, float]]
-"""Tokens in prefix order, each with its number; NaN where it is no constant."""
+"""Tokens in prefix order, each with its number; NaN if it is not a constant."""
 
 
 class Speller:

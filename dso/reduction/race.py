@@ -1,4 +1,4 @@
-"""Race: searches for smaller problems run beside the search for y itself.
+"""Race: searches for smaller problems run alongside the search for y itself.
 
 After the first iterations of a search, if these have not solved it, the data are asked for
 reductions. Each is a hypothesis with a search of its own, and so is y as it is. In round r, after
@@ -120,7 +120,7 @@ class Race:
         return rounds == 1 and iteration % self.first == 0
 
     def run(self, iteration: int, is_over: Callable[[int], bool]) -> tuple[ProgramBatch, int]:
-        """Do the round after so many iterations of the whole search.
+        """Do the round that follows this many iterations of the whole search.
 
         Parameters
         ----------
@@ -180,7 +180,7 @@ class Race:
                     self._enter_pieces(hypothesis)
                 else:
                     self._entrants.append(self._entrant(hypothesis))
-            except UserError as error:  # data of which a search would make nothing
+            except UserError as error:  # data that a search cannot use
                 logger.info("No search for %s: %s", hypothesis.says(), error)
 
     def _entrant(self, reduction: Reduction) -> Entrant:

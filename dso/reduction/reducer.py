@@ -1,4 +1,4 @@
-"""Reducer: step after step to a smaller problem, as long as the data become no harder to model.
+"""Reducer: steps to smaller problems, taken while the data do not become harder to model.
 
 A model of the data proposes steps by its gradients. A step changes the columns and the target
 exactly; then a new model is made, and the step stays if what that errs on unseen rows is not more.
@@ -24,7 +24,7 @@ from dso.units import Quantities
 
 MIN_ROWS = 20
 FEWEST_ROWS, ROWS_PER_INPUT = 120, 40
-"""So many rows, and so many more for each input, are modelled."""
+"""Rows that are modelled: this many, and this many more for each input."""
 MAX_ERROR = 0.2
 """Share of the scatter of y by which a model may err; data on which it errs more it cannot say
 anything about."""
@@ -49,7 +49,7 @@ SMOOTHER = 0.2
 MAX_STEPS = 12
 MAX_MODELS = 40
 MIN_MODELS = 3
-"""With fewer there is no use in beginning: it takes two for the data as they are."""
+"""With fewer it is useless to begin: the data as they are take two."""
 EVALUATIONS_PER_MODEL = 10_000
 """Evaluations of a search that take about as long as making one model of `MAX_ROWS` rows."""
 MAX_SIZE = 1e150

@@ -1,4 +1,4 @@
-"""What a race asks of the searches that it is given."""
+"""The interface of the searches in a race."""
 
 from __future__ import annotations
 

@@ -37,9 +37,9 @@ Group = tuple[int, ...]
 
 N_RECTANGLES, MIN_RECTANGLES = 200, 30
 REACH = 2.0
-"""A corner is near a row at so many times the distance that most rows have to their neighbours."""
+"""A corner is near a row within this many times the distance that most rows have to neighbours."""
 SLACK = 10.0
-"""A rectangle may miss its identity by so many errors of the model on unseen rows, ..."""
+"""A rectangle may miss its identity by this many errors of the model on unseen rows, ..."""
 MAX_MISS = 1e-2
 """... and by this share of what either column changes between its corners."""
 ROUNDING = 1e-9

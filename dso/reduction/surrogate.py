@@ -1,4 +1,4 @@
-"""A smooth model of the data, which tells their gradients: an exact Gaussian process.
+"""A smooth model of the data that gives gradients: an exact Gaussian process.
 
 In standardised inputs u (logarithms of those that are positive) the target t (y, or log|y| where y
 has one sign) is a line plus a Gaussian process of covariance
@@ -206,11 +206,6 @@ class Surrogate:
     def noise(self) -> float:
         """The share of the scatter of t that is noise, as a standard deviation."""
         return float(np.exp(self.theta[-1]) * self._size)
-
-    @property
-    def relevance(self) -> np.ndarray:
-        """How much of t each input moves (D,): the root mean square of its standardised slope."""
-        return np.sqrt(np.mean(self._slopes**2, axis=0))
 
     @cached_property
     def _slopes(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The scikit-learn face: `DeepSymbolicRegressor`, and what its results are read with."""
+"""The scikit-learn estimator, `DeepSymbolicRegressor`, and what reads its results."""
 
 from dso.regressor.estimator import DeepSymbolicRegressor
 

@@ -1,4 +1,4 @@
-"""What the estimator can tell of its arguments before anything else is imported."""
+"""Checks of the estimator's arguments that need no other import."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 OF_Y = (
     *("constraints", "nested_constraints", "maxdepth", "occurrences", "every_input"),
     *("complexity_of_operators", "complexity_of_constants", "complexity_of_variables"),
-    *("complexity_mapping", "guesses", "expression_spec"),
+    *("complexity_mapping", "guesses", "expression_spec", "knowledge_penalty"),
 )
 """Arguments about the form of an equation of y."""
 

@@ -1,4 +1,4 @@
-"""The table of equations that people see: as text, and as HTML."""
+"""The table of equations that users see, as text and as HTML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dso.regressor.equations import Equations
 HEADS = ("pick", "score", "loss", "complexity", "equation")
 MARK = ">>>>"
 WIDTH = 100
-"""Columns that the text fits; longer equations go on in the next line."""
+"""Width of the text in columns; longer equations are continued on the next line."""
 
 
 def heads(equations: Equations) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The equations that a search found for one target, with everything that is asked of them."""
+"""The equations that a search found for one target, and what can be done with them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dso.reduction import Reduced
-    from dso.regressor.knowledge import Statement, Verdict
+    from dso.task.regression.knowledge import Statement, Verdict
 
 MIN_FALL = 1e-9
 """Share of a loss by which that of a longer equation has to be less; rounding makes up the rest."""

@@ -95,8 +95,11 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     knowledge : sequence of Bounds, Monotone, Convex and Value, optional
         What is known of the answer (`dso.regressor.knowledge`): reported for each equation in the
         column `knowledge`; one that breaks it is not picked while there is another.
+    knowledge_penalty : float, optional
+        Added to the loss of an equation for each statement that it breaks, also in the search.
+        Default: the search does not know of them.
     expression_spec : TemplateExpressionSpec, optional
-        The form of every equation, of which only parts are searched for.
+        The form of every equation; only parts of it are searched for.
     guesses : sequence of str or sympy expression, optional
         Formulas that take part from the start: ``["c1*sin(x1) + 2"]``. Numbers stay as they are
         written, free constants c, c1, c2, ... are fitted. For several targets, a sequence for each.
@@ -147,7 +150,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Threads, or with `n_islands` processes; -1 is all. Default: all, but one in a worker
         process. Results do not depend on it.
     warm_start : bool
-        Whether another `fit` to the same data goes on with what the search has learned.
+        Whether another `fit` to the same data continues with what the search has learned.
     print_precision : int
         Significant digits of numbers where the table of equations is shown.
     progress : bool
@@ -166,12 +169,12 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The selected equation; a list for several targets.
     equations_ : DataFrame
         The front: complexity, loss, equation, score, sympy_format, lambda_format, and criterion,
-        of which the rule of selection chooses the least; and reductions, what each equation obeys
+        the least of which is selected; and reductions, what each equation obeys
         of `reductions_`. A list for several targets.
     reductions_ : Reduced or None
         What the data say of the form of y, each step with its evidence. A list for several targets.
     hall_of_fame_ : DataFrame
-        The equations with the least losses, whatever their complexity.
+        The equations with the least losses, of any complexity.
     nout_ : int
         Number of targets.
     n_features_in_, feature_names_in_ : int, (D,) array of str
@@ -234,6 +237,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         warmup_maxsize_by: float | None = None,
         parsimony: float = 0.0,
         knowledge: Sequence[Statement] | None = None,
+        knowledge_penalty: float | None = None,
         expression_spec: TemplateExpressionSpec | None = None,
         guesses: Sequence[Any] | None = None,
         denoise: bool = False,
@@ -285,6 +289,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.warmup_maxsize_by = warmup_maxsize_by
         self.parsimony = parsimony
         self.knowledge = knowledge
+        self.knowledge_penalty = knowledge_penalty
         self.expression_spec = expression_spec
         self.guesses = guesses
         self.denoise = denoise
@@ -341,7 +346,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ----------
         X : (N, D) array, data frame or lists
         y : (N,) or (N, targets)
-            Each target has a search of its own.
+            Each target has its own search.
         sample_weight : (N,) array, optional
             A row with the weight 2 counts as two equal rows.
         weights : (N,) array, optional
@@ -508,7 +513,10 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                     f"variable_names: {variable_names!r}; expected {self.n_features_in_} names, "
                     "one for each column of X."
                 )
-            names = variable_names
+            names = list(map(str, variable_names))
+            twice = [name for i, name in enumerate(names) if name in names[:i]]
+            if twice:
+                raise UserError(f"variable_names: {twice[0]!r} is there more than once.")
         if names is None:
             names = [f"x{i + 1}" for i in range(self.n_features_in_)]
         self._original_names = list(map(str, names))
@@ -850,7 +858,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         allow_code: Collection[str] = (),
         **parameters: Any,
     ) -> DeepSymbolicRegressor:
-        """Return the model of a run folder as it stands, also while its search goes on.
+        """Return the model of a run folder in its present state, also during its search.
 
         Parameters
         ----------
@@ -867,7 +875,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         UserError
-            If there is no model that can be read, or it names code that is not allowed.
+            If no model can be read, or it names code that is not allowed.
         """
         from dso.regressor.loading import load_model
 
@@ -888,7 +896,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 
 def _names_of_columns(X: Any) -> list[str] | None:
-    """Return the names of columns that scikit-learn takes no notice of, as they are no texts."""
+    """Return the names of columns that scikit-learn ignores because they are not text."""
     columns = getattr(X, "columns", None)
     if columns is None or list(columns) == list(range(len(columns))):
         return None

@@ -85,7 +85,7 @@ class Fit:
     targets : (N, K) array
     weights : (N,) array or None
     before : list of (Search or None), optional
-        Searches to go on with, one for each target, where data and arguments are theirs.
+        Searches to continue, one for each target, if they had the same data and arguments.
     last_random_state
         The argument `random_state` of the fit that they are of.
 
@@ -94,7 +94,7 @@ class Fit:
     directory : str or None
         Where the folder of the fit goes.
     is_continued : bool
-        Whether it goes on with `before`.
+        Whether it continues `before`.
     targets : list of Equations
     searches : list of (Search or None)
         None where y is constant.
@@ -255,7 +255,7 @@ class Fit:
         return callback
 
     def _others_than(self, before: list[Search | None], last_random_state: Any) -> list[str]:
-        """Return by name what keeps this fit from going on with the searches of the last one."""
+        """Return by name what keeps this fit from continuing the searches of the last one."""
         model = self._model
         if before and len(before) != len(self._rows):
             return ["the number of targets"]
@@ -296,7 +296,7 @@ class Fit:
         return int(check_random_state(model.random_state).randint(np.iinfo(np.int32).max))
 
     def _config_of(self, k: int, run_id: str) -> dict[str, Any]:
-        """Return the config of target `k`: each has a folder of its own below that of the fit."""
+        """Return the config of target `k`: each has its own folder below that of the fit."""
         name = run_id if len(self._rows) == 1 else f"{run_id}/output{k + 1}"
         folder = {"logdir": self.directory, "exp_name": name}
         config = self._config_without_folder(k)
@@ -311,7 +311,7 @@ class Fit:
         return {**self._config, "task": task}
 
     def _writer(self, run_id: str, guard: Guard) -> Callable[[list[Equations]], None] | None:
-        """Return what writes the files of the fit, None where none are wanted."""
+        """Return what writes the files of the fit; None if no files are wanted."""
         if self.directory is None:
             return None
         model = self._model

@@ -61,7 +61,7 @@ def load_model(
     Raises
     ------
     UserError
-        If there is no model that can be read, or one of the parameters is unknown.
+        If no model can be read, or one of the parameters is unknown.
     """
     if not is_of_estimator(folder):
         equations = read_run(folder, seed, allow_code)

@@ -1,4 +1,4 @@
-"""Errors of y that are of one size, or in proportion to y: how a target is searched for.
+"""Errors of y of one size, or in proportion to y: how a target is searched for.
 
 Under `squared` all errors have the same scale. Where y spans decades and its errors are in per cent
 the greatest values alone decide then. `RelativeSearch` weighs rows by 1 / y^2; `LogSearch` looks
@@ -19,7 +19,7 @@ from dso.finishing.shorter import shorter_forms
 from dso.fitting.uncertainty import ConstantErrors, constant_errors
 from dso.islands import Engine
 from dso.library import Library
-from dso.memory import complexity_measure
+from dso.memory import OF_EXPONENTIALS, complexity_measure
 from dso.program import FitData, Program, ProgramBatch
 from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.rows import CanonicalRows
@@ -79,7 +79,7 @@ class LogSearch(Search):
     errors = "log"
     says = "the search is for log(y), as by target_transform='log'"
     FUNCTIONS = ("mul", "div", "pow", "exp", "log", "const", -1.0)
-    """What the equations may have beside the functions of the search."""
+    """What the equations may have besides the functions of the search."""
 
     def __init__(
         self,
@@ -92,7 +92,8 @@ class LogSearch(Search):
         if not self.sign:
             raise UserError("target_transform: 'log' needs a y of one sign, without zeros.")
         logs = replace(rows, y=np.log(self.sign * rows.y))
-        super().__init__(config, logs, names, original_names)
+        self.shown_complexity = config["training"]["complexity"]
+        super().__init__(_for_logarithms(config), logs, names, original_names)
         self.given_rows = rows
 
     def equations(self, *, is_final: bool = False) -> Equations:
@@ -105,7 +106,7 @@ class LogSearch(Search):
         others = [name for name in self.FUNCTIONS if str(name) not in known]
         plan["function_set"] = [*plan["function_set"], *others]
         library = plan_library(plan, self.names)
-        measure = complexity_measure(self.config["training"]["complexity"], library.complexities)
+        measure = complexity_measure(self.shown_complexity, library)
         front = self._shown(found, found.front, library, measure, is_shortened=True)
         front = falling(front[np.lexsort((front.losses, front.complexities))], 0.0)
         return Equations(
@@ -162,10 +163,7 @@ class LogSearch(Search):
                 row, numbers = min([(row, numbers), *forms], key=lambda form: len(form[0]))
             tokens.append(row)
             constants.append(numbers)
-        batch = ProgramBatch.from_rows(tokens)
-        width = max(map(len, constants))
-        padded = [[*row, *[np.nan] * (width - len(row))] for row in constants]
-        programs = replace(batch, constants=np.array(padded).reshape(len(batch), width))
+        programs = ProgramBatch.from_rows(tokens, constants)
         return Found(programs, rows.losses, measure(programs), rows.polynomials)
 
     def _evidence(self, front: Found, library: Library) -> Evidence | None:
@@ -195,6 +193,14 @@ class LogSearch(Search):
     def evaluate(self, program: Program) -> dict[str, Any]:
         """Return nothing: the task judges logarithms."""
         return {}
+
+
+def _for_logarithms(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config whose programs have the complexity of their exponentials."""
+    training, kind = config["training"], config["training"]["complexity"]
+    if kind is None or kind.startswith(OF_EXPONENTIALS):
+        return config
+    return {**config, "training": {**training, "complexity": OF_EXPONENTIALS + kind}}
 
 
 def one_sign(y: np.ndarray) -> int:

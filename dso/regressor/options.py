@@ -8,16 +8,19 @@ import multiprocessing
 import os
 import re
 from collections.abc import Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 
 from dso.config import load_config
 from dso.config.loading import read_source
 from dso.config.results import deciding_keys
 from dso.errors import UserError, unknown
+from dso.library import create_tokens
 from dso.regressor.limits import limit_shape
+from dso.regressor.template_spec import TemplateExpressionSpec
 
 logger = logging.getLogger("dso")
 
@@ -68,7 +71,7 @@ times as many found no more.
 
 
 PRESETS = {"quick": 60_000, "default": 600_000, "best": 40_000_000}
-"""Budgets of `SEARCH` by name: a tenth of its own, its own, and that of the best preset."""
+"""Budgets by name: a tenth of that in `SEARCH`, that itself, and that of the best preset."""
 
 
 def search_config(
@@ -112,11 +115,11 @@ def search_config(
     limit_shape(config, estimator, inputs, selected)
     _see_rows(config, estimator)
     if estimator.expression_spec is not None:
-        config["task"]["template"] = estimator.expression_spec.to_config()
-        config["semantic"]["on"] = False  # it solves for whole expressions
+        config["task"]["template"] = checked_spec(estimator.expression_spec).to_config()
     if estimator.pretrained is not None:
         config["pretrained"].update(pretrained(estimator.pretrained))
     _set_units(estimator, task)
+    _set_knowledge(estimator, task, inputs)
     if estimator.reduce is not None:
         if not isinstance(estimator.reduce, bool | np.bool_):
             raise UserError(f"reduce: {estimator.reduce!r}; expected true, false or None.")
@@ -155,13 +158,36 @@ def _set_units(estimator: Any, task: dict[str, Any]) -> None:
         task["dimensional_constraint_penalty"] = float(penalty)
 
 
+def _set_knowledge(estimator: Any, task: dict[str, Any], inputs: Sequence[str]) -> None:
+    """Have the task know what is known of the answer, where breaking it costs something."""
+    penalty = estimator.knowledge_penalty
+    if penalty is None:
+        return
+    if estimator.knowledge is None:
+        raise UserError("knowledge_penalty: there is no knowledge; give both.")
+    is_number = isinstance(penalty, Real) and not isinstance(penalty, bool)
+    if not (is_number and 0 <= penalty < np.inf):
+        raise UserError(f"knowledge_penalty: {penalty!r}; expected a number >= 0, or None.")
+    unseen = set(estimator.display_feature_names_in_) - set(inputs)
+    seen = [one.without(unseen) for one in estimator.knowledge]
+    task["knowledge"] = [one.to_config() for one in seen if one is not None]
+    task["knowledge_penalty"] = float(penalty)
+
+
 def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return by name the keys in which a config differs so that no search can go on with it.
+    """Return by name the changed keys that keep a search from continuing.
 
     The number of threads is none of them: it stays as it was, and changes no result.
     """
     old, new = deciding_keys(before), deciding_keys(now)
     return [name for name in new if new[name] != old.get(name)]
+
+
+def checked_spec(given: Any) -> TemplateExpressionSpec:
+    """Refuse what is no template."""
+    if not isinstance(given, TemplateExpressionSpec):
+        raise UserError(f"expression_spec: {given!r}; expected a TemplateExpressionSpec.")
+    return given
 
 
 def has_own_loss(task: Mapping[str, Any]) -> bool:
@@ -185,15 +211,19 @@ def function_set(estimator: Any) -> list[Any] | None:
     if ways["function_set"]:
         return _names(estimator.function_set, "function_set")
     operators = estimator.operators
+    lists: list[tuple[str, Any, int | None]]
     if isinstance(operators, Mapping):
-        lists = [(f"operators[{arity!r}]", names) for arity, names in operators.items()]
+        lists = [(f"operators[{n!r}]", ops, whole("operators", n)) for n, ops in operators.items()]
     elif operators is not None:
-        lists = [("operators", operators)]
+        lists = [("operators", operators, None)]
     else:
         # PySR's meaning of leaving one of them out.
         binary = ["+", "-", "*", "/"] if split[0] is None else split[0]
-        lists = [("binary_operators", binary), ("unary_operators", split[1] or [])]
-    names = [name for place, names in lists for name in _names(names, place)]
+        lists = [("binary_operators", binary, 2), ("unary_operators", split[1] or [], 1)]
+    names = [name for place, ops, arity in lists for name in _operators(ops, place, arity)]
+    if not names:
+        places = " and ".join(place for place, _, _ in lists) or "operators"
+        raise UserError(f"{places}: there is no operator in them; give one, such as '+'.")
     has_const = any(str(name).lower() == "const" for name in names)
     return names if has_const else [*names, "const"]
 
@@ -202,6 +232,19 @@ def _names(names: Any, place: str) -> list[Any]:
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise UserError(f"{place}: {names!r}; expected a list of operators.")
     return list(names)
+
+
+def _operators(given: Any, place: str, arity: int | None) -> list[Any]:
+    """Return a list of operators, which take as many arguments as the place says."""
+    names = _names(given, place)
+    for name in names if arity is not None else ():
+        tokens = create_tokens(0, [name])
+        if tokens and tokens[0].arity not in (arity, 0):  # numbers and const are welcome
+            raise UserError(
+                f"{place}: {name!r} takes {tokens[0].arity} "
+                f"argument{'s' * (tokens[0].arity > 1)}, not {arity}."
+            )
+    return names
 
 
 def _set_maxsize(config: dict[str, Any], maxsize: Any) -> None:
@@ -248,8 +291,8 @@ def n_samples(estimator: Any, config: Mapping[str, Any]) -> int:
     return min(budgets, default=config["training"]["n_samples"])
 
 
-def guesses_of(given: Any, target: int, n_targets: int) -> list[str]:
-    """Return the guesses for one of the targets as text.
+def guesses_of(given: Any, target: int, n_targets: int) -> list[str | dict[str, Any]]:
+    """Return the guesses for one of the targets as text, those of templates by expression.
 
     Raises
     ------
@@ -258,7 +301,7 @@ def guesses_of(given: Any, target: int, n_targets: int) -> list[str]:
     """
     if given is None:
         return []
-    if isinstance(given, str) or not isinstance(given, Sequence):
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
         raise UserError(f"guesses: {given!r}; expected a list of formulas.")
     is_nested = bool(given) and all(isinstance(one, list | tuple) for one in given)
     if n_targets > 1 or is_nested:
@@ -267,7 +310,19 @@ def guesses_of(given: Any, target: int, n_targets: int) -> list[str]:
                 f"guesses: {given!r}; expected a list of formulas for each of {n_targets} targets."
             )
         given = given[target]
-    return [_formula_text(guess) for guess in given]
+    return [
+        {str(name): _part_of_template(part) for name, part in guess.items()}
+        if isinstance(guess, Mapping)
+        else _formula_text(guess)
+        for guess in given
+    ]
+
+
+def _part_of_template(part: Any) -> Any:
+    """Return a formula as text, and the numbers of a parameter as a list."""
+    if isinstance(part, str) or not isinstance(part, Sequence | np.ndarray):
+        return _formula_text(part)
+    return np.asarray(part).tolist()
 
 
 def _formula_text(guess: Any) -> str:
@@ -305,9 +360,9 @@ def _room_for(n_iterations: int, config: Mapping[str, Any]) -> int:
 def n_threads(n_jobs: int | None) -> int:
     """Return the threads to use; one in a worker process, unless more are asked for."""
     if n_jobs is None:
-        return 1 if multiprocessing.parent_process() is not None else os.cpu_count() or 1
+        return 1 if multiprocessing.parent_process() is not None else cpu_count()
     if not is_whole(n_jobs) or n_jobs == 0:
         raise UserError(f"n_jobs: {n_jobs!r}; expected None, a whole number >= 1, or -1 for all.")
     n_jobs = int(n_jobs)
     # As in joblib: -2 is all but one.
-    return n_jobs if n_jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + n_jobs)
+    return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)

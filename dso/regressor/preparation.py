@@ -1,4 +1,4 @@
-"""What may be done to data before a search: choosing inputs, taking noise away.
+"""Preparing data for a search: choosing inputs, removing noise.
 
 Both are scikit-learn's work: inputs are ranked by a random forest, noise is what a Gaussian process
 does not explain.
@@ -24,6 +24,13 @@ MAX_DENOISED = 5000
 """A Gaussian process of N rows takes N^3 operations and N^2 numbers."""
 
 
+_OF_TIMES = ". Give a number instead, such as the seconds since the first of them."
+_OF_CATEGORIES = (
+    ". Make a column of 0 and 1 for each category (pandas.get_dummies), or number the categories "
+    "(pandas.factorize) and give each its own parameters with a template."
+)
+
+
 def refuse_categories(X: Any) -> None:
     """Refuse columns of a data frame that hold no numbers; those of whole and truth values do.
 
@@ -46,8 +53,7 @@ def refuse_categories(X: Any) -> None:
         raise UserError(
             f"X: column {wrong[0]!r} holds {column.dtype} ({values}, ...), not numbers"
             + (f"; so do {', '.join(map(repr, wrong[1:]))}" if wrong[1:] else "")
-            + ". Make a column of 0 and 1 for each category (pandas.get_dummies), or number the "
-            "categories (pandas.factorize) and give each its own parameters with a template."
+            + (_OF_TIMES if _is_time(column) else _OF_CATEGORIES)
         )
 
 
@@ -57,9 +63,13 @@ def _is_numeric(dtype: Any) -> bool:
     )
 
 
+def _is_time(column: pd.Series) -> bool:
+    return getattr(column.dtype, "kind", "O") in "mM"
+
+
 def _holds_numbers(column: pd.Series) -> bool:
     """Tell whether a column of objects can be read as numbers; others are refused elsewhere."""
-    if str(column.dtype) == "category":
+    if str(column.dtype) == "category" or _is_time(column):
         return False
     try:
         np.asarray(column, dtype=np.float64)
@@ -120,7 +130,7 @@ def denoised(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return rows with targets that a Gaussian process predicts.
 
-    Its kernel is a Gaussian of each input with a width of its own, a constant, and white noise.
+    Its kernel is a Gaussian of each input with its own width, a constant, and white noise.
 
     Parameters
     ----------

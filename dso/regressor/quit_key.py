@@ -26,6 +26,6 @@ class QuitKey:
         try:
             ready = select.select([sys.stdin], [], [], 0)[0]
             return bool(ready) and sys.stdin.readline().strip().lower() == "q"
-        except (OSError, ValueError):  # the terminal has gone, or what was typed is no text
+        except (OSError, ValueError):  # the terminal is gone, or what was typed is not text
             self._is_terminal = False
             return False

@@ -1,4 +1,4 @@
-"""Rows in one canonical form, so that weights mean the same as repeated rows, to the last bit."""
+"""Rows in canonical form, so that weights mean the same as repeated rows, to the last bit."""
 
 from __future__ import annotations
 

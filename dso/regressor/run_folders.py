@@ -13,7 +13,7 @@ from dso.fitting.uncertainty import constant_errors
 from dso.program import Program, ProgramBatch, from_str_tokens
 from dso.regressor.equations import Equations, Found
 from dso.report.run_data import rebuilt_task
-from dso.runs.results import RunName, RunResults, numbers
+from dso.runs.results import RunName, RunResults, numbers, refuse_without_runs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +35,12 @@ def read_run(folder: Path, seed: int | None = None, allow_code: Collection[str] 
     Raises
     ------
     UserError
-        If there is no run, none of this seed, or its task cannot be made again.
+        If the folder has no run, or none with this seed, or its task cannot be made again.
     """
     results = RunResults(folder)
     runs = results.runs()
     if not runs:
-        raise UserError(f"{folder}: {_why_empty(folder)}")
+        raise _without_model(folder)
     try:
         task = rebuilt_task(results.config(), folder, allow_code)
     except UserError as error:
@@ -67,13 +67,15 @@ def read_run(folder: Path, seed: int | None = None, allow_code: Collection[str] 
     )
 
 
-def _why_empty(folder: Path) -> str:
+def _without_model(folder: Path) -> UserError:
     if not folder.is_dir():
-        return "no such folder; expected one that a run or a fit has written."
+        return UserError(f"{folder}: no such folder; expected one that a run or a fit has written.")
     if (folder / "batch.json").exists():
         inner = sorted(path.name for path in folder.iterdir() if path.is_dir())
-        return f"holds a batch of runs; load one of its folders: {', '.join(inner[:10])}."
-    return "holds no run and no fit of dso."
+        names = ", ".join(inner[:10])
+        return UserError(f"{folder}: holds a batch of runs; load one of its folders: {names}.")
+    refuse_without_runs(folder)
+    return UserError(f"{folder}: no run has found anything yet.")
 
 
 def _chosen(folder: Path, results: RunResults, runs: list[RunName], seed: int | None) -> RunName:

@@ -1,4 +1,4 @@
-"""Scales: a search sees columns of handy size, and what it finds is shown in the units of the user.
+"""Scales: a search sees columns of handy size, and its results are shown in the user's units.
 
 Fits start at 1, and a library of values holds small numbers: where a column is of the order of
 1e-9 or 1e14, neither is of much use. So columns are divided by powers of ten, and the expressions
@@ -25,6 +25,8 @@ from dso.task.regression.metrics import METRICS
 
 HANDY = (1e-2, 1e2)
 """Where the median size of a column is between these it stays as it is."""
+MAX_DECADES = 300.0
+"""Of a power of ten that moves through an operator."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,6 @@ class Scales:
         """What takes the scaled columns to those that were given."""
         return Scales(-self.inputs, -self.target)
 
-    @property
-    def loss_factor(self) -> float:
-        """What turns a squared error of divided columns into one of those that were given."""
-        return 10.0 ** (2 * self.target)
-
     def scaled(self, rows: CanonicalRows) -> CanonicalRows:
         """Return the rows with divided columns."""
         return replace(
@@ -105,6 +102,7 @@ def can_scale(task: dict[str, Any], training: dict[str, Any]) -> bool:
         and not task["guesses"]
         and not task["template"]
         and task["dimensional_constraint_penalty"] is None
+        and not task["knowledge"]
         and not training["const_params"].get("bounds")
         and metric is not None
         and metric.from_mse is not None
@@ -195,11 +193,16 @@ def _common_factor(operator: Operator | None, below: Sequence[_Part]) -> float |
     if operator.units == "same":
         return factors[0] if len(set(factors)) == 1 else None
     if operator.units == "power" and below[1].name == "const":
-        return factors[0] ** below[1].numbers[0]
-    if isinstance(operator.units, str):
+        factors, powers = factors[:1], [below[1].numbers[0]]
+    elif isinstance(operator.units, str):
+        return None
+    else:
+        powers = [float(power) for power in operator.units]
+    decades = np.log10(factors) * powers
+    if not np.abs(decades).sum() <= MAX_DECADES:
         return None
     product = 1.0
-    for factor, power in zip(factors, map(float, operator.units), strict=True):
+    for factor, power in zip(factors, powers, strict=True):
         product = product * factor**power if power > 0 else product / factor**-power
     return product
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from dso.build.race import Rows, make_race
 from dso.config.results import ENDS
-from dso.core import InnerSearch
+from dso.core import DeepSymbolicOptimizer, InnerSearch
 from dso.errors import UserError
 from dso.finishing.shorter import shorter_forms
 from dso.fitting.rounding import rounded_constants, rounded_polynomial
@@ -82,7 +82,7 @@ class Measure:
 
 
 class Search:
-    """An optimiser with its data, and what ends it beside the rules of the config.
+    """An optimiser with its data, and what ends it besides the rules of the config.
 
     Parameters
     ----------
@@ -166,6 +166,8 @@ class Search:
         else:
             self.start(watch)
             optimizer.race = self._race()
+        if early_stop is not None and isinstance(optimizer, DeepSymbolicOptimizer):
+            optimizer.stopping.is_enough = watch.is_good_enough
         with optimizer.stopping.on_signals():
             while optimizer.train_one_step() is None:
                 pass
@@ -342,7 +344,7 @@ class Search:
         Parameters
         ----------
         is_final : bool
-            Whether the run has come to its end, which rounds them itself if it finishes programs.
+            Whether the run has ended, which rounds them itself if it finishes programs.
         """
         optimizer = self.optimizer
         task = self.task
@@ -425,7 +427,7 @@ class Search:
     ) -> ProgramBatch:
         """Return programs in the units of the user, and those of a front in plainer forms too.
 
-        A power of ten is one more constant, of which some may go.
+        A power of ten is one more constant; some of these may be dropped.
         """
         task = self.task
         assert self.scales is not None
@@ -519,6 +521,7 @@ class _Watch:
         self.write = write
         self.quit_key = QuitKey()
         self._judged: ScoredPrograms | None = None
+        self._is_met = False
         self._written: ScoredPrograms | None = None
         self._next_write = time.monotonic() + SECONDS_BETWEEN_FILES
 
@@ -528,17 +531,20 @@ class _Watch:
             request("niterations are done")
         if self.quit_key.is_pressed():
             request("q was typed")
-        if self.early_stop is not None and self._is_good_enough():
+        if self.early_stop is not None and self.is_good_enough():
             request("early_stop_condition is met")
         if self.write is not None:
             self._write_if_due(self.write)
         return self.callback is not None and bool(self.callback(standing))
 
-    def _is_good_enough(self) -> bool:
+    def is_good_enough(self) -> bool:
+        """Tell whether `early_stop` is met by the front as it is."""
         front = self.search.optimizer.front
-        if front is self._judged:
-            return False  # nothing new, and it was not before
-        self._judged = front
+        if front is not self._judged:
+            self._judged, self._is_met = front, self._meets(front)
+        return self._is_met
+
+    def _meets(self, front: ScoredPrograms) -> bool:
         losses = self.search.losses(front.programs, front.rewards)
         stop = self.early_stop
         if callable(stop):

@@ -1,4 +1,4 @@
-"""Equations of some inputs as equations of all, so that they take the rows that the user has."""
+"""Equations of some inputs as equations of all, so that they take the user's rows."""
 
 from __future__ import annotations
 

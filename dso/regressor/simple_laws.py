@@ -1,4 +1,4 @@
-"""Laws that everybody tries first: lines, powers, logarithms and exponentials of one or two inputs.
+"""Laws to try first: lines, powers, logarithms and exponentials of one or two inputs.
 
 They are what everything else is compared with, and too short to be drawn soon.
 """

@@ -1,4 +1,4 @@
-"""TemplateExpressionSpec: the form of every equation, as the estimator is told."""
+"""TemplateExpressionSpec: the form of every equation, as an argument of the estimator."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TemplateExpressionSpec:
-    """A formula of which some parts are given and others are searched for.
+    """A formula with parts that are given and parts that are searched for.
 
     Attributes
     ----------
     combine : str
         ``"sin(f(x1, x2)) + g(x3)^2"``: each expression is called once, with the inputs that may
-        occur in it.
+        occur in it. Parts may have names: ``"a = f(x1); b = g(x2); a^2 + b"``.
     expressions : sequence of str
         Names of the parts that are searched for.
     variable_names : sequence of str, optional
@@ -33,8 +33,11 @@ class TemplateExpressionSpec:
     def to_config(self) -> dict[str, Any]:
         """Return the section ``task.template``."""
         names = self.variable_names
+        combine = self.combine
+        if isinstance(combine, str):
+            combine = "; ".join(line.strip() for line in combine.splitlines() if line.strip())
         return {
-            "combine": self.combine,
+            "combine": combine,
             "expressions": list(self.expressions),
             "variable_names": None if names is None else list(names),
             "parameters": dict(self.parameters or {}),

@@ -12,6 +12,7 @@ from dso.errors import UserError
 from dso.report import Collector, build_page
 from dso.report.serve import LiveReport, make_server
 from dso.runs.folder import write_text
+from dso.runs.results import refuse_without_runs
 
 
 @click.command()
@@ -59,6 +60,8 @@ def _folders(run_dirs: tuple[str, ...]) -> list[Path]:
 
 
 def _write(folders: list[Path], title: str, out: str | None) -> None:
+    for folder in folders:
+        refuse_without_runs(folder)
     path = Path(out) if out else (folders[0] if len(folders) == 1 else Path()) / "report.html"
     content = Collector(folders).collect()
     page = build_page(content, title)

@@ -1,4 +1,4 @@
-"""From the text of an expression to presentation MathML, as nested lists that a page can build.
+"""From the text of an expression to presentation MathML, as nested lists for the page.
 
 The text is that of an `expression` column. It is read as syntax and never evaluated, so a file from
 anywhere can be shown. A node is ``[tag, child, ...]``, a leaf ``[tag, text]``; a dict of attributes
@@ -143,7 +143,7 @@ class _Writer:
 
 
 def _parentheses(node: MathML) -> MathML:
-    # Around a single line they keep its height, whatever the font makes of powers and indices.
+    # Around a single line they keep its height, even if powers and indices make the line taller.
     sides = [["mo", *([] if _is_tall(node) else [{"stretchy": "false"}]), side] for side in "()"]
     return ["mrow", sides[0], node, sides[1]]
 

@@ -1,4 +1,4 @@
-"""The page: one file with its style, its script and its data, which asks nothing of any network."""
+"""The page: one file with its style, its script and its data, which needs no network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which row of a front is a run's formula: asked in one place, by pages and pictures."""
+"""Which row of a front is a run's formula, decided in one place for pages and pictures."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def chosen_row(front: pd.DataFrame) -> int | None:
 def picked_row(front: pd.DataFrame, result: dict[str, Any]) -> int | None:
     """Return the row of a front that a run has as its result; None where it stands in no row.
 
-    Numbers of the result may have been rounded. A run that goes on has no result yet; then it is
-    the row that the rule of selection, or else the reward, puts first.
+    Numbers of the result may have been rounded. A run that has not ended has no result yet: then
+    the rule of selection, or else the reward, decides.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is known of a policy, as data: formulas, source code, what it does, and what it got."""
+"""A policy as data: formulas, source code, actions and returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of a policy: its formulas, its returns, what it does in which state, and its film.
+"""The page of a policy: its formulas, its returns, its actions by state, and its film.
 
 One file without scripts, of what `policy_data` says; drawings are SVG.
 """

@@ -1,4 +1,4 @@
-"""The data behind a run, rebuilt from its config, and what its programs predict for them."""
+"""The data of a run, rebuilt from its config, and the predictions of its programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of runs that are still going: this machine only, one page, one source of data."""
+"""The page of runs in progress: for this machine only, one page and one source of data."""
 
 from __future__ import annotations
 
@@ -96,14 +96,14 @@ class Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer, and make place for another."""
+        """Answer, and make room for another."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of who has gone before the answer; of all else, what it was."""
+        """Keep silent about readers who left before the answer; name any other error."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             logger.error("--serve: a request could not be answered: %r", error)

@@ -23,7 +23,7 @@ from dso.report.pictures import (
 from dso.report.run_data import load_run_data
 from dso.runs.batches import settings_of
 from dso.runs.folder import file_name
-from dso.runs.results import RunResults, numbers, truths
+from dso.runs.results import RunResults, numbers, refuse_without_runs, truths
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -336,6 +336,7 @@ def main(
     """Say what the runs in RUN_DIR found."""
     try:
         evaluation = LogEval(run_dir)
+        refuse_without_runs(evaluation.path)
         for line in evaluation.lines(show_count=show_count, show_hof=show_hof, show_pf=show_pf):
             click.echo(line)
         if save_plots or show_plots:

@@ -1,4 +1,4 @@
-"""A batch of several configs, as its folder says: its settings, and where their runs are."""
+"""A batch of several configs, read from its folder: its settings, and where their runs are."""
 
 from __future__ import annotations
 

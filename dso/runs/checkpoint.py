@@ -143,7 +143,7 @@ def _read(
         if isinstance(error, UserError):
             raise
         raise UserError(
-            f"checkpoint '{path}' is cut off, damaged, or no checkpoint of dso ({error})."
+            f"checkpoint '{path}' is cut off, damaged, or not a checkpoint of dso ({error})."
         ) from None
 
 
@@ -197,7 +197,7 @@ class Checkpoints:
     """Write the checkpoints of one run, and find them again.
 
     They stand in the folder ``checkpoint`` of the run folder, by the number of iterations done. The
-    last two are kept, so that there is one whatever happens to the other.
+    last two are kept, in case one of them is damaged.
 
     Parameters
     ----------

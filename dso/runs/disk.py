@@ -1,4 +1,4 @@
-"""How bytes get to the disk: whole files at once, files that grow, and what to do when it fails.
+"""Writing to the disk: whole files at once, files that grow, and what to do on failure.
 
 A file that is replaced is written next to its place and moved there, so a reader (or a crash) sees
 the old file or the new one, never half of one.
@@ -82,7 +82,7 @@ def write_text(path: Path, text: str) -> None:
 class Guard:
     """Let a run go on where something cannot be written or shown: no result is lost to that.
 
-    ``with guard(what): ...`` swallows whatever goes wrong but what the user has to correct. It is
+    ``with guard(what): ...`` swallows all errors except those that the user has to correct. It is
     said once, and again when all can be written; what is still missing at the end is in `missing`.
     Whoever writes keeps what is not on disk yet and tries again later.
     """
@@ -105,7 +105,7 @@ class Guard:
                 logger.info("%s: written again.", name)
 
     def note(self, name: str, error: Exception) -> None:
-        """Take down that something could not be written, and say so if all else can be."""
+        """Note that something could not be written; say so if it is the first failure."""
         is_first, self._failing[name] = not self._failing, cause(error)
         logger.debug("%s cannot be written", name, exc_info=error)
         if is_first:
@@ -168,7 +168,7 @@ class GrowingFile:
 
     @property
     def is_worth_writing(self) -> bool:
-        """Whether so much waits that it should be written whatever the pace."""
+        """Whether so much waits that it should be written at once."""
         return len(self._waiting) > self.WORTH_WRITING
 
     def append(self, data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: a panel in a terminal, a line in a notebook, else lines."""
+"""What a run shows while it lasts: a panel in a terminal, a line in a notebook, else lines."""
 
 from __future__ import annotations
 

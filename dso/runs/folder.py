@@ -1,4 +1,4 @@
-"""The folder of a run, and the one way in which files get into it.
+"""The folder of a run, and the only way in which files get into it.
 
 Tables are replaced as a whole, logs of iterations grow; `dso.runs.disk` has how. Where the disk
 refuses, the run goes on, and what is not on disk yet is written when it can be.
@@ -102,7 +102,7 @@ def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
 
     The file depends on its rows alone, not on the order in which they came: its columns are the
     union of theirs, each behind the one that precedes it. Runs that end at the same time wait for
-    each other. What stands there and is no table is set aside, under another name.
+    each other. A file that is not a table is set aside, under another name.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
     Raises
     ------
     OSError, ValueError, csv.Error
-        If it cannot be read, is no regular file, or no table.
+        If it cannot be read, or is not a regular file or not a table.
     """
     text = read_regular(path, MAX_BYTES).decode(errors="surrogateescape")
     limit = csv.field_size_limit(MAX_BYTES)
@@ -183,7 +183,7 @@ def _locked(folder: Path) -> Iterator[None]:
         with FileLock(folder / ".lock"):
             yield
         return
-    # The folder itself, so that there is no file of the lock.
+    # The folder itself is locked, so that no file is left.
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -308,7 +308,7 @@ class RunFolder:
 
         What a run of the same name and seed left half written is removed.
 
-        Where there is no folder yet, or nothing can be written to it, there is nothing to protect.
+        If the folder does not exist yet, or cannot be written to, nothing needs protection.
 
         Raises
         ------

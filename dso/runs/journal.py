@@ -1,4 +1,4 @@
-"""Journal: all that watches a run is told of it here, in one loop."""
+"""Journal: informs everything that watches a run, in one loop."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Journal:
             self.folder.release()
 
     def _tell(self, what: Callable[[Recorder], None]) -> None:
-        """Tell every recorder, whatever becomes of the others."""
+        """Tell every recorder, even if others fail."""
         for recorder in self.recorders:
             try:
                 what(recorder)

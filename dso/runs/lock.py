@@ -44,7 +44,7 @@ class RunLock:
         Refused
             If another holder keeps it for longer than `patience`.
         OSError
-            If there is no place for the file.
+            If the file cannot be made.
         """
         if self._lock.is_locked:
             if self.path.exists():
@@ -57,7 +57,8 @@ class RunLock:
                 f"the run '{self.path.parent}' ({self.path.stem[1:]}) is being written by "
                 f"{self._holder()}; wait for its end, or end it."
             ) from None
-        about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%F %T")}
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        about = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
         self.path.write_text(json.dumps(about))
         return True
 

@@ -1,4 +1,4 @@
-"""Which file of a run folder holds its policy: of one seed, or of the best run."""
+"""Which file of a run folder holds the policy of one seed, or of the best run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def policy_file(folder: Path, seed: int | None = None) -> Path:
     Raises
     ------
     UserError
-        If there is no policy, or none of this seed.
+        If the folder has no policy, or none of this seed.
     """
     files = policy_files(folder)
     if not files:

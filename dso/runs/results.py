@@ -1,4 +1,4 @@
-"""Reading what runs wrote: while they write it, after they were cut off, with files missing."""
+"""Reading what runs wrote: during the run, after it was cut off, or with files missing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dso.errors import UserError
 from dso.files import check_regular, read_regular
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 2**30
 TEXT_COLUMNS = ("expression", "traversal", "error")
+BEGUN = ("config.json", "batch.json", "estimator.json", "summary.csv")
+"""Files that a run, a batch or a fit writes first or last."""
 OWN_FILE = re.compile(r"(?P<prefix>dso_(?P<task>.+)_(?P<seed>\d+))(_hof|_pf|_all_info)?\.csv")
 
 
@@ -37,6 +40,26 @@ class RunName:
     task: str
     seed: int
     prefix: str
+
+
+def refuse_without_runs(folder: Path) -> None:
+    """Refuse a folder that no run, fit or batch has begun.
+
+    Raises
+    ------
+    UserError
+        Naming folders in it that some have begun, if there are any.
+    """
+    if _is_begun(folder):
+        return
+    inner = sorted(path.name for path in folder.iterdir() if path.is_dir() and _is_begun(path))
+    hint = f" Did you mean one of the folders in it: {', '.join(inner[:10])}?" if inner else ""
+    raise UserError(f"{folder}: holds no run and no fit of dso.{hint}")
+
+
+def _is_begun(folder: Path) -> bool:
+    names = [path.name for path in folder.iterdir()]
+    return any(name in BEGUN or OWN_FILE.fullmatch(name) for name in names)
 
 
 class RunResults:

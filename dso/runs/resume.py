@@ -1,4 +1,4 @@
-"""Going on: whose a checkpoint is, and how a run takes one over."""
+"""Resuming: which run a checkpoint belongs to, and how a run takes one over."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Identity:
                 )
         theirs = about.get("settings")
         if not isinstance(theirs, dict):
-            raise UserError(f"checkpoint '{path}' does not say with what settings it was made.")
+            raise UserError(f"checkpoint '{path}' does not say which settings it was made with.")
         ours = self.settings
         differences = [
             f"{name} is {theirs[name]!r} there and {ours[name]!r} here"
@@ -85,8 +85,8 @@ class Identity:
         ]
         if differences:
             raise UserError(
-                f"checkpoint '{path}' is of a run with other settings, which give other results: "
-                f"{'; '.join(differences)}."
+                f"checkpoint '{path}' belongs to a run with other settings, which give other "
+                f"results: {'; '.join(differences)}."
             )
 
 

@@ -1,4 +1,4 @@
-"""The tables of a run's best programs, and when they are written while the run goes on."""
+"""The tables of a run's best programs, and when they are written during the run."""
 
 from __future__ import annotations
 

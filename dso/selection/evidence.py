@@ -1,4 +1,4 @@
-"""What the data say for and against each program of a front."""
+"""The evidence of the data for and against each program of a front."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which row of a front people would pick: a rule is a number per row, and the least is chosen."""
+"""Rules that pick a row of a front: each gives a number per row, and the least is picked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEAR_BEST = 1.5
 def scores(losses: np.ndarray, complexities: np.ndarray) -> np.ndarray:
     """Return the fall of the logarithm of the loss per step of complexity, (B,); 0 at first.
 
-    Losses below 0, of which a metric of one's own may have some, have no logarithm: they fall
+    Losses below 0, which a metric of one's own may have, have no logarithm: they fall
     themselves.
     """
     found = np.zeros(len(losses))
@@ -95,7 +95,7 @@ OF_EVIDENCE: dict[str, Callable[[Evidence], np.ndarray]] = {
     "validated": validated,
     "bic": bic,
 }
-"""Rules that look at the data again; where there is no evidence they are as `best`."""
+"""Rules that look at the data again; without evidence they pick as `best` does."""
 SELECTIONS = (*OF_EVIDENCE, *OF_LOSSES)
 DEFAULT = SELECTIONS[0]
 
@@ -135,7 +135,7 @@ def criteria(
 
 
 def check_rule(name: str, where: str = "model_selection") -> None:
-    """Refuse what is no rule.
+    """Refuse what is not a rule.
 
     Raises
     ------

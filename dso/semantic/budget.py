@@ -1,4 +1,4 @@
-"""What a search may cost, and what it has cost so far.
+"""The limits of a search, and what it has used so far.
 
 A *vector* is one candidate whose values were computed, or one combination that was scored. A
 *look-up* is one question to the hash table of a value library. Both are evaluations. Vectors cost

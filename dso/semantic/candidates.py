@@ -1,9 +1,10 @@
 """Candidates: combinations of entries in the hole of a context, written and fitted.
 
 A candidate is known by its score and by the constants that it has where the error is measured in
-the hole. It is written with and without an offset, and with and without a factor, since a smaller
-form may do as well. Then all constants of the whole are fitted to y itself, which removes what was
-only true to first order; see `contexts` and the Levenberg-Marquardt fit of `dso.fitting`.
+the hole. It is written with and without an offset, with and without a factor, or with one factor
+for two terms, since a smaller form may do as well. Then all constants of the whole are fitted to y
+itself, which removes what was only true to first order; see `contexts` and the Levenberg-Marquardt
+fit of `dso.fitting`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from dso.semantic.writing import Tokens, Writer, filled
 
 MAX_FIRST_ROWS = 1000
 """Rows that all candidates are fitted to: enough to put them in order."""
+SHARED = 0.9
+"""Ratio of two factors that may be one."""
 MAX_REFITTED = 60
 """Of the best of them, which are fitted to `MAX_ROWS`."""
 
@@ -106,13 +109,21 @@ def written(
 def _variants(
     writer: Writer, terms: Sequence[Tokens], coefficients: tuple[float, ...]
 ) -> Iterator[tuple[Tokens | None, list[float]]]:
-    """Yield a + k s + ..., then a + s where there is one term, then k s + ..."""
+    """Yield a + k s + ..., then a + s where there is one term, then k s + ...
+
+    Where two terms have nearly the same factor, or its negative, they share one: k (s + u).
+    """
     offset, *factors = coefficients
     scaled = [writer.scaled(term) for term in terms]
     yield writer.sum(writer.const, _total(writer, scaled)), [offset, *factors]
     if len(terms) == 1:
         yield writer.sum(writer.const, terms[0]), [offset]
     yield _total(writer, scaled), factors
+    if len(terms) == 2 and abs(factors[0] * factors[1]) > SHARED * max(np.square(factors)):
+        is_minus = factors[0] * factors[1] < 0
+        shared = writer.scaled(writer.sum(terms[0], terms[1], is_minus))
+        yield writer.sum(writer.const, shared), [offset, factors[0]]
+        yield shared, factors[:1]
 
 
 def _total(writer: Writer, terms: Sequence[Tokens | None]) -> Tokens | None:

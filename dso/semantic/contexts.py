@@ -27,6 +27,8 @@ MAX_COMPARED_ROWS = 200
 """Rows that entries are compared on with what contexts want: enough to put them in order."""
 STEP_OF_Y = 1e-6
 """In units of its scale, to measure dh/dy: half of the digits are left for the difference."""
+SAME = 1e-9
+"""By which a correlation may be short of 1 where transforms are equal up to scale and offset."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,31 @@ class Contexts:
         Inverse variances of the wanted values where those of y are 1.
     n_partners : (C,) int64
         Entries outside the hole.
+    is_transform : (C,) bool
+        Whether these are numbers, so that the hole wants a function of y alone: 1 / y, say.
     """
 
     numbers: np.ndarray
     values: np.ndarray
     weights: np.ndarray
     n_partners: np.ndarray
+    is_transform: np.ndarray
+
+    def transforms(self, n: int) -> list[int]:
+        """Return the first n transforms of y, of those that are equal up to scale and offset one.
+
+        A sum of entries with an offset and factors has one fit for all of those.
+        """
+        centred = self.values - self.values.mean(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):  # what is constant is no transform
+            directions = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        found: list[int] = []
+        for i in np.flatnonzero(self.is_transform).tolist():
+            if np.isnan(directions[i, 0]) or len(found) == n:
+                continue
+            if (np.abs(directions[found] @ directions[i]) < 1 - SAME).all():
+                found.append(i)
+        return found
 
 
 @dataclass(frozen=True)
@@ -115,6 +136,7 @@ def contexts_on_rows(
     wanted = np.full((len(parents), len(y)), np.nan)
     moved = wanted.copy()
     n_partners = np.zeros(len(parents), dtype=np.int64)
+    is_transform = np.ones(len(parents), dtype=bool)
     with np.errstate(all="ignore"):
         for i, (parent, other) in enumerate(zip(parents, others, strict=True)):
             if parent < 0:
@@ -126,6 +148,8 @@ def contexts_on_rows(
             assert solution is not None
             partner = entry_values[other] if other >= 0 else None
             n_partners[i] = n_partners[parent] + (other >= 0)
+            is_number = partner is None or np.ptp(partner) == 0
+            is_transform[i] = is_transform[parent] and is_number
             for table in (wanted, moved):
                 table[i] = solved(solution, table[parent], partner)
         slopes = (moved - wanted) / step
@@ -133,4 +157,4 @@ def contexts_on_rows(
     fits = np.isfinite(wanted).all(axis=1) & np.isfinite(weights).all(axis=1)
     fits &= (weights > 0).all(axis=1)
     kept = np.flatnonzero(fits)
-    return Contexts(kept, wanted[kept], weights[kept], n_partners[kept])
+    return Contexts(kept, wanted[kept], weights[kept], n_partners[kept], is_transform[kept])

@@ -219,7 +219,7 @@ def make_number(library: Library, value: float, X: np.ndarray, protected: bool) 
     Returns
     -------
     list of int or None
-        Prefix tokens; None where there is no way.
+        Prefix tokens; None if it cannot be written.
     """
     literal = library.find_literal(value)
     if literal is not None:

@@ -25,7 +25,7 @@ FACTORS = (1.0, -1.0)
 MAX_ALONE = 400
 """Entries that are given a factor and combined with an offset."""
 MAX_PAIRED = 40
-"""Entries that are given a factor and combined with each other one of so many."""
+"""Entries that are given a factor, each of which is combined with every other one."""
 
 
 def with_inner_factors(

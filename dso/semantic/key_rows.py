@@ -1,4 +1,4 @@
-"""Key rows: the few rows of data on which expressions are told apart.
+"""Key rows: the few rows of data that distinguish expressions.
 
 Four rows fill one register, and with 18 bits of each value tell 2^72 vectors apart: a library of
 millions has hardly any two entries that only seem equal. But at 0, 1 and -1 many expressions are
@@ -15,7 +15,7 @@ from dso.native import _core
 N_KEY_ROWS: int = _core.KEY_ROWS
 """Four: one vector register of doubles."""
 MAX_KEY_CANDIDATES = 500
-"""Rows that are chosen from: among so many there are good ones."""
+"""Rows to choose from: enough that some of them are good."""
 SPECIAL = (0.0, 1.0, -1.0)
 """Numbers at which different expressions often agree, and inverses are undefined."""
 MAX_SPECIAL_DISTANCE = 0.02

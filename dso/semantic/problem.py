@@ -1,4 +1,4 @@
-"""Problem: what a search by values is asked."""
+"""Problem: the input of a search by values."""
 
 from __future__ import annotations
 

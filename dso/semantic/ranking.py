@@ -1,4 +1,4 @@
-"""What programs found by their values are worth.
+"""Ranking of programs that were found by their values.
 
 Programs that match y come first: those defined in most places, then the shortest. The others are in
 order of the Bayesian information criterion (Schwarz 1978), with a price for size:

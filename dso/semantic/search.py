@@ -98,7 +98,7 @@ class _Found:
         self.is_exact |= bool(ranked(programs, self.problem.data)[2].any())
 
     def ranked(self) -> tuple[ProgramBatch, np.ndarray, np.ndarray]:
-        """Return the programs, each once, as many as are wanted; see `ranking.ranked`."""
+        """Return up to the wanted number of programs, each once; see `ranking.ranked`."""
         programs = ProgramBatch.concatenate(self.programs)
         programs = programs[np.unique(programs.keys(), return_index=True)[1]]
         programs, nmse, is_exact = ranked(programs, self.problem.data)
@@ -114,7 +114,7 @@ class SemanticSearch:
     prior : JointPrior
         What every program that is returned obeys.
     data : FitData
-        What is exact is so on every row, whatever its weight.
+        What is exact is exact on every row, regardless of weights.
     limits : SemanticLimits, optional
     polynomials : PolynomialFitter, optional
         Of the same rows, or of more; without it `poly` takes no part.
@@ -148,7 +148,7 @@ class SemanticSearch:
     def run(self, is_over: Callable[[], bool] = lambda: False) -> SemanticResult:
         """Search until something exact is found, a limit is reached, or `is_over` says so."""
         budget, found = Budget.of(self.limits, is_over), _Found(self.problem)
-        with np.errstate(all="ignore"):  # whatever the data hold; what is not finite is dropped
+        with np.errstate(all="ignore"):  # values that are not finite are dropped
             self._search(budget, found)
             programs, nmse, is_exact = found.ranked()
         if found.is_exact:

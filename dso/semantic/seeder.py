@@ -1,4 +1,4 @@
-"""Seeder: what the search by values finds in a run's data, rewarded as the run rewards."""
+"""Seeder: what the search by values finds in a run's data, with the run's rewards."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from dso.streams import Stream
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
     from dso.prior import JointPrior
+    from dso.semantic.hole import OnlyHole
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,32 @@ class Seeder:
     Parameters
     ----------
     prior : JointPrior
-        What every program that is found obeys.
+        What every program that is found obeys; where there is a hole, what stands in it.
     evaluator : Evaluator
         Of a task with `fit_data`.
     limits : SemanticLimits
     seed : int
+    hole : OnlyHole, optional
+        Where programs have a form, the part of it that is searched for.
+    form : JointPrior, optional
+        What whole programs obey then.
     """
 
     def __init__(
-        self, prior: JointPrior, evaluator: Evaluator, limits: SemanticLimits, seed: int
+        self,
+        prior: JointPrior,
+        evaluator: Evaluator,
+        limits: SemanticLimits,
+        seed: int,
+        hole: OnlyHole | None = None,
+        form: JointPrior | None = None,
     ) -> None:
         self.prior = prior
         self.evaluator = evaluator
         self.limits = limits
         self.seed = seed
+        self.hole = hole
+        self.form = form
 
     def seeds(
         self,
@@ -87,6 +100,8 @@ class Seeder:
         """
         limits = replace(self.limits, max_seconds=min(self.limits.max_seconds, max_seconds))
         result = self._search(limits, is_over)
+        if self.hole is not None and self.form is not None:
+            result = self._whole(result, self.hole, self.form)
         n_exact = np.count_nonzero(result.is_exact)
         programs = result.programs[:1] if n_exact else result.programs
         bare = Batch.off_policy(replace(programs, constants=np.empty((len(programs), 0))))
@@ -100,10 +115,24 @@ class Seeder:
         if data.n_rows > MAX_ROWS:
             generator = Stream(self.seed, "semantic rows").generator()
             data = data.on_rows(np.sort(generator.choice(data.n_rows, MAX_ROWS, replace=False)))
+        polynomials = task.polynomials
+        if self.hole is not None:
+            data, polynomials = self.hole.wanted(data), None  # polynomials are fitted to y alone
         return SemanticSearch(
             self.prior,
             data,
             limits=limits,
-            polynomials=task.polynomials,
+            polynomials=polynomials,
             seed=self.seed,
         ).run(is_over)
+
+    def _whole(self, result: SemanticResult, hole: OnlyHole, form: JointPrior) -> SemanticResult:
+        """Return what was found for a hole as whole programs, as far as priors allow them."""
+        programs = hole.whole(result.programs)
+        is_allowed = form.allowed(programs)
+        return replace(
+            result,
+            programs=programs[is_allowed],
+            nmse=result.nmse[is_allowed],
+            is_exact=result.is_exact[is_allowed],
+        )

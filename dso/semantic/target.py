@@ -1,4 +1,4 @@
-"""Target: the rows of data, and how far the values of y can be relied upon.
+"""Target: the rows of data, and how precise the values of y are.
 
 How many digits y has decides how values are compared. One counts as that of y where it differs by
 little more than half a unit of the last digit; keys have 18 bits of a value, or fewer where y has.

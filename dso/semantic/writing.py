@@ -1,4 +1,4 @@
-"""Sums, products, numbers and polynomials as prefix tokens, as far as a library can say them."""
+"""Sums, products, numbers and polynomials as prefix tokens, if a library can write them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Writer:
         return self.apply("sub", a, b) or self.apply("add", a, self.apply("neg", b))
 
     def product(self, parts: Sequence[Tokens | None]) -> Tokens | None:
-        """Write the product of parts, of which there is one at least."""
+        """Write the product of one or more parts."""
         *others, whole = parts
         for part in reversed(others):
             whole = self.apply("mul", part, whole)

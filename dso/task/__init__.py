@@ -1,4 +1,4 @@
-"""What is wanted: tasks reward programs."""
+"""Tasks: they reward programs."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""What a task is: it owns a library of tokens and says how good a program is.
+"""The base class of tasks: a task owns a library of tokens and says how good a program is.
 
-A task of one's own derives from `Task`, sets `library`, `name` and `stochastic`, and defines
+A user's task derives from `Task`, sets `library`, `name` and `stochastic`, and defines
 `reward_function` and `evaluate`. A task that can score many programs at once also defines
 ``rewards(programs) -> Rewards``, which is then used instead of `reward_function`. Where a class is
 derived from one with ``rewards`` and overrides `reward_function` alone, the override decides.
@@ -50,7 +50,7 @@ class Task(ABC):
     Attributes
     ----------
     library : Library
-        The tokens of which programs consist.
+        The tokens that programs are made of.
     name : str
         Used in file names.
     stochastic : bool

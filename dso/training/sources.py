@@ -43,11 +43,11 @@ logger = logging.getLogger("dso")
 N_FIRST = 10
 """Programs that are finished in the first iteration, where the search by values has left some."""
 N_STARTS, N_LAST_STARTS = 2, 4
-"""Of the fit of a program on the front, in the midst of a run and at its end."""
+"""Starts of the fit of a program on the front, during a run and at its end."""
 SMALLEST = 3
 """The greatest size at the beginning of a warm-up."""
 MAX_SIMPLIFICATIONS = 3
-"""How often forms are made shorter; each time is rare that finds anything."""
+"""Rounds of making forms shorter, at most; few of them find anything."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Source(ABC):
         """Do what belongs at the end of a run, after this many iterations."""
 
     def go_on(self) -> None:  # noqa: B027, most remember nothing of it
-        """Take back what `finish` did, as the run is to go on."""
+        """Undo what `finish` did, because the run continues."""
 
     def rescore(self) -> None:  # noqa: B027, most remember nothing
         """Reward again what is remembered: the search sees other rows of data."""
@@ -231,7 +231,7 @@ class PolicySource(Source):
     max_attempts : int, optional
         Sample up to this many times in an iteration, until `batch_size` programs are there that
         were never evaluated before (the evaluator must remember keys); the others that came up on
-        the way are learned from and counted too. None samples once, whatever comes.
+        the way are learned from and counted too. None samples once and takes what comes.
     memory : ProgramMemory, optional
         Of the risk filter; filled before the first iteration.
     warm_start : int, optional
@@ -395,7 +395,7 @@ class Finishing(Source):
         Programs that are looked at in an iteration, in the mean; what is left over is for later
         ones.
     stopping : Stopping
-        Tells whether what is under way is to come to its end.
+        Tells whether to end early.
     snap : bool
         Whether constants become plain numbers, where the data allow it, at the end.
     """

@@ -1,4 +1,4 @@
-"""Whether a state that was read has the form of one that would be written."""
+"""Checks that a state that was read has the form of one that would be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TrainStats: the numbers of one iteration, as they stand in the log."""
+"""TrainStats: the numbers of one iteration that go into the log."""
 
 from __future__ import annotations
 

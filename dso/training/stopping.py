@@ -1,4 +1,4 @@
-"""When a run ends: one object asks all the questions, after every iteration."""
+"""When a run ends: one object checks all rules after every iteration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dso.errors import UserError
-from dso.processes import deferred
+from dso.processes import ENDING, deferred
 
 if TYPE_CHECKING:
     from dso.program import ProgramBatch
@@ -22,11 +22,12 @@ END_SHARE = 0.1
 MIN_END_SECONDS = 0.5
 """What the end phase may take, as a share of max_seconds and at least."""
 
-SIGNAL_REASONS = {
-    signal.SIGINT: "interrupted",
-    signal.SIGTERM: "terminated by SIGTERM",
-    signal.SIGHUP: "hung up by SIGHUP",
+_REASONS_BY_NAME = {
+    "SIGINT": "interrupted",
+    "SIGTERM": "terminated by SIGTERM",
+    "SIGHUP": "hung up by SIGHUP",
 }
+SIGNAL_REASONS = {number: _REASONS_BY_NAME[number.name] for number in ENDING}
 """The reasons that signals give."""
 INTERRUPT = SIGNAL_REASONS[signal.SIGINT]
 SIGNALLED = frozenset(SIGNAL_REASONS.values())
@@ -90,6 +91,8 @@ class Stopping:
     ----------
     signal : int or None
         The latest signal that asked for the end.
+    is_enough : callable
+        Asked in the middle of an iteration; a true answer ends it.
     cuts_on_signal : bool
         Whether a signal ends the iteration under way, too. A run that is to go on where it was
         stopped comes to the end of it, so that both halves are the whole.
@@ -114,19 +117,20 @@ class Stopping:
         self.early_stopping = early_stopping
         self.callback = callback
         self.on_request: Callable[[], object] | None = None
+        self.is_enough: Callable[[], bool] = _never
         self.signal: int | None = None
         self._is_signalled = False
         self._end = math.inf
         self._requested: str | None = None
 
     def request(self, reason: str) -> None:
-        """Ask for the end after the iteration that is under way, and call `on_request`."""
+        """Ask for the end after the current iteration, and call `on_request`."""
         self._requested = reason
         if self.on_request is not None:
             self.on_request()
 
     def reason(self, standing: Standing) -> str | None:
-        """Return why the run ends now, or None to go on."""
+        """Return why the run ends now, or None if it continues."""
         if self.callback is not None and self.callback(standing):
             return "the callback asked for it"
         if self._requested is not None:
@@ -145,24 +149,25 @@ class Stopping:
         return None
 
     def start_clock(self, seconds: float = 0.0) -> None:
-        """Let the wall time run, of which so many seconds are spent already."""
+        """Start the clock of the wall time; this many seconds are spent already."""
         if self.max_seconds is not None:
             self._end = time.monotonic() + self.max_seconds - seconds
 
     def start_end(self) -> None:
-        """Give the end phase a budget of its own, where the run has one of wall time.
+        """Give the end phase its own budget, if the run has a limit of wall time.
 
         A signal that came before has ended the search; another one ends this too.
         """
-        self._is_signalled = False
+        self._is_signalled, self.is_enough = False, _never
         if self.max_seconds is not None:
             seconds = max(MIN_END_SECONDS, END_SHARE * self.max_seconds)
             self._end = min(self._end, time.monotonic()) + seconds
 
     @property
     def is_over(self) -> bool:
-        """Tell in the middle of an iteration whether it is to come to its end as it is."""
-        return (self.cuts_on_signal and self._is_signalled) or time.monotonic() >= self._end
+        """Tell in the middle of an iteration whether to end it early."""
+        is_cut = self.cuts_on_signal and self._is_signalled
+        return is_cut or time.monotonic() >= self._end or self.is_enough()
 
     @property
     def seconds_left(self) -> float:
@@ -170,7 +175,7 @@ class Stopping:
         return max(0.0, self._end - time.monotonic())
 
     def go_by(self, other: Stopping) -> None:
-        """Take over the rules of another, for a run that goes on after its end."""
+        """Take over the rules of another, for a run that continues after its end."""
         vars(self).update(vars(other))
 
     def is_spent(self, n_samples: int) -> bool:
@@ -191,6 +196,10 @@ class Stopping:
         self.request(SIGNAL_REASONS[signal.Signals(number)])
 
 
+def _never() -> bool:
+    return False
+
+
 def _reached(standing: Standing) -> float:
     """Return the reward that the best program has on the rows set aside and on the others."""
     return min(standing.r_best, standing.r_train)
@@ -209,7 +218,7 @@ class DeadEndWatch:
     Parameters
     ----------
     report : callable
-        Programs -> the table of which prior masked what.
+        Takes programs, and returns a table of what each prior masked.
     window : int
         Iterations looked back on.
     max_share : float

@@ -185,7 +185,7 @@ class Trainer:
         return Iteration(self.standing, batch, lesson, {}, row)
 
     def finish(self) -> None:
-        """Do what belongs at the end of a run; the search itself goes on from before it."""
+        """Do what belongs at the end of a run; a longer run continues from the state before it."""
         if self._unfinished is None:
             self._unfinished = self.keeper.snapshot()
         for source in self.sources.values():

@@ -1,4 +1,4 @@
-"""Physical units: what a text means, dimensions, and groups without one."""
+"""Physical units: parsing them, dimensions, and dimensionless groups."""
 
 from dso.units.buckingham import Groups, buckingham
 from dso.units.dimension import BASE_UNITS, PURE, Dimension

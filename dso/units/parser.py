@@ -104,7 +104,7 @@ class _Reader:
         while at < end:
             found = _TOKENS.match(text, at)
             if found is None:
-                raise self.error(f"{text[at:].strip()[0]!r} is no part of a unit")
+                raise self.error(f"{text[at:].strip()[0]!r} is not part of a unit")
             assert found.lastgroup is not None
             self.parts.append((found.lastgroup, found.group(found.lastgroup)))
             at = found.end()

@@ -1,4 +1,4 @@
-"""What is known of the units of a problem: of its inputs, of y, and of constants."""
+"""The known units of a problem: of inputs, of y, and of constants."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Quantities:
     Attributes
     ----------
     inputs : (D,) tuple of (Unit or None)
-        None for what is not known, which is taken for whatever is wanted where it stands.
+        None for a unit that is not known: it then fits wherever the input stands.
     target : Unit or None
     pure_constants : bool
         Whether fitted constants are pure numbers; else each may have any unit.
@@ -79,7 +79,7 @@ class Quantities:
         return PURE if self.pure_constants else None
 
     def mixture(self) -> list[Unit]:
-        """Return units that belong to no common system, as km and m/s; empty where all do.
+        """Return units that do not belong to a common system, as km and m/s; empty if all do.
 
         In one system there are sizes s_i of the base units with factor = prod_i s_i^e_i for each
         unit. In a mixture, numbers do not add up as they stand.

@@ -237,6 +237,8 @@ REGRESSION_TASK = {
     "y_units": None,
     "dimensionless_constants_only": False,
     "dimensional_constraint_penalty": None,
+    "knowledge": [],
+    "knowledge_penalty": 0.0,
 }
 CONTROL_TASK = {
     "task_type": "control",

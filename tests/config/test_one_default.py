@@ -54,7 +54,7 @@ def parameters(made: type) -> dict[str, object]:
 
 
 def says_nothing(default: object) -> bool:
-    """Tell whether a default stands for "not given", of which the class makes something itself."""
+    """Tell whether a default means "not given", so that the class chooses a value itself."""
     return default is None or default == math.inf or default in ((), [], {})
 
 

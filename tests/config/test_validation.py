@@ -140,9 +140,12 @@ def control(**values: Any) -> dict:
         ),
         (task(metric="inv_nmse", metric_params=[0]), r"'inv_nmse' is the same for every program"),
         (task(metric="fraction", metric_params=[0, 0]), r"'fraction' is the same for every"),
-        ({"training": {"max_time": 3}}, r"^training.max_time: is training.max_seconds here"),
-        (task(max_time=3), r"^task.max_time: is training.max_seconds here"),
-        ({"experiment": {"max_time": 3}}, r"^experiment.max_time: is training.max_seconds here"),
+        ({"training": {"max_time": 3}}, r"^training.max_time: called training.max_seconds here"),
+        (task(max_time=3), r"^task.max_time: called training.max_seconds here"),
+        (
+            {"experiment": {"max_time": 3}},
+            r"^experiment.max_time: called training.max_seconds here",
+        ),
         (task(metric="fraction"), r"task.metric_params: metric 'fraction' takes 2 parameters"),
         (task(metric="neg_mse", metric_params=[1.0]), r"'neg_mse' takes 0 parameters, got \[1.0\]"),
         (task(extra_metric_test="fraction"), r"task.extra_metric_test_params: metric 'fraction'"),
@@ -330,7 +333,7 @@ def test_options_of_the_constant_fit_follow_the_optimizer(
         "options": {"gtol": 1e-3, "ftol": 1},
         "tol": 0.1,
     }
-    # gtol is no option of every method.
+    # Not every method has the option gtol.
     only_method = {"method": "Nelder-Mead"}
     assert params(const_optimizer="scipy", const_params=only_method) == only_method
     assert caplog.records == []

@@ -42,7 +42,7 @@ def choices(section: str, key: str) -> set[str]:
 
 
 def run(n_iterations: int = 2, batch_size: int = 40, **sections: dict) -> DeepSymbolicOptimizer:
-    """Return an optimiser after so many iterations on Y = x1 x2, or on another task."""
+    """Return an optimiser after this many iterations on Y = x1 x2, or on another task."""
     task: dict[str, Any] = {"task_type": "regression", "dataset": (X, Y)}
     task["function_set"] = ["add", "mul", "sin"]
     given = sections.pop("task", {})

@@ -1,4 +1,4 @@
-"""The evaluator: every program scored once, whatever the task answers with."""
+"""The evaluator: every program is scored once, for every kind of answer of the task."""
 
 import numpy as np
 import pytest
@@ -132,7 +132,7 @@ def check_row_task(n_workers: int) -> None:
     scores = evaluator.evaluate(Batch(programs, on(programs)), 0)
     expected = [0, -np.mean((X[1] - X[0]) ** 2), -np.mean(X[1] ** 2)]
     np.testing.assert_allclose(scores.rewards[[0, 1, 3]], expected)
-    assert scores.cause.tolist() == [0, 0, 3, 0, 3]  # NaN is no reward
+    assert scores.cause.tolist() == [0, 0, 3, 0, 3]  # NaN is not a reward
     assert scores.node.tolist() == [-1, -1, -1, -1, 2]
     assert (scores.rewards[[2, 4]] == scores.rewards.min()).all()
     assert np.isfinite(scores.rewards).all()

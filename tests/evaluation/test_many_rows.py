@@ -116,7 +116,7 @@ def test_what_is_kept_is_rewarded_on_all_rows(tmp_path) -> None:
         expected = rewards_on_all_rows(model, kept.programs)
         np.testing.assert_allclose(kept.rewards, expected, rtol=1e-12)
     assert result["r"] == pytest.approx(result["program"].r, rel=1e-12)
-    # Their constants are fitted to all rows: fitting anew gains next to nothing.
+    # Their constants are fitted to all rows: fitting again gains next to nothing.
     hof = model.trainer.keeper.hall_of_fame.rows
     gains = model.judge.evaluator.rewards(hof.programs) - hof.rewards
     assert gains.min() > -1e-9

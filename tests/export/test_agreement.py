@@ -259,7 +259,7 @@ def test_sympy_has_both_cases_of_guards() -> None:
 
 
 def random_program(root: int, random: np.random.Generator) -> Program:
-    """Draw a program without hypothesis, which would compile anew for every smaller example."""
+    """Draw a program without hypothesis, which would compile again for every smaller example."""
     tokens: list[int] = []
 
     def grow(token: int, room: int) -> None:

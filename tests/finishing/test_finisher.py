@@ -22,7 +22,7 @@ NOISE = 0.05 * RANDOM.standard_normal(150)
 
 def finisher(y: np.ndarray, prior: dict | None = None, **options: object) -> Finisher:
     joint = make_joint_prior(prior or {}, LIBRARY, max_length=30)
-    measure = complexity_measure("length", LIBRARY.complexities)
+    measure = complexity_measure("length", LIBRARY)
     return Finisher(FitData.of_rows(LIBRARY, X, y), joint, measure, **options)  # type: ignore[arg-type]
 
 
@@ -35,7 +35,7 @@ def losses(y: np.ndarray, programs: ProgramBatch) -> np.ndarray:
 
 
 def best_at(y: np.ndarray, programs: ProgramBatch, length: int) -> float:
-    """Return the least loss of those that have at most so many tokens."""
+    """Return the least loss of those that have at most this many tokens."""
     return float(np.min(losses(y, programs), where=programs.lengths <= length, initial=np.inf))
 
 
@@ -141,6 +141,27 @@ def test_priors_and_bounds_hold() -> None:
     assert ((found.tokens == LIBRARY.const_token).sum(axis=1) <= 1).all()
     forms = one.simplified(batch("mul,0.9,mul,0.9,mul,x1,add,x2,x2"))
     assert not (forms.constants > 1).any()
+
+
+def test_two_constants_that_may_be_one_are_one() -> None:
+    library = Library(create_tokens(2, ["sub", "mul", "div", "pow", "log", "n2", "const"]))
+    random = np.random.default_rng(0)
+    n = random.integers(1, 5, (60, 1))
+    X = np.column_stack([n, n + random.integers(1, 4, (60, 1))]).astype(float)
+    y = 7.3 / (X[:, 0] ** -2.0 - X[:, 1] ** -2.0) * (1 + 0.01 * random.standard_normal(60))
+    finisher = Finisher(
+        FitData.of_rows(library, X, np.log(y)),
+        make_joint_prior({}, library, max_length=30),
+        complexity_measure("length", library),
+    )
+    apart = from_str_tokens("log,div,7.3,sub,div,1.01,n2,x1,div,1.003,n2,x2", library).batch
+    forms = finisher.simplified(finisher.fitted(apart)[0])
+    shortest = forms[forms.lengths == forms.lengths.min()]
+    law = finisher.settled(shortest[:1])
+    assert law.lengths[0] == 10
+    assert finisher.losses(law)[0] < 2e-4
+    values = np.exp(Program(library, law.row(0), law.constants[0]).execute(X))
+    assert np.ptp(values * (X[:, 0] ** -2.0 - X[:, 1] ** -2.0)) < 1e-9
 
 
 def test_what_was_looked_at_is_not_looked_at_again() -> None:

@@ -9,7 +9,7 @@ from dso.memory import complexity_measure
 from dso.program import FitData, ProgramBatch, execute, from_str_tokens
 
 LIBRARY = Library(create_tokens(2, ["add", "mul", "sin", "exp", "const"]))
-GRAMMAR = Grammar.of(LIBRARY, complexity_measure("length", LIBRARY.complexities))
+GRAMMAR = Grammar.of(LIBRARY, complexity_measure("length", LIBRARY))
 RANDOM = np.random.default_rng(1)
 DATA = FitData.of_rows(
     LIBRARY, RANDOM.uniform(-1, 1, (40, 2)), RANDOM.standard_normal(40), RANDOM.uniform(0.5, 2, 40)
@@ -58,7 +58,7 @@ def test_losses_are_those_of_least_squares() -> None:
 
 def test_forms_without_const() -> None:
     library = Library(create_tokens(2, ["add", "sin"]))
-    grammar = Grammar.of(library, complexity_measure("length", library.complexities))
+    grammar = Grammar.of(library, complexity_measure("length", library))
     assert grammar.forms == [Form((), 0.0)]
 
 

@@ -64,6 +64,8 @@ def test_constants_are_joined() -> None:
         ("div,sub,mul,x1,x1,mul,x2,x2,sub,x1,x2", "add,x1,x2"),
         ("pow,mul,pow,2.0,x1,pow,3.0,x2,2.0", "mul,pow,4.0,x1,pow,9.0,x2"),
         ("pow,4.0,mul,0.5,x1", "pow,2.0,x1"),
+        ("div,3.0,add,div,1.0,n2,x1,x2", "div,3.0,add,x2,pow,x1,-2.0"),
+        ("pow,2.0,mul,1e-08,x1", "exp,mul,6.931471805599453e-09,x1"),
         ("mul,2.0,sin,add,mul,0.0017,x1,1.5707963267948966", "mul,2.0,cos,mul,0.0017,x1"),
     ],
 )

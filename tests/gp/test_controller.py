@@ -33,7 +33,7 @@ def make(function_set=("add", "mul", "sin", "log"), **options):
         Breeder(prior, n_threads=n_threads, **breeding),
         evaluator,
         Probe.of_task(task, 8).values if remove else tokens_only,
-        complexity_measure("token", task.library.complexities),
+        complexity_measure("token", task.library),
         seed=1,
         options=GPOptions(
             **{"generations": 4, "population_size": 60, "train_n": 10} | options  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def test_what_the_policy_did_not_draw_seeds_the_population_first(n_others):
     assert len(asked[0]) <= 20
     if n_others == 15:
         assert set(others.keys().tolist()) <= seeds
-    elif n_others == 40:  # there is no room for all
+    elif n_others == 40:  # not all of them fit in
         assert seeds - set(others.keys().tolist())
 
 

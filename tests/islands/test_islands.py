@@ -205,7 +205,7 @@ def test_a_limit_of_time_reaches_all() -> None:
     start = time.monotonic()
     model.train()
     assert "max_seconds" in model.stop_reason
-    assert time.monotonic() - start < 60  # not for ever
+    assert time.monotonic() - start < 60  # it ends
 
 
 def test_a_callback_and_the_number_of_islands() -> None:

@@ -23,6 +23,10 @@ TEXTS = {
     "either(x, y) = x < 1 && y < 1 || x > y ? x : -y": lambda a, b: np.where(
         ((a < 1) & (b < 1)) | (a > b), a, -b
     ),
+    "typed(x::T) where {T<:Real} = x > T(1) ? 2x : T(-1e-1)": lambda a: np.where(
+        a > 1, 2 * a, -0.1
+    ),
+    "ramp(x) = max(0.7, min(x, 1.3))": lambda a: np.clip(a, 0.7, 1.3),
     "between(x::T, low, high) = clamp(x, low, high)": lambda a, b, c: np.minimum(
         np.maximum(a, b), c
     ),

@@ -26,6 +26,11 @@ x1, x2 = X.T
         ("1/3", np.full(3, 1 / 3)),
         ("sin(pi*x1) + exp(cos(x2))", np.sin(np.pi * x1) + np.exp(np.cos(x2))),
         (" ln(abs(x2)) ", np.log(np.abs(x2))),
+        ("2x1 + 1.5f0x2", 2 * x1 + 1.5 * x2),
+        ("2(x1 + 1)^2 - 2e1x2", 2 * (x1 + 1) ** 2 - 20 * x2),
+        ("2exp(x1) + 1e-3", 2 * np.exp(x1) + 1e-3),
+        ("sin(2π*x1)", np.sin(2 * np.pi * x1)),
+        ("Float32(x1) + zero(x1) + one(x2) + convert(typeof(x1), 3)", x1 + 4),
     ],
 )
 def test_value(text, expected):

@@ -18,7 +18,7 @@ def test_values_change_as_units_do(name):
         if row.units == "pure":
             if row.arity == 1:
                 # No power law, or the rule forbids what is consistent.
-                a = np.linspace(0.3, 5, 200)  # of which arcsin and arccosh know a part each
+                a = np.linspace(0.3, 5, 200)  # arcsin and arccosh are each defined on a part of it
                 ratios = row.numpy(1.1 * a) / row.numpy(a)
                 assert np.ptp(ratios[np.isfinite(ratios)]) > 1e-9
             return

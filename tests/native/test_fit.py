@@ -59,7 +59,7 @@ def test_known_constants_are_found(text: str, constants: list[float], n_rows: in
 
 
 FLAT = {name for name, row in OPERATORS.items() if row.derivative[0] == "0"} | {"mod"}
-"""Operators that are steps in their first argument, of which a fit learns nothing."""
+"""Operators that are steps in their first argument, so that a fit learns nothing about it."""
 
 
 @pytest.mark.parametrize("name", sorted(set(OPERATORS) - FLAT))

@@ -16,7 +16,7 @@ POINTS = np.array(
 
 
 def truth(name: str, point: tuple[float, ...], argument: int) -> float | None:
-    """Return the derivative at a point, or None where there is no real one."""
+    """Return the derivative at a point, or None if it is not real."""
     exact = [mpmath.mpf(value) for value in point]
 
     def along(value: mpmath.mpf) -> mpmath.mpf:
@@ -42,7 +42,7 @@ def grid(arity: int) -> np.ndarray:
 
 
 def is_at_jump(name: str, a: float, b: float) -> bool:
-    """Tell whether there is no derivative."""
+    """Tell whether the derivative does not exist."""
     if name == "mod":
         return (a / b) % 1 == 0
     return a == b and name in ("max", "min")

@@ -132,7 +132,7 @@ def test_infinite_and_undefined_arguments(name: str) -> None:
         expected = VALUE[name](*columns)
     keep = ~np.isfinite(columns[0]) | ~np.isfinite(columns[-1])
     if name == "harmonic":
-        keep &= columns[0] != -np.inf  # between poles for ever: no value, and scipy names one
+        keep &= columns[0] != -np.inf  # between poles without end: no value, and scipy names one
     np.testing.assert_allclose(run(name, *columns)[keep], expected[keep], rtol=1e-15)
 
 

@@ -160,7 +160,7 @@ def run_text(text: str, X: np.ndarray, protected: bool = False, constants: tuple
         ("x1 < 0.0,x2,log,x1", [-1.0, 2.0], 3, 2),  # the branch not taken counts too
         ("x1", [1.0, np.inf], 2, 0),
         ("mul,x1,x1", [1.0, np.nan], 3, 1),
-        ("exp,mul,x1,x1", [1e-200, -3.0], 0, -1),  # underflow is no error
+        ("exp,mul,x1,x1", [1e-200, -3.0], 0, -1),  # underflow is not an error
     ],
 )
 def test_cause_and_node(text: str, column: list[float], cause: int, node: int) -> None:

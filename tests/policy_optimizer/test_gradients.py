@@ -1,6 +1,6 @@
 """Every gradient against a closed form, on a bandit over programs of two tokens.
 
-With zero recurrent weights the network's output is its last bias z whatever it reads. A program is
+With zero recurrent weights the network's output is its last bias z for any input. A program is
 one of two operators and one of two inputs, so its log-probability is that of two softmaxes over
 pairs of z, and every derivative by z can be written down.
 """

@@ -1,4 +1,4 @@
-"""Keys: the same for the same function, whatever its units, inputs' order and constants."""
+"""Keys: the same for the same function, for all units, orders of inputs and constants."""
 
 import numpy as np
 import pytest

@@ -85,7 +85,7 @@ def test_trigonometric_functions_on_one_way_down_are_counted() -> None:
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"no pool"])
 def test_a_file_that_is_no_pool_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "pool.npz").write_bytes(content)
-    with pytest.raises(UserError, match=r"pool .*pool\.npz is broken or no pool"):
+    with pytest.raises(UserError, match=r"pool .*pool\.npz is broken, or not a pool"):
         Pool.load(tmp_path / "pool.npz")
 
 

@@ -266,7 +266,7 @@ def test_state_checkers():
             "x1 < 0.4,x1 < 0.6",
             "x1 < 0.4,x1,x1 < 0.6",  # the same input in the second branch
             "x2 < 0.4,x1,x1 < 0.6",
-            "add,x1 < 0.2",  # below something that is no condition
+            "add,x1 < 0.2",  # below something that is not a condition
             "sin,x1 < 0.2",
             "x1 < 0.2,x1,x1",  # branches that do not differ
             "x1 < 0.2,x2 < 0.4,x2,x2",

@@ -259,7 +259,7 @@ SIZES = [1, 1, 1, 3, 2, 1, 2, 4]
 )
 def test_at_least_within_a_size_masks_exactly_what_cannot_be_fulfilled(seed, kind, least):
     rules = _core.RuleSet(ARITIES)
-    if len(kind) == L:  # at least so many tokens of any kind
+    if len(kind) == L:  # at least this many tokens of any kind
         rules.limit_length(least, 100)
     else:
         rules.require_count(mask(kind), least)
@@ -283,7 +283,7 @@ DEPTH = 4
 
 @cache
 def most_members(levels, group) -> int:
-    """Return how many members of a group a tree of so many levels can hold."""
+    """Return how many members of a group a tree with this many levels can hold."""
     if levels == 0:
         return -100  # no tree at all
     return max((t in group) + ARITIES[t] * most_members(levels - 1, group) for t in range(L))

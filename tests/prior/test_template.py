@@ -25,6 +25,7 @@ from dso.program import ProgramBatch
 from dso.pysr import PySRRegressor, TemplateExpressionSpec
 from dso.regressor.options import SEARCH
 from dso.task.regression.dataset import from_arrays
+from dso.task.regression.guesses import read_guesses
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.uniform(-2, 2, (60, 3))
@@ -67,12 +68,15 @@ def test_a_template_is_read() -> None:
     wanted = ("add", "sin", Hole("f", (0, 1)), "mul", 2.0, "pow", Hole("g", (2,)), 2.0)
     assert template.steps == wanted
     chain = read("p[x2] * f(x1) + q[2]", ["f"], p=3, q=2).steps
-    p = Parameter("p", 1)
     assert chain == (
-        *("add", "mul", Condition(1, 1.5), Parameter("p"), Condition(1, 3.0), Parameter("p")),
-        *(Parameter("p"), Hole("f", (0,)), Parameter("q[2]")),
+        *("add", "mul", Condition(1, 1.5), Parameter("p"), Condition(1, 3.0)),
+        *(Parameter("p", index=1), Parameter("p", index=2), Hole("f", (0,))),
+        Parameter("q[2]", index=1),
     )
-    assert p.column == 1
+    assert read("a = f(x1); b = g(x2)\n a^2 + b", ["f", "g"]) == Template(
+        read("f(x1)^2 + g(x2)", ["f", "g"]).steps, "a = f(x1); b = g(x2)\n a^2 + b"
+    )
+    assert read("2f(x1)", ["f"]).steps == ("mul", 2.0, Hole("f", (0,)))
 
 
 @pytest.mark.parametrize(
@@ -90,6 +94,10 @@ def test_a_template_is_read() -> None:
         ("f(x1) * p[1] + p[1]", {"p": 2}, "occurs more than once"),
         ("f(x1) * p[x2]", {"p": 2}, "2 constants, and its column has 3 values"),
         ("f(x1", {}, "cannot read"),
+        ("f(x1)", {"p": 2}, "does not use the parameter 'p'"),
+        ("f(x1) > 0 ? x2 : 1", {}, "reads 'f' twice"),
+        ("a := 3; f(x1)", {}, "'a := 3' is not 'name = formula'"),
+        ("df = D(f, 1); df(x1)", {}, r"D\(f, 1\)\(x1\): derivatives"),
     ],
 )
 def test_what_is_no_template_is_refused(
@@ -153,6 +161,36 @@ def test_given_tokens_are_no_business_of_other_priors() -> None:
     assert prior.allowed(programs).tolist() == [True, True, False, False]
     single = ProgramBatch.from_rows([library.actionize("x1").tolist()])
     assert not prior.may_be_shown(single).any()
+
+
+def test_a_guess_fills_a_template_in() -> None:
+    template = read("sin(f(x1, x2)) + p[1]*g(x3) + p[2]", ["f", "g"], p=2)
+    library = library_of(template)
+    guess = {"f": "#1*x2 + c", "g": "exp(#1)", "p": [2.0, 3.0]}
+    programs = read_guesses([guess], library, "guesses", template)
+    names = "add,add,sin,add,mul,x1,x2,const,mul,const,exp,x3,const"
+    assert programs.row(0).tolist() == library.actionize(names).tolist()
+    np.testing.assert_array_equal(programs.constants, [[np.nan, 2.0, 3.0]])
+    del guess["p"]  # which is fitted then
+    programs = read_guesses([guess], library, "guesses", template)
+    assert np.isnan(programs.constants).all()
+
+
+@pytest.mark.parametrize(
+    ("guess", "words"),
+    [
+        ({"f": "x1"}, "there is no formula for 'g'"),
+        ({"f": "x1", "g": "x3", "h": "x1"}, "unknown expression 'h'"),
+        ({"f": "#2", "g": "x3"}, r"guesses\[0\]\.f: cannot read '#2'"),
+        ({"f": "x1", "g": "x3", "p": []}, r"p\[1\] has 0 numbers"),
+    ],
+)
+def test_a_guess_that_does_not_fill_it_is_refused(guess: dict[str, Any], words: str) -> None:
+    template = read("f(x1) + p[1]*g(x3)", ["f", "g"], p=1)
+    with pytest.raises(UserError, match=words):
+        read_guesses([guess], library_of(template), "guesses", template)
+    with pytest.raises(UserError, match="a guess for a template"):
+        read_guesses([guess], library_of(template), "guesses")
 
 
 @pytest.mark.parametrize("name", ["all_inputs", "repeat"])

@@ -53,6 +53,8 @@ OTHERS: dict[str, Any] = {
     "tournament_selection_n": 7,
     "parallelism": "serial",
     "procs": 2,
+    "loss_scale": "linear",
+    "precision": 64,
     "batching": True,
     "batch_size": 30,
     "random_state": 3,
@@ -90,7 +92,7 @@ def test_every_parameter_does_what_the_table_says(
     row = PARAMETERS[name]
     value = OTHERS.get(name, "something else")
     parameters = all_parameters(**{name: value})
-    if name == "loss_scale":  # squared errors have one scale, whatever is given
+    if name == "loss_scale":  # squared errors have one scale, no matter what is given
         parameters["elementwise_loss"] = "L1DistLoss()"
     if row.kind == "refused":
         with pytest.raises(UserError, match=f"^{name}: 'something else'"):
@@ -166,6 +168,18 @@ def test_old_names_are_understood(
         ({"logger_spec": "log"}, "expected a TensorBoardLoggerSpec"),
         ({"early_stop_condition": "f(l, c) = l +"}, "early_stop_condition: cannot read"),
         ({"cluster_manager": "slurm"}, "one machine"),
+        ({"loss_scale": "logs"}, "unknown loss_scale .* Did you mean 'log'"),
+        ({"precision": 65}, "unknown precision 65"),
+        ({"procs": -1}, "procs: -1; expected a whole number >= 0"),
+        ({"populations": 0}, "populations: 0; expected a whole number >= 1"),
+        ({"population_size": 2.5}, "population_size: 2.5; expected a whole number"),
+        ({"ncycles_per_iteration": "many"}, "ncycles_per_iteration: 'many'; expected"),
+        ({"crossover_probability": 2}, "crossover_probability: 2; expected a number from 0 to 1"),
+        ({"tournament_selection_n": 0}, "tournament_selection_n: 0; expected"),
+        ({"expression_spec": "f(x0)"}, "expected a TemplateExpressionSpec"),
+        ({"unary_operators": ["+"]}, r"unary_operators: '\+' takes 2 arguments, not 1"),
+        ({"binary_operators": [np.sin]}, r"binary_operators: .*sin.* takes 1 argument, not 2"),
+        ({"binary_operators": [], "unary_operators": []}, "there is no operator in them"),
     ],
 )
 def test_what_means_nothing_is_refused(parameters: dict[str, Any], words: str) -> None:
@@ -251,6 +265,27 @@ def test_a_warm_start_goes_on() -> None:
     losses = model.equations_["loss"].min()
     assert model.fit(X, y).n_evaluations_ > first
     assert model.equations_["loss"].min() <= losses
+
+
+def test_operators_by_arity_are_of_that_arity() -> None:
+    arities = {"binary_operators": None, "unary_operators": None}
+    with pytest.raises(UserError, match=r"operators\[1\]: 'f\(x, y\) = x\+y' takes 2 arguments"):
+        fitted(operators={1: ["f(x, y) = x+y"]}, **arities)
+    with pytest.raises(UserError, match="operators: 'two'; expected a whole number"):
+        fitted(operators={"two": ["+"]}, **arities)
+
+
+def test_losses_of_any_sign_have_no_score() -> None:
+    model = fitted(loss_scale="linear", max_evals=500)
+    assert "score" not in model.equations_
+    assert model.get_best()["loss"] == model.equations_["loss"].min()
+
+
+def test_reset_forgets_a_fit() -> None:
+    model = fitted(max_evals=1, warm_start=True)
+    model.reset()
+    assert not hasattr(model, "run_id_")
+    assert model.fit(X, Y).n_evaluations_ == fitted(max_evals=1).n_evaluations_
 
 
 def test_fit_takes_what_pysr_takes() -> None:

@@ -127,8 +127,9 @@ def test_pieces_take_turns() -> None:
     ratio = made[2].t / np.sin(X[:, 0] * X[:, 1])
     np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-9)
     values = _values(halves.put_back(WHOLE))
-    assert len(values) == 10
-    np.testing.assert_allclose(values[1::2], np.tile(Y, (5, 1)), rtol=1e-9)
+    # Of each front a wrong row and the right one, which is there in its shortest form too.
+    is_right = np.isclose(values, Y, rtol=1e-9).all(axis=1)
+    assert is_right.tolist() == [False, True, True] * 5
 
 
 def test_without_a_first_piece_there_is_no_second() -> None:

@@ -1,4 +1,4 @@
-"""Rounds of searches for smaller problems beside the search for y."""
+"""Rounds of searches for smaller problems alongside the search for y."""
 
 from collections.abc import Callable
 

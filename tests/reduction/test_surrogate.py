@@ -53,8 +53,3 @@ def test_noise_is_told_from_form() -> None:
     noisy = Surrogate(rows, exact + 0.05 * RANDOM.standard_normal(150))
     assert 0.03 < noisy.noise < 0.07
     assert Surrogate(rows, exact).noise < 1e-4
-
-
-def test_an_input_without_influence_has_a_small_relevance() -> None:
-    relevance = Surrogate(X, np.sin(3 * X[:, 0]) * X[:, 1]).relevance
-    assert relevance[2] < 1e-2 * relevance[:2].min()

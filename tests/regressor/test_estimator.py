@@ -25,12 +25,13 @@ from sklearn.preprocessing import StandardScaler
 from dso import DeepSymbolicRegressor
 from dso.errors import UserError
 from dso.program import ProgramBatch
+from dso.regressor.options import SEARCH
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.search import Search
 
 
 def inputs_and_targets() -> tuple[np.ndarray, np.ndarray]:
-    """Return X (60, 3), of which the first column makes y, and y with noise."""
+    """Return X (60, 3), and y, which is made of the first column, with noise."""
     random = np.random.default_rng(0)
     X = random.uniform(-2, 2, (60, 3))
     return X, 1.5 * X[:, 0] ** 2 + 0.3 * random.standard_normal(60)
@@ -586,6 +587,15 @@ def test_early_stop_condition() -> None:
         assert model.equations_["loss"].min() < 0.5 * np.var(Y)
     assert len(calls) >= 2
     assert min(complexity for _, complexity in calls) == 1
+
+
+def test_early_stop_condition_ends_a_meld() -> None:
+    config = {**SEARCH, "gp_meld": {**SEARCH["gp_meld"], "generations": 2000}}
+    config["semantic"] = config["reduce"] = {"on": False}
+    model = small(config=config, n_samples=10**6, early_stop_condition=0.5 * np.var(Y)).fit(X, Y)
+    assert model.stop_reason_ == "early_stop_condition is met"
+    assert model._searches[0].standing.iteration == 1
+    assert model.n_evaluations_ < 20_000
 
 
 def test_a_callback_is_told_what_was_found() -> None:

@@ -1,18 +1,19 @@
-"""What is known of the answer, whatever the data say."""
+"""What is known of the answer beyond the data."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dso import DeepSymbolicRegressor
 from dso.errors import UserError
 from dso.library import Library, create_tokens
-from dso.program import from_str_tokens
+from dso.program import ProgramBatch, from_str_tokens
 from dso.program.intervals import enclosure
 from dso.regressor.knowledge import Bounds, Convex, Monotone, Statement, Value
+from dso.task.regression.knowledge import COARSE, FINE, Knowledge, read_statements
 
 FUNCTIONS = ["add", "sub", "mul", "div", "n2", "n3", "abs", "neg", "exp", "log", "sqrt", "sin"]
 LIBRARY = Library(create_tokens(2, [*FUNCTIONS, "tanh", "max", "inv", 0.5]))
@@ -85,6 +86,108 @@ def test_what_breaks_a_statement_is_not_picked() -> None:
     assert np.isinf(table["criterion"][is_broken]).all()
     free = DeepSymbolicRegressor(**options).fit(X, y)
     np.testing.assert_array_equal(free.equations_["loss"], table["loss"])
+
+
+KINDS = [
+    Bounds(-1, 1.5),
+    Monotone("a", falls=True),
+    Convex("b", is_concave=True, box={"a": (0, 1)}),
+    Value({"a": 1}, 0.3, tolerance=0.2),
+]
+
+
+@pytest.mark.parametrize("statement", KINDS, ids=lambda one: one.kind)
+def test_a_search_looks_at_some_of_the_points_of_the_verdict(statement: Statement) -> None:
+    some, all_ = (statement.points(NAMES, RANGES, grid) for grid in (COARSE, FINE))
+    assert {tuple(point) for point in some} < {tuple(point) for point in all_}
+
+
+@settings(max_examples=25)
+@given(st.lists(rows(), min_size=1, max_size=5))
+def test_what_is_penalised_is_broken(names: list[list[str]]) -> None:
+    knowledge = Knowledge(KINDS, 1.0, NAMES, RANGES.T)
+    programs = ProgramBatch.from_rows([LIBRARY.actionize(",".join(row)).tolist() for row in names])
+    counts = knowledge.n_broken(programs, LIBRARY, 1)
+    for row, count in zip(names, counts, strict=True):
+        program = from_str_tokens(",".join(row), LIBRARY)
+        verdicts = [one.verdict(program, NAMES, RANGES) for one in KINDS]
+        assert count <= verdicts.count("broken")
+
+
+def test_a_statement_is_an_entry_of_a_config_and_back() -> None:
+    assert read_statements([one.to_config() for one in KINDS]) == [
+        *KINDS[:2],
+        Convex("b", is_concave=True, box={"a": [0, 1]}),
+        KINDS[3],
+    ]
+    assert Bounds(low=0).to_config() == {"kind": "bounds", "low": 0}
+
+
+def test_inputs_that_a_search_does_not_see_are_left_out() -> None:
+    assert Monotone("a").without(["a"]) is None
+    assert Monotone("a", box={"b": (0, 1)}).without(["b"]) == Monotone("a")
+    assert Value({"a": 1, "b": 2}, 3.0).without(["b"]) == Value({"a": 1}, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"kind": "monotne"}, "unknown kind 'monotne' .*Did you mean 'monotone'"),
+        ({"kind": "monotone"}, r"task.knowledge\[0\]: 'monotone' needs 'input'"),
+        ({"kind": "convex", "input": "a", "low": 1}, "unknown key 'low'"),
+    ],
+)
+def test_entries_that_say_nothing_are_refused(entry: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        read_statements([entry])
+
+
+@pytest.mark.slow
+def test_with_a_penalty_the_front_keeps_to_what_is_known() -> None:
+    random = np.random.default_rng(0)
+    X = random.uniform(-1, 1, (40, 2))
+    y = 0.1 * X[:, 0] + random.normal(0, 0.3, 40)
+    model = DeepSymbolicRegressor(
+        function_set=["add", "mul", "sin", "const"],
+        n_samples=5000,
+        random_state=0,
+        verbosity=0,
+        n_jobs=1,
+        knowledge=[Monotone("x1"), Convex("x2"), Value({"x1": 0, "x2": 0}, 0, tolerance=0.2)],
+    )
+    free = model.fit(X, y).equations_
+    assert free["knowledge"].str.contains("broken").sum() > 5
+    kept = model.set_params(knowledge_penalty=1.0).fit(X, y).equations_
+    assert not kept["knowledge"].str.contains("broken").any()
+    assert len(kept) > 5
+
+
+def test_a_penalty_is_in_the_loss() -> None:
+    X = np.linspace(-1, 1, 20)[:, None]
+    options = {"function_set": ["neg"], "n_samples": 50, "random_state": 0, "verbosity": 0}
+    options |= {"knowledge": [Monotone("x1"), Bounds(-0.5, 0.5)], "loss": "squared"}
+    free = DeepSymbolicRegressor(**options).fit(X, -X[:, 0]).equations_
+    dear = DeepSymbolicRegressor(**options, knowledge_penalty=7).fit(X, -X[:, 0]).equations_
+    falling = free["equation"] == "-x1"
+    assert free["loss"][falling].item() < 1e-9
+    assert dear["loss"].min() == pytest.approx(free["loss"][~falling].min() + 7)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"knowledge_penalty": 1.0}, "there is no knowledge"),
+        ({"knowledge_penalty": -1, "knowledge": KINDS[:1]}, "expected a number >= 0"),
+        (
+            {"knowledge_penalty": 1, "knowledge": KINDS[:1], "target_transform": "log"},
+            "knowledge_penalty is about equations of y",
+        ),
+    ],
+)
+def test_a_penalty_that_means_nothing_is_refused(given: dict, words: str) -> None:
+    X = np.arange(1, 6.0)[:, None]
+    with pytest.raises(UserError, match=words):
+        DeepSymbolicRegressor(n_samples=1, verbosity=0, **given).fit(X, X[:, 0] ** 2)
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_sizes_that_are_not_whole_are_rounded_alike(bound: int) -> None:
         [exp, exp, exp, add, x1, const],
     ]
     programs = ProgramBatch.from_rows(rows)
-    rounded = complexity_measure("token", library.complexities)(programs)
+    rounded = complexity_measure("token", library)(programs)
     exact = [sum(sizes[token] for token in row) for row in rows]
     assert [total <= in_units(bound, q) for total in exact] == (rounded <= bound).tolist()
 

@@ -94,6 +94,7 @@ def test_test_rows_are_reported(model: DeepSymbolicRegressor) -> None:
         ({"select_k_features": 0}, {}, "select_k_features: 0; expected a whole number >= 1"),
         ({"batching": "some"}, {}, "unknown value 'some' in batching"),
         ({"batch_size": 1}, {}, "batch_size: 1; expected a whole number >= 2"),
+        ({}, {"variable_names": list("pqrstp")}, "variable_names: 'p' is there more than once"),
     ],
 )
 def test_what_means_nothing_is_refused(
@@ -108,6 +109,9 @@ def test_columns_that_hold_no_numbers() -> None:
         {"a": X[:, 0], "kind": ["u", "v"] * 40, "grade": pd.Categorical([1, 2] * 40)}
     )
     with pytest.raises(UserError, match=r"'kind' holds .*'u', 'v'.*; so do 'grade'.*get_dummies"):
+        estimator().fit(frame, Y)
+    frame = pd.DataFrame({"a": X[:, 0], "at": pd.date_range("2020", periods=80)})
+    with pytest.raises(UserError, match=r"'at' holds datetime64.* seconds since the first"):
         estimator().fit(frame, Y)
     whole = pd.DataFrame({"a": np.arange(80), "is_b": [True, False] * 40, "c": pd.array([1] * 80)})
     y = 2 * whole["a"] + 5 * whole["is_b"]

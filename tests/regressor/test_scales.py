@@ -67,6 +67,7 @@ def test_constants_take_the_powers_in() -> None:
     assert undone("add,2.0,mul,1.5,x1", [0, 0, 0], 4) == "add,20000,mul,15000,x1"
     assert undone("div,x1,x2", [3, 3, 0], 0) == "div,x1,x2"
     assert undone("mul,x1,x2", [1, 2, 0], 0) == "mul,0.001,mul,x1,x2"
+    assert undone("pow,x1,-60.0", [9, 0, 0], 0) == "pow,mul,1e-09,x1,-60"
 
 
 def test_handy_columns_stay() -> None:

@@ -1,4 +1,4 @@
-"""The files of a fit show the columns that were given, whatever the search saw."""
+"""The files of a fit show the columns that were given, also if the search saw others."""
 
 import csv
 from pathlib import Path

@@ -75,10 +75,21 @@ def test_runs_that_go_on_and_files_that_are_broken(folder):
     assert "config.json is missing" in text
 
 
-def test_a_folder_with_nothing(tmp_path):
+def test_a_run_with_nothing_yet(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
     text = said(str(tmp_path), "--show_hof", "--show_pf", "--save_plots")
     assert text.count("(nothing yet)") == 2
     assert "Plot" not in text
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    (tmp_path / "mine").mkdir()
+    outcome = CliRunner().invoke(main, [str(tmp_path)])
+    assert outcome.output == f"Error: {tmp_path}: holds no run and no fit of dso.\n"
+    assert outcome.exit_code == 1
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    said_of = CliRunner().invoke(main, [str(tmp_path)]).output
+    assert "Did you mean one of the folders in it: mine?" in said_of
 
 
 def test_no_folder():

@@ -1,4 +1,4 @@
-"""The array file that grows: readable at any time, whatever the widths of its rows."""
+"""The array file that grows: readable at any time, with rows of any width."""
 
 import numpy as np
 import pytest

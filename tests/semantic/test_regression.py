@@ -1,4 +1,4 @@
-"""Regression by correlations, beside least squares of every set of columns."""
+"""Regression by correlations, compared with least squares of every set of columns."""
 
 from itertools import combinations
 

@@ -16,7 +16,7 @@ Y = 3 * X[:, 0]
 
 
 class Short(RegressionTask):
-    """The shorter the better, whatever the data say."""
+    """The shorter the better, regardless of the data."""
 
     def reward_function(self, program, optimizing=False):
         return -float(len(program.traversal))

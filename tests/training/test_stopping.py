@@ -21,6 +21,15 @@ def finished(n_rows, withdrawn):
     return Batch(ProgramBatch.from_rows([[0]] * n_rows), np.ones(n_rows, bool), withdrawn=withdrawn)
 
 
+def test_what_is_enough_ends_an_iteration_but_not_the_end_phase() -> None:
+    stopping = Stopping(n_samples=1001)
+    assert not stopping.is_over
+    stopping.is_enough = lambda: True
+    assert stopping.is_over
+    stopping.start_end()
+    assert not stopping.is_over
+
+
 def test_goes_on_while_no_rule_speaks():
     stopping = Stopping(
         n_samples=1001, max_seconds=5.1, reward_threshold=0.81, patience=7, callback=lambda _: None

@@ -49,7 +49,7 @@ class TableEvaluator:
 
 @dataclass
 class ListPolicy:
-    """Draws one list of rows after the other; the last one for ever."""
+    """Draws one list of rows after the other, and repeats the last one."""
 
     batches: list
     withdrawn: int = 0
@@ -90,7 +90,7 @@ def make_trainer(policy, queue=None, memory=None, epsilon=0.5, report=str, **opt
         name: options.pop(name) for name in ("max_attempts", "warm_start") if name in options
     }
     evaluator = TableEvaluator()
-    keeper = Keeper(complexity_measure("token", LIBRARY.complexities), **options)
+    keeper = Keeper(complexity_measure("token", LIBRARY), **options)
     learner = Learner(
         policy, NoOptimizer(), RiskFilter(epsilon, memory), Baseline("R_e"), keeper, queue
     )
@@ -283,7 +283,7 @@ def test_a_memory_is_filled_before_and_takes_what_was_learned_from():
     # The median of 0.1, 0.5, 0.5, 0.9 is the 0.5 of this batch.
     assert first["baseline"] == 0.5
     assert learned == [([EXP, X1], 0.5)]
-    # All that is remembered is better than this batch, of which the best is kept.
+    # All that is remembered is better than this batch; the best of the batch is kept.
     assert learned_next == [([X1], 0.1), ([X1], 0.1)]
     assert len({stream.key for stream in trainer.learner.policy.streams}) == 3
 

@@ -74,7 +74,7 @@ def test_what_is_written_is_read_again(powers):
         ("(m", "a bracket is not closed"),
         ("m^(1/0)", "divided by 0"),
         ("m^1000", "beyond 100"),
-        ("m!", "is no part of a unit"),
+        ("m!", "is not part of a unit"),
         ("degC", "give the column in 'K'"),
         ("0 m", "no finite size"),
         ("m" * 300, "longer than 200"),

@@ -21,7 +21,7 @@ struct Frame {
     int slot = 0;         // child that comes next
     int slots_left = 1;
     int sibling = kEmpty;     // root token of the child completed last
-    int first_child = 0;      // where its completed children begin in `children_`
+    int first_earlier = 0;    // where its children before `sibling` begin in `earlier_`
     int same_child = kEmpty;  // the token at which every completed child starts, or kMixed
     uint64_t ancestors = 0;   // groups that the open node or a node above it belongs to
     int size = 0;             // cost of the open node and its completed children
@@ -45,7 +45,7 @@ public:
         frames_.assign(1, Frame{});
         frames_[0].room = rules_->max_size;
         frames_[0].units.wanted = rules_->units.of_program();
-        children_.clear();
+        earlier_.clear();
         n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty, step_ = 0, hole_open_ = 1;
         std::fill(counts_.begin(), counts_.end(), 0);
         std::fill(counted_out_.begin(), counted_out_.end(), 0);
@@ -123,7 +123,7 @@ private:
 
     const RuleSet* rules_;
     std::vector<Frame> frames_;
-    std::vector<int> children_;  // root tokens of the completed children of all open nodes
+    std::vector<int> earlier_;  // root tokens of completed children before the last, all frames'
     std::vector<int> counts_;
     std::vector<uint64_t> counted_out_;  // tokens that a count limit forbids from here on
     std::vector<TokenSet> missing_;      // per cover requirement, members not yet present
@@ -140,8 +140,9 @@ inline void TraversalState::forbid_by_place(uint64_t* words) const {
     const uint64_t* by_parent = rules.child_of(frame.parent, frame.slot).words();
     for (size_t w = 0; w < n_words; ++w) words[w] = by_parent[w] | counted_out_[w];
     if (n_chosen_ == 0) join(words, rules.first);
-    for (size_t i = frame.first_child; i < children_.size(); ++i)
-        join(words, rules.sibling[children_[i]]);
+    if (frame.slot > 0) join(words, rules.sibling[frame.sibling]);
+    for (size_t i = frame.first_earlier; i < earlier_.size(); ++i)
+        join(words, rules.sibling[earlier_[i]]);
     if (frame.parent != kEmpty && frame.slots_left == 1) {
         const TokenSet& alone = rules.only_child[frame.parent];
         if (frame.slot == 0)
@@ -321,7 +322,7 @@ inline void TraversalState::push(int token) {
         Frame& frame = frames_.emplace_back();
         frame.parent = token;
         frame.slots_left = arity;
-        frame.first_child = static_cast<int>(children_.size());
+        frame.first_earlier = static_cast<int>(earlier_.size());
         frame.ancestors = ancestors;
         frame.size = cost;
         frame.room = room;
@@ -354,13 +355,14 @@ inline void TraversalState::complete(int token, int size) {
             dimension = units.value(frame.units);
         }
         frame.same_child = frame.slot == 0 || frame.same_child == token ? token : kMixed;
+        const bool goes_on = --frame.slots_left > 0;
+        if (goes_on && frame.slot > 0) earlier_.push_back(frame.sibling);
         frame.sibling = token;
         frame.size += size;
         frame.room -= size;
         ++frame.slot;
-        if (--frame.slots_left > 0) return children_.push_back(token);
-        if (frames_.size() == 1) return;
-        children_.resize(frame.first_child);
+        if (goes_on || frames_.size() == 1) return;
+        if (frame.slot > 2) earlier_.resize(frame.first_earlier);
         token = frame.parent;
         size = frame.size;
         frames_.pop_back();

@@ -1,4 +1,4 @@
-"""What a run writes down, one class per file."""
+"""The files that a run writes, one class for each."""
 
 from dso.runs.recorders.cache_dump import CacheDump
 from dso.runs.recorders.constraint_counts import ConstraintCounts

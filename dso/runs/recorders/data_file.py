@@ -1,4 +1,4 @@
-"""DataFile: the rows of data that a run was about, where no benchmark says them."""
+"""DataFile: the rows of data of a run, unless a benchmark defines them."""
 
 from __future__ import annotations
 

@@ -86,10 +86,10 @@ class TensorBoard(Recorder):
         }
         self._shown_iteration = 0
         self._writer: SummaryWriter | None = None
-        self._n_done = 0  # iterations, of which events are there already
+        self._n_done = 0  # iterations whose events are written already
         self._parameters = named_parameters(policy) if with_parameters else {}
         self._gradients: dict[str, Tensor] = {}
-        # A hook sees the gradient of whatever optimiser, of the user's own too.
+        # A hook sees the gradient of any optimiser, also one of the user's own.
         self._hooks = [
             value.register_hook(partial(self._gradients.__setitem__, name))
             for name, value in self._parameters.items()

@@ -1,6 +1,6 @@
 """Pairs up to scale and offset: contexts that want a + k s t, or a + k s / t, for any numbers a, k.
 
-There is no look-up of t given s, since neither number is known. But contexts are few: so the pairs
+t cannot be looked up given s, since neither number is known. But contexts are few: so the pairs
 of the cheapest entries are computed, and each is looked up among all contexts by what neither scale
 nor offset changes (see `affine`). That is done in native code: `native/semantic/affine.hpp`. What
 matches on four rows is fitted to all.

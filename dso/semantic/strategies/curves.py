@@ -7,7 +7,7 @@ multiple of what is left of log|f(b u) + c|, or of f(b u):
 
     1 - cos^2 = 1 - (r' v(b))^2 / (|r|^2 |v(b)|^2) = 0        for r left of y, v of the curve
 
-which asks for one number b, whatever the others are. The curve is followed on a grid, that of
+which asks for one number b, for any values of the others. The curve is followed on a grid, that of
 functions with a period in steps of equal length, and the lowest points of all curves are followed
 down between their neighbours. This is variable projection (Golub & Pereyra, 1973).
 """
@@ -99,7 +99,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class _Left:
-    """What is left of y beside a power law, and beside an offset, and of curves."""
+    """What is left of y besides a power law, besides an offset, and of curves."""
 
     rows: Logarithms
 

@@ -1,7 +1,7 @@
-"""Programs with fitted constants: what a context wants is linear in one, two or three entries.
+"""Programs with fitted constants: the values wanted are linear in one, two or three entries.
 
 Where y = f(a + k s + l u + m v) for entries s, u, v and a context f, regression of what stands in
-the hole of f finds all of them whatever the numbers are; see `regression`. Errors in the hole are
+the hole of f finds all of them, for any numbers; see `regression`. Errors in the hole are
 weighted by what they make of y; see `contexts`. With noise, the best pairs and triples are a front
 of candidates. Half a million of them are scored by correlations alone, and the best are fitted.
 """
@@ -39,7 +39,7 @@ class LinearLimits:
     max_entries : int
         Of pairs and triples in transforms of y: 500 miss terms, 5 000 fit the noise.
     max_transforms : int
-        Contexts without a partner, y itself among them, in which those are sought.
+        Functions of y alone, y itself among them, in which those are sought.
     max_extended : int
         Pairs of each of these that a third entry is tried with.
     max_kept : int
@@ -115,11 +115,11 @@ class LinearSearch(Strategy):
         limits, contexts = self.limits, compared.contexts
         few = numbers[: limits.max_partnered_entries]
         shared = Regression(compared.columns[few], compared.costs[few], compared.weights)
-        transforms = np.flatnonzero(contexts.n_partners == 0)[: limits.max_transforms]
-        for i in (*transforms, *np.flatnonzero(contexts.n_partners > 0)):
+        transforms = contexts.transforms(limits.max_transforms)
+        for i in (*transforms, *np.flatnonzero(~contexts.is_transform)):
             if budget.is_spent:
                 return
-            is_transform = contexts.n_partners[i] == 0
+            is_transform = contexts.is_transform[i]
             chosen, regression = few, shared
             if is_transform:
                 weights = contexts.weights[i] * compared.weights

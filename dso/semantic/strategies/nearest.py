@@ -1,4 +1,4 @@
-"""Programs without constants that come near y: in the hole of a context the entry nearest to it.
+"""Programs without constants that come near y: each hole gets the entry nearest to it.
 
 With noise nothing matches, but the true form is among those that come nearest. What is least is the
 squared error of an entry s, or its negative, in a hole that wants h, weighted by what it makes of y
@@ -7,7 +7,7 @@ squared error of an entry s, or its negative, in a hole that wants h, weighted b
     sum v (h -+ s)^2  =  sum v h^2  -+  2 sum v h s  +  sum v s^2
 
 so that all entries are compared with all contexts by two products of matrices. An error times
-exp(c / n) counts as much as one of which the criterion of `ranking` is c greater, n being the rows.
+exp(c / n) counts as much as one whose criterion in `ranking` is c greater, for n rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Fitted polynomials: where what must stand in a hole is a sum of monomials.
+"""Fitted polynomials: the values wanted in a hole are a sum of monomials.
 
-Frames are made from y inwards: beside a partner in a sum or product, below a function, and once
+Frames are made from y inwards: next to a partner in a sum or product, below a function, and once
 more. The values h (R,) wanted in a hole are a polynomial where they lie in the span of the columns
 of M, the P monomials on R = P + 16 rows. That is so if and only if
 

@@ -73,7 +73,7 @@ class Logarithms:
 
     @staticmethod
     def of(data: Target, n_spare: int) -> Logarithms | None:
-        """Choose rows where nothing is zero, so many beyond the unknowns; None if there are not."""
+        """Choose rows without zeros, some more than unknowns; None if there are too few."""
         n_inputs = len(data.columns)
         rows = np.flatnonzero((data.columns != 0).all(axis=0) & (data.y != 0))
         n_rows = n_inputs + 1 + n_spare

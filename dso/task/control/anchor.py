@@ -1,4 +1,4 @@
-"""Anchors: trained networks that give the actions that are not learned."""
+"""Anchors: trained networks that supply the actions that are not learned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every way of having episodes owes."""
+"""The interface of the back ends that play episodes."""
 
 from __future__ import annotations
 

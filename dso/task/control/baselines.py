@@ -1,4 +1,4 @@
-"""Models of Stable-Baselines3 and sb3-contrib, from which the network is taken.
+"""Reading the networks of models of Stable-Baselines3 and sb3-contrib.
 
 They are pickles: reading one runs what is in it.
 """

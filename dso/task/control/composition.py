@@ -1,4 +1,4 @@
-"""Policies of an environment: programs, and what completes them to whole actions."""
+"""Policies of an environment: programs, completed to whole actions."""
 
 from __future__ import annotations
 

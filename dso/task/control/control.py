@@ -1,4 +1,4 @@
-"""ControlTask: the reward of a program is what it gets as the policy of an environment."""
+"""ControlTask: the reward of a program is its return as the policy of an environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers for `const` where rewards are those of episodes.
+"""Numbers for `const` if rewards come from episodes.
 
 A number cannot be fitted by least squares here, and each trial costs whole episodes. So a few
 draws play a few episodes, and the best of them play all:

@@ -1,4 +1,4 @@
-"""Episodes of a finished policy, to be watched."""
+"""Playing episodes of a finished policy, and watching them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Racing: programs that start clearly worse than the best so far do not play all their episodes.
 
-All programs play the first rung of episodes; those whose forecast is within reach go on:
+All programs play the first rung of episodes; those whose forecast is within reach continue:
 
     forecast = mean of the episodes so far + o,   out where forecast + 2 d < q
 

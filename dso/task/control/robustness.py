@@ -1,4 +1,4 @@
-"""What a policy gets where the environment is another than the one that it was found in."""
+"""The returns of a policy in environments other than the one in which it was found."""
 
 from __future__ import annotations
 

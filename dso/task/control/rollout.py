@@ -1,4 +1,4 @@
-"""One interface to episodes, `Rollouts`, and the ways of having them.
+"""`Rollouts`: one interface to all back ends that play episodes.
 
 ``rollout(policies, seeds) -> returns (P, E)``: every policy plays one episode from each seed. What
 a policy gets depends on that policy and that seed alone, and is what a plain loop over ``env.step``

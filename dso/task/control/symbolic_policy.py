@@ -1,4 +1,4 @@
-"""SymbolicPolicy: a finished policy, to act with, to keep and to show."""
+"""SymbolicPolicy: a finished policy that acts, and can be saved and shown."""
 
 from __future__ import annotations
 

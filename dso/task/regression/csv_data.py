@@ -1,4 +1,4 @@
-"""Read a CSV file of numbers, and say where a cell is not one."""
+"""Reading a CSV file of numbers; errors name the cell."""
 
 from __future__ import annotations
 

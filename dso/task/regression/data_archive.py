@@ -1,4 +1,4 @@
-"""Data that were arrays, as a file: what a run folder keeps of them."""
+"""Data given as arrays, as a file in the run folder."""
 
 from __future__ import annotations
 

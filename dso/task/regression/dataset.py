@@ -272,7 +272,7 @@ def _read(path: Path, header: bool | None) -> Table:
     if path.suffix.lower() == ".csv":
         return read_csv(path, header)
     if header is not None:
-        raise UserError(f"task.header: {header}; {path} is no CSV file, so it must be null.")
+        raise UserError(f"task.header: {header}; {path} is not a CSV file, so it must be null.")
     table = read_table(path)
     for note in table.notes:
         logger.warning("%s: %s", path, note)
@@ -447,7 +447,7 @@ def _one_column(values: object, label: str) -> np.ndarray:
 
 
 def _numbers(values: object, label: str) -> np.ndarray:
-    """Convert to float64, refusing whatever is not a finite number by its row and column."""
+    """Convert to float64; refuse values that are not finite numbers, by row and column."""
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(np.float64), np.nan)
     try:

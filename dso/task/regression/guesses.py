@@ -1,20 +1,23 @@
-"""Formulas that a user takes for likely, as programs.
+"""Formulas that the user considers likely, as programs.
 
 A guess is text in Python's notation (or with ``^``). Numbers stay as they are written; free
-constants, ``c``, ``c1``, ``c2``, ..., are fitted.
+constants, ``c``, ``c1``, ``c2``, ..., are fitted. With a template it may be a dict: a formula for
+each of its expressions, in which ``#1`` is the first input of that, and numbers for its parameters.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from dso.errors import UserError
+from dso.errors import UserError, unknown
 from dso.library import Library, PlaceholderConstant, create_tokens
 from dso.library.expression import Expression, parse
+from dso.library.template import Hole, Parameter, Template, step_tokens
 from dso.program import ProgramBatch, Row
 from dso.program.from_sympy import SympyWriter, Unwritable
 from dso.program.shown_numbers import with_plain_numbers
@@ -23,23 +26,82 @@ from dso.program.symbolic import to_short_sympy
 FREE = re.compile(r"c\d*")
 
 
-def read_guesses(guesses: Sequence[str], library: Library, where: str) -> ProgramBatch:
+def read_guesses(
+    guesses: Sequence[str | Mapping[str, Any]],
+    library: Library,
+    where: str,
+    template: Template | None = None,
+) -> ProgramBatch:
     """Return guesses as programs.
 
     Parameters
     ----------
-    guesses : sequence of str
+    guesses : sequence of str or dict
     library : Library
     where : str
         Section and key, for error messages.
+    template : Template, optional
+        Whose expressions a dict says.
 
     Raises
     ------
     UserError
-        For text that is no formula, an unknown name, or what the library has no tokens for.
+        For text that is not a formula, an unknown name, or an operator without a token.
     """
-    rows = [_read(text, library, f"{where}[{i}]") for i, text in enumerate(guesses)]
+    rows = [
+        _filled_in(guess, library, f"{where}[{i}]", template)
+        if isinstance(guess, Mapping)
+        else _read(guess, library, f"{where}[{i}]")
+        for i, guess in enumerate(guesses)
+    ]
     return ProgramBatch.from_rows(*zip(*rows, strict=True))
+
+
+def _filled_in(
+    guess: Mapping[str, Any], library: Library, where: str, template: Template | None
+) -> Row:
+    """Return a template with its expressions and parameters put in."""
+    if template is None:
+        raise UserError(f"{where}: {dict(guess)!r}; a dict is a guess for a template.")
+    numbers = {name: list(values) for name, values in guess.items() if isinstance(values, list)}
+    known = [*template.holes, *template.parameters]
+    for name in guess:
+        if name not in known:
+            raise unknown("expression", name, known, where)
+    tokens: list[int] = []
+    constants: list[float] = []
+    for step, token in zip(template.steps, step_tokens(template, library), strict=True):
+        if isinstance(step, Hole):
+            if not isinstance(guess.get(step.name), str):
+                raise UserError(f"{where}: there is no formula for {step.name!r}.")
+            inputs = [_input_names(library)[column] for column in step.inputs]
+            row = _read(_with_inputs(guess[step.name], inputs), library, f"{where}.{step.name}")
+            tokens += row[0]
+            constants += row[1]
+            continue
+        tokens.append(token)
+        if isinstance(step, Parameter):
+            constants.append(_number(step, numbers, where))
+    return tokens, constants
+
+
+def _with_inputs(text: str, inputs: Sequence[str]) -> str:
+    """Return a formula with names for ``#1``, ``#2``, ...; what has none stays, and is refused."""
+    return re.sub(
+        r"#(\d+)",
+        lambda match: inputs[int(match[1]) - 1] if 1 <= int(match[1]) <= len(inputs) else match[0],
+        text,
+    )
+
+
+def _number(step: Parameter, numbers: Mapping[str, list[float]], where: str) -> float:
+    """Return where a parameter starts: NaN, which is fitted, unless the guess says."""
+    values = numbers.get(step.name.partition("[")[0])
+    if values is None:
+        return np.nan
+    if step.index >= len(values):
+        raise UserError(f"{where}: {step.name} has {len(values)} numbers; one more is needed.")
+    return values[step.index]
 
 
 def _read(text: str, library: Library, where: str) -> Row:

@@ -1,9 +1,9 @@
 """How well predictions fit: the metrics that a regression reward can be.
 
-Every metric is a formula over one summary per program: the mean squared error (of which the native
-core computes a whole batch without storing predictions), the fraction of rows within a tolerance,
-or a correlation. All are vectorised over the B programs of a batch, take optional row weights, and
-are scaled by the variance of the training targets, also on test data.
+Every metric is a formula over one summary per program: the mean squared error (which the native
+core computes for a whole batch without storing predictions), the fraction of rows within a
+tolerance, or a correlation. All are vectorised over the B programs of a batch, take optional row
+weights, and are scaled by the variance of the training targets, also on test data.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def metric_of_loss(metric: Metric, objective: Objective, data: FitData) -> Metri
     Raises
     ------
     UserError
-        If the metric is no formula over the mean loss.
+        If the metric is not a formula over the mean loss.
     """
     if not metric.is_of_mse:
         raise UserError(

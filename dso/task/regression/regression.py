@@ -30,6 +30,7 @@ from dso.streams import Stream
 from dso.task.regression.benchmarks import Y_LIMIT, function_sets
 from dso.task.regression.dataset import Dataset, Source, load_dataset
 from dso.task.regression.guesses import read_guesses
+from dso.task.regression.knowledge import Knowledge, read_statements
 from dso.task.regression.metrics import make_metric, metric_of_loss
 from dso.task.regression.reward_noise import RECOVERED, RewardNoise
 from dso.task.regression.rows import draw_rows, n_search_rows
@@ -100,6 +101,10 @@ class RegressionTask(HierarchicalTask):
         See `Quantities.of`.
     dimensional_constraint_penalty : float, optional
         Added to the loss of programs whose units are not consistent. Default: none are written.
+    knowledge : sequence of dict
+        See `read_statements`.
+    knowledge_penalty : float
+        Added to the loss of a program for each of these statements that it breaks.
     """
 
     fit_data: FitData
@@ -110,7 +115,7 @@ class RegressionTask(HierarchicalTask):
         dataset: Source,
         function_set: Sequence[str | float] | None = None,
         complexities: Mapping[str, float] | None = None,
-        guesses: Sequence[str] = (),
+        guesses: Sequence[str | Mapping[str, Any]] = (),
         template: Mapping[str, Any] | None = None,
         metric: str = "inv_nrmse",
         metric_params: Sequence[float] = (1.0,),
@@ -138,6 +143,8 @@ class RegressionTask(HierarchicalTask):
         y_units: str | None = None,
         dimensionless_constants_only: bool = False,
         dimensional_constraint_penalty: float | None = None,
+        knowledge: Sequence[Mapping[str, Any]] = (),
+        knowledge_penalty: float = 0.0,
     ) -> None:
         data = load_dataset(dataset, header, y_limit, weights, validation_fraction, dataset_test)
         self.dataset = data
@@ -188,7 +195,9 @@ class RegressionTask(HierarchicalTask):
         self.library = Library(
             with_complexities(tokens, complexities or {}), identifiers(data.input_names)
         )
-        self.guesses = read_guesses(guesses, self.library, "task.guesses") if guesses else None
+        self.guesses = None
+        if guesses:
+            self.guesses = read_guesses(guesses, self.library, "task.guesses", self.template)
         self.quantities = Quantities.of(
             X_units,
             y_units,
@@ -196,6 +205,11 @@ class RegressionTask(HierarchicalTask):
             pure_constants=dimensionless_constants_only,
         )
         self.units_penalty = None if self.quantities is None else dimensional_constraint_penalty
+        self.knowledge = None
+        if knowledge:
+            self.knowledge = Knowledge(
+                read_statements(knowledge), knowledge_penalty, data.input_names, data.X_train
+            )
         options = None
         if self.library.poly_token is not None:
             options = PolynomialOptions(**(poly_optimizer_params or {}))
@@ -298,23 +312,44 @@ class RegressionTask(HierarchicalTask):
             return self._noisy_rewards(programs)
         scored = self._train.rewards(self.metric, programs, self.n_threads)
         scored = self._without_interpolation(programs, scored)
-        if self.units_penalty is None or len(programs) == 0:
+        penalties = self._penalties(programs)
+        if penalties is None:
             return scored
-        lowered = scored.values - self.units_penalty
+        lowered = scored.values - penalties
         if self.metric.is_of_mse:
-            lowered = self.metric.from_mse(self.mean_losses(programs))
-        is_lower = (scored.cause == VALID) & ~self._is_consistent(programs)
+            lowered = self.metric.from_mse(self._errors(programs) + penalties)
+        is_lower = (scored.cause == VALID) & (penalties > 0)
         return scored._replace(values=np.where(is_lower, lowered, scored.values))
 
     def mean_losses(self, programs: ProgramBatch) -> np.ndarray:
         """Return the losses in force (B,) on the rows of `fit_data`, NaN for invalid programs.
 
-        Where units are not consistent, the penalty for that is in them.
+        Penalties for units that are not consistent, and for knowledge that is broken, are in them.
         """
-        errors = self._train.mean_loss(programs, self.n_threads).values
-        if self.units_penalty is None or len(programs) == 0:
-            return errors
-        return errors + self.units_penalty * ~self._is_consistent(programs)
+        penalties = self._penalties(programs)
+        return self._errors(programs) + (0.0 if penalties is None else penalties)
+
+    def _errors(self, programs: ProgramBatch) -> np.ndarray:
+        """Return the losses without penalties."""
+        return self._train.mean_loss(programs, self.n_threads).values
+
+    def _penalties(self, programs: ProgramBatch) -> np.ndarray | None:
+        """Return what is added to losses (B,); None where nothing ever is."""
+        of_knowledge = 0.0 if self.knowledge is None else self.knowledge.penalty
+        if len(programs) == 0 or not (self.units_penalty is not None or of_knowledge):
+            return None
+        penalties = np.zeros(len(programs))
+        if self.units_penalty is not None:
+            penalties += self.units_penalty * ~self._is_consistent(programs)
+        if of_knowledge:
+            penalties += of_knowledge * self._n_broken(programs)
+        return penalties
+
+    def _n_broken(self, programs: ProgramBatch) -> np.ndarray:
+        """Return how many statements each of B programs breaks, (B,)."""
+        assert self.knowledge is not None
+        polynomials = self._polynomials(programs)
+        return self.knowledge.n_broken(programs, self.library, self.n_threads, polynomials)
 
     def _is_consistent(self, programs: ProgramBatch) -> np.ndarray:
         """Tell which programs (B,) have consistent units."""
@@ -358,7 +393,7 @@ class RegressionTask(HierarchicalTask):
     ) -> RowLosses | None:
         """Return what the evidence counts where another loss of single rows is in force.
 
-        None where that is no measure of residuals. Its degree is that at the best of B programs.
+        None if that does not measure residuals. Its degree is that at the best of B programs.
         """
         objective, data = self.objective, self.fit_data
         if not isinstance(objective, RowLoss) or self.loss_scale == "linear":
@@ -383,8 +418,11 @@ class RegressionTask(HierarchicalTask):
         losses = self.losses(programs, rewards)
         polynomials = self._polynomials(programs)
         evidence = self.evidence(programs, losses, complexities, polynomials)
-        found = criteria(losses, complexities, evidence, self.loss_scale)
-        return found[self.model_selection]
+        found = criteria(losses, complexities, evidence, self.loss_scale)[self.model_selection]
+        if self.knowledge is None:
+            return found
+        is_broken = self._n_broken(programs) > 0
+        return found if is_broken.all() else np.where(is_broken, np.inf, found)
 
     def losses(self, programs: ProgramBatch, rewards: np.ndarray) -> np.ndarray:
         """Return the losses (B,): those in force, or what rewards lack of the best one."""
@@ -459,6 +497,9 @@ class RegressionTask(HierarchicalTask):
             result["success"] = result["success"] and not self._interpolates(program.batch)[0]
         if self.units_penalty is not None:
             result["success"] = bool(result["success"] and self._is_consistent(program.batch)[0])
+        if self.knowledge is not None:
+            result["n_broken"] = int(self._n_broken(program.batch)[0])
+            result["success"] = result["success"] and not result["n_broken"]
         return result
 
     def final_evaluation(self, program: Program) -> dict[str, Any]:
@@ -603,7 +644,7 @@ class RegressionTask(HierarchicalTask):
 
 
 def _function_of(given: Any, where: str) -> Any:
-    """Return what a config's ``module:function`` names; all else as it is."""
+    """Return what a config's ``module:function`` names, and anything else as it is."""
     return import_object(given, where) if is_reference(given) else given
 
 

@@ -1,4 +1,4 @@
-"""Noise on rewards, for the study of noisy searches; noise on the data is the data set's."""
+"""Noise on rewards, to study noisy searches. The data set adds noise to data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows of data take part in what: weights, rows set aside, and rows drawn for the search."""
+"""The roles of rows of data: weights, rows set aside, and rows drawn for the search."""
 
 from __future__ import annotations
 

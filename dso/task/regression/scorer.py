@@ -1,4 +1,4 @@
-"""Programs against rows of data: execution and metric in one native call where that is possible."""
+"""Scoring programs on rows of data, in one native call if possible."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_parameters_and_gradients_are_added_on_demand(tmp_path):
     recorder.close()
     found = events(tmp_path)
     assert scalars(found, 1)["gradient_norm"] == 5.0
-    assert "gradient_norm" not in scalars(found, 2)  # there was no descent
+    assert "gradient_norm" not in scalars(found, 2)  # nothing was descended
     assert {"parameters/weight", "parameters/frozen", "gradients/weight"} <= set(
         found.Tags()["histograms"]
     )

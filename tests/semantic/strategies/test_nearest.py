@@ -1,4 +1,4 @@
-"""What is nearest to what contexts want, beside an obvious loop."""
+"""What is nearest to what contexts want, compared with an obvious loop."""
 
 import numpy as np
 from hypothesis import given, settings

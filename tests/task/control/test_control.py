@@ -268,7 +268,7 @@ def test_tokens_of_a_users_own_are_played_in_python() -> None:
 
 
 class DictEnv(gymnasium.Env):
-    """Observations that are no vector."""
+    """Observations that are not a vector."""
 
     observation_space = gymnasium.spaces.Dict({"a": gymnasium.spaces.Box(-1, 1, (2,))})
     action_space = gymnasium.spaces.Discrete(2)
