@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dso.library import Library
     from dso.memory import ScoredPrograms
     from dso.program import Program, ProgramBatch
-    from dso.reduction import Race, RunningSearch
+    from dso.reduction import Race, Reduced, RunningSearch
     from dso.runs.folder import RunFolder
     from dso.task.regression import Dataset
 
@@ -358,6 +358,11 @@ class DeepSymbolicOptimizer:
             assert data is not None
             fitted, losses = least_squares(data, programs, max_iterations=MAX_ITERATIONS)
             run.trainer.suggest(fitted[np.isfinite(losses)])
+
+    @property
+    def reduced(self) -> Reduced | None:
+        """What the data say of the form; None where nobody has asked them."""
+        return None if self.race is None else self.race.found
 
     def _make_race(self, run: Run) -> Race | None:
         """Return the race of a run that reductions are wanted for."""
