@@ -388,8 +388,9 @@ class Search:
     @property
     def reductions(self) -> Reduced | None:
         """What the data say of the form of y; None where they were not asked."""
-        race = self.optimizer.race
-        return None if race is None else race.found
+        if self.scales is not None and isinstance(self.optimizer, Archipelago):
+            return None  # they are of the columns as the islands see them
+        return self.optimizer.reduced
 
     def _obeyed(self, programs: ProgramBatch, library: Library | None = None) -> list[str]:
         """Return of each program the reduction that goes furthest of those that it obeys."""
