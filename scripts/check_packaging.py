@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,9 +48,13 @@ def differences(root: Path) -> Iterator[str]:
     if f'"{project["name"]}"' not in recipe:
         yield f"packaging/conda/meta.yaml: the name is not {project['name']!r}."
     run = {"python": project["requires-python"], **needs(project["dependencies"])}
-    yield from compared("run", run, conda_needs(recipe, "run"))
     host = {"python": "", "pip": "", **needs(pyproject["build-system"]["requires"])}
-    yield from compared("host", host, conda_needs(recipe, "host"))
+    for part, wanted in (("run", run), ("host", host)):
+        found = conda_needs(recipe, part)
+        yield from compared(part, wanted, dict(found))
+        for name, times in Counter(name for name, _ in found).items():
+            if times > 1:
+                yield f"packaging/conda/meta.yaml: {part}: {name}: twice."
     oldest = project["requires-python"].removeprefix(">=").replace(".", "")
     if f"py<{oldest}" not in recipe:
         yield f"packaging/conda/meta.yaml: build.skip does not say py<{oldest}."
@@ -57,6 +62,7 @@ def differences(root: Path) -> Iterator[str]:
 
 VERSIONS = {
     "CITATION.cff": r"^version: (\S+)",
+    "docs/citing.md": r"^  version = \{([^}]+)\}",
     "packaging/conda/meta.yaml": r'set version = "([^"]+)"',
     "CHANGELOG.md": r"^## (\d\S*)",
 }
@@ -69,12 +75,12 @@ def needs(requirements: list[str]) -> Needs:
     return {CONDA_NAMES.get(one.name, one.name): str(one.specifier) for one in parsed}
 
 
-def conda_needs(recipe: str, part: str) -> Needs:
-    """Return the ranges of one list of requirements of a recipe."""
+def conda_needs(recipe: str, part: str) -> list[tuple[str, str]]:
+    """Return names and ranges of one list of requirements of a recipe."""
     block = re.search(rf"^  {part}:\n((?:    - .*\n)+)", recipe, re.M)
     lines = block[1].splitlines() if block else []
     pairs = (line.strip().removeprefix("- ").partition(" ") for line in lines)
-    return {name: bounds for name, _, bounds in pairs}
+    return [(name, bounds) for name, _, bounds in pairs]
 
 
 def compared(part: str, wanted: Needs, found: Needs) -> Iterator[str]:

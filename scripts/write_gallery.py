@@ -31,9 +31,10 @@ HEAD = """\
 
 Real tables and environments, and what one or two commands found for each, with seed 0. The
 budgets of tables are the default. If a command allows fewer operators than the default, the field
-suggests them. The seconds are CPU time of the search, start and picture included. Two examples were
-changed after a first try gave a longer formula: the planets, first with ten rows of six digits, and
-the microwave background, first without the operator n3.
+suggests them. The seconds are CPU time of the search, start and picture included. The machine was
+shared, which makes some of them longer. Two examples were changed after a first try gave a longer
+formula: the planets, first with ten rows of six digits, and the microwave background, first without
+the operator n3.
 
 `scripts/write_gallery.py` runs the examples and writes this page.
 """

@@ -48,7 +48,7 @@ def _idle(note: str, **defaults: Any) -> list[Parameter]:
 
 
 _EVOLUTION = "belongs to PySR's evolution; here a network and genetic programming search"
-_JULIA = "belongs to Julia, of which there is none here"
+_JULIA = "belongs to Julia, which is not used here"
 _OBJECTS = "objects of PySR's evolution, which does not take place here"
 _EXPORTED = "operators bring their own sympy, torch and jax forms"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from html import escape
+from typing import Any
 
+from dso.errors import UserError
 from dso.export import latex
 from dso.program.symbolic import short_text
 from dso.regressor.equations import Equations
@@ -13,6 +15,16 @@ HEADS = ("pick", "score", "loss", "complexity", "equation")
 MARK = ">>>>"
 WIDTH = 100
 """Width of the text in columns; longer equations are continued on the next line."""
+MAX_DIGITS = 17
+"""That tell any two numbers apart."""
+
+
+def check_precision(precision: Any) -> None:
+    """Refuse what is not a number of significant digits; files may hold anything."""
+    if not (isinstance(precision, int) and 1 <= precision <= MAX_DIGITS):
+        raise UserError(
+            f"print_precision: {precision!r}; expected a whole number from 1 to {MAX_DIGITS}."
+        )
 
 
 def heads(equations: Equations) -> tuple[str, ...]:
@@ -38,6 +50,7 @@ def figures(equations: Equations, strategy: str, precision: int) -> list[tuple[s
 
 def as_text(name: str, targets: list[Equations], strategy: str, precision: int) -> str:
     """Return one table for each target, its numbers to `precision` significant digits."""
+    check_precision(precision)
     return (
         f"{name}.equations_ = [\n"
         + ",\n".join(_table(equations, strategy, precision) for equations in targets)
@@ -75,6 +88,7 @@ def _head(equations: Equations) -> str:
 
 def as_html(targets: list[Equations], strategy: str, precision: int) -> str:
     """Return the same for a notebook, whose MathJax sets the equations."""
+    check_precision(precision)
     return "\n".join(_html_table(equations, strategy, precision) for equations in targets)
 
 

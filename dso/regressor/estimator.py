@@ -452,6 +452,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return "squared" if self.loss == "auto" and asks_of_y(self) else self.loss
 
     def _check_arguments(self) -> None:
+        from dso.regressor.display import check_precision
         from dso.selection import check_rule
 
         check_rule(self.model_selection)
@@ -474,10 +475,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             check_statements(self.knowledge)
         if self.complexity_mapping is not None and not callable(self.complexity_mapping):
             raise UserError(f"complexity_mapping: {self.complexity_mapping!r} cannot be called.")
-        if not (isinstance(self.print_precision, int) and 1 <= self.print_precision <= 17):
-            raise UserError(
-                f"print_precision: {self.print_precision!r}; expected a whole number from 1 to 17."
-            )
+        check_precision(self.print_precision)
         for name in ("early_stop_condition", "timeout_in_seconds"):
             value = getattr(self, name)
             if value is None or (callable(value) and name == "early_stop_condition"):

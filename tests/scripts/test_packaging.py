@@ -49,6 +49,8 @@ def test_recipes_are_those_of_the_metadata() -> None:
         ("packaging/conda/meta.yaml", "pytorch >=2.4", "pytorch >=2.5", "pytorch"),
         ("packaging/conda/meta.yaml", "py<311", "py<310", "skip"),
         ("CITATION.cff", "\nversion: ", "\nversion: 9", "CITATION.cff"),
+        ("docs/citing.md", "version = {", "version = {9", "docs/citing.md"),
+        ("packaging/conda/meta.yaml", "    - rich >=13\n", "    - rich >=13\n" * 2, "rich: twice"),
     ],
 )
 def test_differences_are_found(copy: Path, file: str, old: str, new: str, named: str) -> None:
