@@ -362,6 +362,8 @@ class Search:
         if self.measure is not None:
             front = self.measure.front(optimizer.library, [front, hall_of_fame])
         front = falling(front, task.least_loss)
+        if not len(hall_of_fame):  # all of it is too long in the user's units
+            hall_of_fame = front
         evidence = None
         if len(front):
             evidence = task.evidence(

@@ -20,7 +20,7 @@ DEPENDENT = 1e-10
 """Singular values of the scaled Jacobian below this share of the greatest count as none."""
 MAX_WHOLE = 1e6
 POLE_FALL = 0.1
-TOKEN = 1.5
+TOKEN = 2.0
 """Description length of a token in nats; measured, see docs/results.md."""
 MAX_ROWS = 20_000
 

@@ -48,7 +48,7 @@ def best(losses: np.ndarray, complexities: np.ndarray) -> np.ndarray:
 def parsimony(evidence: Evidence) -> np.ndarray:
     """Akaike's criterion for few rows, and a price of tokens, in nats.
 
-    n log(loss) / 2 + n p / (n - p - 1) + 1.5 T, for T tokens with K numbers fitted to n rows; p is
+    n log(loss) / 2 + n p / (n - p - 1) + 2 T, for T tokens with K numbers fitted to n rows; p is
     K + 1, as the size of the errors is fitted too. It is infinite where rows do not suffice.
     """
     n, p = evidence.n_rows, evidence.n_numbers + 1

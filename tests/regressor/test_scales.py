@@ -1,11 +1,13 @@
 """Columns of handy size, and programs that are told in the user's scales."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dso import DeepSymbolicRegressor
 from dso.config import load_config
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch, execute, from_str_tokens
@@ -98,3 +100,24 @@ def test_only_where_constants_can_make_up_for_it() -> None:
     ):
         assert not can_scale({**task, **changes}, training)
     assert not can_scale(task, {**training, "const_params": {"bounds": [0, 1]}})
+
+
+def test_a_hall_of_fame_too_long_in_the_units_of_the_user_is_the_front(tmp_path: Path) -> None:
+    g = np.random.default_rng(0)
+    model = DeepSymbolicRegressor(
+        {**SEARCH, "logging": {"hof": 1}, "semantic": {"on": False}},
+        function_set=["add", "sin", "mul", "const"],
+        maxsize=5,
+        n_samples=1500,
+        random_state=0,
+        n_jobs=1,
+        verbosity=0,
+        output_directory=tmp_path,
+        run_id="short",
+    )
+    inputs = g.uniform(1, 2, (30, 2))
+    y = np.sin(inputs[:, 0]) + inputs[:, 1] + 0.1 * g.normal(size=30)
+    model.fit(inputs * 1e9, y)
+    assert model.hall_of_fame_["equation"].tolist() == model.equations_["equation"].tolist()
+    again = DeepSymbolicRegressor.from_file(tmp_path / "short")
+    assert again.get_best()["equation"] == model.get_best()["equation"]
