@@ -166,7 +166,7 @@ def plain(name: str) -> Callable[[Evidence], np.ndarray]:
     return lambda evidence: criteria(evidence.losses, evidence.complexities, evidence)[name]
 
 
-PRICES = (1.0, 2.0, 2.5, 3.0)
+PRICES = (1.0, 1.5, 2.5, 3.0)
 RULES: dict[str, Callable[[Evidence], np.ndarray]] = {name: plain(name) for name in SELECTIONS}
 RULES |= {
     f"{name}, {nats:g} nats a token": priced(name, nats)
