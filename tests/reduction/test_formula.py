@@ -92,6 +92,6 @@ def test_whole_formulas_pass(formula: Formula) -> None:
 @pytest.mark.parametrize(
     "formula", [("add", 0), (0, 1), ("system", 0), (7,), (-1,), (True,), ("add", 0, None)]
 )
-def test_what_is_no_formula_is_refused(formula: Formula) -> None:
+def test_what_is_not_a_formula_is_refused(formula: Formula) -> None:
     with pytest.raises(ValueError, match=r"formula|input"):
         check_formula(formula, 3)
