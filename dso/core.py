@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
@@ -18,6 +19,7 @@ from dso.config import Config, load_config, validate
 from dso.fitting.least_squares import least_squares
 from dso.messages import muted
 from dso.program.batch import Batch
+from dso.runs.disk import write_text
 from dso.training.stopping import SIGNALLED, Standing
 from dso.training.trainer import Iteration
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from dso.library import Library
     from dso.memory import ScoredPrograms
     from dso.program import Program, ProgramBatch
-    from dso.reduction import Race, RunningSearch
+    from dso.reduction import Race, Reduced, RunningSearch
     from dso.runs.folder import RunFolder
     from dso.task.regression import Dataset
 
@@ -346,12 +348,21 @@ class DeepSymbolicOptimizer:
 
         programs, n_evaluations = race.run(standing.iteration, is_over)
         run.trainer.spend(n_evaluations)
+        if self.folder is not None and race.found is not None:
+            story = {"why": race.found.why, "steps": race.found.story()}
+            with self.folder.guard(path := self.folder.file("_reductions.json")):
+                write_text(path, json.dumps(story, indent=1) + "\n")
         programs = programs[programs.lengths <= run.prior.max_length]
         if len(programs):
             data = run.task.fit_data
             assert data is not None
             fitted, losses = least_squares(data, programs, max_iterations=MAX_ITERATIONS)
             run.trainer.suggest(fitted[np.isfinite(losses)])
+
+    @property
+    def reduced(self) -> Reduced | None:
+        """What the data say of the form; None where nobody has asked them."""
+        return None if self.race is None else self.race.found
 
     def _make_race(self, run: Run) -> Race | None:
         """Return the race of a run that reductions are wanted for."""

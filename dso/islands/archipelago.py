@@ -34,6 +34,7 @@ from dso.training.stopping import Standing
 if TYPE_CHECKING:
     from dso.build import Run
     from dso.program.batch import Batch
+    from dso.reduction import Reduced
     from dso.task.regression import Dataset
 
 
@@ -67,7 +68,13 @@ class Archipelago(DeepSymbolicOptimizer):
         self.engine = engine
         self.islands: list[Island] = []
         self._found: list[Travellers] = []
+        self._reduced: Reduced | None = None
         self._stop_file: Path | None = None
+
+    @property
+    def reduced(self) -> Reduced | None:
+        """What the data have said to the first island that asked them, since this was set up."""
+        return self._reduced
 
     def train_one_step(self, override: Batch | None = None) -> dict[str, Any] | None:
         """Do one round of all islands; see `DeepSymbolicOptimizer.train_one_step`."""
@@ -98,7 +105,7 @@ class Archipelago(DeepSymbolicOptimizer):
         """Build the home of all islands; see `DeepSymbolicOptimizer.setup`."""
         super().setup(callback)
         self.islands = [Island(config) for config in self._island_configs()]
-        self._found = []
+        self._found, self._reduced = [], None
         self.run.saved.others["islands"] = self
 
     def _island_configs(self) -> list[dict[str, Any]]:
@@ -169,6 +176,7 @@ class Archipelago(DeepSymbolicOptimizer):
         found = dict(enumerate(self._found))
         for k, stay in zip(going, self.engine(one_round, calls), strict=True):
             self.islands[k], found[k] = stay.island, stay.found
+            self._reduced = self._reduced or stay.reduced
         self._found = [found[k] for k in range(len(self.islands))]
 
     def _guests(self, k: int) -> list[Travellers]:

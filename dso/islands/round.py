@@ -25,6 +25,7 @@ from dso.training.stopping import Standing
 if TYPE_CHECKING:
     from dso.library import Library
     from dso.memory import Keeper
+    from dso.reduction import Reduced
     from dso.task.regression import Dataset
 
 
@@ -86,10 +87,13 @@ class Stay:
     island : Island
     found : Travellers
         Front and best programs.
+    reduced : Reduced or None
+        What the data have said of the form in this round.
     """
 
     island: Island
     found: Travellers
+    reduced: Reduced | None = None
 
 
 def do_round(
@@ -144,7 +148,8 @@ def do_round(
     done = replace(
         island, state=state, standing=model.trainer.standing, stop_reason=model.stop_reason
     )
-    return Stay(done, Travellers(model.library.names, _found(model.trainer.keeper, n_best)))
+    found = Travellers(model.library.names, _found(model.trainer.keeper, n_best))
+    return Stay(done, found, model.reduced)
 
 
 def _found(keeper: Keeper, n_best: int) -> ProgramBatch:

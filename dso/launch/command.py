@@ -216,7 +216,7 @@ def _n_processes(n_cores_task: int, jobs: list[Job]) -> int:
 
         return max(1, min(cpu_count(), runs))
     n_processes = max(n_cores_task, 1)
-    if n_processes > runs:
+    if n_processes > runs > 0:
         logger.info(
             "--n_cores_task %d is more than the %d %s: %d used.", n_processes, runs, things, runs
         )

@@ -62,11 +62,15 @@ def to_text(
     digits : int, optional
         Significant digits of numbers; all by default.
     """
-    form = str if digits is None else partial(short_text, digits=digits)
+    form = _full_text if digits is None else partial(short_text, digits=digits)
     try:
         return _simplified_if_possible(form, traversal, input_names, _Bare())
     except UserError:
         return _as_calls(traversal, input_names)
+
+
+def _full_text(expression: Any) -> str:
+    return str(with_ones_folded(expression))
 
 
 def _as_calls(traversal: Sequence[Token], input_names: Sequence[str] | None) -> str:
@@ -103,7 +107,28 @@ def with_digits(expression: Any, digits: int) -> Any:
     import sympy
 
     numbers = expression.atoms(sympy.Float)
-    return exchanged(expression, {number: sympy.Float(number, digits) for number in numbers})
+    rounded = exchanged(expression, {number: sympy.Float(number, digits) for number in numbers})
+    return with_ones_folded(rounded)
+
+
+def with_ones_folded(expression: Any) -> Any:
+    """Return x for 1.0*x, x**1.0 and x + 0.0, 1 for 1.0**x and x**0.0, -x for -1.0*x."""
+    import sympy
+
+    arguments = [with_ones_folded(argument) for argument in expression.args]
+    for i, argument in enumerate(arguments):
+        if argument.is_Float and float(argument) in _neutral(expression, i):
+            arguments[i] = sympy.Integer(int(argument))
+    return _rebuilt(expression, arguments)
+
+
+def _neutral(expression: Any, i: int) -> tuple[float, ...]:
+    """Return the numbers that go away as argument `i` of an expression."""
+    if expression.is_Pow and i == 0:
+        return (1.0,)
+    if expression.is_Mul or expression.is_Pow:
+        return (0.0, 1.0, -1.0)
+    return (0.0,) if expression.is_Add else ()
 
 
 def exchanged(expression: Any, replacements: Mapping[Any, Any]) -> Any:
@@ -111,11 +136,15 @@ def exchanged(expression: Any, replacements: Mapping[Any, Any]) -> Any:
 
     `xreplace` has sympy fold nested ones into each other, which makes them long.
     """
-    import sympy
-
     if expression in replacements:
         return replacements[expression]
-    arguments = [exchanged(argument, replacements) for argument in expression.args]
+    return _rebuilt(expression, [exchanged(part, replacements) for part in expression.args])
+
+
+def _rebuilt(expression: Any, arguments: Sequence[Any]) -> Any:
+    """Return a sympy expression with other arguments, a Piecewise as it is written."""
+    import sympy
+
     if all(new is old for new, old in zip(arguments, expression.args, strict=True)):
         return expression
     if isinstance(expression, sympy.Piecewise):

@@ -166,6 +166,11 @@ class PySRRegressor(DeepSymbolicRegressor):
         return model
 
     @property
+    def equations(self) -> Any:
+        """`equations_`, as it was called in earlier versions."""
+        return self.equations_
+
+    @property
     def equations_(self) -> Any:
         """The front, with the columns that `output_jax_format` and its like ask for."""
         frames = super().equations_

@@ -104,6 +104,12 @@ class Reduced(NamedTuple):
     n_evaluations: int = 0
     separation: Separation | None = None
 
+    def story(self) -> list[str]:
+        """Return what was found in sentences: the steps, each with its evidence."""
+        steps = self.reductions[0].steps if self.reductions else ()
+        pieces = () if self.separation is None else (self.separation.says(),)
+        return [*map(str, steps), *pieces]
+
 
 @dataclass(frozen=True)
 class _State:

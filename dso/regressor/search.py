@@ -31,6 +31,7 @@ from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
 from dso.regressor.scales import Scales, can_scale
 from dso.regressor.simple_laws import simple_laws
+from dso.runs.display import Progress
 from dso.runs.recorders import DataFile
 from dso.runs.tables import ResultFiles
 from dso.selection import criteria
@@ -190,6 +191,7 @@ class Search:
         self.optimizer.setup(callback)
         self._show_in_given_units()
         self._offer_simple_ones()
+        self._show_best()
 
     def _race(self) -> Race | None:
         """Return the race of this search, in the units of the user."""
@@ -254,6 +256,13 @@ class Search:
         for recorder in run.journal.recorders:
             if isinstance(recorder, DataFile):
                 recorder.data = task.dataset
+
+    def _show_best(self) -> None:
+        """Show the best simple law: the search by values, which comes next, may take seconds."""
+        if np.isfinite(self.standing.r_best):
+            for recorder in self.optimizer.run.journal.recorders:
+                if isinstance(recorder, Progress):
+                    recorder.finish(self.standing)
 
     def reward_of(self, loss: float) -> float:
         """Return the reward that belongs to a loss."""
@@ -379,8 +388,9 @@ class Search:
     @property
     def reductions(self) -> Reduced | None:
         """What the data say of the form of y; None where they were not asked."""
-        race = self.optimizer.race
-        return None if race is None else race.found
+        if self.scales is not None and isinstance(self.optimizer, Archipelago):
+            return None  # they are of the columns as the islands see them
+        return self.optimizer.reduced
 
     def _obeyed(self, programs: ProgramBatch, library: Library | None = None) -> list[str]:
         """Return of each program the reduction that goes furthest of those that it obeys."""

@@ -148,6 +148,7 @@ class _Folder:
                     "n_hof": len(hof),
                     "pf": _rows(pf.iloc[shown]),
                     "policy": self._policy(run),
+                    "reductions": self.results.reductions(run),
                     "returns": episode_returns(self.results.path / f"{run.prefix}_returns.csv"),
                     "picked": shown.index(picked) if picked is not None else None,
                     "n_pf": len(pf),

@@ -117,6 +117,10 @@ class LogEval:
         yield from _block("LOG SUMMARY", self._overview())
         if len(self.settings) > 1:
             yield from _block("SETTINGS (best mean first)", setting_lines(self.summary))
+        for i, run in self.runs:
+            if found := self._results[i].reductions(run):
+                text = [found["why"], *(f"- {step}" for step in found["steps"])]
+                yield from _block(f"WHAT THE DATA SAY (seed {run.seed})", text)
         if show_hof:
             rows = (self._line(i, row) for i, row in enumerate(_first(self.hof, show_count)))
             yield from _block(f"HALL OF FAME (best {show_count})", rows)

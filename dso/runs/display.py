@@ -53,7 +53,7 @@ class PacedDisplay(Display, ABC):
         self.n_samples = n_samples
         self.max_seconds = max_seconds
         self._next_update = 0.0
-        self._expression = (0, "")
+        self._expression: tuple[tuple[int, float] | None, str] = (None, "")
         self._shown: Standing | None = None
 
     def update(self, standing: Standing, expression: Callable[[], str]) -> None:
@@ -67,8 +67,9 @@ class PacedDisplay(Display, ABC):
         if standing == self._shown:
             return
         self._shown = standing
-        if standing.best_iteration != self._expression[0]:
-            self._expression = (standing.best_iteration, expression())
+        best = standing.best_iteration, standing.r_best
+        if best != self._expression[0]:
+            self._expression = (best, expression())
         self._show(standing, self._expression[1])
 
     @abstractmethod
@@ -82,12 +83,14 @@ class PacedDisplay(Display, ABC):
     def _rate(self, standing: Standing) -> float:
         return standing.n_samples / max(standing.seconds, 1e-9)
 
-    def _seconds_left(self, standing: Standing) -> float:
+    def _time_left(self, standing: Standing) -> str:
         """Time until the nearer budget is spent, at the average pace so far."""
+        if standing.n_samples == 0:
+            return "unknown time"
         left = (self.n_samples - standing.n_samples) / max(self._rate(standing), 1e-9)
         if self.max_seconds is not None:
             left = min(left, self.max_seconds - standing.seconds)
-        return max(left, 0.0)
+        return format_seconds(max(left, 0.0))
 
 
 class PlainDisplay(PacedDisplay):
@@ -103,7 +106,7 @@ class PlainDisplay(PacedDisplay):
     def _show(self, standing: Standing, expression: str) -> None:
         self.stream.write(
             f"iteration {standing.iteration}: {standing.n_samples} of {self.n_samples} samples, "
-            f"{self._rate(standing):.0f}/s, {format_seconds(self._seconds_left(standing))} left; "
+            f"{self._rate(standing):.0f}/s, {self._time_left(standing)} left; "
             f"best R {standing.r_best:.6f}: {expression}\n"
         )
         self.stream.flush()
@@ -140,7 +143,7 @@ class LiveDisplay(PacedDisplay):
             f"{standing.n_samples:,} of {self.n_samples:,}  ({self._rate(standing):,.0f}/s)",
         )
         panel.add_row("", ProgressBar(total=self.n_samples, completed=standing.n_samples, width=40))
-        panel.add_row("time left", format_seconds(self._seconds_left(standing)))
+        panel.add_row("time left", self._time_left(standing))
         panel.add_row(
             "best reward", f"{standing.r_best:.6f}  (iteration {standing.best_iteration})"
         )
@@ -173,10 +176,10 @@ class NotebookDisplay(PacedDisplay):
             self._handle.update(line)
 
     def _line(self, standing: Standing, expression: str) -> str:
-        left = format_seconds(self._seconds_left(standing))
         return (
             f'<progress value="{standing.n_samples}" max="{self.n_samples}"></progress> '
-            f"{left} left, best R {standing.r_best:.6f}: <code>{escape(expression)}</code>"
+            f"{self._time_left(standing)} left, "
+            f"best R {standing.r_best:.6f}: <code>{escape(expression)}</code>"
         )
 
 

@@ -131,6 +131,20 @@ class RunResults:
             table = table[~is_again].reset_index(drop=True)
         return table.assign(**{column: numbers(table, column) for column in needed})
 
+    def reductions(self, run: RunName) -> dict[str, Any] | None:
+        """Return what its data said of the form, ``why`` and ``steps``; None where nobody asked."""
+        name = f"{run.prefix}_reductions.json"
+        try:
+            content = json.loads(read_regular(self.path / name, MAX_BYTES))
+            found = {"why": str(content["why"]), "steps": [str(step) for step in content["steps"]]}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            self.issues[name] = "cannot be read"
+            return None
+        self.issues.pop(name, None)
+        return found
+
     def log(self, run: RunName) -> pd.DataFrame:
         """Return a run's row for each iteration."""
         return self.table(f"{run.prefix}.csv")

@@ -44,6 +44,7 @@ def test_the_end_tells_what_was_found(fitted):
     folder, said = fitted
     lines = said.splitlines()
     assert lines[0].endswith("60 rows, energy from mass_kg, speed_m_s; 12 rows are held out.")
+    assert lines[1].startswith("iteration 0: ")  # the best simple law, before anything is sought
     assert "WARNING" not in said
     assert "energy = 0.5*mass_kg*speed_m_s**2" in lines
     assert any(line.startswith("R2 1.0000 on 12 held-out rows") for line in lines)

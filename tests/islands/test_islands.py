@@ -125,6 +125,16 @@ def test_the_best_of_all_is_the_result() -> None:
     assert model.hall_of_fame.rewards[0] == result["r"]
 
 
+@pytest.mark.parametrize("engine", [one_by_one, elsewhere])
+def test_what_the_data_say_is_known_of_all(engine: Any) -> None:
+    model = archipelago(engine=engine, reduce={"on": True, "after": 1})
+    model.setup()
+    assert model.reduced is None
+    model.train_one_step()
+    assert model.reduced is not None
+    assert "the budget is too small" in model.reduced.why
+
+
 def test_guests_take_part() -> None:
     """Each island gets what the one before it has found, and all of it on all islands."""
     for topology, n_expected in (("ring", 1), ("all", 2)):

@@ -16,6 +16,7 @@ from dso.program import (
     mean_squared_error,
     traversal_texts,
 )
+from dso.program.symbolic import to_text
 
 PLAIN = [name for name in OPERATORS if not name.startswith("protected_")]
 X = np.random.default_rng(0).uniform(0.2, 0.8, (20, 2))
@@ -44,6 +45,29 @@ def test_execute_and_text(library: Library) -> None:
     assert not program.invalid
     same = from_tokens(program.tokens, library)
     np.testing.assert_array_equal(same.execute(X), program.execute(X))
+
+
+@pytest.mark.parametrize(
+    ("text", "full", "short"),
+    [
+        ("pow,1.0,x1", "1", "1"),
+        ("mul,1.0,x1", "x1", "x1"),
+        ("mul,-1.0,exp,mul,-1.0,x1", "-exp(-x1)", "-exp(-x1)"),
+        ("pow,add,x1,x2,1.0", "x1 + x2", "x1 + x2"),
+        ("pow,x1,0.0", "1", "1"),
+        ("div,1.0,x1", "1/x1", "1/x1"),
+        ("mul,1.00000001,x1", "1.00000001*x1", "x1"),
+        ("pow,add,x1,x2,0.99999999", "(x1 + x2)**0.99999999", "x1 + x2"),
+        ("pow,1.00000001,x1", "1.00000001**x1", "1"),
+        ("add,1.0,x1", "x1 + 1.0", "x1 + 1.0"),
+        ("mul,2.0,x1", "2.0*x1", "2.0*x1"),
+    ],
+)
+def test_numbers_that_do_nothing_are_not_shown(text: str, full: str, short: str) -> None:
+    library = Library(create_tokens(2, ["add", "mul", "div", "pow", "exp", "const"]))
+    program = from_str_tokens(text, library)
+    assert program.expression == full
+    assert to_text(program.traversal, digits=5) == short
 
 
 def test_texts_of_a_batch_are_those_of_its_programs(library: Library) -> None:

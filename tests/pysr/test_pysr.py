@@ -227,6 +227,7 @@ def test_a_fit_answers_as_pysr_does(model: PySRRegressor) -> None:
     assert best["complexity"] == 8
     assert model.set_params(model_selection="accuracy").get_best()["loss"] <= best["loss"]
     assert model.n_features_in_ == 3
+    assert model.equations["loss"].equals(model.equations_["loss"])  # an old name
     assert model.display_feature_names_in_.tolist() == ["x0", "x1", "x2"]
 
 

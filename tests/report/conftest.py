@@ -35,7 +35,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with two runs that have ended; not to be changed."""
     folder = tmp_path_factory.mktemp("logs")
     for seed in (0, 1):
-        run_one(Job(seed, config_of(folder, seed, "batch")))
+        run_one(Job(seed, config_of(folder, seed, "batch", reduce={"on": True, "after": 1})))
     return folder / "batch"
 
 

@@ -162,3 +162,16 @@ def test_rewards_that_are_not_finite(folder):
     curves = collected(folder)["runs"][0]["curves"]
     assert curves["r_best"][0] is None
     assert all(value is None or math.isfinite(value) for value in curves["r_max"])
+
+
+def test_what_the_data_say_of_the_form(finished):
+    run = collected(finished)["runs"][0]
+    why = "none found, as the budget is too small for models of the data"
+    assert run["reductions"] == {"why": why, "steps": []}
+
+
+def test_a_story_that_cannot_be_read(folder):
+    (folder / "dso_Nguyen-5_0_reductions.json").write_text('{"why": "y depends"}')
+    content = collected(folder)
+    assert content["runs"][0]["reductions"] is None
+    assert content["folders"][0]["issues"] == ["dso_Nguyen-5_0_reductions.json cannot be read"]

@@ -27,6 +27,14 @@ def said(*arguments: str) -> str:
     return outcome.output
 
 
+def test_what_the_data_say_of_the_form(folder):
+    story = '{"why": "y/a depends on b only", "steps": ["y is proportional to a"]}'
+    (folder / "dso_toy_3_reductions.json").write_text(story)
+    text = said(str(folder))
+    assert "WHAT THE DATA SAY (seed 3)" in text
+    assert "y/a depends on b only\n- y is proportional to a\n" in text
+
+
 def test_the_overview(folder):
     text = said(str(folder))
     assert "Task                 : toy" in text

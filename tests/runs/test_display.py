@@ -33,6 +33,13 @@ def test_a_plain_line_says_where_the_run_stands():
     )
 
 
+def test_before_the_first_iteration_nobody_knows_how_long_it_takes():
+    stream = io.StringIO()
+    start = Standing(iteration=0, n_samples=0, seconds=0.0, r_best=0.5, best_iteration=0)
+    PlainDisplay(stream, n_samples=9000).show(start, lambda: "2*x1")
+    assert stream.getvalue().endswith("unknown time left; best R 0.500000: 2*x1\n")
+
+
 def test_the_nearer_budget_gives_the_time_left():
     stream = io.StringIO()
     PlainDisplay(stream, n_samples=9000, max_seconds=2.5).update(STANDING, lambda: "x1")

@@ -19,6 +19,28 @@ FUNCTION_SETS = {
 }
 
 
+def test_transforms_of_y_are_told_once() -> None:
+    library = Library(create_tokens(2, [*FUNCTION_SETS["Koza"], "const"]))
+    generator = np.random.default_rng(0)
+    X, y = generator.uniform(0.3, 2, (20, 2)), generator.uniform(0.5, 0.9, 20)
+    data, prior = FitData.of_rows(library, X, y), make_joint_prior({}, library, max_length=30)
+    values = ValueLibrary(library, prior, data.columns, np.arange(4), max_entries=500)
+    problem = Problem.of(prior, data, seed=0, max_programs=1)
+    joins = make_joins(problem, values, Budget.of(SemanticLimits()), max_contexts=2000)
+    columns = execute(library, values.programs(np.arange(200)), data.columns).values
+    contexts = contexts_on_rows(joins, values.forms, 2000, columns, y)
+    chosen = contexts.transforms(8)
+    assert chosen == sorted(chosen)
+    assert len(chosen) == 8
+    correlations = np.corrcoef(contexts.values[chosen]) - np.eye(8)
+    assert np.abs(correlations).max() < 1 - 1e-9
+    assert contexts.is_transform[chosen].all()
+    assert chosen[0] == 0
+    for wanted in (y, 1 / y, np.log(y), np.exp(y)):
+        assert any(abs(np.corrcoef(wanted, contexts.values[i])[0, 1]) > 1 - 1e-12 for i in chosen)
+    assert len(contexts.transforms(3)) == 3
+
+
 @pytest.mark.parametrize("names", FUNCTION_SETS.values(), ids=FUNCTION_SETS)
 def test_the_values_wanted_are_those_of_the_program_solved(names: list) -> None:
     library = Library(create_tokens(2, names))

@@ -127,6 +127,21 @@ def test_with_noise_there_is_a_front_and_nothing_exact() -> None:
     assert usual_prior(library).allowed(result.programs).all()
 
 
+def test_a_reciprocal_sum_with_one_factor_is_found_in_spite_of_noise() -> None:
+    generator = np.random.default_rng(3)
+    X, fresh = (generator.uniform(1, 4, (n, 2)) for n in (100, FRESH))
+
+    def target(x: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return 3.7 / (1 / x + 1 / z**2)
+
+    y = target(*X.T) * (1 + 0.01 * generator.normal(size=100))
+    solver, library = search(X, y, [*KOZA, "const"])
+    programs = solver.run().programs
+    n_numbers = (~np.isnan(programs.constants)).sum(axis=1)
+    few = programs[np.flatnonzero(n_numbers == 1)]
+    assert fresh_nmse(library, few, fresh, target(*fresh.T)) < 1e-4
+
+
 NEAR = {
     "Nguyen-9": lambda x, z: np.sin(x) + np.sin(z**2),
     "negative": lambda x, z: np.exp(-x * z) - x,

@@ -84,7 +84,7 @@ constexpr Branches mirrored(double mirror, double period) { return {period, mirr
     UNARY(erfc, erfc(a), -M_2_SQRTPI * exp(-a * a), erfinv(1 - y), kSingle, false)                \
     UNARY(gamma, gamma(a), y * digamma(a), kNoInverse, kSingle, a <= 0)                           \
     UNARY(sinc, sinc(a), sinc_slope(a), kNoInverse, kEven, false)                                 \
-    UNARY(relu, select((a > 0) | (a != a), a, 0.0), select(a > 0, 1.0, 0.0),                      \
+    UNARY(relu, select(a <= 0, 0.0, a), select(a > 0, 1.0, 0.0),                                  \
            kNoInverse, kSingle, false)                                                            \
     UNARY(round, rint(a), 0.0, kNoInverse, kSingle, false)                                        \
     UNARY(floor, floor(a), 0.0, kNoInverse, kSingle, false)                                       \
@@ -100,9 +100,9 @@ constexpr Branches mirrored(double mirror, double period) { return {period, mirr
            kNoInverse, kNoInverse, kSingle, false)                                                \
     BINARY(cond, select(a > 0, b, 0.0), 0.0, select(a > 0, 1.0, 0.0),                             \
            kNoInverse, kNoInverse, kSingle, false)                                                \
-    BINARY(logical_or, select((a > 0) | (b > 0), 1.0, 0.0), 0.0, 0.0,                             \
+    BINARY(logical_or, max(select(a > 0, 1.0, 0.0), select(b > 0, 1.0, 0.0)), 0.0, 0.0,           \
            kNoInverse, kNoInverse, kSingle, false)                                                \
-    BINARY(logical_and, select((a > 0) & (b > 0), 1.0, 0.0), 0.0, 0.0,                            \
+    BINARY(logical_and, select(a > 0, 1.0, 0.0) * select(b > 0, 1.0, 0.0), 0.0, 0.0,              \
            kNoInverse, kNoInverse, kSingle, false)                                                \
     BINARY(protected_div, select(abs(b) > 0.001, a / b, 1.0), select(abs(b) > 0.001, 1 / b, 0.0), \
            select(abs(b) > 0.001, -y / b, 0.0), y * b, a / y, kSingle, false)                     \

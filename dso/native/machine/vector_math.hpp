@@ -169,15 +169,19 @@ DSO_INLINE Lanes mod(const Lanes& x, const Lanes& y) {
 }
 DSO_INLINE Lanes abs(const Lanes& x) { return from_bits(bits_of(x) & INT64_MAX); }
 DSO_INLINE double abs(double x) { return ::fabs(x); }
-// NaN wins, as in numpy.
-template <class V>
-DSO_INLINE V max(const V& x, const V& y) {
-    return select((x > y) | (x != x), x, y);
+// NaN wins, as in numpy. Bits are selected by hand: of two selections, one in the other, GCC makes
+// one by two masks that are joined, and works these out lane by lane.
+DSO_INLINE Lanes bits_selected(const LaneBits& mask, const Lanes& yes, const Lanes& no) {
+    return from_bits((bits_of(yes) & mask) | (bits_of(no) & ~mask));
 }
-template <class V>
-DSO_INLINE V min(const V& x, const V& y) {
-    return select((x < y) | (x != x), x, y);
+DSO_INLINE Lanes max(const Lanes& x, const Lanes& y) {
+    return select(x == x, bits_selected(x > y, x, y), x);
 }
+DSO_INLINE double max(double x, double y) { return x > y || x != x ? x : y; }
+DSO_INLINE Lanes min(const Lanes& x, const Lanes& y) {
+    return select(x == x, bits_selected(x < y, x, y), x);
+}
+DSO_INLINE double min(double x, double y) { return x < y || x != x ? x : y; }
 template <class V>
 DSO_INLINE V sign(const V& x) {
     return select(x > 0, 1.0, select(x < 0, -1.0, x));

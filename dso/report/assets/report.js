@@ -242,6 +242,16 @@ function drawSettings() {
     html("details", {}, html("summary", {}, "The whole config"), html("pre", { tabindex: 0 }, html("code", {}, JSON.stringify(folder.config, null, 2))))))));
 }
 
+/** What models of the data have shown before anything was found, with the evidence. */
+function drawReductions() {
+  const runs = report.runs.filter((run) => run.reductions);
+  byId("reductions").hidden = byId("reductions-link").hidden = !runs.length;
+  fill("reductions-body", runs.map((run) => html("div", { class: "card" },
+    report.runs.length > 1 && html("h3", {}, run.name),
+    html("p", {}, run.reductions.why),
+    html("ol", {}, run.reductions.steps.map((step) => html("li", {}, step))))));
+}
+
 function drawAll() {
   drawHeader();
   drawOverview();
@@ -249,6 +259,7 @@ function drawAll() {
   drawCurves();
   drawDistribution();
   drawPrograms();
+  drawReductions();
   drawControl();
   drawRuns();
 }

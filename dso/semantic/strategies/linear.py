@@ -116,10 +116,11 @@ class LinearSearch(Strategy):
         few = numbers[: limits.max_partnered_entries]
         shared = Regression(compared.columns[few], compared.costs[few], compared.weights)
         transforms = contexts.transforms(limits.max_transforms)
-        for i in (*transforms, *np.flatnonzero(~contexts.is_transform)):
+        others = np.setdiff1d(np.flatnonzero(contexts.n_partners > 0), transforms)
+        for n, i in enumerate((*transforms, *others)):
             if budget.is_spent:
                 return
-            is_transform = contexts.is_transform[i]
+            is_transform = n < len(transforms)
             chosen, regression = few, shared
             if is_transform:
                 weights = contexts.weights[i] * compared.weights
