@@ -167,8 +167,14 @@ def test_cell_and_initialiser(cell: str, initializer: str) -> None:
     assert_learns(policy={"cell": cell, "initializer": initializer, "num_units": 6})
 
 
-COMPLEXITIES = {"token": 1 + 3 + 1 + 1, "length": 4, None: 0}
-"""Of add,sin,x1,x2."""
+COMPLEXITIES = {
+    "token": 1 + 3 + 1 + 1,
+    "length": 4,
+    "exp_token": 4 + 1 + 3 + 1 + 1,
+    "exp_length": 1 + 4,
+    None: 0,
+}
+"""Of add,sin,x1,x2, or of exp of that."""
 
 
 def test_every_complexity_has_a_case() -> None:
@@ -177,7 +183,7 @@ def test_every_complexity_has_a_case() -> None:
 
 @pytest.mark.parametrize("kind", COMPLEXITIES)
 def test_complexity(kind: str | None) -> None:
-    measure = complexity_measure(kind, KOZA_LIBRARY.complexities)
+    measure = complexity_measure(kind, KOZA_LIBRARY)
     programs = ProgramBatch.from_rows([KOZA_LIBRARY.actionize(t) for t in ("add,sin,x1,x2", "x1")])
     assert measure(programs)[0] == COMPLEXITIES[kind]
     front = run(training={"complexity": kind}).trainer.keeper.pareto_front.rows
