@@ -15,6 +15,22 @@ LIBRARY = Library(create_tokens(2, NAMES))
 SUMS = ("add", "sub", "neg")
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("token", [5, 1, 11]), ("length", [3, 1, 2]), (None, [0, 0, 0])]
+)
+def test_complexity_of_a_batch(kind: str | None, expected: list[int]) -> None:
+    tokens = with_complexities(create_tokens(1, ["add", "exp"]), {"add": 3, "exp": 10})
+    library = Library(tokens)
+    texts = ["add,x1,x1", "x1", "exp,x1"]
+    programs = ProgramBatch.from_rows([library.actionize(text).tolist() for text in texts])
+    assert complexity_measure(kind, library)(programs).tolist() == expected
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="'exp_length', None"):
+        complexity_measure("depth", LIBRARY)
+
+
 def batch(*texts: str) -> ProgramBatch:
     return ProgramBatch.from_rows([LIBRARY.actionize(text).tolist() for text in texts])
 

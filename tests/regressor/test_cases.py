@@ -103,3 +103,103 @@ def test_snapping_can_be_turned_off() -> None:
     assert sizes(snapped)[9] == "3*x1 + 2*x2**2"
     free = regressor(n_samples=60_000, snap=False).fit(X, y)
     assert sizes(free)[9] not in ("3*x1 + 2*x2**2", "")
+
+
+def test_a_function_that_is_constant_on_the_data_is_a_number() -> None:
+    g = random(0)
+    columns = {"I_0": g.uniform(1, 5, 1000), **{name: g.uniform(1, 2, 1000) for name in "qVkT"}}
+    I_0, q, V, k, T = columns.values()
+    names = ["add", "sub", "mul", "div", "sqrt", "square", "exp", "log", "sin", "cos", "tanh"]
+    model = regressor(function_set=[*names, "arcsin", "arccos", "const"], n_samples=300_000)
+    y = I_0 * (np.exp(q * V / (k * T)) - 1)
+    model.fit(np.column_stack(list(columns.values())), y, variable_names=list(columns))
+    assert str(model.sympy()) == "I_0*(exp(V*q/(T*k)) - 1)"
+
+
+def test_a_small_frequency_takes_no_more_tokens() -> None:
+    x = 1e12 * random(0).uniform(0, 5, 200)
+    model = regressor().fit(x[:, None], 2 * np.sin(1.7e-12 * x))
+    assert str(model.sympy()) == "2*sin(1.7e-12*x1)"
+
+
+def test_the_pick_is_the_law_that_noise_hides() -> None:
+    g = random(0)
+    X = g.uniform(-0.9, 5, (40, 1))
+    model = regressor(n_samples=60_000).fit(X, np.log1p(X[:, 0]) + g.normal(0, 0.05, 40))
+    fresh = random(1).uniform(-0.9, 5, (2000, 1))
+    truth = np.log1p(fresh[:, 0])
+    assert np.mean((model.predict(fresh) - truth) ** 2) <= 1e-5 * np.var(truth)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_pick_is_no_worse_than_the_mean(seed: int) -> None:
+    g = random(seed)
+    X = g.normal(size=(100, 8))
+    y = np.sign(X[:, 0] + X[:, 1] * X[:, 2] + 1.5 * g.normal(size=100))
+    names = ["add", "sub", "mul", "div", "sin", "exp"]
+    model = regressor(random_state=seed, n_samples=20_000, function_set=names).fit(X, y)
+    assert model.equations_["loss"].min() < np.var(y)
+    assert model.score(X, y) > 0
+
+
+@pytest.mark.parametrize("n_rows", [6, 8])
+def test_few_rows_are_not_interpolated(n_rows: int) -> None:
+    g = random(1)
+    X = g.uniform(0, 1, (n_rows, 1))
+    y = 2 * X[:, 0] + 0.1 * g.normal(size=n_rows)
+    model = regressor(n_samples=100_000).fit(X, y)
+    assert len(model.program_.constants) <= 2
+
+
+def test_constants_keep_their_bounds() -> None:
+    X = random(0).uniform(0.5, 3, (60, 2))
+    y = 1.6 * (X[:, 0] * X[:, 1] * (X[:, 1] + 1)) ** 0.4
+    config = {"training": {"const_params": {"bounds": [0, 1]}}}
+    names = ["add", "mul", "pow", "const"]
+    model = regressor(config=config, n_samples=60_000, function_set=names).fit(X, y)
+    for i in range(len(model.equations_)):
+        numbers = np.array(model._targets[0].program(i).constants)
+        assert ((numbers >= 0) & (numbers <= 1)).all(), model.equations_["equation"][i]
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e5])
+@pytest.mark.parametrize(
+    "prior",
+    [{"all_inputs": {"on": True}}, {"repeat": {"on": True, "tokens": ["x1"], "min_": 1}}],
+    ids=["all_inputs", "repeat"],
+)
+def test_every_row_obeys_the_priors(prior: dict, unit: float) -> None:
+    X = random(0).uniform(0.5, 3, (60, 2))
+    y = X[:, 0] * X[:, 1] + 0.3 + 0.1 * random(1).normal(size=60)
+    names = ["add", "mul", "log", "const"]
+    config = {"prior": {"length": {"on": True, "min_": 1, "max_": 20}, **prior}}
+    model = regressor(config=config, n_samples=20_000, function_set=names)
+    model.fit(X * [1.0, unit], y)
+    for i in range(len(model.equations_)):
+        used = {name for name in repr(model._targets[0].program(i)).split(",")}
+        assert "x1" in used
+        assert "x2" in used or "repeat" in prior
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_difference_of_reciprocals_is_picked(seed: int) -> None:
+    g = random(seed)
+    n = g.integers(1, 7, 50)
+    m = np.array([g.integers(low + 1, 9) for low in n])
+    y = 1e-7 / (1 / n**2 - 1 / m**2) * (1 + 0.01 * g.standard_normal(50))
+    operators = ["+", "-", "*", "/", "^", "exp", "log", "sqrt", "square"]
+    model = regressor(operators=operators, target_transform="log", n_samples=300_000)
+    X = np.column_stack([n, m]).astype(float)
+    law = model.fit(X, y).predict(X) * (1 / n**2 - 1 / m**2)
+    assert np.ptp(law) < 0.01 * law.mean()
+
+
+def test_a_search_for_a_logarithm_keeps_products_of_powers() -> None:
+    g = random(0)
+    x = np.exp(g.uniform(np.log(1e6), np.log(3e9), 27))
+    y = (x / 2.5e8) ** -1.2 * np.exp(-x / 2.5e8) * (1 + 0.05 * g.standard_normal(27))
+    operators = ["+", "-", "*", "/", "^", "exp", "log", "sqrt", "square"]
+    model = regressor(operators=operators, target_transform="log", n_samples=300_000)
+    shown = np.log(model.fit(x[:, None], y).predict(x[:, None]))
+    design = np.column_stack([np.ones(27), np.log(x), x / 1e9])
+    assert np.abs(design @ np.linalg.lstsq(design, shown)[0] - shown).max() < 1e-6
