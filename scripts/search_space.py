@@ -36,7 +36,7 @@ def build(config: dict) -> tuple[Task, JointPrior]:
         checked.prior.to_dict(),
         task.library,
         max_length=checked.policy.max_length,
-        **data_ranges(task),
+        **data_ranges(task.fit_data),
     )
     return task, prior
 

@@ -141,7 +141,7 @@ def test_interleaved_optimisers_do_what_each_does_alone():
     assert together == alone
 
 
-def test_training_again_starts_anew():
+def test_training_again_starts_afresh():
     model = DeepSymbolicOptimizer(config())
     assert model.train()["traversal"] == model.train()["traversal"]
 
@@ -456,7 +456,7 @@ def test_the_policy_learns_from_offspring_it_could_have_written(monkeypatch):
     assert bool(log_prob.isfinite().all())
 
 
-def test_runs_with_genetic_programming_repeat_whatever_the_threads():
+def test_runs_with_genetic_programming_repeat_for_any_number_of_threads():
     def rows(**training):
         model = DeepSymbolicOptimizer(config(gp_meld=GP, training=training))
         model.setup()

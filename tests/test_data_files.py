@@ -95,7 +95,7 @@ def test_an_index_without_a_name_is_left_out(tmp_path):
         (b"a,y\n\xff\xfe,2\n", "UTF-8"),
     ],
 )
-def test_what_is_no_table_is_refused_in_a_sentence(tmp_path, content, message):
+def test_what_is_not_a_table_is_refused_in_a_sentence(tmp_path, content, message):
     path = tmp_path / "t.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError, match=message) as caught:
@@ -104,7 +104,7 @@ def test_what_is_no_table_is_refused_in_a_sentence(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("name", ["gone.csv", ".", "t.doc"])
-def test_a_name_that_is_no_table(tmp_path, name):
+def test_a_name_that_is_not_a_table(tmp_path, name):
     (tmp_path / "t.doc").write_text("a")
     with pytest.raises(UserError, match=r"\.csv"):
         read_table(tmp_path / name)

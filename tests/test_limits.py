@@ -138,7 +138,7 @@ def test_points_are_bounded_as_a_whole(tmp_path):
         DeepSymbolicOptimizer(config(None, task={"dataset": dataset})).setup()
 
 
-def test_what_never_ends_is_no_file(tmp_path):
+def test_what_never_ends_is_not_a_file(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     for path in sorted(tmp_path.iterdir()):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from joblib import cpu_count  # the cores that this process may use, not those of the machine
-
 from dso.config import Config
 from dso.errors import UserError
 
@@ -42,4 +40,6 @@ def n_cores(config: Config) -> int:
     given = config.training.n_cores_batch
     if config.gp_meld.run_gp_meld and config.gp_meld.parallel_eval:
         given = -1
+    from joblib import cpu_count  # the cores that this process may use
+
     return cpu_count() if given == -1 else given or 1

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import cpu_count
 
 from dso.build import config_text
 from dso.config import load_config, validate
@@ -444,6 +443,8 @@ def _scoring_task(config: dict[str, Any]) -> ControlTask:
             f"task.action_spec: {AUTO!r} is for actions that are numbers; one tree chooses the "
             f"whole action of {task.environment.recipe.id!r}: give [null]."
         )
+    from joblib import cpu_count
+
     training = config["training"]["n_cores_batch"]
     task.n_threads = training if training not in (None, -1) else cpu_count()
     return task

@@ -12,7 +12,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from joblib import cpu_count
 
 from dso.config import load_config
 from dso.config.loading import read_source
@@ -359,6 +358,8 @@ def _room_for(n_iterations: int, config: Mapping[str, Any]) -> int:
 
 def n_threads(n_jobs: int | None) -> int:
     """Return the threads to use; one in a worker process, unless more are asked for."""
+    from joblib import cpu_count  # the cores that this process may use
+
     if n_jobs is None:
         return 1 if multiprocessing.parent_process() is not None else cpu_count()
     if not is_whole(n_jobs) or n_jobs == 0:

@@ -30,7 +30,7 @@ def test_an_unknown_command_is_answered_with_the_nearest():
     assert "Did you mean 'report'" in dso_says("reprot", status=2)
 
 
-def test_a_table_is_no_config():
+def test_a_table_is_not_a_config():
     (said,) = dso_says("run", "data.csv", status=1).splitlines()
     assert "dso fit data.csv --target" in said
 

@@ -17,7 +17,7 @@ def test_json_is_read_as_json(value):
     assert read_assignments([f"task.metric={json.dumps(value)}"]) == {"task.metric": value}
 
 
-def test_what_is_no_json_is_text():
+def test_what_is_not_json_is_text():
     given_texts = ["task.dataset=Nguyen-5", "experiment.exp_name= a=b "]
     assert read_assignments(given_texts) == {
         "task.dataset": "Nguyen-5",

@@ -107,7 +107,9 @@ def test_a_key_given_twice_is_said_once(text: str, caplog: pytest.LogCaptureFixt
         (b'{"a":' * 100_000, "nested too deeply"),
     ],
 )
-def test_a_file_that_is_no_config_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_config_is_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     file = tmp_path / "bad.json"
     file.write_bytes(content)
     with pytest.raises(UserError, match=message) as error:
@@ -116,7 +118,7 @@ def test_a_file_that_is_no_config_is_refused(tmp_path: Path, content: bytes, mes
     assert "\n" not in str(error.value)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_config(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_the_config(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read_config(tmp_path / "c.json") == {"a": 1}
 

@@ -219,7 +219,9 @@ def test_what_a_run_wrote_into_its_config_is_known(warnings: pytest.LogCaptureFi
     assert warnings.records == []
 
 
-def test_the_schema_named_for_an_editor_is_no_section(warnings: pytest.LogCaptureFixture) -> None:
+def test_the_schema_named_for_an_editor_is_not_a_section(
+    warnings: pytest.LogCaptureFixture,
+) -> None:
     assert "$schema" not in load_config(REGRESSION | {"$schema": "../schema.json"})
     assert warnings.records == []
 

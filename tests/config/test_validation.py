@@ -358,7 +358,7 @@ def test_parameters_of_the_regressor_follow_the_regressor() -> None:
 
 
 @pytest.mark.parametrize("source", [5, ["a"], 1.5])
-def test_a_source_that_is_no_config_is_refused(source: Any) -> None:
+def test_a_source_that_is_not_a_config_is_refused(source: Any) -> None:
     with pytest.raises(UserError, match="a path, a dict or None is expected"):
         load_config(source)
     with pytest.raises(UserError, match="a dict of sections is expected"):

@@ -56,7 +56,7 @@ def on(programs: ProgramBatch) -> np.ndarray:
     return np.ones(len(programs), dtype=bool)
 
 
-def test_novel_programs_are_those_never_evaluated_whatever_the_cache_forgot() -> None:
+def test_novel_programs_are_those_never_evaluated_even_if_the_cache_forgot_them() -> None:
     evaluator = Evaluator(BatchTask(), LIBRARY, remember_keys=True)
     first = batch("x1", "sin,x1", "x1")
     assert len(evaluator.novel_keys(first)) == 2
@@ -171,7 +171,7 @@ class WordTask(RowTask):
         return "good"
 
 
-def test_reward_that_is_no_number() -> None:
+def test_reward_that_is_not_a_number() -> None:
     with pytest.raises(UserError, match="returned 'good'"):
         Evaluator(WordTask(), LIBRARY).evaluate(Batch(batch("x1"), np.ones(1, bool)), 0)
 

@@ -139,7 +139,7 @@ def test_threads_and_repetition_do_not_matter() -> None:
     assert logs[0] == logs[1] == logs[2]
 
 
-def test_rows_are_drawn_anew_every_few_iterations() -> None:
+def test_rows_are_drawn_again_every_few_iterations() -> None:
     task, evaluator = make(batching_rows=100)
     batches = RowBatches(evaluator, task, seed=3)
     seen = {}
@@ -182,7 +182,7 @@ def test_rewards_of_other_rows_are_never_mixed() -> None:
     np.testing.assert_array_equal(again.rewards, scores.rewards)
 
 
-def test_the_memory_of_the_quantile_is_rewarded_anew() -> None:
+def test_the_memory_of_the_quantile_is_rewarded_again() -> None:
     model = DeepSymbolicOptimizer(
         config(
             3000,

@@ -108,7 +108,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("text", INVERTIBLE)
-def test_through_whatever_can_be_inverted(text: str) -> None:
+def test_through_everything_that_can_be_inverted(text: str) -> None:
     assert nmse(INVERTIBLE[text], text) < 1e-24
 
 
@@ -229,7 +229,7 @@ def test_ten_rows_are_not_solved_by_a_cubic(seed: int) -> None:
     assert task.evaluate(true)["success"]  # x2^2: one term
 
 
-def test_constants_that_interpolate_are_no_success() -> None:
+def test_constants_that_interpolate_are_not_a_success() -> None:
     inputs = np.array([[0.3], [1.1], [2.0]])
     task = RegressionTask(
         dataset=(inputs, np.array([1.0, -2.0, 0.7])), function_set=["add", "mul", "const"]

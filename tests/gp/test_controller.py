@@ -172,7 +172,7 @@ def test_threads_make_no_difference():
     same(*harvests)
 
 
-def test_without_a_lasting_population_every_call_starts_anew():
+def test_without_a_lasting_population_every_call_starts_afresh():
     fresh, draw = make()
     expected = fresh.step(draw(1), 1, go_on)
     controller, draw = make()

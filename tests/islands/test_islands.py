@@ -239,7 +239,7 @@ def test_programs_that_are_suggested_join_the_next_iteration() -> None:
     assert model.last.batch.on_policy.all()
 
 
-def test_islands_that_found_nothing_are_no_error() -> None:
+def test_islands_that_found_nothing_are_not_an_error() -> None:
     model = make_search(load_config(config()))
     model.setup()
     iteration = model.trainer.gather(ProgramBatch.from_rows([]), model.trainer.standing)

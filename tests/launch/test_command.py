@@ -272,7 +272,7 @@ def test_a_batch_leaves_no_process_behind(endless, how):
         time.sleep(0.05)
 
 
-def test_ctrl_c_while_starting_is_no_error_of_the_input(invoke, monkeypatch):
+def test_ctrl_c_while_starting_is_not_an_error_of_the_input(invoke, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
@@ -315,7 +315,7 @@ SUMMARIES = {
 
 
 @pytest.mark.parametrize("kind", SUMMARIES)
-def test_whatever_stands_in_the_place_of_the_summary_loses_no_run(invoke, tmp_path, kind):
+def test_anything_in_the_place_of_the_summary_loses_no_run(invoke, tmp_path, kind):
     folder = tmp_path / "logs" / "e"
     folder.mkdir(parents=True)
     SUMMARIES[kind](folder / "summary.csv")

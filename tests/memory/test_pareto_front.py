@@ -21,7 +21,7 @@ def test_a_later_program_removes_what_it_dominates():
     assert rows_of(front.rows) == [[1], [4]]
 
 
-def test_a_simpler_program_enters_whatever_its_reward():
+def test_a_simpler_program_enters_with_any_reward():
     front = ParetoFront()
     front.update(scored([[1]], [0.5], [4]))
     assert front.update(scored([[2]], [0.1], [3])) is True

@@ -45,7 +45,7 @@ def test_it_forgets_the_oldest_and_moves_what_comes_again_to_the_end():
     assert memory.rewards.tolist() == [0.3, 0.4, 0.6]
 
 
-def test_it_agrees_with_a_list_whatever_is_pushed():
+def test_it_agrees_with_a_list_for_any_programs():
     random, memory, expected = np.random.default_rng(0), ProgramMemory(make_policy(), 5), {}
     for _ in range(50):
         rows = [random.integers(0, 4, random.integers(1, 3)).tolist() for _ in range(4)]

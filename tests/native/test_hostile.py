@@ -320,7 +320,7 @@ def check(name, dice):
 @pytest.mark.parametrize(
     "name", sorted(name for name in vars(_core) if callable(getattr(_core, name)))
 )
-def test_nothing_is_no_object(name):
+def test_nothing_is_not_an_object(name):
     """None in every place, where a pointer would be followed."""
     for n_arguments in range(25):
         try:

@@ -63,7 +63,7 @@ def test_config_names_it():
     assert result["n_samples"] == 200
 
 
-def test_logits_that_are_no_numbers_are_named():
+def test_logits_that_are_not_numbers_are_named():
     policy = make_policy()
     with torch.no_grad():
         policy.head.bias[0] = float("nan")

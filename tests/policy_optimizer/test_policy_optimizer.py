@@ -198,7 +198,7 @@ def test_wrong_keys_of_an_optimiser_of_ones_own_are_named(made, own, message):
 @pytest.mark.parametrize(
     "name", ["pgg", "dso.program.batch:Batch", "dso.policy_optimizer.pg:Nothing"]
 )
-def test_what_is_no_policy_optimizer_is_refused(name):
+def test_what_is_not_a_policy_optimizer_is_refused(name):
     with pytest.raises(UserError, match=r"policy_optimizer\.policy_optimizer_type"):
         policy_optimizer_class(name)
 

@@ -71,7 +71,7 @@ def test_numbers_and_rows_do_not_change_the_pool() -> None:
     assert other.pool_hash != usual.pool_hash
 
 
-def test_trees_of_so_many_operators_are_equally_likely(vocabulary: Vocabulary) -> None:
+def test_trees_with_a_number_of_operators_are_equally_likely(vocabulary: Vocabulary) -> None:
     """There are 6 trees with two operators of arity 1 or 2: by rows 11, 12, 211, 21., 22x."""
     sampler = TreeSampler(make_distribution(SETTINGS), vocabulary)
     uniforms = Uniforms(np.random.default_rng(0))

@@ -197,7 +197,7 @@ def test_bad_rows_are_refused(model: PretrainedModel, X, y, message: str) -> Non
         model.candidates(X, y)
 
 
-def test_a_constant_target_is_no_error(model: PretrainedModel) -> None:
+def test_a_constant_target_is_not_an_error(model: PretrainedModel) -> None:
     X = rows()
     found = model.candidates(X, np.full(len(X), 3.0), 10)
     assert np.isfinite(found.programs.lengths).all()

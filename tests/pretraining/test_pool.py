@@ -54,7 +54,7 @@ def test_a_pool_of_another_distribution_is_not_continued(builder: PoolBuilder, p
         builder.resume(pool)
 
 
-def test_a_pool_has_at_least_so_many_skeletons(builder: PoolBuilder) -> None:
+def test_a_pool_has_at_least_this_many_skeletons(builder: PoolBuilder) -> None:
     n, seen = len(builder) + 1, []
     made = build_pool(builder, n, lambda b: seen.append(len(b)))
     assert len(made) == seen[-1] >= n
@@ -83,7 +83,7 @@ def test_trigonometric_functions_on_one_way_down_are_counted() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"no pool"])
-def test_a_file_that_is_no_pool_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_pool_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "pool.npz").write_bytes(content)
     with pytest.raises(UserError, match=r"pool .*pool\.npz is broken, or not a pool"):
         Pool.load(tmp_path / "pool.npz")

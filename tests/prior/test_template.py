@@ -100,7 +100,7 @@ def test_a_template_is_read() -> None:
         ("df = D(f, 1); df(x1)", {}, r"D\(f, 1\)\(x1\): derivatives"),
     ],
 )
-def test_what_is_no_template_is_refused(
+def test_what_is_not_a_template_is_refused(
     combine: str, parameters: dict[str, int], words: str
 ) -> None:
     with pytest.raises(UserError, match=words):
@@ -145,7 +145,7 @@ def test_what_is_drawn_and_bred_has_the_form(
     assert (programs.lengths > len(template.steps)).any()
 
 
-def test_given_tokens_are_no_business_of_other_priors() -> None:
+def test_given_tokens_do_not_concern_other_priors() -> None:
     template = read("sin(sin(f(x1))) + x2", ["f"])
     library = library_of(template)
     prior = JointPrior(

@@ -123,7 +123,7 @@ def test_what_a_state_checker_does_not_choose_is_left_open() -> None:
     assert not is_finite.any()
 
 
-def test_a_token_of_ones_own_is_no_obstacle_beside_the_path() -> None:
+def test_a_token_of_ones_own_is_not_an_obstacle_off_the_path() -> None:
     library = Library([*create_tokens(1, ["add", "exp"]), Token(half, "half", 1, 1)])
     programs = ProgramBatch.from_rows(
         [library.actionize(text).tolist() for text in ("add,half,x1,exp,x1", "half,x1")]

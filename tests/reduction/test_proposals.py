@@ -69,7 +69,7 @@ def test_what_has_no_form_gets_no_proposal_with_a_small_residual() -> None:
     assert not [move for move in found if move.residual < 1e-2]
 
 
-def test_columns_of_both_signs_are_no_bases_of_fractional_powers() -> None:
+def test_columns_of_both_signs_are_not_bases_of_fractional_powers() -> None:
     x = RANDOM.uniform(-1.0, 1.0, (60, 3))
     found = _moves(lambda a, b, c: a * np.abs(b) ** 1.5 * np.exp(c), x)
     exponents = {move.inputs: move.exponent for move in found if isinstance(move, Factor)}

@@ -98,6 +98,6 @@ def test_a_program_is_a_formula_and_back(functions: list) -> None:
     assert Speller(library).spell(formula) is not None
 
 
-def test_a_polynomial_is_no_formula() -> None:
+def test_a_polynomial_is_not_a_formula() -> None:
     library = Library(create_tokens(1, ["mul", "poly"]))
     assert formula_of(library.tokens, library.actionize("poly"), np.empty(0)) is None

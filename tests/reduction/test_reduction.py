@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dso.reduction.proposals import Drop, Factor, Move, Pair, Scaling, Term
@@ -28,6 +28,7 @@ def _after(moves: list[Move]) -> Reduction:
     return reduction
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(MOVES), max_size=4))
 def test_back_undoes_forward(moves: list[Move]) -> None:
     reduction = _after(moves)
@@ -38,6 +39,7 @@ def test_back_undoes_forward(moves: list[Move]) -> None:
     np.testing.assert_allclose(reduction.slope(X, t), slope, rtol=1e-5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(MOVES), max_size=4), st.sampled_from([np.sin, np.exp, np.square]))
 def test_what_is_made_of_a_reduction_obeys_it(moves: list[Move], g: np.ufunc) -> None:
     reduction = _after(moves)

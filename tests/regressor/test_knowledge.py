@@ -194,7 +194,7 @@ def test_a_penalty_that_means_nothing_is_refused(given: dict, words: str) -> Non
     ("knowledge", "words"),
     [(["x1 > 0"], "expected a list of Bounds"), ([Monotone("x9")], "unknown input 'x9'")],
 )
-def test_what_is_no_statement_is_refused(knowledge: list, words: str) -> None:
+def test_what_is_not_a_statement_is_refused(knowledge: list, words: str) -> None:
     X = np.arange(6.0)[:, None]
     model = DeepSymbolicRegressor(n_samples=1, verbosity=0, knowledge=knowledge)
     with pytest.raises(UserError, match=words):

@@ -56,7 +56,7 @@ def test_rows_without_logarithms_say_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_they_are_on_the_front_whatever_the_units() -> None:
+def test_they_are_on_the_front_in_all_units() -> None:
     X = np.random.default_rng(1).uniform(1e-9, 1e-6, (20, 1))
     y = 4e20 * X[:, 0] ** 1.505
     model = DeepSymbolicRegressor(operators=["+", "*", "^"], n_samples=1, verbosity=0)

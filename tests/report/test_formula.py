@@ -61,7 +61,7 @@ DEEP = ["(" * 300 + "x1" + ")" * 300, "-" * 4000 + "x1", "x1**" * 1000 + "x1"]
     "text",
     [*STRANGE, *DEEP],
 )
-def test_what_is_no_expression_stays_text(text):
+def test_what_is_not_an_expression_stays_text(text):
     assert to_mathml(text) == ["mtext", text]
 
 

@@ -119,7 +119,7 @@ def test_poles_between_the_rows(text: str, numbers: list[float], tame: bool) -> 
     assert bool(evidence(FitData.of_rows(LIBRARY, X, X[:, 0]), [text], [numbers]).is_tame) == tame
 
 
-def test_decades_of_inputs_are_no_poles() -> None:
+def test_decades_of_inputs_are_not_poles() -> None:
     X = np.exp(np.random.default_rng(0).uniform(-20, 20, (30, 2)))
     data = FitData.of_rows(WIDE, X, X[:, 0])
     programs = ProgramBatch.from_rows([WIDE.actionize("div,x1,mul,x2,x2").tolist()])

@@ -103,7 +103,7 @@ FITTED = {
 
 
 @pytest.mark.parametrize(("n_inputs", "target"), FITTED.values(), ids=FITTED)
-def test_constants_are_found_whatever_they_are(n_inputs: int, target) -> None:
+def test_constants_of_any_value_are_found(n_inputs: int, target) -> None:
     generator = np.random.default_rng(1)
     X, fresh = (generator.uniform(0.5, 3, (n, n_inputs)) for n in (60, FRESH))
     solver, library = search(X, target(*X.T), [*KOZA, "const"])

@@ -82,7 +82,7 @@ def test_what_is_written_is_read_again(powers):
         (True, "expected the text of a unit"),
     ],
 )
-def test_what_is_no_unit_is_refused_with_its_place(text, message):
+def test_what_is_not_a_unit_is_refused_with_its_place(text, message):
     with pytest.raises(UserError, match=r"^X_units\[2\]: ") as error:
         parse_unit(text, "X_units[2]")
     assert message in str(error.value)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -42,6 +43,8 @@ MAX_POWER_CONTEXTS = 2000
 """Contexts that are compared with single entries."""
 MAX_PAIRED_CONTEXTS = 6
 """Contexts that pairs of entries are looked up for, y itself the first."""
+MAX_MATCHES = 2000
+"""That are written. Values of few digits agree by chance: a table of three has 200 000 matches."""
 MAX_LAWS = 100
 """That are fitted."""
 TOLERANCE = 1e-9
@@ -123,7 +126,8 @@ class PowerSearch(Strategy):
         keys, wanted = rows.keys(columns), rows.keys(contexts.values)
         tolerance = max(TOLERANCE, 4 * problem.data.tolerance)
         starts: list[Start] = []
-        for c, factors in found_laws(keys, wanted, tolerance, contexts.n_partners, budget):
+        laws = found_laws(keys, wanted, tolerance, contexts.n_partners, budget)
+        for c, factors in islice(laws, MAX_MATCHES):
             rest = contexts.values[c].copy()
             for entry, power in factors:
                 rest = rest / columns[entry] ** power
@@ -133,7 +137,7 @@ class PowerSearch(Strategy):
                 start = inside(frames.row(c).tolist(), start)
             if start is not None:
                 starts.append(start)
-            if len(starts) >= MAX_LAWS:
+            if len(starts) >= MAX_LAWS or budget.seconds_left <= 0:
                 break
         return fitted(problem, starts, budget)
 

@@ -122,7 +122,7 @@ def test_without_a_folder_nothing_is_recorded_and_nothing_kept():
     assert model.evaluator.archive is None
 
 
-def test_rewards_with_noise_are_no_cache_to_save(tmp_path, caplog):
+def test_rewards_with_noise_are_not_a_cache_to_save(tmp_path, caplog):
     noisy = config(tmp_path, task={"reward_noise": 0.1}, logging={"save_cache": True})
     model = DeepSymbolicOptimizer(noisy)
     model.setup()

@@ -41,6 +41,6 @@ def test_whole_coefficients_are_found(seed: int, top: list[int], bottom: list[in
 
 
 @pytest.mark.parametrize("target", [np.sqrt, np.exp, lambda x: np.pi * x, lambda x: 0 * x + 3])
-def test_what_is_no_such_quotient_is_not(target) -> None:
+def test_what_is_not_such_a_quotient_is_not_found(target) -> None:
     X = np.random.default_rng(0).uniform(0.3, 2, (60, 1))
     assert len(search(X, target(X[:, 0])).programs) == 0

@@ -48,7 +48,7 @@ def test_the_native_network_is_that_of_numpy(changes: dict, tmp_path: Path) -> N
                                   net(observations))  # fmt: skip
 
 
-def test_files_that_are_no_network_are_refused(tmp_path: Path) -> None:
+def test_files_that_are_not_networks_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", a=1)
     (tmp_path / "text.npz").write_text("no")
     np.savez(tmp_path / "code.npz", format=np.array([print], dtype=object))

@@ -176,7 +176,7 @@ def test_c_code_acts_like_the_policy(tmp_path: Path) -> None:
             np.testing.assert_allclose(action, right, rtol=1e-6, atol=0)
 
 
-def test_code_of_the_name_of_an_environment_is_no_code() -> None:
+def test_code_of_the_name_of_an_environment_is_not_code() -> None:
     made = policy("MountainCarContinuous-v0")
     made.env_id = 'x"""\nimport os\n*/ int y;'
     compile(made.python_code(), "code", "exec")

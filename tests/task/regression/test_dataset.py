@@ -188,7 +188,7 @@ def test_other_formats_refused(tmp_path):
     path.write_text("a\ty\n1\tb\n2\t3\n")
     with pytest.raises(UserError, match=r"t.tsv: row 0, column 1 .* holds 'b'"):
         load_dataset(path)
-    with pytest.raises(UserError, match=r"task.header: True; .* no CSV file"):
+    with pytest.raises(UserError, match=r"task.header: True; .* is not a CSV file"):
         load_dataset(path, header=True)
 
 

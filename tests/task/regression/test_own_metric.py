@@ -62,7 +62,7 @@ def test_it_may_be_the_extra_metric_of_the_test_set():
     assert found[f"{HERE}:mean_absolute_error"] == pytest.approx(-np.mean(np.abs(y - X)))
 
 
-def test_what_is_no_number_is_an_error():
+def test_what_is_not_a_number_is_an_error():
     task = make(f"{HERE}:text")
     programs = ProgramBatch.from_rows([task.library.actionize("x1")])
     with pytest.raises(UserError, match="returned 'good'"):
