@@ -80,6 +80,8 @@ class _Found:
     Attributes
     ----------
     problem : Problem
+    tell : callable, optional
+        Called with what is taken in.
     programs : list of ProgramBatch
     is_exact : bool
         Whether a program among them is.
@@ -88,6 +90,7 @@ class _Found:
     """
 
     problem: Problem
+    tell: Callable[[ProgramBatch], object] | None = None
     programs: list[ProgramBatch] = field(default_factory=lambda: [ProgramBatch.from_rows([])])
     is_exact: bool = False
     n_bytes: int = 0
@@ -96,6 +99,8 @@ class _Found:
         """Take programs in."""
         self.programs.append(programs)
         self.is_exact |= bool(ranked(programs, self.problem.data)[2].any())
+        if self.tell is not None and len(programs):
+            self.tell(programs)
 
     def ranked(self) -> tuple[ProgramBatch, np.ndarray, np.ndarray]:
         """Return up to the wanted number of programs, each once; see `ranking.ranked`."""
@@ -145,9 +150,16 @@ class SemanticSearch:
         )
         self.strategies = [one(self.problem) for one in strategies if one.suits(self.problem)]
 
-    def run(self, is_over: Callable[[], bool] = lambda: False) -> SemanticResult:
-        """Search until something exact is found, a limit is reached, or `is_over` says so."""
-        budget, found = Budget.of(self.limits, is_over), _Found(self.problem)
+    def run(
+        self,
+        is_over: Callable[[], bool] = lambda: False,
+        tell: Callable[[ProgramBatch], object] | None = None,
+    ) -> SemanticResult:
+        """Search until something exact is found, a limit is reached, or `is_over` says so.
+
+        `tell` is called with what each strategy finds, before the next one begins.
+        """
+        budget, found = Budget.of(self.limits, is_over), _Found(self.problem, tell)
         with np.errstate(all="ignore"):  # values that are not finite are dropped
             self._search(budget, found)
             programs, nmse, is_exact = found.ranked()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dso.program import ProgramBatch
 from dso.program.batch import Batch, ScoredBatch
 from dso.semantic.budget import SemanticLimits
 from dso.semantic.search import SemanticResult, SemanticSearch
@@ -84,6 +85,7 @@ class Seeder:
         iteration: int,
         max_seconds: float = math.inf,
         is_over: Callable[[], bool] = lambda: False,
+        tell: Callable[[ScoredBatch], object] | None = None,
     ) -> Seeds:
         """Search, and reward what was found.
 
@@ -97,18 +99,37 @@ class Seeder:
             That may be spent at most.
         is_over : callable
             Asked between steps; a true answer ends the search.
+        tell : callable, optional
+            Called with what has been found in between, so that `is_over` may depend on it. What is
+            found for a hole is told at the end alone.
         """
         limits = replace(self.limits, max_seconds=min(self.limits.max_seconds, max_seconds))
-        result = self._search(limits, is_over)
+
+        def tell_scored(programs: ProgramBatch) -> None:
+            if tell is not None:
+                tell(self._scored(programs, iteration))
+
+        is_told = tell is not None and self.hole is None
+        result = self._search(limits, is_over, tell_scored if is_told else None)
         if self.hole is not None and self.form is not None:
             result = self._whole(result, self.hole, self.form)
         n_exact = np.count_nonzero(result.is_exact)
         programs = result.programs[:1] if n_exact else result.programs
-        bare = Batch.off_policy(replace(programs, constants=np.empty((len(programs), 0))))
-        batch = self.evaluator.evaluate(bare, iteration, programs.constants)
-        return Seeds(batch, result.n_vectors + len(programs), result.n_lookups)
+        return Seeds(
+            self._scored(programs, iteration), result.n_vectors + len(programs), result.n_lookups
+        )
 
-    def _search(self, limits: SemanticLimits, is_over: Callable[[], bool]) -> SemanticResult:
+    def _scored(self, programs: ProgramBatch, iteration: int) -> ScoredBatch:
+        """Reward programs, their constants fitted from those that they come with."""
+        bare = Batch.off_policy(replace(programs, constants=np.empty((len(programs), 0))))
+        return self.evaluator.evaluate(bare, iteration, programs.constants)
+
+    def _search(
+        self,
+        limits: SemanticLimits,
+        is_over: Callable[[], bool],
+        tell: Callable[[ProgramBatch], object] | None,
+    ) -> SemanticResult:
         task = self.evaluator.task
         data = task.fit_data
         assert data is not None
@@ -124,7 +145,7 @@ class Seeder:
             limits=limits,
             polynomials=polynomials,
             seed=self.seed,
-        ).run(is_over)
+        ).run(is_over, tell)
 
     def _whole(self, result: SemanticResult, hole: OnlyHole, form: JointPrior) -> SemanticResult:
         """Return what was found for a hole as whole programs, as far as priors allow them."""

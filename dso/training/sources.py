@@ -331,11 +331,16 @@ class ValueSearch(Source):
         """Search by values in the first iteration; afterwards there is nothing more to find."""
         if iteration > 0:
             return Proposal(columns=dict.fromkeys(SEMANTIC_COLUMNS, 0))
-        seeds = self.seeder.seeds(
-            iteration, self.stopping.seconds_left, lambda: self.stopping.is_over
-        )
+
+        def keep(batch: ScoredBatch) -> None:
+            self.keeper.take_in(batch, iteration)
+
+        stopping = self.stopping
+        # What is kept says whether it is enough: if that is asked, finds are kept as they come.
+        tell = keep if stopping.is_enough is not None else None
+        seeds = self.seeder.seeds(iteration, stopping.seconds_left, lambda: stopping.is_over, tell)
         if len(seeds.batch):
-            self.keeper.take_in(seeds.batch, iteration)
+            keep(seeds.batch)
         counts = (seeds.n_vectors, seeds.n_lookups)
         columns: dict[str, float] = dict(zip(SEMANTIC_COLUMNS, counts, strict=True))
         n_evaluations = -(-seeds.n_evaluations // self.per_sample)

@@ -91,7 +91,7 @@ class Stopping:
     ----------
     signal : int or None
         The latest signal that asked for the end.
-    is_enough : callable
+    is_enough : callable or None
         Asked in the middle of an iteration; a true answer ends it.
     cuts_on_signal : bool
         Whether a signal ends the iteration under way, too. A run that is to go on where it was
@@ -117,7 +117,7 @@ class Stopping:
         self.early_stopping = early_stopping
         self.callback = callback
         self.on_request: Callable[[], object] | None = None
-        self.is_enough: Callable[[], bool] = _never
+        self.is_enough: Callable[[], bool] | None = None
         self.signal: int | None = None
         self._is_signalled = False
         self._end = math.inf
@@ -158,7 +158,7 @@ class Stopping:
 
         A signal that came before has ended the search; another one ends this too.
         """
-        self._is_signalled, self.is_enough = False, _never
+        self._is_signalled, self.is_enough = False, None
         if self.max_seconds is not None:
             seconds = max(MIN_END_SECONDS, END_SHARE * self.max_seconds)
             self._end = min(self._end, time.monotonic()) + seconds
@@ -166,8 +166,9 @@ class Stopping:
     @property
     def is_over(self) -> bool:
         """Tell in the middle of an iteration whether to end it early."""
-        is_cut = self.cuts_on_signal and self._is_signalled
-        return is_cut or time.monotonic() >= self._end or self.is_enough()
+        if (self.cuts_on_signal and self._is_signalled) or time.monotonic() >= self._end:
+            return True
+        return self.is_enough is not None and self.is_enough()
 
     @property
     def seconds_left(self) -> float:
@@ -194,10 +195,6 @@ class Stopping:
         """Take a signal as a request."""
         self.signal, self._is_signalled = number, True
         self.request(SIGNAL_REASONS[signal.Signals(number)])
-
-
-def _never() -> bool:
-    return False
 
 
 def _reached(standing: Standing) -> float:

@@ -3,6 +3,7 @@
 import signal
 
 import numpy as np
+import pytest
 
 from dso import DeepSymbolicOptimizer
 from dso.semantic.budget import Budget, SemanticLimits
@@ -73,3 +74,23 @@ def test_a_search_by_values_can_be_asked_to_end() -> None:
     is_over = True
     assert part.seconds_left == 0
     assert part.is_spent
+
+
+@pytest.mark.slow
+def test_what_is_found_by_values_may_be_enough_for_its_end() -> None:
+    def n_lookups(reward: float) -> int:
+        sections = {
+            "task": {
+                "dataset": {"name": "Nguyen-12", "noise": 0.1},
+                "function_set": ["add", "sub", "mul", "sin", "const"],
+            },
+            "training": {"n_samples": 10**9, "batch_size": 100},
+            "semantic": {"on": True, "max_lookups": 10**6},
+        }
+        model = DeepSymbolicOptimizer(config(**sections))
+        model.setup()
+        keeper = model.trainer.keeper
+        model.stopping.is_enough = lambda: keeper.r_best >= reward
+        return model.trainer.step().row["n_semantic_lookups"]
+
+    assert n_lookups(0.5) < n_lookups(2.0)
