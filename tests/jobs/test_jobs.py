@@ -20,7 +20,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, build / name)
     pip = [sys.executable, "-m", "pip", "-q"]
-    wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(build / "wheels")]
+    wheel = [*pip, "wheel", "--no-deps", "-w", str(build / "wheels")]
     subprocess.run([*wheel, str(build)], check=True)
     (made,) = (build / "wheels").glob("*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(made)], check=True)
