@@ -83,8 +83,8 @@ Library make_library(const Array<int32_t>& arities, const Array<int32_t>& opcode
 }
 
 machine::Loss make_loss(int n_arguments, const Definitions::value_type& value,
-                        const Definitions::value_type& slope,
-                        const Definitions::value_type& second, double softening) {
+                        const Definitions::value_type& slope, const Definitions::value_type& second,
+                        double softening) {
     if (n_arguments != 2 && n_arguments != 3)
         throw std::invalid_argument("Loss: of prediction, target and perhaps weight");
     machine::Definition parts[] = {make_definition(value), make_definition(slope),

@@ -17,8 +17,7 @@ using Matrices = std::vector<Array<float>>;
 std::shared_ptr<Perceptron> make_perceptron(const Matrices& weights, const Matrices& biases,
                                             const std::string& activation, const std::string& head,
                                             const Array<double>& low, const Array<double>& high,
-                                            double z_limit,
-                                            const Array<double>& mean,
+                                            double z_limit, const Array<double>& mean,
                                             const Array<double>& deviation, double limit) {
     auto perceptron = std::make_shared<Perceptron>();
     if (weights.empty() || weights.size() != biases.size())
@@ -256,8 +255,8 @@ void bind_control(py::module_& m) {
     py::class_<Perceptron, std::shared_ptr<Perceptron>>(m, "Perceptron",
                                                         "A trained policy as layers.")
         .def(py::init(&make_perceptron), py::kw_only(), py::arg("weights"), py::arg("biases"),
-             py::arg("activation"), py::arg("head"), py::arg("low"), py::arg("high"), py::arg("z_limit"),
-             py::arg("mean"), py::arg("deviation"), py::arg("limit"))
+             py::arg("activation"), py::arg("head"), py::arg("low"), py::arg("high"),
+             py::arg("z_limit"), py::arg("mean"), py::arg("deviation"), py::arg("limit"))
         .def("run", &run_perceptron, py::arg("observations"), "(N, O) -> (N, A).");
     py::class_<Composition>(m, "Composition", "How each component of an action comes about.")
         .def(py::init(&make_composition), py::kw_only(), py::arg("kind"), py::arg("sources"),

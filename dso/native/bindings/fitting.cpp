@@ -140,8 +140,10 @@ void bind_fitting(py::module_& m) {
           py::kw_only(), py::arg("lower") = py::none(), py::arg("upper") = py::none(),
           py::arg("max_iterations") = 50, py::arg("n_starts") = 1, py::arg("key") = 0,
           py::arg("n_threads") = 1, py::arg("loss") = py::none(),
-          "Least squares, or the least loss, from the constants of the programs, within bounds (B, K) -> constants "
-          "(B, K), mean squared error or loss (B,), NaN where no valid constants were found (which then "
+          "Least squares, or the least loss, from the constants of the programs, within bounds (B, "
+          "K) -> constants "
+          "(B, K), mean squared error or loss (B,), NaN where no valid constants were found (which "
+          "then "
           "are those of the start).");
     m.def("derive", &derive, py::arg("library"), py::arg("programs"), py::arg("data"),
           py::arg("n_threads") = 1,

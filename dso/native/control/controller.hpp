@@ -62,8 +62,8 @@ private:
 
 // A multi-layer perceptron from observations to actions.
 struct Perceptron {
-    // What becomes of the last layer z: actions are z; low + (tanh(z) + 1) / 2 (high - low), where z
-    // is bounded by z_limit before; or there is one action, the place of the greatest z.
+    // What becomes of the last layer z: actions are z; low + (tanh(z) + 1) / 2 (high - low), where
+    // z is bounded by z_limit before; or there is one action, the place of the greatest z.
     enum class Head { linear, squashed, choice };
     enum class Activation { tanh, relu };
     struct Layer {

@@ -56,9 +56,8 @@ public:
                 has_step ? program_.squared_error(trial_.data(), error, &there_) : kInfinity;
             if (reached < error) {
                 const double ratio = predicted > 0 ? (error - reached) / predicted : 0;
-                const bool is_last =
-                    error - reached <= kLeastGain * std::fabs(error) &&
-                    predicted <= kLeastGain * std::fabs(error);
+                const bool is_last = error - reached <= kLeastGain * std::fabs(error) &&
+                                     predicted <= kLeastGain * std::fabs(error);
                 std::copy(trial_.begin(), trial_.end(), constants);
                 std::swap(here_, there_);
                 error = reached;
@@ -219,8 +218,8 @@ constexpr int kMoreStarts = 2;  // looked for before an invalid program is given
 // Fits the program that `program` was set to. `constants` (K,) holds the start and then the result.
 // Returns the squared error of the result, infinity where no valid start was found.
 double fit_one(DifferentiableProgram& program, uint64_t program_hash, const Target& target,
-               const FitOptions& options, bool is_squared, const double* lower,
-               const double* upper, double* constants) {
+               const FitOptions& options, bool is_squared, const double* lower, const double* upper,
+               double* constants) {
     // What is exact but for rounding is known of squared errors only.
     const double floor = is_squared ? target.floor() : -kInfinity;
     const size_t K = program.n_constants();
@@ -286,8 +285,8 @@ void fit_constants(const machine::Batch& batch, const Bounds& bounds, const FitO
                                             std::to_string(program.n_constants()) + " constants");
             const uint64_t hash = hash_tokens(programs.row(p), programs.lengths[p]);
             const double error = can_be_valid
-                                     ? fit_one(program, hash, target, options, !loss, bounds.lower(p),
-                                               bounds.upper(p), constants + p * K)
+                                     ? fit_one(program, hash, target, options, !loss,
+                                               bounds.lower(p), bounds.upper(p), constants + p * K)
                                      : kInfinity;
             mean[p] = error < kInfinity ? error / target.total_weight()
                                         : std::numeric_limits<double>::quiet_NaN();
@@ -312,8 +311,8 @@ void derive_programs(const machine::Batch& batch, double* values, double* jacobi
             if (program.n_constants() > K)
                 throw std::invalid_argument("program " + std::to_string(p) + " has " +
                                             std::to_string(program.n_constants()) + " constants");
-            is_valid[p] = can_be_valid && program.derive(programs.slots(p), values + p * N,
-                                                         jacobians + p * K * N);
+            is_valid[p] = can_be_valid &&
+                          program.derive(programs.slots(p), values + p * N, jacobians + p * K * N);
         }
     };
     parallel_for(programs.n_programs, batch.n_threads, chunk_size(kFitsPerChunk, N),

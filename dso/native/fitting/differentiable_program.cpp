@@ -70,17 +70,16 @@ double DifferentiableProgram::total_error(const double* constants, double bound,
     double total = 0;
     bool is_below = true;
     const auto add_tile = [&](size_t row, const double* prediction, size_t n) {
-        total += loss_ ? loss_->sum(prediction, row, n)
-                       : sum_squared_error(prediction, target_.y() + row, target_.weights() + row,
-                                           n);
+        total += loss_
+                     ? loss_->sum(prediction, row, n)
+                     : sum_squared_error(prediction, target_.y() + row, target_.weights() + row, n);
         is_below = loss_ || total < bound;  // of losses some rows may be negative
         if (is_below) use(row, prediction, n);
         return is_below;
     };
     const Verdict verdict = machine_.run(steps_, Rest::left, fill, add_tile);
-    return verdict.cause == Cause::valid && total < bound
-               ? total
-               : std::numeric_limits<double>::infinity();
+    return verdict.cause == Cause::valid && total < bound ? total
+                                                          : std::numeric_limits<double>::infinity();
 }
 
 double DifferentiableProgram::squared_error(const double* constants, double bound,

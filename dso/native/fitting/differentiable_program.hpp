@@ -37,8 +37,8 @@ public:
     bool set(const int16_t* tokens, int32_t length);
     size_t n_constants() const { return n_constants_; }
 
-    // The weighted sum of squared errors, or of the losses; infinity where the program is invalid or the sum reaches
-    // `bound`. Where it does not, `equations` (may be null) are filled.
+    // The weighted sum of squared errors, or of the losses; infinity where the program is invalid
+    // or the sum reaches `bound`. Where it does not, `equations` (may be null) are filled.
     double squared_error(const double* constants, double bound, NormalEquations* equations);
 
     // The same for a program with a polynomial of values (N, padded).

@@ -93,8 +93,8 @@ void fraction_within(const Batch& batch, double relative, double absolute, doubl
         tolerance[i] = relative * std::fabs(target.y()[i]) + absolute;
     weighted_mean(batch, mean, verdicts, [&] {
         return [&](const double* prediction, size_t row, size_t n) {
-            return sum_within(prediction, target.y() + row, tolerance + row,
-                              target.weights() + row, n);
+            return sum_within(prediction, target.y() + row, tolerance + row, target.weights() + row,
+                              n);
         };
     });
 }

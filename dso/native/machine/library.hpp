@@ -25,8 +25,8 @@ struct Library {
     std::vector<int32_t> operands;  // column of an input or a StateChecker, number of a definition
     std::vector<double> values;     // literal or threshold
     std::vector<Definition> definitions;
-    int n_inputs() const;         // columns that the tokens refer to
-    size_t most_steps() const;    // that a token takes
+    int n_inputs() const;       // columns that the tokens refer to
+    size_t most_steps() const;  // that a token takes
 };
 
 // Refuse programs that the machine cannot run, naming the first. Whoever knows what to put in the
