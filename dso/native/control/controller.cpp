@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "control/clip.hpp"
 #include "machine/vector_math.hpp"
 
 namespace dso::control {
@@ -171,7 +172,7 @@ void Perceptron::run(const double* observation, double* action, std::vector<floa
     float *in = memory.data(), *out = memory.data() + widest;
     for (size_t j = 0; j < n_inputs(); ++j) {
         double x = observation[j];
-        if (!mean.empty()) x = std::clamp((x - mean[j]) / deviation[j], -limit, limit);
+        if (!mean.empty()) x = clip((x - mean[j]) / deviation[j], -limit, limit);
         in[j] = static_cast<float>(x);
     }
     for (size_t l = 0; l < layers.size(); ++l) {
@@ -202,7 +203,7 @@ void Perceptron::run(const double* observation, double* action, std::vector<floa
             continue;
         }
         const auto limit = static_cast<float>(z_limit);
-        const float z = limit > 0 ? std::clamp(in[i], -limit, limit) : in[i];
+        const float z = limit > 0 ? clip(in[i], -limit, limit) : in[i];
         action[i] = low[i] + 0.5 * (std::tanh(z) + 1.0) * (high[i] - low[i]);
     }
 }
@@ -230,7 +231,7 @@ void Controller::act(const double* observation, double* action) {
                                                         : fixed_[source](observation);
         if (std::isnan(value)) value = 0;
         if (composition_.kind == Composition::Kind::box) {
-            value = std::clamp(value, composition_.low[i], composition_.high[i]);
+            value = clip(value, composition_.low[i], composition_.high[i]);
             if (composition_.is_single) value = static_cast<float>(value);
         }
         action[i] = value;

@@ -5,9 +5,10 @@
 // so are the terms computed from it alone, and x**2 of numpy is pow, not x * x.
 // Observations are rounded to float32, as spaces say.
 #pragma once
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
+
+#include "control/clip.hpp"
 
 namespace dso::control {
 
@@ -88,7 +89,7 @@ struct CartPole {
 
 struct CartPoleContinuous : CartPole {
     double step(const double* action) {
-        return step_with(p.force_mag * std::clamp(action[0], -1.0, 1.0));
+        return step_with(p.force_mag * clip(action[0], -1.0, 1.0));
     }
 };
 
@@ -107,7 +108,7 @@ struct CartPoleSwingUp {
         terminated = false;
     }
     double step(const double* action) {
-        const double force = p.force_mag * std::clamp(action[0], -1.0, 1.0);
+        const double force = p.force_mag * clip(action[0], -1.0, 1.0);
         const double sin_theta = std::sin(s.theta), cos_theta = std::cos(s.theta);
         const double total = p.mass_cart + p.mass_pole;
         const double pull = p.mass_pole * p.length * s.theta_dot * s.theta_dot * sin_theta;
@@ -146,13 +147,13 @@ struct Pendulum {
     }
     double step(const double* action) {
         const auto limit = static_cast<float>(p.max_torque);
-        const float u = std::clamp(static_cast<float>(action[0]), -limit, limit);
+        const float u = clip(static_cast<float>(action[0]), -limit, limit);
         const double angle = python_mod(theta + kPi, 2 * kPi) - kPi;
         const float effort = 0.001f * (u * u);
         const double cost = angle * angle + 0.1 * (theta_dot * theta_dot) + effort;
         const float push = static_cast<float>(3.0 / (p.m * (p.l * p.l))) * u;
         const double pull = 3 * p.g / (2 * p.l) * sin_theta;
-        theta_dot = std::clamp(theta_dot + (pull + push) * p.dt, -p.max_speed, p.max_speed);
+        theta_dot = clip(theta_dot + (pull + push) * p.dt, -p.max_speed, p.max_speed);
         theta = theta + theta_dot * p.dt;
         sin_theta = std::sin(theta);
         return -cost;
@@ -179,8 +180,8 @@ struct MountainCar {
     }
     double step(const double* action) {
         velocity += (action[0] - 1) * p.force + std::cos(3 * position) * -p.gravity;
-        velocity = std::clamp(velocity, -p.max_speed, p.max_speed);
-        position = std::clamp(position + velocity, p.min_position, p.max_position);
+        velocity = clip(velocity, -p.max_speed, p.max_speed);
+        position = clip(position + velocity, p.min_position, p.max_position);
         if (position == p.min_position && velocity < 0) velocity = 0;
         terminated = position >= p.goal_position && velocity >= p.goal_velocity;
         return -1;
@@ -220,11 +221,11 @@ struct MountainCarContinuous {
                    most = static_cast<Real>(p.max_position);
         const auto fastest = static_cast<Real>(p.max_speed);
         auto x = static_cast<Real>(position), v = static_cast<Real>(velocity);
-        const float force = std::min(std::max(action, low), high);
+        const float force = clip(action, low, high);
         const auto slope = static_cast<float>(0.0025 * std::cos(static_cast<double>(3 * x)));
         v += force * static_cast<float>(p.power) - slope;
-        v = std::clamp(v, -fastest, fastest);
-        x = std::clamp(x + v, least, most);
+        v = clip(v, -fastest, fastest);
+        x = clip(x + v, least, most);
         if (x == least && v < 0) v = 0;
         terminated =
             x >= static_cast<Real>(p.goal_position) && v >= static_cast<Real>(p.goal_velocity);
@@ -263,8 +264,8 @@ struct Acrobot {
             while (s[i] > kPi) s[i] = s[i] - 2 * kPi;
             while (s[i] < -kPi) s[i] = s[i] + 2 * kPi;
         }
-        s[2] = std::min(std::max(s[2], -p.max_velocity1), p.max_velocity1);
-        s[3] = std::min(std::max(s[3], -p.max_velocity2), p.max_velocity2);
+        s[2] = clip(s[2], -p.max_velocity1, p.max_velocity1);
+        s[3] = clip(s[3], -p.max_velocity2, p.max_velocity2);
         terminated = -std::cos(s[0]) - std::cos(s[1] + s[0]) > 1.0;
         return terminated ? 0 : -1;
     }

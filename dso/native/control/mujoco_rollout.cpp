@@ -4,6 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "control/clip.hpp"
 #include "control/episode.hpp"
 
 namespace dso::control {
@@ -79,8 +80,8 @@ struct InvertedDoublePendulum : MujocoSystem {
             out[1 + i] = std::sin(own.qpos[1 + i]);
             out[3 + i] = std::cos(own.qpos[1 + i]);
         }
-        for (int i = 0; i < 3; ++i) out[5 + i] = std::clamp(own.qvel[i], -10.0, 10.0);
-        out[8] = std::clamp(own.qfrc_constraint[0], -10.0, 10.0);
+        for (int i = 0; i < 3; ++i) out[5 + i] = clip(own.qvel[i], -10.0, 10.0);
+        out[8] = clip(own.qfrc_constraint[0], -10.0, 10.0);
     }
 };
 
@@ -117,7 +118,7 @@ struct Locomotion : MujocoSystem {
         const auto skipped = static_cast<size_t>(p.n_skipped);
         out = std::copy(own.qpos + skipped, own.qpos + mujoco->n_qpos, out);
         for (size_t i = 0; i < mujoco->n_qvel; ++i)
-            out[i] = std::clamp(own.qvel[i], -p.speed_limit, p.speed_limit);
+            out[i] = clip(own.qvel[i], -p.speed_limit, p.speed_limit);
     }
 };
 
