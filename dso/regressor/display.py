@@ -10,6 +10,7 @@ from dso.errors import UserError
 from dso.export import latex
 from dso.program.symbolic import short_text
 from dso.regressor.equations import Equations
+from dso.regressor.options import is_whole
 
 HEADS = ("pick", "score", "loss", "complexity", "equation")
 MARK = ">>>>"
@@ -21,7 +22,7 @@ MAX_DIGITS = 17
 
 def check_precision(precision: Any) -> None:
     """Refuse what is not a number of significant digits; files may hold anything."""
-    if not (isinstance(precision, int) and 1 <= precision <= MAX_DIGITS):
+    if not is_whole(precision) or not 1 <= precision <= MAX_DIGITS:
         raise UserError(
             f"print_precision: {precision!r}; expected a whole number from 1 to {MAX_DIGITS}."
         )

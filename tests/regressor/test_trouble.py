@@ -256,14 +256,17 @@ def test_an_edited_file_is_a_model_or_refused(
         use(DeepSymbolicRegressor.from_file(folder))
 
 
+@pytest.mark.parametrize("digits", [-1, 0, 18, True, 2.5, None])
 def test_tables_refuse_digits_that_numbers_cannot_have(
-    tmp_path: Path, saved: dict[str, Any]
+    digits: object, tmp_path: Path, saved: dict[str, Any]
 ) -> None:
     path = next(path for path in places(saved) if path and path[-1] == "print_precision")
-    (tmp_path / "estimator.json").write_text(json.dumps(changed(saved, path, -1)))
+    (tmp_path / "estimator.json").write_text(json.dumps(changed(saved, path, digits)))
     model = DeepSymbolicRegressor.from_file(tmp_path)
     for show in (repr, DeepSymbolicRegressor._html_repr):
-        with pytest.raises(UserError, match="print_precision: -1; expected a whole number from 1"):
+        with pytest.raises(
+            UserError, match=f"print_precision: {digits}; expected a whole number from 1"
+        ):
             show(model)
 
 
