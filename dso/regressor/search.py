@@ -165,11 +165,13 @@ class Search:
             optimizer.config_training.update({key: training[key] for key in ENDS})
             optimizer.extend(training["n_samples"], training["max_seconds"], watch)
         else:
-            self.start(watch)
-            optimizer.race = self._race()
+            optimizer.setup(watch)
         if early_stop is not None and isinstance(optimizer, DeepSymbolicOptimizer):
             optimizer.stopping.is_enough = watch.is_good_enough
         with optimizer.stopping.on_signals():
+            if not is_continued:
+                self._offer_first_ones()
+                optimizer.race = self._race()
             while optimizer.train_one_step() is None:
                 pass
         if not self._is_finished:
@@ -189,6 +191,10 @@ class Search:
     def start(self, callback: Callable[[Standing], object] | None = None) -> None:
         """Build all parts, and have simple laws judged."""
         self.optimizer.setup(callback)
+        self._offer_first_ones()
+
+    def _offer_first_ones(self) -> None:
+        """Have simple laws judged, and show the best of them."""
         self._show_in_given_units()
         self._offer_simple_ones()
         self._show_best()
