@@ -12,7 +12,7 @@ import numpy as np
 from dso.finishing.grammar import Grammar
 from dso.finishing.neighbours import BLIND, Entries, neighbours
 from dso.finishing.shorter import shorter_forms
-from dso.finishing.steps import STEPS, moved_steps, plain_steps, step_constants
+from dso.finishing.steps import moved_steps, plain_steps, step_constants, step_tokens
 from dso.finishing.ties import tied
 from dso.fitting.least_squares import MAX_EXACT, least_squares
 from dso.fitting.rounding import settled
@@ -135,10 +135,7 @@ class Finisher:
         with np.errstate(over="ignore"):
             self.floor = MAX_EXACT * weighted_variance(self.data.y, self.data.weights)
             self.blind = BLIND * float(np.mean(self.sample.y**2))
-        self.has_steps = any(
-            token.operator is not None and token.operator.name in STEPS
-            for token in data.library.tokens
-        )
+        self.has_steps = bool(step_tokens(data.library))
         self.n_looked_at = 0
         self._expanded: dict[int, float] = {}
 

@@ -35,14 +35,13 @@ def step_constants(library: Library, row: np.ndarray) -> list[tuple[int, int]]:
     list of (int, int)
         Slot of the constant, and position of the argument of its step.
     """
-    children = child_positions(row, library.arities)
+    steps, children = step_tokens(library), child_positions(row, library.arities)
     parents = {child: t for t, below in enumerate(children) for child in below}
     found = []
     for slot, position in enumerate(np.flatnonzero(row == library.const_token).tolist()):
         t = position
         while t in parents:
-            operator = library.tokens[row[parents[t]]].operator
-            if operator is not None and operator.name in STEPS:
+            if row[parents[t]] in steps:
                 if t != position:
                     found.append((slot, t))
                 break
@@ -101,7 +100,7 @@ def plain_steps(data: FitData, program: ProgramBatch) -> list[Row]:
         return []
     numbers = program.constants[0][~np.isnan(program.constants[0])].tolist()
     found: list[Row] = []
-    for t in np.flatnonzero(np.isin(row, _step_tokens(library))).tolist():
+    for t in np.flatnonzero(np.isin(row, step_tokens(library))).tolist():
         end = t + 1 + _end(library, row[t + 1 :])
         before = int((row[: t + 1] == library.const_token).sum())
         inside = int((row[t + 1 : end] == library.const_token).sum())
@@ -137,7 +136,8 @@ def _plain_arguments(
             yield [sub, const, token], float(above.max() + below.min()) / 2
 
 
-def _step_tokens(library: Library) -> list[int]:
+def step_tokens(library: Library) -> list[int]:
+    """Return the tokens of a library that are steps."""
     operators = [token.operator for token in library.tokens]
     return [i for i, row in enumerate(operators) if row is not None and row.name in STEPS]
 

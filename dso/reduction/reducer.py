@@ -31,7 +31,8 @@ anything about."""
 SLACK, NOISY_SLACK, UNSURE_SLACK = 1.5, 1.1, 0.7
 """By what factor a step may make the error larger; where gradients are rough, it must fall."""
 UNSURE, MAX_UNSURE_RESIDUAL = 4.0, 0.4
-"""Rough gradients miss true identities by so many times the error of the model, up to so much."""
+"""Residuals of true identities where gradients are rough: up to this many times the error of the
+model, and up to this size."""
 ROUNDING_ERROR = 1e-7
 """Share of the scatter of y below which errors are all the same."""
 NOISY = 0.3

@@ -159,16 +159,20 @@ def _set_units(estimator: Any, task: dict[str, Any]) -> None:
 
 def _set_knowledge(estimator: Any, task: dict[str, Any], inputs: Sequence[str]) -> None:
     """Have the task know what is known of the answer, where breaking it costs something."""
-    penalty = estimator.knowledge_penalty
+    penalty, knowledge = estimator.knowledge_penalty, estimator.knowledge
+    if knowledge is not None:
+        from dso.task.regression.knowledge import check_names
+
+        check_names(knowledge, estimator.display_feature_names_in_)
     if penalty is None:
         return
-    if estimator.knowledge is None:
-        raise UserError("knowledge_penalty: there is no knowledge; give both.")
+    if knowledge is None:
+        raise UserError(f"knowledge_penalty: {penalty!r} needs knowledge; give both.")
     is_number = isinstance(penalty, Real) and not isinstance(penalty, bool)
     if not (is_number and 0 <= penalty < np.inf):
         raise UserError(f"knowledge_penalty: {penalty!r}; expected a number >= 0, or None.")
     unseen = set(estimator.display_feature_names_in_) - set(inputs)
-    seen = [one.without(unseen) for one in estimator.knowledge]
+    seen = [one.without(unseen) for one in knowledge]
     task["knowledge"] = [one.to_config() for one in seen if one is not None]
     task["knowledge_penalty"] = float(penalty)
 
@@ -183,7 +187,7 @@ def changed_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
 
 def checked_spec(given: Any) -> TemplateExpressionSpec:
-    """Refuse what is no template."""
+    """Return a template, and refuse anything else."""
     if not isinstance(given, TemplateExpressionSpec):
         raise UserError(f"expression_spec: {given!r}; expected a TemplateExpressionSpec.")
     return given
@@ -222,7 +226,7 @@ def function_set(estimator: Any) -> list[Any] | None:
     names = [name for place, ops, arity in lists for name in _operators(ops, place, arity)]
     if not names:
         places = " and ".join(place for place, _, _ in lists) or "operators"
-        raise UserError(f"{places}: there is no operator in them; give one, such as '+'.")
+        raise UserError(f"{places}: no operator is given; give one, such as '+'.")
     has_const = any(str(name).lower() == "const" for name in names)
     return names if has_const else [*names, "const"]
 

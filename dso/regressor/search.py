@@ -268,7 +268,7 @@ class Search:
         if np.isfinite(self.standing.r_best):
             for recorder in self.optimizer.run.journal.recorders:
                 if isinstance(recorder, Progress):
-                    recorder.finish(self.standing)
+                    recorder.show(self.standing)
 
     def reward_of(self, loss: float) -> float:
         """Return the reward that belongs to a loss."""

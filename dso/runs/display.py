@@ -219,9 +219,13 @@ class Progress(Recorder):
         """See `Recorder.update`."""
         self.display.update(iteration.standing, self._expression)
 
+    def show(self, standing: Standing) -> None:
+        """Show the standing now, however short a time ago the last one was."""
+        self.display.show(standing, self._expression)
+
     def finish(self, standing: Standing) -> None:
         """See `Recorder.finish`."""
-        self.display.show(standing, self._expression)
+        self.show(standing)
 
     def close(self) -> None:
         """See `Recorder.close`."""

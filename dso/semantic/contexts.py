@@ -61,7 +61,7 @@ class Contexts:
         A sum of entries with an offset and factors has one fit for all of those.
         """
         centred = self.values - self.values.mean(axis=1, keepdims=True)
-        with np.errstate(invalid="ignore"):  # what is constant is no transform
+        with np.errstate(invalid="ignore"):  # a constant has no direction
             directions = centred / np.linalg.norm(centred, axis=1, keepdims=True)
         found: list[int] = []
         for i in np.flatnonzero(self.is_transform).tolist():

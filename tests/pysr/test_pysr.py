@@ -179,7 +179,7 @@ def test_old_names_are_understood(
         ({"expression_spec": "f(x0)"}, "expected a TemplateExpressionSpec"),
         ({"unary_operators": ["+"]}, r"unary_operators: '\+' takes 2 arguments, not 1"),
         ({"binary_operators": [np.sin]}, r"binary_operators: .*sin.* takes 1 argument, not 2"),
-        ({"binary_operators": [], "unary_operators": []}, "there is no operator in them"),
+        ({"binary_operators": [], "unary_operators": []}, "no operator is given"),
     ],
 )
 def test_what_means_nothing_is_refused(parameters: dict[str, Any], words: str) -> None:

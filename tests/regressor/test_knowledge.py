@@ -176,7 +176,7 @@ def test_a_penalty_is_in_the_loss() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"knowledge_penalty": 1.0}, "there is no knowledge"),
+        ({"knowledge_penalty": 1.0}, "knowledge_penalty: 1.0 needs knowledge"),
         ({"knowledge_penalty": -1, "knowledge": KINDS[:1]}, "expected a number >= 0"),
         (
             {"knowledge_penalty": 1, "knowledge": KINDS[:1], "target_transform": "log"},
@@ -199,3 +199,41 @@ def test_what_is_not_a_statement_is_refused(knowledge: list, words: str) -> None
     model = DeepSymbolicRegressor(n_samples=1, verbosity=0, knowledge=knowledge)
     with pytest.raises(UserError, match=words):
         model.fit(X, X[:, 0] ** 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Bounds(low="a"), "Bounds: low: 'a'; expected a number"),
+        (lambda: Bounds(low=float("nan")), "Bounds: low: nan; expected a number"),
+        (lambda: Bounds(low=2, high=1), "Bounds: low: 2; expected at most high = 1"),
+        (lambda: Bounds(box={"x1": 5}), r"Bounds: box\['x1'\]: 5; expected two numbers"),
+        (lambda: Bounds(box={"x1": (2, 1)}), r"\(2, 1\); expected two numbers, the lesser first"),
+        (lambda: Bounds(box=[1, 2]), "Bounds: box: .*expected a dict of ranges"),
+        (lambda: Monotone(3), "Monotone: input: 3; expected the name of an input"),
+        (lambda: Value(at=3, value=1), "Value: at: 3; expected a dict of numbers"),
+        (lambda: Value(at={"x1": "a"}, value=1), "Value: at: .*expected a dict of numbers"),
+        (lambda: Value(at={"x1": 0}, value=np.inf), "Value: value: inf; expected a number"),
+        (lambda: Value(at={"x1": 0}, value=1, tolerance=-1), "tolerance: -1; expected a number >="),
+    ],
+)
+def test_statements_refuse_what_they_cannot_mean(make, message):
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("statement", [Convex("x9"), Bounds(box={"x9": (0, 1)})])
+def test_an_unknown_input_is_refused_before_the_search(statement):
+    X = np.random.default_rng(0).random((20, 2))
+    calls = []
+    model = DeepSymbolicRegressor(
+        knowledge=[statement], n_samples=200, n_jobs=1, verbosity=0, callback=calls.append
+    )
+    with pytest.raises(UserError, match="unknown input 'x9' in knowledge"):
+        model.fit(X, X[:, 0])
+    assert not calls
+
+
+def test_a_value_keeps_the_ranges_of_inputs_that_are_left():
+    statement = Value(at={"a": 1.0, "b": 2.0}, value=0.0, box={"c": (0.0, 1.0), "b": (2.0, 3.0)})
+    assert statement.without(["b"]) == Value(at={"a": 1.0}, value=0.0, box={"c": (0.0, 1.0)})

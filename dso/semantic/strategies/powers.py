@@ -44,7 +44,7 @@ MAX_POWER_CONTEXTS = 2000
 MAX_PAIRED_CONTEXTS = 6
 """Contexts that pairs of entries are looked up for, y itself the first."""
 MAX_MATCHES = 2000
-"""That are written. Values of few digits agree by chance: a table of three has 200 000 matches."""
+"""That are written. Values of few digits agree by chance: by the hundred thousand in one table."""
 MAX_LAWS = 100
 """That are fitted."""
 TOLERANCE = 1e-9

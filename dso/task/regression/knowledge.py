@@ -11,9 +11,11 @@ so that whatever it penalises is broken, and most of what is broken is penalised
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -63,6 +65,24 @@ class Statement(ABC):
 
     box: Box | None = None
     kind: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        if self.box is None:
+            return
+        if not isinstance(self.box, Mapping):
+            raise self._refusal("box", self.box, "a dict of ranges by input")
+        for name, pair in self.box.items():
+            is_pair = isinstance(pair, Sequence | np.ndarray) and len(pair) == 2
+            if not is_pair or not all(map(_is_finite, pair)) or pair[0] > pair[1]:
+                raise self._refusal(f"box[{name!r}]", pair, "two numbers, the lesser first")
+
+    def _refusal(self, name: str, value: object, expected: str) -> UserError:
+        return UserError(f"{type(self).__name__}: {name}: {value!r}; expected {expected}.")
+
+    @property
+    def mentioned(self) -> list[str]:
+        """The inputs whose names occur."""
+        return [*self.named, *(self.box or {})]
 
     @property
     def named(self) -> list[str]:
@@ -137,6 +157,14 @@ class Bounds(Statement):
     high: float = np.inf
     kind = "bounds"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, value in (("low", self.low), ("high", self.high)):
+            if not _is_number(value) or np.isnan(value):
+                raise self._refusal(name, value, "a number")
+        if self.low > self.high:
+            raise self._refusal("low", self.low, f"at most high = {self.high!r}")
+
     def verdict(self, program: Program, names: Sequence[str], ranges: np.ndarray) -> Verdict:
         """See `Statement`."""
         box = [tuple(pair) for pair in self._ranges(names, ranges).tolist()]
@@ -156,12 +184,21 @@ class Bounds(Statement):
 
 
 @dataclass(frozen=True)
-class Monotone(Statement):
-    """Values never fall as one input rises; with `falls`, they never rise."""
+class _AlongInput(Statement):
+    """Differences of the values along one input have one sign."""
 
     input: str
-    falls: bool = False
-    kind = "monotone"
+    order: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.input, str):
+            raise self._refusal("input", self.input, "the name of an input")
+
+    @property
+    @abstractmethod
+    def is_turned(self) -> bool:
+        """Whether they are negative, or zero."""
 
     @property
     def named(self) -> list[str]:
@@ -174,29 +211,35 @@ class Monotone(Statement):
 
     def is_kept(self, values: np.ndarray, grid: Grid) -> np.ndarray:
         """See `Statement`."""
-        return _has_no_negative(values, grid, 1, self.falls)
+        return _has_no_negative(values, grid, self.order, self.is_turned)
 
 
 @dataclass(frozen=True)
-class Convex(Statement):
-    """Values are convex in one input; with `is_concave`, concave."""
+class Monotone(_AlongInput):
+    """Values never fall as one input rises; with `falls`, they never rise."""
 
-    input: str
-    is_concave: bool = False
-    kind = "convex"
+    falls: bool = False
+    kind = "monotone"
+    order = 1
 
     @property
-    def named(self) -> list[str]:
-        """See `Statement`."""
-        return [self.input]
+    def is_turned(self) -> bool:
+        """See `_AlongInput`."""
+        return self.falls
 
-    def points(self, names: Sequence[str], ranges: np.ndarray, grid: Grid) -> np.ndarray:
-        """See `Statement`."""
-        return _lines(_place(self.input, names), self._ranges(names, ranges), grid)
 
-    def is_kept(self, values: np.ndarray, grid: Grid) -> np.ndarray:
-        """See `Statement`."""
-        return _has_no_negative(values, grid, 2, self.is_concave)
+@dataclass(frozen=True)
+class Convex(_AlongInput):
+    """Values are convex in one input; with `is_concave`, concave."""
+
+    is_concave: bool = False
+    kind = "convex"
+    order = 2
+
+    @property
+    def is_turned(self) -> bool:
+        """See `_AlongInput`."""
+        return self.is_concave
 
 
 @dataclass(frozen=True)
@@ -207,6 +250,20 @@ class Value(Statement):
     value: float
     tolerance: float = 1e-6
     kind = "value"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.at, Mapping) or not all(map(_is_finite, self.at.values())):
+            raise self._refusal("at", self.at, "a dict of numbers by input")
+        if not _is_finite(self.value):
+            raise self._refusal("value", self.value, "a number")
+        if not _is_finite(self.tolerance) or self.tolerance < 0:
+            raise self._refusal("tolerance", self.tolerance, "a number >= 0")
+
+    @property
+    def mentioned(self) -> list[str]:
+        """See `Statement`."""
+        return [*super().mentioned, *self.at]
 
     def points(self, names: Sequence[str], ranges: np.ndarray, grid: Grid) -> np.ndarray:
         """See `Statement`."""
@@ -222,7 +279,8 @@ class Value(Statement):
     def without(self, unseen: Sequence[str]) -> Statement | None:
         """See `Statement`."""
         at = {name: value for name, value in self.at.items() if name not in unseen}
-        return replace(self, at=at, box=None)
+        rest = super().without(unseen)
+        return None if rest is None else replace(self, at=at, box=rest.box)
 
 
 STATEMENTS: dict[str, type[Statement]] = {
@@ -299,9 +357,26 @@ def _read(entry: Mapping[str, Any], where: str) -> Statement:
             raise unknown("key", name, known, where)
     try:
         return made(**given)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     except TypeError as error:
         missing = str(error).partition(": ")[2]
         raise UserError(f"{where}: {kind!r} needs {missing}.") from None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, Real) and _is_number(value) and math.isfinite(value)
+
+
+def check_names(statements: Sequence[Statement], names: Sequence[str]) -> None:
+    """Refuse statements about inputs that are not among these."""
+    for one in statements:
+        for name in one.mentioned:
+            _place(name, names)
 
 
 def _place(name: str, names: Sequence[str]) -> int:
