@@ -12,7 +12,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from dso.launch.stages import run_stages
 from dso.program import Program, ProgramBatch
 from dso.streams import Stream
 from dso.task.control import ControlTask, Environment, Rollouts
+from dso.task.control.backend import Episodes
+from dso.task.control.composition import Policies
+from dso.task.control.racing import Racing
 
 FUNCTION_SET = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", 0.1, 1.0, 5.0]
 RATE_IDS = (
@@ -68,6 +71,8 @@ PUBLISHED_ESPL = {
     "BipedalWalker-v3": 309.43,
 }
 """The same of ESPL (Guo et al., 2023)."""
+CEILINGS = {"Pendulum-v1": 0.0, "dso/CartPoleSwingUp-v0": 500.0, "MountainCarContinuous-v0": 100.0}
+"""Greatest returns of an episode, where rewards are known to be bounded that well."""
 
 COLUMNS = ("config", "changes", "seed", "n_samples", "n_steps", "r_avg_test", "success_rate",
            "published", "cpu_seconds", "seconds", "expression", "traversal")  # fmt: skip
@@ -205,6 +210,82 @@ def search(
             print({name: row.get(name) for name in COLUMNS}, flush=True)
             if out is not None:
                 append(out, row)
+
+
+@main.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--set", "changes", multiple=True, help="section.key=JSON")
+def savings(sources: tuple[str, ...], changes: tuple[str, ...]) -> None:
+    """What share of the steps of a search would be saved, by rule, if all episodes were played.
+
+    Racing drops programs by a forecast. A bound drops those that cannot get above the same running
+    quantile even if the rest of their episodes reach the ceiling. A cache by behaviour saves
+    programs whose returns are those of an earlier program in every episode.
+    """
+    print("| Environment | Programs | Steps | Racing | Bound | Cache by behaviour |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for source in sources:
+        config = search_config(source, 0, changes)
+        config["task"].update(racing=False, n_episodes_validation=0, n_episodes_test=1)
+        config["task"]["refine_rounds"] = 0
+        model = DeepSymbolicOptimizer(config)
+        model.setup()
+        task = model.task
+        assert isinstance(task, ControlTask)
+        env_id = task.environment.recipe.id
+        count = Savings(CEILINGS.get(env_id, math.inf))
+        task.rollouts = Watched(task.rollouts, count, task.fitting_seeds)
+        while model.stop_reason is None:
+            model.iterate()
+        rules = (count.raced, count.bound, count.known)
+        shares = " | ".join(f"{n / count.n_steps:.0%}" for n in rules)
+        print(f"| `{env_id}` | {count.n_programs} | {count.n_steps:.2g} | {shares} |", flush=True)
+
+
+class Watched(Rollouts):
+    """Tells of each batch that plays the training episodes."""
+
+    def __init__(self, rollouts: Rollouts, count: Savings, seeds: list[int]) -> None:
+        super().__init__(rollouts.environment)
+        self.count, self.seeds = count, seeds
+
+    def play(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> Episodes:
+        """See `Rollouts.play`."""
+        played = super().play(policies, seeds, n_threads)
+        if list(seeds) == self.seeds:
+            self.count.add(played.returns, played.steps)
+        return played
+
+
+class Savings:
+    """Steps that rules would have saved in batches that played everything."""
+
+    def __init__(self, ceiling: float) -> None:
+        self.ceiling, self.racing, self.seen = ceiling, Racing(), set[bytes]()
+        self.n_programs = self.n_steps = self.raced = self.bound = self.known = 0
+
+    def add(self, returns: np.ndarray, steps: np.ndarray) -> None:
+        """Count a batch: returns and steps (P, E)."""
+        n, n_episodes = returns.shape
+        self.n_programs, self.n_steps = self.n_programs + n, self.n_steps + int(steps.sum())
+        if self.racing.quantile is not None:
+            left = np.arange(n_episodes - 1, -1, -1)
+            best = (returns.cumsum(axis=1) + self.ceiling * left) / n_episodes  # (P, E)
+            is_over = np.logical_or.accumulate(best < self.racing.quantile, axis=1)
+            self.bound += int(steps[:, 1:][is_over[:, :-1]].sum())
+        played = 0
+
+        def play(rows: np.ndarray, episodes: Any) -> np.ndarray:
+            nonlocal played
+            played += int(steps[np.ix_(rows, list(episodes))].sum())
+            return returns[np.ix_(rows, list(episodes))]
+
+        self.racing.mean_returns(play, n, range(n_episodes))
+        self.raced += int(steps.sum()) - played
+        for row, of_row in zip(returns, steps.sum(axis=1).tolist(), strict=True):
+            key = row.tobytes()
+            self.known += of_row if key in self.seen else 0
+            self.seen.add(key)
 
 
 @main.command()
