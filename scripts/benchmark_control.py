@@ -28,6 +28,7 @@ from dso.program import Program, ProgramBatch
 from dso.streams import Stream
 from dso.task.control import ControlTask, Environment, Rollouts
 from dso.task.control.backend import Episodes
+from dso.task.control.behaviour import Behaviours
 from dso.task.control.composition import Policies
 from dso.task.control.racing import Racing
 
@@ -219,11 +220,11 @@ def savings(sources: tuple[str, ...], changes: tuple[str, ...]) -> None:
     """What share of the steps of a search would be saved, by rule, if all episodes were played.
 
     Racing drops programs by a forecast. A bound drops those that cannot get above the same running
-    quantile even if the rest of their episodes reach the ceiling. A cache by behaviour saves
-    programs whose returns are those of an earlier program in every episode.
+    quantile even if the rest of their episodes reach the ceiling. What acts like an earlier program
+    has the same returns in every episode; races leave it out if these are the same in two.
     """
-    print("| Environment | Programs | Steps | Racing | Bound | Cache by behaviour |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| Environment | Programs | Steps | Bound | Racing | Acts alike | Racing, acts alike |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for source in sources:
         config = search_config(source, 0, changes)
         config["task"].update(racing=False, n_episodes_validation=0, n_episodes_test=1)
@@ -237,7 +238,7 @@ def savings(sources: tuple[str, ...], changes: tuple[str, ...]) -> None:
         task.rollouts = Watched(task.rollouts, count, task.fitting_seeds)
         while model.stop_reason is None:
             model.iterate()
-        rules = (count.raced, count.bound, count.known)
+        rules = (count.bound, count.raced, count.alike, count.both)
         shares = " | ".join(f"{n / count.n_steps:.0%}" for n in rules)
         print(f"| `{env_id}` | {count.n_programs} | {count.n_steps:.2g} | {shares} |", flush=True)
 
@@ -262,13 +263,14 @@ class Savings:
 
     def __init__(self, ceiling: float) -> None:
         self.ceiling, self.racing, self.seen = ceiling, Racing(), set[bytes]()
-        self.n_programs = self.n_steps = self.raced = self.bound = self.known = 0
+        self.other_racing, self.behaviours = Racing(), Behaviours()
+        self.n_programs = self.n_steps = self.bound = self.raced = self.alike = self.both = 0
 
     def add(self, returns: np.ndarray, steps: np.ndarray) -> None:
         """Count a batch: returns and steps (P, E)."""
         n, n_episodes = returns.shape
         self.n_programs, self.n_steps = self.n_programs + n, self.n_steps + int(steps.sum())
-        if self.racing.quantile is not None:
+        if self.racing.quantile is not None and math.isfinite(self.ceiling):
             left = np.arange(n_episodes - 1, -1, -1)
             best = (returns.cumsum(axis=1) + self.ceiling * left) / n_episodes  # (P, E)
             is_over = np.logical_or.accumulate(best < self.racing.quantile, axis=1)
@@ -281,10 +283,12 @@ class Savings:
             return returns[np.ix_(rows, list(episodes))]
 
         self.racing.mean_returns(play, n, range(n_episodes))
-        self.raced += int(steps.sum()) - played
+        self.raced, played = self.raced + int(steps.sum()) - played, 0
+        self.behaviours.mean_returns(self.other_racing, play, n, range(n_episodes))
+        self.both += int(steps.sum()) - played
         for row, of_row in zip(returns, steps.sum(axis=1).tolist(), strict=True):
             key = row.tobytes()
-            self.known += of_row if key in self.seen else 0
+            self.alike += of_row if key in self.seen else 0
             self.seen.add(key)
 
 

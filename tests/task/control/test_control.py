@@ -165,6 +165,7 @@ def test_racing_drops_what_is_clearly_bad_and_counts_the_rest_in_full() -> None:
     batch = ProgramBatch.concatenate([program(plain, text).batch for text in texts])
     whole = plain.rewards(batch).values
     np.testing.assert_allclose(racing.rewards(batch).values, whole)  # nothing is known yet
+    racing.behaviours.means.clear()
     racing.racing.quantile = float(np.sort(whole)[-2])
     before = racing.rollouts.n_steps
     raced = racing.rewards(batch).values
@@ -175,6 +176,7 @@ def test_racing_drops_what_is_clearly_bad_and_counts_the_rest_in_full() -> None:
     again = Racing()
     again.load_state_dict(racing.racing.state_dict())
     assert again.state_dict() == racing.racing.state_dict()
+    racing.behaviours.means.clear()
     racing.racing.quantile = 1e6
     assert (racing.rewards(batch).values < 0).all()  # all are out
 
