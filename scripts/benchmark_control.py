@@ -315,14 +315,27 @@ def auto(names: tuple[str, ...], seeds: tuple[int, ...], folder: Path) -> None:
             run_stages(Job(0, config, is_resumed=(place / f"stages_{seed}").exists()))
     print("| Environment | Seed | Mean return | Anchor | DSP | ESPL | Tokens | Steps | Policy |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    returns: dict[str, list[float]] = {}
     for place in sorted(folder.iterdir()):
         for row in summary_rows(place):
             print(_auto_line(place, row))
+            returns.setdefault(env_of(place), []).append(float(str(row["r_avg_test"])))
+    print("\n| Environment | Seeds | Mean | Deviation | Least | Greatest |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for env_id, of_env in returns.items():
+        figures = (np.mean(of_env), np.std(of_env), min(of_env), max(of_env))
+        shown = " | ".join(f"{figure:.1f}" for figure in figures)
+        print(f"| `{env_id}` | {len(of_env)} | {shown} |")
+
+
+def env_of(place: Path) -> str:
+    """Return the environment of a run folder."""
+    return str(json.loads((place / "config.json").read_text())["task"]["env"])
 
 
 def _auto_line(place: Path, row: Mapping[str, object]) -> str:
     """Return the line of a table about one run."""
-    env_id = json.loads((place / "config.json").read_text())["task"]["env"]
+    env_id = env_of(place)
     sizes = ", ".join(str(len(entry)) for entry in json.loads(str(row["traversal"])))
     figures = [f"{float(str(row[name])):.1f}" for name in ("r_avg_test", "r_avg_anchor")]
     published = [str(table.get(env_id, "")) for table in (PUBLISHED, PUBLISHED_ESPL)]

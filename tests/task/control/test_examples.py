@@ -13,7 +13,7 @@ from dso.launch.jobs import Job, is_staged
 from dso.launch.stages import run_stages
 
 EXAMPLES = [path for path in shipped_configs() if path.parent.name == "control"]
-WITHOUT_ANCHOR = {"BipedalWalker", "BipedalWalkerAuto", "Hopper", "HopperBullet"}
+WITHOUT_ANCHOR = {"BipedalWalker", "BipedalWalkerAuto", "Hopper"}
 
 
 def small(path: Path) -> dict:
