@@ -151,6 +151,45 @@ def rates(env_ids: tuple[str, ...]) -> None:
         print(f"| `{env_id}` | {name} | {fast:,.0f} | {slow:,.0f} | {fast / slow:.1f} |")
 
 
+@main.command()
+@click.argument("env_ids", nargs=-1)
+def physics(env_ids: tuple[str, ...]) -> None:
+    """Show what of a step of an environment of Box2D is spent in the library's own step."""
+    print("| Environment | Step, microseconds | Physics | Share |")
+    print("| --- | --- | --- | --- |")
+    for env_id in env_ids or ("LunarLanderContinuous-v3", "BipedalWalker-v3"):
+        env: Any = Environment(env_id).recipe.make()
+        random, spent, in_physics, n = np.random.default_rng(0), 0.0, 0.0, 0
+        while spent < SECONDS:
+            env.reset(seed=n)
+            world = env.unwrapped.world = TimedWorld(env.unwrapped.world)
+            actions = random.uniform(-1, 1, (2000, *env.action_space.shape)).astype(np.float32)
+            start, is_over = time.process_time(), False
+            while not is_over:
+                _, _, terminated, truncated, _ = env.step(actions[n % 2000])
+                is_over, n = terminated or truncated, n + 1
+            spent, in_physics = spent + time.process_time() - start, in_physics + world.seconds
+            env.unwrapped.world = world.world
+        step, own = 1e6 * spent / n, 1e6 * in_physics / n
+        print(f"| `{env_id}` | {step:.1f} | {own:.1f} | {own / step:.0%} |")
+
+
+class TimedWorld:
+    """A world of Box2D that measures its steps."""
+
+    def __init__(self, world: Any) -> None:
+        self.world, self.seconds = world, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.world, name)
+
+    def Step(self, *arguments: Any) -> None:
+        """Take a step."""
+        start = time.process_time()
+        self.world.Step(*arguments)
+        self.seconds += time.process_time() - start
+
+
 def search_config(source: str, seed: int, changes: tuple[str, ...]) -> dict:
     """Return a config file, or the default control config for an environment, with changes."""
     if source.endswith(".json"):
