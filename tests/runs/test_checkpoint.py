@@ -87,7 +87,7 @@ KINDS |= {
     "control, racing and refined": control({"racing": True, "refine_rounds": 2}),
     "control, acting alike": control(
         {"env": "Pendulum-v1", "n_episodes_train": 6, "refine_rounds": 0},
-        gp_meld={"run_gp_meld": False},
+        gp_meld={"run_gp_meld": True, "generations": 3, "population_size": 80, "n_islands": 1},
     ),
     "control, no front": control({"fix_seeds": False, "racing": True}, logging={"hof": 5}),
     "control, gp": control(gp_meld={"run_gp_meld": True, "generations": 3, "train_n": 5}),
