@@ -39,9 +39,9 @@ def fingerprint(data: FitData | None) -> int | None:
     code = 0
     for start in range(0, data.n_rows, ROWS_AT_ONCE):  # a copy of them all would double the memory
         rows = data.columns[:, start : start + ROWS_AT_ONCE].T
-        code = crc32(np.ascontiguousarray(rows), code)
-    code = crc32(data.y, code)
-    return code if data.weights is None else crc32(data.weights, code)
+        code = crc32(np.ascontiguousarray(rows).data, code)
+    code = crc32(data.y.data, code)
+    return code if data.weights is None else crc32(data.weights.data, code)
 
 
 @dataclass(frozen=True)
