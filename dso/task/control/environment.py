@@ -113,14 +113,22 @@ def _changed(env: gymnasium.Env, changes: dict[str, float]) -> gymnasium.Env:
         made = env.unwrapped
     for name in changes.keys() - as_arguments.keys():
         if not isinstance(getattr(made, name, None), int | float):
-            numbers = [key for key, value in vars(made).items() if type(value) in (int, float)]
-            names = sorted({*numbers, *arguments} - {"self", "render_mode"})
+            names = sorted({*_numbers(made), *arguments} - {"self", "render_mode"})
             raise unknown("parameter", name, names, f"{env.spec.id if env.spec else 'environment'}")
         setattr(made, name, changes[name])
     if hasattr(made, "polemass_length"):  # a cart-pole keeps what follows from its numbers
         made.total_mass = made.masspole + made.masscart
         made.polemass_length = made.masspole * made.length
     return env
+
+
+def _numbers(made: object) -> list[str]:
+    """Return the names of the numbers that an object has, itself or from its classes."""
+    members = [
+        *vars(made).items(),
+        *(item for cls in type(made).__mro__ for item in vars(cls).items()),
+    ]
+    return [name for name, value in members if type(value) in (int, float) and name[0] != "_"]
 
 
 def _comes_with_a_package(spec: Any) -> bool:
