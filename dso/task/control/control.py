@@ -103,7 +103,7 @@ class ControlTask(HierarchicalTask):
     ref_action : float or sequence of float, optional
         What the components of a multi-discrete action are where a tree does not set them.
     racing : bool or "auto"
-        See `Racing`. ``"auto"`` races where episodes are many and no native loop plays them.
+        See `Racing`. ``"auto"`` races where there are at least `MIN_TO_RACE` training episodes.
     refine_rounds : int, optional
         Rounds of local search over the numbers of the best program, once a run ends. None is
         `USUAL_ROUNDS` where a native loop plays the episodes, 0 elsewhere.
@@ -166,7 +166,7 @@ class ControlTask(HierarchicalTask):
         self.episode_seed_shift = episode_seed_shift
         self.reward_scale = _scale(reward_scale, environment.recipe.id)
         is_costly = ClassicBackend.make(environment) is None
-        races = is_costly and n_episodes_train >= MIN_TO_RACE if racing == "auto" else racing
+        races = n_episodes_train >= MIN_TO_RACE if racing == "auto" else racing
         self.racing = Racing() if races else None
         self.behaviours = Behaviours()
         usual = 0 if is_costly else USUAL_ROUNDS
