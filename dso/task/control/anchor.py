@@ -82,7 +82,7 @@ def _checked(function: Any, environment: Environment, name: str) -> Anchor:
         actions = np.asarray(function(rows), dtype=np.float64)
     except Exception as error:  # of the user's code
         raise UserError(f"{WHERE}: {name!r} fails: {error!r}; {wanted}.") from error
-    if actions.shape != (2, n_actions):
+    if actions.shape[:1] != (2,) or actions.size != 2 * n_actions:  # (N,) will do for one action
         shown = ", ".join(map(str, actions.shape))
         raise UserError(f"{WHERE}: {name!r} returns ({shown}) for 2 observations; {wanted}.")
     return function
