@@ -126,6 +126,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         left are searched for too; see `reductions_`. Default: what `config` says, true without it.
     timeout_in_seconds : float, optional
         Limit of the wall time for each target. A run that it ends is not reproducible.
+    max_megabytes : float, optional
+        Limit of the memory of this process, in 10^6 bytes: the search ends with what it has found
+        once more is taken.
     early_stop_condition : float or callable, optional
         The search ends once a loss is below this number, or once it returns true for
         ``(loss, complexity)`` of an equation.
@@ -250,6 +253,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         pretrained: bool | str | os.PathLike[str] | None = None,
         reduce: bool | None = None,
         timeout_in_seconds: float | None = None,
+        max_megabytes: float | None = None,
         early_stop_condition: float | Callable[[float, float], object] | None = None,
         callback: Callable[[Any], object] | None = None,
         dimensionless_constants_only: bool = False,
@@ -302,6 +306,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.pretrained = pretrained
         self.reduce = reduce
         self.timeout_in_seconds = timeout_in_seconds
+        self.max_megabytes = max_megabytes
         self.early_stop_condition = early_stop_condition
         self.callback = callback
         self.dimensionless_constants_only = dimensionless_constants_only
@@ -476,7 +481,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if self.complexity_mapping is not None and not callable(self.complexity_mapping):
             raise UserError(f"complexity_mapping: {self.complexity_mapping!r} cannot be called.")
         check_precision(self.print_precision)
-        for name in ("early_stop_condition", "timeout_in_seconds"):
+        for name in ("early_stop_condition", "timeout_in_seconds", "max_megabytes"):
             value = getattr(self, name)
             if value is None or (callable(value) and name == "early_stop_condition"):
                 continue
