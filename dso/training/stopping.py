@@ -164,6 +164,10 @@ class Stopping:
         if self.max_seconds is not None:
             self._end = time.monotonic() + self.max_seconds - seconds
 
+    def end_in(self, seconds: float) -> None:
+        """End sooner than the clock says, in this many seconds from now."""
+        self._end = min(self._end, time.monotonic() + seconds)
+
     def start_end(self) -> None:
         """Give the end phase its own budget, if the run has a limit of wall time or memory.
 
