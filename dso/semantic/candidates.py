@@ -160,7 +160,7 @@ def _fitted(
     """
     X, y, weights = problem.data.thinned(max_rows)
     data = _core.Data(X, y, weights, problem.data.protected)
-    fits = []
+    fits: list[tuple[np.ndarray, np.ndarray]] = []
     for b in range(0, len(programs), FITTED_AT_ONCE):
         if fits and budget.seconds_left <= 0:
             break
