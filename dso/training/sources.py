@@ -46,8 +46,9 @@ N_STARTS, N_LAST_STARTS = 2, 4
 """Starts of the fit of a program on the front, during a run and at its end."""
 SMALLEST = 3
 """The greatest size at the beginning of a warm-up."""
-SHARE_OF_LIBRARY = 0.5
-"""Of the memory that is left, where there is a limit: what the library of values may take."""
+SHARE_OF_LIBRARY = 0.25
+"""Of the memory that is left, where there is a limit: what the library of values may take. Those
+who look into it take up to twice as much again."""
 MAX_SIMPLIFICATIONS = 3
 """Rounds of making forms shorter, at most; few of them find anything."""
 

@@ -116,7 +116,7 @@ def test_a_library_of_values_takes_its_part_of_the_memory_that_is_left(monkeypat
         with pytest.raises(InterruptedError):
             source.propose(0, None)
     assert asked[0] is None
-    assert 30_000_000 < asked[1] < 60_000_000
+    assert 15_000_000 < asked[1] < 30_000_000
 
 
 def test_a_search_within_another_ends_with_it() -> None:
