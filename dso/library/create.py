@@ -220,4 +220,4 @@ def _create_checkers(n_input_var: int, thresholds: Sequence[Any] | None) -> list
         for value in row:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise UserError(f"{key}: {value!r} is not a number.")
-    return [StateChecker(i, value) for i, row in enumerate(per_input) for value in row]
+    return [StateChecker(i, float(value)) for i, row in enumerate(per_input) for value in row]
