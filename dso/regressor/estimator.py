@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -372,6 +373,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         -------
         self
         """
+        started = time.monotonic()
         _refuse_masked(X=X, y=y, sample_weight=sample_weight, weights=weights)
         refuse_categories(X)
         given_names, columns = _names_of(y), _names_of_columns(X)
@@ -390,7 +392,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         test = self._checked_test(X_test, y_test)
         with nullcontext() if self.verbosity else muted():
             rows = self._prepared(X, targets, sample_weight, Xresampled)
-            self._fit_targets(*rows)
+            self._fit_targets(*rows, started)
         if self.knowledge is not None:
             ranges = np.column_stack([X.min(axis=0), X.max(axis=0)])
             for equations in self._targets:
@@ -548,13 +550,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if any(one.target is not None for one in known):
             self.y_units_ = [one and one.target and one.target.text for one in quantities]
 
-    def _fit_targets(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+    def _fit_targets(
+        self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None, started: float
+    ) -> None:
         from sympy.core.cache import clear_cache
 
         from dso.regressor.fit import Fit
 
         before = getattr(self, "_searches", None) if self.warm_start else None
-        fit = Fit(self, X, targets, weights, before, getattr(self, "_last_random_state", None))
+        last_random_state = getattr(self, "_last_random_state", None)
+        fit = Fit(self, X, targets, weights, before, last_random_state, started)
         self._last_random_state = self.random_state
         self.output_directory_ = fit.directory
         if not (fit.is_continued and getattr(self, "run_id_", None)):
