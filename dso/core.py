@@ -20,7 +20,7 @@ from dso.fitting.least_squares import least_squares
 from dso.messages import muted
 from dso.program.batch import Batch
 from dso.runs.disk import write_text
-from dso.training.stopping import SIGNALLED, Standing
+from dso.training.stopping import SIGNALLED, Standing, Stopping
 from dso.training.trainer import Iteration
 
 if TYPE_CHECKING:
@@ -372,7 +372,7 @@ class DeepSymbolicOptimizer:
         rows = data.columns.T, data.y, data.weights
 
         def start(config: dict[str, Any], rows: Rows) -> RunningSearch:
-            return InnerSearch(DeepSymbolicOptimizer(config, dataset_of(rows)))
+            return InnerSearch(DeepSymbolicOptimizer(config, dataset_of(rows)), run.stopping)
 
         return make_race(self.config, run, rows, start)
 
@@ -550,6 +550,8 @@ class InnerSearch:
     ----------
     optimizer : DeepSymbolicOptimizer
         With its parts.
+    outer : Stopping
+        Of the search that this one is for.
     undo : callable, optional
         What makes its programs such on the rows that it was given.
     """
@@ -557,6 +559,7 @@ class InnerSearch:
     def __init__(
         self,
         optimizer: DeepSymbolicOptimizer,
+        outer: Stopping,
         undo: Callable[[ProgramBatch], ProgramBatch] | None = None,
     ) -> None:
         self.optimizer = optimizer
@@ -564,6 +567,7 @@ class InnerSearch:
         if optimizer._run is None:
             with muted():
                 optimizer.setup()
+        optimizer.stopping.within = outer
 
     @property
     def library(self) -> Library:

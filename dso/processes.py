@@ -1,4 +1,4 @@
-"""How processes handle signals, and the end of the process that they work for."""
+"""How processes handle signals, the end of the process that they work for, and their size."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+
+from dso.errors import UserError
 
 ENDING = (
     signal.SIGINT,
@@ -97,6 +99,29 @@ def serve_parent(grace: float = 0.0) -> None:
     if threading.current_thread() is threading.main_thread():
         for number in ENDING:
             signal.signal(number, lambda number, frame: None)
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process has in use, without what lies on a disk.
+
+    Raises
+    ------
+    UserError
+        Where only psutil can tell, and is not installed.
+    """
+    try:
+        with open("/proc/self/statm", encoding="ascii") as numbers:
+            return int(numbers.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        pass
+    try:
+        import psutil
+    except ImportError:
+        raise UserError(
+            "training.max_megabytes: on this system the size of a process is known to psutil, "
+            "which is not installed; pip install psutil."
+        ) from None
+    return psutil.Process().memory_info().rss
 
 
 def _watch(parent: int, grace: float) -> None:

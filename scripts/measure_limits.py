@@ -57,6 +57,12 @@ CASES = {
         task={"task_type": "regression", "dataset": "Korns-12"},
         training={"max_seconds": 0.5},
     ),
+    "search by values, 700 MB": lambda: run(
+        10**8,
+        semantic={"on": True, "max_entries": 20_000_000},
+        task={"task_type": "regression", "dataset": "Korns-12"},
+        training={"max_seconds": 10.0, "max_megabytes": 700.0},
+    ),
     "one meld of 500 generations, 1 s": lambda: run(
         10**8,
         gp_meld={"run_gp_meld": True, "generations": 500, "population_size": 1000},

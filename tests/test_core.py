@@ -2,8 +2,10 @@
 
 import csv
 import json
+import multiprocessing
 import pickle
 import signal
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 
 from dso import DeepSymbolicOptimizer
 from dso.errors import UserError
+from dso.policy import Policy
 from dso.program import Program
 from dso.runs.tables import ResultFiles
 from dso.task.regression import RegressionTask
@@ -326,6 +329,32 @@ class NeverLearns:
         return {}
 
 
+class SaysNothing(NeverLearns):
+    def __init__(self, policy):
+        super().__init__(policy, "")
+
+    def step(self, batch, baseline, queue):
+        return None
+
+
+class SaysWords(SaysNothing):
+    def step(self, batch, baseline, queue):
+        return {"loss": "low"}
+
+
+class ReturnsAList(SaysNothing):
+    def step(self, batch, baseline, queue):
+        return [1.0]
+
+
+@pytest.mark.parametrize("made", [SaysNothing, SaysWords, ReturnsAList])
+def test_what_an_optimiser_of_ones_own_says_is_checked(made):
+    section = {"policy_optimizer_type": f"{__name__}:{made.__name__}"}
+    message = rf"{made.__name__}\.step returned .*; expected a dict of numbers"
+    with pytest.raises(UserError, match=message):
+        DeepSymbolicOptimizer(config(policy_optimizer=section)).train()
+
+
 def test_an_optimiser_of_ones_own_needs_only_a_step():
     section = {"policy_optimizer_type": f"{__name__}:NeverLearns", "label": "x", "pqt_k": 3}
     model = DeepSymbolicOptimizer(config(policy_optimizer=section))
@@ -398,6 +427,31 @@ def test_results_with_constants_can_be_pickled():
     copy = pickle.loads(pickle.dumps(result))
     assert repr(copy["program"]) == repr(result["program"])
     assert copy["program"].evaluate == result["program"].evaluate
+
+
+@pytest.mark.slow
+def test_runs_with_constants_come_back_from_other_processes():
+    sections = config(task={"function_set": ["add", "mul", "const"]})
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        first, second = pool.map(trained, [sections, sections])
+    assert repr(first["program"]) == repr(second["program"])
+    np.testing.assert_array_equal(first["program"].constants, second["program"].constants)
+
+
+def trained(sections):
+    return DeepSymbolicOptimizer(sections).train()
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_towers_of_exponentials_under_protection_end_no_run(tmp_path, seed):
+    functions = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", 1.0, 5.0]
+    task = {"function_set": functions, "protected": True}
+    sections = config(tmp_path, task=task, experiment={"seed": seed}, logging={"hof": 60})
+    assert np.isfinite(DeepSymbolicOptimizer(sections).train()["r"])
+    texts = pd.read_csv(next((tmp_path / "run").glob("*_hof.csv")))["expression"]
+    assert len(texts) == 60
+    assert not texts.str.contains("nan|zoo|oo").any()
 
 
 class RefusesLongOnes(RegressionTask):
@@ -526,6 +580,30 @@ def test_a_policy_that_is_none_is_refused():
     model = DeepSymbolicOptimizer(config(policy={"policy_type": "dso.program.batch:Batch"}))
     with pytest.raises(UserError, match="not a subclass of Policy"):
         model.setup()
+
+
+class Lacking(Policy):
+    def __init__(self, library, prior):
+        pass
+
+
+def test_a_policy_that_lacks_methods_is_told_which():
+    model = DeepSymbolicOptimizer(config(policy={"policy_type": f"{__name__}:Lacking"}))
+    with pytest.raises(UserError, match=r"Lacking\): lacks .*log_prob_and_entropy.*sample"):
+        model.setup()
+
+
+def test_keys_that_a_policy_of_ones_own_does_not_take_are_told_once(caplog):
+    section = {
+        "policy_type": "tests.support.plugins:BagOfSymbols",
+        "action_prob_lowerbound": 0.01,
+        "cell": "gru",
+        "width": 4,
+    }
+    DeepSymbolicOptimizer(config(policy=section)).train()
+    told = [record.message for record in caplog.records if "does not take" in record.message]
+    assert len(told) == 1
+    assert "does not take cell, action_prob_lowerbound; ignored" in told[0]
 
 
 def test_an_error_in_a_callback_gives_the_files_back(tmp_path):

@@ -18,6 +18,7 @@ def make_stopping(config: Config, callback: Callable[[Standing], object] | None)
     return Stopping(
         n_samples=training.n_samples,
         max_seconds=training.max_seconds,
+        max_megabytes=training.max_megabytes,
         reward_threshold=training.reward_threshold,
         patience=training.patience,
         early_stopping=training.early_stopping,

@@ -54,7 +54,7 @@ def play(
     from dso.launch.play import PAGE, play, policy_of
 
     policy, _, folder = policy_of(run_dir, seed)
-    click.echo(f"{policy.env_id}: {_formulas(policy.expressions)}")
+    click.echo(f"{policy.env_id}: {', '.join(policy.equations)}")
     played = play(run_dir, episodes or N_EPISODES, video, window=window, seed=seed, anchor=anchor)
     for i, one in enumerate(played.returns.tolist()):
         click.echo(f"  episode {i}: return {one:.6g}")
@@ -84,10 +84,6 @@ def _change(text: str) -> tuple[str, list[float]]:
         raise UserError(
             f"--robustness {text!r}: expected NAME=VALUE,VALUE,..., e.g. g=9,10,11."
         ) from None
-
-
-def _formulas(expressions: list[str]) -> str:
-    return ", ".join(f"a{i} = {text}" for i, text in enumerate(expressions, start=1))
 
 
 def _mean(what: str, returns: np.ndarray) -> str:

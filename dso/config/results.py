@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-ENDS = ("n_samples", "max_seconds", "reward_threshold", "patience", "early_stopping", "verbose")
+ENDS = (
+    "n_samples",
+    "max_seconds",
+    "max_megabytes",
+    "reward_threshold",
+    "patience",
+    "early_stopping",
+    "verbose",
+)
 """Keys of `training` that only say when a run ends and what it shows of itself."""
 
 _WITHOUT_EFFECT = ("experiment", "checkpoint", "postprocess")

@@ -136,6 +136,11 @@ class Training(Section):
         "absent. See docs/constants.md.",
     )
     max_seconds: Positive | None = key(None, "Stop after this many seconds of wall time.")
+    max_megabytes: Positive | None = key(
+        None,
+        "Stop once the process takes more memory than this, in 10^6 bytes. Each worker process has "
+        "the limit for itself.",
+    )
     reward_threshold: float | None = key(None, "Stop once the best reward reaches it.")
     patience: Count | None = key(None, "Stop after this many iterations without a better reward.")
     early_stopping: bool = key(True, "Stop once the best expression is a success.")

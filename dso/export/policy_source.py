@@ -49,6 +49,11 @@ class PolicyForm:
     first_choice: int
     n_actions: int
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the numbers of a Box are whole: the nearest ones are taken."""
+        return self.kind == "box" and "int" in self.dtype
+
 
 @dataclass(frozen=True)
 class Syntax:
@@ -137,10 +142,12 @@ def _python_result(form: PolicyForm) -> list[str]:
     if form.kind == "multi_discrete":
         return [f"return np.array([{names}])"]
     low, high = (", ".join(map(_python_number, bounds)) for bounds in (form.low, form.high))
+    clipped = f"np.clip(action, [{low}], [{high}])"
+    clipped = f"np.rint({clipped})" if form.is_whole else clipped
     return [
         f"action = np.array([{names}], dtype=np.float64)",
         "action[np.isnan(action)] = 0.0",
-        f"return np.clip(action, [{low}], [{high}]).astype(np.{form.dtype})",
+        f"return {clipped}.astype(np.{form.dtype})",
     ]
 
 
@@ -148,7 +155,8 @@ def _c_results(form: PolicyForm, kind: str) -> list[str]:
     if form.kind != "box":
         return [f"a{i + 1}" for i in range(form.n_actions)]
     bounds = zip(map(_c_number, form.low), map(_c_number, form.high), strict=True)
-    return [f"({kind})clipped(a{i + 1}, {low}, {high})" for i, (low, high) in enumerate(bounds)]
+    values = [f"clipped(a{i + 1}, {low}, {high})" for i, (low, high) in enumerate(bounds)]
+    return [f"({kind})rint({value})" if form.is_whole else f"({kind}){value}" for value in values]
 
 
 def _python_number(value: float) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from dso.finishing.grammar import Grammar
 from dso.finishing.neighbours import BLIND, Entries, neighbours
+from dso.finishing.phases import with_small_phases
 from dso.finishing.shorter import shorter_forms
 from dso.finishing.steps import moved_steps, plain_steps, step_constants, step_tokens
 from dso.finishing.ties import tied
@@ -397,6 +398,7 @@ class Finisher:
         part = programs[rows]
         if not len(part) or not part.constants.shape[1]:
             return programs
+        part = with_small_phases(self.library, part, *self._limits(part.constants))
         if part.constants.size * self.all_rows.n_rows <= MAX_NUMBERS:
             part, _ = self._fitted(self.all_rows, part, 1, MAX_ITERATIONS)
         part = settled(part, self.all_rows, *self._limits(part.constants), snap=snap)

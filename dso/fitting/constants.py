@@ -14,8 +14,8 @@ Nielsen, Damping parameter in Marquardt's method, 1999). So the damping follows 
 the predictions are; most programs take few steps, and each of them is one pass over the rows.
 
 Another loss of single rows that is a formula is fitted in the same way, by reweighting the rows in
-each step: see `dso::machine::Loss`. What has a token in Python is fitted one by one, and so is what
-is rewarded for something else; see `constants_python`.
+each step: see `dso::machine::Loss`. What has a token in Python is fitted one by one; see
+`constants_python`. What is rewarded for something else is fitted by its rewards; see `simplex`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from dso.errors import UserError
-from dso.fitting.constants_python import greatest_reward_fit, least_squares_fit
+from dso.fitting.constants_python import least_squares_fit
 from dso.fitting.descent import Derivatives, descend
 from dso.fitting.least_squares import MAX_EXACT, least_squares
 from dso.fitting.objective import FormulaLoss, Objective
 from dso.fitting.rounding import nearest_rational
+from dso.fitting.simplex import least
 from dso.fitting.slots import Bounds, bound_rows, start_points, widened, with_ones
 from dso.library import Library
 from dso.program import FitData, Program, ProgramBatch, has_poly, has_python_token
@@ -48,6 +49,9 @@ logger = logging.getLogger("dso")
 
 MAX_SNAP_LOSS = 1e-3
 """Share by which snapping may raise the squared error."""
+X_TOLERANCE, F_TOLERANCE = 1e-6, 1e-8
+"""When a search for the greatest reward ends: shares of the constants, and of the first reward."""
+LEAST_SIZE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,9 @@ class FittedTask(Protocol):
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
         """Return the reward of one program."""
+
+    def fitting_rewards(self, programs: ProgramBatch) -> np.ndarray | None:
+        """Return the rewards (B,) of programs whose constants are fitted; None: one by one."""
 
 
 class ConstantFitter:
@@ -249,8 +256,8 @@ class ConstantFitter:
             n_slots = fitted.shape[1]
             is_free = lower[native] < upper[native]
             fitted[native] = np.where(is_free, fits.constants[:, :n_slots], fitted[native])
-        for b in np.flatnonzero(with_poly & in_python):
-            fitted[b] = self._maximised_row(start[b : b + 1], lower[b], upper[b])
+        others = with_poly & in_python
+        fitted[others] = self._maximised(start[others], lower[others], upper[others])
         return fitted[with_poly]
 
     def _native(
@@ -298,21 +305,63 @@ class ConstantFitter:
         return programs.constants
 
     def _maximised(self, start: ProgramBatch, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-        return np.stack(
-            [self._maximised_row(start[b : b + 1], lower[b], upper[b]) for b in range(len(start))]
-        )
+        """Return the constants (B, K) with the greatest rewards found."""
+        constants = np.clip(start.constants, lower, upper)
+        is_free = lower < upper
+        n_free = is_free.sum(axis=1)
+        for k in np.unique(n_free[n_free > 0]):
+            rows = np.flatnonzero(n_free == k)
+            constants[rows] = self._greatest(
+                replace(start[rows], constants=constants[rows]),
+                is_free[rows],
+                lower[rows],
+                upper[rows],
+            )
+        return constants
 
-    def _maximised_row(
-        self, program: ProgramBatch, lower: np.ndarray, upper: np.ndarray
+    def _greatest(
+        self, start: ProgramBatch, is_free: np.ndarray, lower: np.ndarray, upper: np.ndarray
     ) -> np.ndarray:
-        first = self._program(program, program.constants[0])
+        """Do what `_maximised` does, for programs that have the same number of free constants."""
+        shape = (len(start), -1)
+        low, high = (bounds[is_free].reshape(shape) for bounds in (lower, upper))
 
-        def reward(constants: np.ndarray) -> float:
-            if first.polynomial is not None:  # which depends on the constants
-                return self.reward(self._program(program, constants))
-            return self.reward(first.with_constants(constants))
+        def whole(points: np.ndarray, rows: np.ndarray) -> np.ndarray:
+            constants = start.constants[rows]
+            constants[is_free[rows]] = points.ravel()
+            return constants
 
-        return greatest_reward_fit(program, reward, lower, upper, **self._effort)
+        def loss(points: np.ndarray, rows: np.ndarray) -> np.ndarray:
+            rewards = self._rewards(replace(start[rows], constants=whole(points, rows)))
+            return np.where(np.isfinite(rewards), -rewards, np.inf)
+
+        every = np.arange(len(start))
+        best = start.constants[is_free].reshape(shape)
+        lowest = loss(best, every)
+        for one in self._starts(start.constants, lower, upper, start.keys()):
+            point = one[is_free].reshape(shape)
+            size = np.maximum(LEAST_SIZE, np.abs(point).max(axis=1))
+            first = lowest if (point == best).all() else loss(point, every)
+            found, losses = least(
+                loss,
+                point,
+                low,
+                high,
+                max_iterations=self.options.max_iterations * point.shape[1],
+                x_tolerance=X_TOLERANCE * size,
+                f_tolerance=F_TOLERANCE * np.minimum(np.abs(first), 1.0),
+            )
+            best = np.where((losses < lowest)[:, None], found, best)
+            lowest = np.minimum(losses, lowest)
+        return whole(best, every)
+
+    def _rewards(self, programs: ProgramBatch) -> np.ndarray:
+        """Return the rewards (B,) that the fit goes by."""
+        rewards = self.task.fitting_rewards(programs)
+        if rewards is None:
+            rows = (programs[b : b + 1] for b in range(len(programs)))
+            rewards = np.array([self.reward(self._program(r, r.constants[0])) for r in rows])
+        return rewards
 
     @property
     def _effort(self) -> dict[str, int]:

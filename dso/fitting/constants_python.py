@@ -1,14 +1,11 @@
 """Fits of the constants of one program, with SciPy: what the native fit cannot do.
 
 Where a token can only be executed in Python, the squared error is lowered by least squares within
-bounds, with exact derivatives (Branch, Coleman & Li, 1999). A reward that is not a squared error is
-maximised by the simplex of Nelder & Mead (1965), which asks for nothing but values: a reward may
-have steps, as a share of points that are met has, and derivatives would be zero there.
+bounds, with exact derivatives (Branch, Coleman & Li, 1999).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,10 +14,6 @@ from dso.fitting.slots import start_points
 from dso.program import FitData, ProgramBatch, execute, mean_squared_error
 from dso.program.derivatives import derivatives_in_constants
 from dso.program.execute import VALID
-
-X_TOLERANCE, F_TOLERANCE = 1e-6, 1e-8
-"""When a search for the greatest reward ends: shares of the constants, and of the first reward."""
-LEAST_SIZE = 1e-3
 
 
 class _Free:
@@ -101,47 +94,4 @@ def least_squares_fit(
             except (ValueError, np.linalg.LinAlgError):  # derivatives that are not finite
                 found = point
             best = min((best, point, found), key=mse)
-    return free.whole(best)
-
-
-def greatest_reward_fit(
-    program: ProgramBatch,
-    reward: Callable[[np.ndarray], float],
-    lower: np.ndarray,
-    upper: np.ndarray,
-    *,
-    n_starts: int,
-    max_iterations: int,
-) -> np.ndarray:
-    """Return the constants (K,) of one program with the greatest reward found.
-
-    Parameters
-    ----------
-    program, lower, upper, n_starts, max_iterations
-        See `least_squares_fit`; the iterations are those for each constant.
-    reward : callable
-        Of the constants (K,).
-    """
-    from scipy.optimize import minimize  # takes a second to import
-
-    free = _Free(program, lower, upper)
-
-    def loss(values: np.ndarray) -> float:
-        value = reward(free.whole(values))
-        return -value if np.isfinite(value) else np.inf
-
-    best = free.first
-    limit = max_iterations * max(1, len(best))
-    with np.errstate(all="ignore"):
-        for point in free.points(n_starts):
-            size = max(LEAST_SIZE, np.abs(point).max(initial=0.0))
-            tolerance = F_TOLERANCE * min(abs(loss(point)), 1.0)
-            found = minimize(
-                loss,
-                point,
-                method="Nelder-Mead",
-                bounds=list(zip(free.low, free.high, strict=True)),
-                options={"maxiter": limit, "xatol": X_TOLERANCE * size, "fatol": tolerance},
-            ).x
-            best = min((best, point, found), key=loss)
     return free.whole(best)

@@ -161,13 +161,13 @@ class Archipelago(DeepSymbolicOptimizer):
     def _sail(self, n_iterations: int, *, is_last: bool = False) -> None:
         """Let every island that has not ended do a round, with guests from others."""
         section, limit = self.config_islands, self.stopping.max_seconds
-        left = None if limit is None else limit - self.trainer.standing.seconds
+        until = None if limit is None else time.time() + limit - self.trainer.standing.seconds
         going = [k for k, island in enumerate(self.islands) if island.stop_reason is None]
         one_round = partial(
             do_round,
             n_iterations=n_iterations,
             n_best=section["n_migrants"],
-            seconds=left,
+            until=until,
             stop=self._stop_file,
             is_last=is_last,
         )

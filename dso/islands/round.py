@@ -103,7 +103,7 @@ def do_round(
     *,
     n_iterations: int,
     n_best: int,
-    seconds: float | None = None,
+    until: float | None = None,
     stop: Path | None = None,
     is_last: bool = False,
 ) -> Stay:
@@ -119,16 +119,17 @@ def do_round(
     n_iterations : int
     n_best : int
         Programs of the hall of fame that are returned with the front.
-    seconds : float, optional
-        End the island's search after the iteration in which this much time is over.
+    until : float, optional
+        End the island's search at this time of the day, as `time.time` tells it on any machine.
     stop : Path, optional
         End the round after the iteration in which this file appears.
     is_last : bool
         Write the result files too.
     """
-    end = None if seconds is None else time.monotonic() + seconds
     model = DeepSymbolicOptimizer(island.config, data)
-    model.setup(lambda standing: end is not None and time.monotonic() >= end)
+    model.setup()
+    if until is not None:
+        model.stopping.end_in(until - time.time())
     if island.state is not None:
         model.run.saved.from_bytes(island.state)
     for travellers in guests:

@@ -408,14 +408,13 @@ class StageRun:
             with self.folder.guard(self.folder.path):
                 task.write_policy(symbolic, self.folder.file)
         done = self.progress.done
-        texts = [f"a{i} = {text}" for i, text in enumerate(symbolic.expressions, start=1)]
         anchor = {} if self.progress.anchor is None else {"r_avg_anchor": self.progress.anchor}
         return {
             "seed": self.seed,
             "r": float(task.scaled(training)),
             **task.tested(policy),
             **anchor,
-            "expression": "; ".join(texts),
+            "expression": "; ".join(symbolic.equations),
             "traversal": json.dumps(spec),
             "n_samples": sum(stage.n_samples for stage in done),
             "n_steps": sum(stage.n_steps for stage in done),

@@ -65,13 +65,17 @@ def create_tokens(
 
 def _without_repeats(tokens: Sequence[Token], where: str) -> list[Token]:
     """Return each token once; two that only share a name are left for the library to refuse."""
-    kept: dict[str, Token] = {}
+    kept: dict[Any, Token] = {}
     others = []
     for token in tokens:
-        first = kept.get(token.name)
+        # 0 and 0.0 are one threshold.
+        same = (
+            (token.state_index, token.threshold) if isinstance(token, StateChecker) else token.name
+        )
+        first = kept.get(same)
         is_plain = type(token) is Token
         if first is None:
-            kept[token.name] = token
+            kept[same] = token
         elif type(first) is type(token) and (not is_plain or first.function is token.function):
             logger.warning("%s: %r is given twice; it counts once.", where, token.name)
         else:

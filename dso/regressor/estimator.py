@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -126,6 +127,9 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         left are searched for too; see `reductions_`. Default: what `config` says, true without it.
     timeout_in_seconds : float, optional
         Limit of the wall time for each target. A run that it ends is not reproducible.
+    max_megabytes : float, optional
+        Limit of the memory of this process, in 10^6 bytes: the search ends with what it has found
+        once more is taken.
     early_stop_condition : float or callable, optional
         The search ends once a loss is below this number, or once it returns true for
         ``(loss, complexity)`` of an equation.
@@ -250,6 +254,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         pretrained: bool | str | os.PathLike[str] | None = None,
         reduce: bool | None = None,
         timeout_in_seconds: float | None = None,
+        max_megabytes: float | None = None,
         early_stop_condition: float | Callable[[float, float], object] | None = None,
         callback: Callable[[Any], object] | None = None,
         dimensionless_constants_only: bool = False,
@@ -302,6 +307,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.pretrained = pretrained
         self.reduce = reduce
         self.timeout_in_seconds = timeout_in_seconds
+        self.max_megabytes = max_megabytes
         self.early_stop_condition = early_stop_condition
         self.callback = callback
         self.dimensionless_constants_only = dimensionless_constants_only
@@ -367,6 +373,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         -------
         self
         """
+        started = time.monotonic()
         _refuse_masked(X=X, y=y, sample_weight=sample_weight, weights=weights)
         refuse_categories(X)
         given_names, columns = _names_of(y), _names_of_columns(X)
@@ -385,7 +392,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         test = self._checked_test(X_test, y_test)
         with nullcontext() if self.verbosity else muted():
             rows = self._prepared(X, targets, sample_weight, Xresampled)
-            self._fit_targets(*rows)
+            self._fit_targets(*rows, started)
         if self.knowledge is not None:
             ranges = np.column_stack([X.min(axis=0), X.max(axis=0)])
             for equations in self._targets:
@@ -476,7 +483,7 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if self.complexity_mapping is not None and not callable(self.complexity_mapping):
             raise UserError(f"complexity_mapping: {self.complexity_mapping!r} cannot be called.")
         check_precision(self.print_precision)
-        for name in ("early_stop_condition", "timeout_in_seconds"):
+        for name in ("early_stop_condition", "timeout_in_seconds", "max_megabytes"):
             value = getattr(self, name)
             if value is None or (callable(value) and name == "early_stop_condition"):
                 continue
@@ -543,13 +550,16 @@ class DeepSymbolicRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if any(one.target is not None for one in known):
             self.y_units_ = [one and one.target and one.target.text for one in quantities]
 
-    def _fit_targets(self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> None:
+    def _fit_targets(
+        self, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None, started: float
+    ) -> None:
         from sympy.core.cache import clear_cache
 
         from dso.regressor.fit import Fit
 
         before = getattr(self, "_searches", None) if self.warm_start else None
-        fit = Fit(self, X, targets, weights, before, getattr(self, "_last_random_state", None))
+        last_random_state = getattr(self, "_last_random_state", None)
+        fit = Fit(self, X, targets, weights, before, last_random_state, started)
         self._last_random_state = self.random_state
         self.output_directory_ = fit.directory
         if not (fit.is_continued and getattr(self, "run_id_", None)):

@@ -88,6 +88,9 @@ class Fit:
         Searches to continue, one for each target, if they had the same data and arguments.
     last_random_state
         The argument `random_state` of the fit that they are of.
+    started : float, optional
+        When the fit began, by `time.monotonic`: what came before the search, as the choice of
+        inputs, is time of the search. Default: now.
 
     Attributes
     ----------
@@ -111,8 +114,9 @@ class Fit:
         weights: np.ndarray | None,
         before: list[Search | None] | None = None,
         last_random_state: Any = None,
+        started: float | None = None,
     ) -> None:
-        started = time.monotonic()
+        started = time.monotonic() if started is None else started
         self._model = model
         self._all_names = model.display_feature_names_in_.tolist()
         mask = model.selection_mask_
@@ -144,7 +148,7 @@ class Fit:
         self._take_off(time.monotonic() - started)
 
     def _take_off(self, seconds: float) -> None:
-        """Count what preparing many rows took as time of the search."""
+        """Count what the preparation took as time of the search."""
         training = self._config["training"]
         if training["max_seconds"] is not None and seconds > MAX_PREPARATION:
             training["max_seconds"] = max(MAX_PREPARATION, training["max_seconds"] - seconds)

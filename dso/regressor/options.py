@@ -128,6 +128,8 @@ def search_config(
     training["n_samples"] = n_samples(estimator, config)
     if estimator.timeout_in_seconds is not None:
         training["max_seconds"] = estimator.timeout_in_seconds
+    if estimator.max_megabytes is not None:
+        training["max_megabytes"] = estimator.max_megabytes
     if given is None or estimator.n_jobs is not None:
         training["n_cores_batch"] = n_threads(estimator.n_jobs)
     training["verbose"] = bool(estimator.progress and estimator.verbosity)

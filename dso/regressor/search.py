@@ -38,7 +38,7 @@ from dso.selection import criteria
 from dso.task.regression import RegressionTask
 from dso.task.regression.dataset import from_arrays
 from dso.training.sources import Finishing
-from dso.training.stopping import Standing
+from dso.training.stopping import Standing, Stopping
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_FILES = 2.0
 MAX_ROWS_OF_LAWS = 2000
 """Of data that the fits of simple laws start from."""
-LAWS_AT_ONCE = 200
+LAWS_AT_ONCE = 50
 """Simple laws that are judged between two looks at the clock."""
 
 EarlyStop = float | Callable[[float, float], object] | None
@@ -188,9 +188,10 @@ class Search:
         self._write_results(found)
         return found
 
-    def start(self, callback: Callable[[Standing], object] | None = None) -> None:
-        """Build all parts, and have simple laws judged."""
-        self.optimizer.setup(callback)
+    def start(self, outer: Stopping) -> None:
+        """Build all parts for a search within another, and have simple laws judged."""
+        self.optimizer.setup()
+        self.optimizer.stopping.within = outer
         self._offer_first_ones()
 
     def _offer_first_ones(self) -> None:
@@ -224,13 +225,16 @@ class Search:
     def _inner(self, config: dict[str, Any], rows: Rows) -> RunningSearch:
         """Begin a search for a smaller problem."""
         names = [f"x{j + 1}" for j in range(rows[0].shape[1])]
-        search = Search(config, CanonicalRows.of(*rows), names, names)
+        search, outer = (
+            Search(config, CanonicalRows.of(*rows), names, names),
+            self.optimizer.stopping,
+        )
         with muted():
-            search.start()
+            search.start(outer)
         undo = None
         if search.scales is not None:
             undo = partial(search.scales.undone, search.optimizer.library)
-        return InnerSearch(search.optimizer, undo)
+        return InnerSearch(search.optimizer, outer, undo)
 
     def _write_results(self, found: Equations) -> None:
         """Have the tables of the run folder, and so the report, say what the estimator does."""

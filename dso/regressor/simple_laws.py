@@ -1,4 +1,4 @@
-"""Laws to try first: lines, powers, logarithms and exponentials of one or two inputs.
+"""Laws to try first: lines, powers, logarithms and exponentials of one or two inputs; polynomials.
 
 They are what everything else is compared with, and too short to be drawn soon.
 """
@@ -34,7 +34,9 @@ class Law(NamedTuple):
     has_factor: bool = False
 
 
-OF_NONE = [Law("const")]
+OF_NONE = [Law("const"), Law("poly")]
+OF_POLYNOMIALS = "{f},poly"
+"""For each function f of one argument."""
 OF_ONE = [
     Law("{x}"),
     Law("mul,const,{x}"),
@@ -70,6 +72,8 @@ def simple_laws(data: FitData) -> Iterator[tuple[str, list[float]]]:
     inputs = [int(token) for token in library.input_tokens]
     pairs = list(combinations(range(len(inputs)), 2))
     wanted: list[tuple[Law, tuple[int, ...]]] = [(law, ()) for law in OF_NONE]
+    functions = [str(library.names[token]) for token in np.flatnonzero(library.arities == 1)]
+    wanted += [(Law(OF_POLYNOMIALS.format(f=name)), ()) for name in functions]
     wanted += [(law, (i,)) for law in OF_ONE for i in range(len(inputs))]
     if len(pairs) <= MAX_PAIRS:
         wanted += [(law, pair) for law in OF_TWO for pair in pairs]

@@ -41,7 +41,7 @@ def describe_policy(policy: SymbolicPolicy, played: Played | None = None) -> dic
     Returns
     -------
     dict
-        ``env`` and ``expressions``; ``sources``: its code by language, empty where an anchor acts;
+        ``env`` and ``equations``; ``sources``: its code by language, empty where an anchor acts;
         ``responses``: for each action of one or two inputs its ``name``, ``inputs``, ``ranges``
         (inputs, 2) and ``values``, (n,) or (n, n) with the first input along the rows.
         With `played`: its ``returns`` (E,), ``anchor_returns`` (E,) or None, and ``points``: per
@@ -49,7 +49,7 @@ def describe_policy(policy: SymbolicPolicy, played: Played | None = None) -> dic
     """
     described: dict[str, Any] = {
         "env": policy.env_id,
-        "expressions": policy.expressions,
+        "equations": policy.equations,
         "sources": _sources(policy),
         "responses": _responses(policy, _ranges(policy, played)),
     }

@@ -53,7 +53,7 @@ def policy_page(described: Mapping[str, Any], film: str | None = None) -> str:
         f"<p>{_returns('Mean return', returns)}</p>{_of_anchor(described)}{_film(film)}"
         f"<h2>Returns, and actions against observations</h2>{''.join(figures)}{_code(described)}"
     )
-    return _page(described["env"], described["expressions"], inside)
+    return _page(described["env"], described["equations"], inside)
 
 
 def robustness_page(described: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -76,7 +76,7 @@ def robustness_page(described: Mapping[str, Any], rows: Sequence[Mapping[str, An
         x, y = (np.array([row[key] for row in ours]) for key in ("value", "mean"))
         drawings.append(scatter(x, y, str(name), "mean return"))
     inside = f"<table><tr>{head}</tr>{body}</table>{''.join(drawings)}"
-    return _page(f"{described['env']}: changed environments", described["expressions"], inside)
+    return _page(f"{described['env']}: changed environments", described["equations"], inside)
 
 
 def _returns(what: str, returns: np.ndarray) -> str:
@@ -119,12 +119,9 @@ def _cell(value: Any) -> str:
     return "" if np.isnan(value) else f"{value:.5g}"
 
 
-def _page(title: str, expressions: Sequence[str], inside: str) -> str:
+def _page(title: str, equations: Sequence[str], inside: str) -> str:
     """Return a whole page with the formulas above what is inside."""
-    formulas = "".join(
-        f"<p><code>a{i} = {html.escape(text)}</code></p>"
-        for i, text in enumerate(expressions, start=1)
-    )
+    formulas = "".join(f"<p><code>{html.escape(text)}</code></p>" for text in equations)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>"

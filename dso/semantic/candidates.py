@@ -28,6 +28,8 @@ MAX_FIRST_ROWS = 1000
 """Rows that all candidates are fitted to: enough to put them in order."""
 SHARED = 0.9
 """Ratio of two factors that may be one."""
+FITTED_AT_ONCE = 500
+"""Between two looks at the clock."""
 MAX_REFITTED = 60
 """Of the best of them, which are fitted to `MAX_ROWS`."""
 
@@ -152,14 +154,21 @@ def fitted(problem: Problem, starts: Sequence[Start], budget: Budget) -> Program
 def _fitted(
     problem: Problem, programs: ProgramBatch, max_rows: int, budget: Budget
 ) -> ProgramBatch:
-    """Return the programs that are valid, fitted to this many rows, the best first."""
+    """Return the programs that are valid, fitted to this many rows, the best first.
+
+    Where time is over, these are the first of them.
+    """
     X, y, weights = problem.data.thinned(max_rows)
-    constants, mse = _core.fit_constants(
-        problem.library.native,
-        programs.native,
-        _core.Data(X, y, weights, problem.data.protected),
-    )
-    budget.count(vectors=len(programs))
-    programs = ProgramBatch(programs.tokens, programs.lengths, constants)
+    data = _core.Data(X, y, weights, problem.data.protected)
+    fits: list[tuple[np.ndarray, np.ndarray]] = []
+    for b in range(0, len(programs), FITTED_AT_ONCE):
+        if fits and budget.seconds_left <= 0:
+            break
+        some = programs[b : b + FITTED_AT_ONCE]
+        fits.append(_core.fit_constants(problem.library.native, some.native, data))
+    constants, mse = (np.concatenate(column) for column in zip(*fits, strict=True))
+    budget.count(vectors=len(mse))
+    done = programs[: len(mse)]
+    programs = ProgramBatch(done.tokens, done.lengths, constants)
     order = np.argsort(score(programs, mse, y), kind="stable")
     return programs[order[np.isfinite(mse[order])]]

@@ -86,6 +86,8 @@ class Seeder:
         max_seconds: float = math.inf,
         is_over: Callable[[], bool] = lambda: False,
         tell: Callable[[ScoredBatch], object] | None = None,
+        *,
+        max_bytes: float = math.inf,
     ) -> Seeds:
         """Search, and reward what was found.
 
@@ -102,8 +104,13 @@ class Seeder:
         tell : callable, optional
             Called with what has been found in between, so that `is_over` may depend on it. What is
             found for a hole is told at the end alone.
+        max_bytes : float
+            Of memory for the library.
         """
         limits = replace(self.limits, max_seconds=min(self.limits.max_seconds, max_seconds))
+        if max_bytes < math.inf:
+            of_limits = math.inf if limits.max_bytes is None else limits.max_bytes
+            limits = replace(limits, max_bytes=int(min(max_bytes, of_limits)))
 
         def tell_scored(programs: ProgramBatch) -> None:
             if tell is not None:

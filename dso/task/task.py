@@ -125,6 +125,13 @@ class Task(ABC):
         """Reward a batch of B programs; optional, and then asked in place of `reward_function`."""
         raise NotImplementedError
 
+    def fitting_rewards(self, programs: ProgramBatch) -> np.ndarray | None:
+        """Reward a batch, (B,), whose constants are being fitted; optional.
+
+        None: `reward_function` is asked for one program after the other.
+        """
+        return None
+
     def make_fitter(self) -> Fitter | None:
         """Return what gives `const` its numbers, where the task knows a better way than others."""
         return None

@@ -46,6 +46,9 @@ N_STARTS, N_LAST_STARTS = 2, 4
 """Starts of the fit of a program on the front, during a run and at its end."""
 SMALLEST = 3
 """The greatest size at the beginning of a warm-up."""
+SHARE_OF_LIBRARY = 0.25
+"""Of the memory that is left, where there is a limit: what the library of values may take. Those
+who look into it take up to twice as much again."""
 MAX_SIMPLIFICATIONS = 3
 """Rounds of making forms shorter, at most; few of them find anything."""
 
@@ -312,7 +315,7 @@ class ValueSearch(Source):
     seeder : Seeder
     keeper : Keeper
     stopping : Stopping
-        Tells how much time is left.
+        Tells how much time and memory is left.
     per_sample : int
         Evaluations that count as one: a look-up takes a hundredth of the time of a program.
     """
@@ -338,7 +341,13 @@ class ValueSearch(Source):
         stopping = self.stopping
         # What is kept says whether it is enough: if that is asked, finds are kept as they come.
         tell = keep if stopping.is_enough is not None else None
-        seeds = self.seeder.seeds(iteration, stopping.seconds_left, lambda: stopping.is_over, tell)
+        seeds = self.seeder.seeds(
+            iteration,
+            stopping.seconds_left,
+            lambda: stopping.is_over,
+            tell,
+            max_bytes=SHARE_OF_LIBRARY * stopping.bytes_left,
+        )
         if len(seeds.batch):
             keep(seeds.batch)
         counts = (seeds.n_vectors, seeds.n_lookups)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dso.errors import UserError
 from dso.processes import ENDING, deferred
+from dso.training.memory_limit import MemoryLimit
 
 if TYPE_CHECKING:
     from dso.program import ProgramBatch
@@ -78,6 +79,8 @@ class Stopping:
         Budget of samples; the iteration that reaches it is the last.
     max_seconds : float, optional
         Budget of wall time, from `start_clock` on.
+    max_megabytes : float, optional
+        End once the process is larger.
     reward_threshold : float, optional
         End once the best reward is at least this.
     patience : int, optional
@@ -93,6 +96,8 @@ class Stopping:
         The latest signal that asked for the end.
     is_enough : callable or None
         Asked in the middle of an iteration; a true answer ends it.
+    within : Stopping or None
+        That of the search which this one is a part of: where that is over, this is.
     cuts_on_signal : bool
         Whether a signal ends the iteration under way, too. A run that is to go on where it was
         stopped comes to the end of it, so that both halves are the whole.
@@ -105,6 +110,7 @@ class Stopping:
         *,
         n_samples: int,
         max_seconds: float | None = None,
+        max_megabytes: float | None = None,
         reward_threshold: float | None = None,
         patience: int | None = None,
         early_stopping: bool = True,
@@ -112,15 +118,18 @@ class Stopping:
     ) -> None:
         self.n_samples = n_samples
         self.max_seconds = max_seconds
+        self.max_megabytes = max_megabytes
         self.reward_threshold = reward_threshold
         self.patience = patience
         self.early_stopping = early_stopping
         self.callback = callback
         self.on_request: Callable[[], object] | None = None
         self.is_enough: Callable[[], bool] | None = None
+        self.within: Stopping | None = None
         self.signal: int | None = None
         self._is_signalled = False
         self._end = math.inf
+        self._memory = MemoryLimit(max_megabytes)
         self._requested: str | None = None
 
     def request(self, reason: str) -> None:
@@ -144,6 +153,8 @@ class Stopping:
         is_late = self.max_seconds is not None and standing.seconds >= self.max_seconds
         if is_late or time.monotonic() >= self._end:
             return f"max_seconds = {self.max_seconds or 0:g} are over"
+        if self._memory.is_reached:
+            return f"the process is larger than max_megabytes = {self.max_megabytes or 0:g}"
         if self.patience is not None and self._idle_iterations(standing) >= self.patience:
             return f"no better reward in patience = {self.patience} iterations"
         return None
@@ -153,12 +164,17 @@ class Stopping:
         if self.max_seconds is not None:
             self._end = time.monotonic() + self.max_seconds - seconds
 
+    def end_in(self, seconds: float) -> None:
+        """End sooner than the clock says, in this many seconds from now."""
+        self._end = min(self._end, time.monotonic() + seconds)
+
     def start_end(self) -> None:
-        """Give the end phase its own budget, if the run has a limit of wall time.
+        """Give the end phase its own budget, if the run has a limit of wall time or memory.
 
         A signal that came before has ended the search; another one ends this too.
         """
         self._is_signalled, self.is_enough = False, None
+        self._memory.start_end()
         if self.max_seconds is not None:
             seconds = max(MIN_END_SECONDS, END_SHARE * self.max_seconds)
             self._end = min(self._end, time.monotonic()) + seconds
@@ -168,12 +184,20 @@ class Stopping:
         """Tell in the middle of an iteration whether to end it early."""
         if (self.cuts_on_signal and self._is_signalled) or time.monotonic() >= self._end:
             return True
+        if self._memory.is_reached or (self.within is not None and self.within.is_over):
+            return True
         return self.is_enough is not None and self.is_enough()
 
     @property
     def seconds_left(self) -> float:
         """Wall time left; infinite without a limit."""
-        return max(0.0, self._end - time.monotonic())
+        left = max(0.0, self._end - time.monotonic())
+        return left if self.within is None else min(left, self.within.seconds_left)
+
+    @property
+    def bytes_left(self) -> float:
+        """Memory that the process may yet take; infinite without a limit."""
+        return self._memory.bytes_left
 
     def go_by(self, other: Stopping) -> None:
         """Take over the rules of another, for a run that continues after its end."""

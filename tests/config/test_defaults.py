@@ -56,6 +56,7 @@ COMMON = {
         "const_optimizer": "lm",
         "const_params": {},
         "max_seconds": None,
+        "max_megabytes": None,
         "reward_threshold": None,
         "patience": None,
         "early_stopping": True,

@@ -369,3 +369,19 @@ def test_a_traced_module_takes_any_number_of_rows(text: str) -> None:
     module = TorchProgram(from_str_tokens(text.replace("const", "0.5"), library).traversal)
     fifty, twenty = (torch.rand(n, 2, dtype=torch.float64) for n in (50, 20))
     torch.testing.assert_close(torch.jit.trace(module, fifty)(twenty), module(twenty))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["add,x1,sin,2.0", "sin,2.0"])
+def test_an_exported_module_takes_any_number_of_rows(text: str) -> None:
+    import torch
+
+    from dso.export.torch_module import TorchProgram
+
+    library = Library(create_tokens(2, ["add", "sin", 2.0]))
+    module = TorchProgram(from_str_tokens(text, library).traversal)
+    fifty, twenty = (torch.rand(n, 2, dtype=torch.float64) for n in (50, 20))
+    exported = torch.export.export(
+        module, (fifty,), dynamic_shapes=({0: torch.export.Dim("n_rows")},)
+    )
+    torch.testing.assert_close(exported.module()(twenty), module(twenty))

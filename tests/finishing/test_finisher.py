@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import least_squares
 
 from dso.finishing import Finisher
+from dso.finishing.phases import with_small_phases
 from dso.finishing.steps import plain_steps
 from dso.library import Library, create_tokens
 from dso.memory import complexity_measure
@@ -92,6 +93,32 @@ def test_no_fit_from_there_lowers_the_loss(text: str) -> None:
     here = float(np.mean(errors(program.constants) ** 2))
     there = least_squares(errors, program.constants, xtol=1e-15, ftol=1e-15, gtol=1e-15)
     assert here <= (1 + 1e-6) * np.mean(there.fun**2)
+
+
+@pytest.mark.parametrize(
+    ("text", "phase"),
+    [
+        ("mul,2.0,sin,add,mul,2.3,x1,-390.7", -390.7 + 124 * np.pi),
+        ("sin,sub,11.0,add,x1,mul,1.7,x2", 11.0 - 4 * np.pi),
+        ("sin,add,x1,sub,x2,-7.0", -7.0 + 2 * np.pi),
+        ("sin,mul,x1,9.0", 9.0),
+        ("sin,add,exp,add,x1,8.0,x2", 8.0),
+    ],
+)
+def test_phases_are_small(text: str, phase: float) -> None:
+    program = Program(LIBRARY, batch(text).row(0), batch(text).constants[0])
+    y = program.execute(X)
+    settled = finisher(y).settled(batch(text), snap=False)
+    assert np.abs(settled.constants[0] - phase).min() < 1e-6
+    assert losses(y, settled)[0] < 1e-15
+
+
+def test_a_phase_keeps_its_bounds() -> None:
+    program = batch("sin,add,x1,-390.7")
+    for low, high, shown in ((-1e3, 0.0, -390.7 + 124 * np.pi), (-1e3, -5.0, -390.7)):
+        bounds = np.array([[low]]), np.array([[high]])
+        found = with_small_phases(LIBRARY, program, *bounds).constants
+        np.testing.assert_allclose(found, [[shown]], rtol=1e-12)
 
 
 def test_a_step_is_moved_between_two_rows() -> None:

@@ -144,6 +144,12 @@ def test_the_best_offspring_are_returned_each_once_and_off_policy():
     assert 0 < harvest.n_novel <= harvest.n_offspring <= 4 * 60
 
 
+def test_more_may_be_returned_than_live_at_a_time():
+    controller, draw = make(population_size=25, train_n=50)
+    harvest = controller.step(draw(0), 0, lambda offspring: False)
+    assert 25 < len(harvest.batch) <= 50
+
+
 def test_nothing_is_scored_twice():
     controller, draw = make(generations=10, keep_population=True)
     seen = Scored()

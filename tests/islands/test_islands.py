@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dso.config import load_config
 from dso.errors import UserError
 from dso.islands import Archipelago, island_engine, make_search, one_by_one
-from dso.islands.round import Stay, Travellers
+from dso.islands.round import Stay, Travellers, do_round
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch
 from dso.training.stopping import INTERRUPT
@@ -216,6 +216,16 @@ def test_a_limit_of_time_reaches_all() -> None:
     model.train()
     assert "max_seconds" in model.stop_reason
     assert time.monotonic() - start < 60  # it ends
+
+
+def test_an_island_whose_turn_comes_late_does_one_iteration() -> None:
+    model = archipelago()
+    model.setup()
+    now = time.time()
+    stay = do_round(model.islands[2], None, [], n_iterations=5, n_best=1, until=now - 1)
+    assert stay.island.standing.iteration == 1
+    assert "max_seconds" in stay.island.stop_reason
+    assert len(stay.found.programs)
 
 
 def test_a_callback_and_the_number_of_islands() -> None:

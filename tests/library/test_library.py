@@ -23,6 +23,7 @@ from dso.library import (
 )
 from dso.library.functions import BY_FUNCTION, NAMES, Interval, solve
 from dso.prior.poly import NOT_ABOVE_POLY
+from dso.program import Program
 from tests.support.function_sets import KOZA
 
 
@@ -196,6 +197,8 @@ def test_what_is_given_twice_counts_once(caplog: pytest.LogCaptureFixture) -> No
     assert list(map(str, tokens)) == ["x1", "add", "1.0", "const", "hypot", "sin", "x1 < 0.5"]
     assert len(caplog.records) == 5
     assert "'add' is given twice; it counts once" in caplog.text
+    few = create_tokens(1, [1, 1.0, "+", "add"], decision_tree_threshold_set=[0.0, 0, 0.5])
+    assert list(map(str, few)) == ["x1", "1.0", "add", "x1 < 0.0", "x1 < 0.5"]
 
 
 def test_protected_swaps_what_has_a_protected_form() -> None:
@@ -288,6 +291,7 @@ def test_inputs_are_called_as_their_tokens() -> None:
     inputs = [Token(None, "price ($)", 0, 1, input_var=1), Token(None, "x1", 0, 1, input_var=0)]
     library = Library([*inputs, *create_tokens(0, ["mul"])])
     assert library.input_names == ["x1", "price"]
+    assert Program(library, library.actionize("mul,x1,price ($)")).expression == "price*x1"
     assert Library(create_tokens(2, ["mul"])).input_names is None
 
 

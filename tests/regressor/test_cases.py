@@ -87,11 +87,28 @@ def test_any_unit_will_do(x_unit: float, y_unit: float, n_samples: int) -> None:
     assert "sin" in str(model.sympy())
 
 
-def test_whole_numbers_are_seen() -> None:
-    X = random(0).integers(0, 7, (200, 3)).astype(float)
-    y = 2 ** X[:, 0] * 3 ** X[:, 1] * 5 ** X[:, 2]
+@pytest.mark.parametrize("law", ["2**x1*3**x2*5**x3", "2**x1*3**x2*5**x3*7**x4"])
+def test_whole_numbers_are_seen(law: str) -> None:
+    X = random(0).integers(0, 7, (200, law.count("x"))).astype(float)
+    y = np.prod(np.array([2.0, 3.0, 5.0, 7.0])[: X.shape[1]] ** X, axis=1)
     model = regressor(operators=["*", "^"], n_samples=200_000).fit(X, y)
-    assert str(model.sympy()) == "2**x1*3**x2*5**x3"
+    assert str(model.sympy()) == law
+
+
+@pytest.mark.parametrize("is_si", [False, True])
+def test_the_law_of_planck_in_any_units(is_si: bool) -> None:
+    h, c, k = 6.62607015e-34, 299792458.0, 1.380649e-23
+    nu, T = random(0).uniform(1, 20, 200), random(1).uniform(3, 8, 200)
+    a, b = 1.0, 4.8
+    if is_si:
+        nu, T, a, b = 1e14 * nu, 1e3 * T, 2 * h / c**2, h / k
+    model = regressor().fit(
+        np.column_stack([nu, T]), a * nu**3 / np.expm1(b * nu / T), variable_names=["nu", "T"]
+    )
+    fresh = np.column_stack([1.7 * nu, 1.3 * T])
+    law = a * fresh[:, 0] ** 3 / np.expm1(b * fresh[:, 0] / fresh[:, 1])
+    np.testing.assert_allclose(model.predict(fresh), law, rtol=1e-9)
+    assert len(model.program_) <= 16
 
 
 def test_snapping_can_be_turned_off() -> None:

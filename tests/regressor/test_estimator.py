@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import warnings
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sympy
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -81,6 +83,46 @@ def test_names_come_from_the_data_or_the_user(model: DeepSymbolicRegressor) -> N
     assert {symbol.name for symbol in other.sympy().free_symbols} <= {"a", "b", "c"}
     with pytest.raises(UserError, match="expected 3 names"):
         small().fit(X, Y, variable_names=["a"])
+
+
+class Column(StrEnum):
+    MASS = "mass"
+    SPEED = "speed"
+    LAMBDA = "lambda"
+
+
+class Text(str):
+    """Names as some data frames have them."""
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        ([Column.MASS, Column.SPEED, Column.LAMBDA], ["mass", "speed", "lambda_input"]),
+        ([Text("mass"), Text("n2"), Text("zeta")], ["mass", "n2_input", "zeta_input"]),
+        ([0, 1, 2], ["x1", "x2", "x3"]),
+        ([("m", "kg"), ("v", "m/s"), ("N", "")], ["m_kg", "v_m_s", "N"]),
+        (["масса", "速度", "Q"], ["масса", "速度", "Q_input"]),
+    ],
+)
+def test_names_of_any_kind_are_kept(columns: list, names: list[str]) -> None:
+    if isinstance(columns[0], tuple):
+        columns = pd.MultiIndex.from_tuples(columns)
+    found = small(n_samples=300).fit(pd.DataFrame(X, columns=columns), X[:, 0] * X[:, 2])
+    shown = found.display_feature_names_in_.tolist()
+    assert shown[:2] == names[:2]
+    symbols = {name: sympy.Symbol(name) for name in shown}
+    assert found.sympy() == symbols[shown[0]] * symbols[shown[2]]
+    assert sympy.sympify(found.get_best()["equation"]) == found.sympy()
+
+
+def test_a_folder_in_the_config_is_not_dropped_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = {**SEARCH, "experiment": {"logdir": str(tmp_path)}}
+    small(config=config, n_samples=300, verbosity=1, progress=False).fit(X, Y)
+    assert "experiment.logdir is ignored; output_directory says" in caplog.text
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_form_shows_the_names(tmp_path: Path) -> None:

@@ -31,6 +31,34 @@ def model(tmp_path_factory) -> DeepSymbolicRegressor:
     return model.fit(FRAME, Y)
 
 
+@pytest.mark.parametrize(
+    ("text", "law"),
+    [
+        ("poly", lambda p: p),
+        ("exp,poly", np.exp),
+        ("log,poly", lambda p: np.log(p + 3)),
+        ("sqrt,poly", lambda p: np.sqrt(p + 3)),
+        ("inv,poly", lambda p: 1 / (p + 3)),
+    ],
+)
+def test_a_polynomial_and_functions_of_one_are_on_the_front(text, law) -> None:
+    p = 1.3 * X[:, 0] ** 2 - 0.7 * X[:, 0] * X[:, 1] + 0.2 * X[:, 1] + 0.9
+    model = DeepSymbolicRegressor(
+        function_set=["add", "mul", "exp", "log", "sqrt", "sin", "inv", "poly"],
+        n_samples=500,
+        random_state=0,
+        n_jobs=1,
+        verbosity=0,
+    ).fit(X, law(p))
+    equations = model._targets[0]
+    rows = equations.front.programs
+    names = [[equations.library.names[t] for t in rows.row(i)] for i in range(len(rows))]
+    shown = {",".join(row): i for i, row in enumerate(names)}
+    assert text in shown
+    assert equations.front.losses[shown[text]] < 1e-20 * np.var(law(p))
+    assert equations.front.complexities[shown[text]] == text.count(",") + 1
+
+
 def test_predictions(model) -> None:
     assert model.program_.polynomial is not None
     assert model.score(FRAME, Y) > 0.99

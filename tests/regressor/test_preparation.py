@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,13 @@ def test_rows_are_batched_where_that_is_asked_for() -> None:
     assert search.optimizer.task.n_search_rows == 20
     assert search.optimizer.evaluator.task.fit_data.n_rows == 20
     assert estimator().fit(X, Y)._searches[0].optimizer.task.n_search_rows == 80
+
+
+def test_what_comes_before_the_search_counts_for_the_limit_of_time(monkeypatch) -> None:
+    model = DeepSymbolicRegressor(timeout_in_seconds=60.0, n_samples=200, verbosity=0, n_jobs=1)
+    clock = time.monotonic
+    begun = [clock() - 45.0]  # as if the preparation had taken that long
+    monkeypatch.setattr("time.monotonic", lambda: begun.pop() if begun else clock())
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    model.fit(X, X[:, 0] ** 3)
+    assert model._searches[0].config["training"]["max_seconds"] == pytest.approx(15, abs=10)

@@ -8,6 +8,7 @@ import pytest
 
 from dso import DeepSymbolicOptimizer, DeepSymbolicRegressor
 from dso.report.collect import Collector
+from dso.report.text import LogEval
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.uniform(-0.9, 5, (40, 1))
@@ -29,6 +30,10 @@ def test_an_estimators_folder_shows_what_it_picks(tmp_path: Path) -> None:
     assert table["criterion"].idxmin() == best.name
     assert best["loss"] > 1.01 * table["loss"].min()  # the rule matters here
     assert shown(tmp_path / "fit")["expression"] == best["equation"]
+    assert str(model.sympy()) == str(best["sympy_format"])
+    np.testing.assert_array_equal(model.program_.execute(X), model.predict(X))
+    said = "\n".join(LogEval(tmp_path / "fit").lines())
+    assert f"R={model.program_.r:.6f}" in said
     np.testing.assert_array_equal(model.predict(X), best["lambda_format"](X))
     line = next(line for line in str(model).splitlines() if ">>>>" in line)
     assert int(line.split()[0]) == best.name

@@ -51,7 +51,7 @@ def test_one_input_is_a_line_and_two_are_a_square(tmp_path):
 def test_an_anchor_has_no_source_but_is_shown():
     shown = describe_policy(policy("sin,x2").of_anchor(network(3, 1)))
     assert (shown["sources"], shown["responses"]) == ({}, [])
-    assert shown["expressions"] == ["anchor"]
+    assert shown["equations"] == ["a1 = anchor"]
 
 
 def test_of_played_episodes_what_was_seen_is_drawn():

@@ -8,6 +8,7 @@ from dso.evaluation import Evaluator
 from dso.fitting import make_fitter
 from dso.program import from_str_tokens
 from dso.program.batch import Batch
+from dso.task.control import ControlTask
 from dso.task.regression import RegressionTask
 from dso.task.task import rewards_batches
 
@@ -69,6 +70,45 @@ def test_polynomials_are_there_when_it_is_asked():
     task = Far(dataset=(X, Y), function_set=["add", "mul", "const", "poly"])
     (scored,) = evaluated(task, "add,poly,const")
     assert scored.rewards[0] == pytest.approx(-2.0)  # a polynomial is fitted to y alone
+
+
+class ShortPolicies(ControlTask):
+    """Each token costs more than an episode is worth."""
+
+    def reward_function(self, program, optimizing=False):
+        return super().reward_function(program, optimizing) - 1000.0 * len(program)
+
+
+class NoPolicies(ControlTask):
+    """Every program has the same reward."""
+
+    def reward_function(self, program, optimizing=False):
+        return 0.25
+
+
+@pytest.mark.parametrize(("made", "reward"), [(ShortPolicies, None), (NoPolicies, 0.25)])
+def test_it_decides_in_control_too(made, reward):
+    config = {
+        "task": {
+            "task_type": f"{__file__}:{made.__name__}",
+            "env": "MountainCarContinuous-v0",
+            "action_spec": [None],
+            "function_set": ["add", "mul", "const"],
+            "n_episodes_train": 1,
+            "n_episodes_test": 1,
+        },
+        "training": {"n_samples": 40, "batch_size": 20, "verbose": False, "epsilon": 0.2},
+        "prior": {"length": {"on": True, "min_": 1, "max_": 9}},
+        "experiment": {"logdir": None, "seed": 0},
+    }
+    model = DeepSymbolicOptimizer(config)
+    model.setup()
+    model.iterate()
+    batch = model.last.batch
+    if reward is None:
+        assert (np.abs(batch.rewards + 1000.0 * batch.programs.lengths) < 500).all()
+    else:
+        assert (batch.rewards == reward).all()
 
 
 def test_a_run_goes_by_it():

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from dso import DeepSymbolicOptimizer
+from dso.processes import resident_bytes
 from dso.semantic.budget import Budget, SemanticLimits
+from dso.training import memory_limit
 from dso.training.stopping import Standing, Stopping
 from tests.support.runs import config
 
@@ -56,6 +58,76 @@ def test_a_meld_ends_when_time_is_over() -> None:
     model.iterate()
     assert n_asked == 3
     assert model.stop_reason == "max_seconds = 60 are over"
+
+
+def test_a_process_that_grows_too_large_ends_the_run_with_what_it_has(monkeypatch) -> None:
+    sizes = iter([10_000_000] * 5)  # and a gigabyte from then on
+    monkeypatch.setattr(memory_limit, "resident_bytes", lambda: next(sizes, 10**9))
+    monkeypatch.setattr(memory_limit, "SECONDS_BETWEEN_LOOKS", 0.0)
+    model = DeepSymbolicOptimizer(
+        config(training={"n_samples": 10**9, "batch_size": 50, "max_megabytes": 500.0})
+    )
+    assert model.train()["program"] is not None
+    assert model.stop_reason == "the process is larger than max_megabytes = 500"
+    assert model.trainer.standing.iteration == 6
+
+
+def test_memory_is_looked_at_now_and_then_and_the_end_has_its_own_share(monkeypatch) -> None:
+    sizes = [450_000_000, 600_000_000, 10]
+    monkeypatch.setattr(memory_limit, "resident_bytes", lambda: sizes.pop(0))
+    clock = [0.0]
+    monkeypatch.setattr(memory_limit.time, "monotonic", lambda: clock[0])
+    limit = memory_limit.MemoryLimit(500)
+    assert not limit.is_reached
+    assert limit.bytes_left == 50_000_000
+    assert len(sizes) == 2
+    clock[0] = 0.2
+    assert limit.is_reached
+    clock[0] = 0.4
+    assert limit.is_reached  # what was too much once ends the run
+    assert not sizes
+    limit.max_bytes = 600_000_000
+    limit._n_bytes = 700_000_000
+    limit.start_end()
+    assert not limit.is_reached
+    assert limit.max_bytes == pytest.approx(770_000_000)
+    assert memory_limit.MemoryLimit().bytes_left == np.inf
+
+
+def test_the_size_of_a_process_is_what_it_holds() -> None:
+    before = resident_bytes()
+    held = np.ones(20_000_000)
+    assert 0.9 * held.nbytes < resident_bytes() - before < 1.5 * held.nbytes
+
+
+def test_a_library_of_values_takes_its_part_of_the_memory_that_is_left(monkeypatch) -> None:
+    model = DeepSymbolicOptimizer(config(semantic={"on": True}, training={"n_samples": 10**6}))
+    model.setup()
+    source = model.trainer.sources["semantic"]
+    asked = []
+
+    def search(limits, *others):
+        asked.append(limits.max_bytes)
+        raise InterruptedError
+
+    monkeypatch.setattr(source.seeder, "_search", search)
+    for megabytes in (None, resident_bytes() / 1e6 + 100):
+        source.stopping = Stopping(n_samples=10, max_megabytes=megabytes)
+        with pytest.raises(InterruptedError):
+            source.propose(0, None)
+    assert asked[0] is None
+    assert 15_000_000 < asked[1] < 30_000_000
+
+
+def test_a_search_within_another_ends_with_it() -> None:
+    outer, inner = Stopping(n_samples=10, max_seconds=60.0), Stopping(n_samples=10)
+    inner.within = outer
+    outer.start_clock()
+    assert not inner.is_over
+    assert 50 < inner.seconds_left <= 60
+    outer.cuts_on_signal = True
+    outer.heed(signal.SIGINT)
+    assert inner.is_over
 
 
 def test_semantic_mutation_keeps_to_a_small_budget() -> None:

@@ -222,6 +222,13 @@ def resolve(env_id: str) -> str:
     return env_id
 
 
+def in_type(action: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return an action as numbers of a type: the nearest whole ones where the type is whole."""
+    if np.issubdtype(np.dtype(dtype), np.integer):
+        action = np.rint(action)
+    return action.astype(dtype)
+
+
 class Environment:
     """An environment with one-dimensional observations and actions.
 
@@ -292,7 +299,7 @@ class Environment:
         """Return an action (A,) float64 in the form that the environment takes."""
         if self.kind == "discrete":
             return int(action[0]) + self.first_choice
-        return action.astype(np.int64 if self.kind == "multi_discrete" else self.dtype)
+        return in_type(action, self.dtype)
 
     def _read_observation_space(self, env: gymnasium.Env) -> None:
         from gymnasium import spaces

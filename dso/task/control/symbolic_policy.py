@@ -23,7 +23,7 @@ from dso.library import (
 )
 from dso.program import Program, ProgramBatch
 from dso.task.control.composition import ANCHOR, LEARNED, Anchor, Composition, Policies
-from dso.task.control.environment import Environment
+from dso.task.control.environment import Environment, in_type
 from dso.task.control.network import NetworkAnchor
 
 FORMAT = "dso symbolic policy 1"
@@ -81,8 +81,7 @@ class SymbolicPolicy:
         self.env_id = env_id
 
     def __repr__(self) -> str:
-        actions = ", ".join(f"a{i} = {text}" for i, text in enumerate(self.expressions, start=1))
-        return f"<SymbolicPolicy for {self.env_id}: {actions}>"
+        return f"<SymbolicPolicy for {self.env_id}: {', '.join(self.equations)}>"
 
     def _repr_latex_(self) -> str:
         """Return the policy for notebooks."""
@@ -150,7 +149,7 @@ class SymbolicPolicy:
                 f"({self.composition.n_observations},) or (N, {self.composition.n_observations}) "
                 "is needed."
             )
-        actions = np.array([self._act(row) for row in rows]).astype(self.space.dtype)
+        actions = in_type(np.array([self._act(row) for row in rows]), self.space.dtype)
         if self.space.kind == "discrete":
             actions = actions[:, 0] + self.space.first_choice
         return (actions[0] if np.ndim(observation) == 1 else actions), state
@@ -167,6 +166,16 @@ class SymbolicPolicy:
         """Per action its expression as text, ``"anchor"`` where the anchor acts."""
         return ["anchor" if p is None else p.expression for p in self.programs]
 
+    @property
+    def equations(self) -> list[str]:
+        """Per action its name and expression: ``"a1 = ..."``, and ``"action = ..."`` of a choice.
+
+        In the latter a_1, a_2, ... are the choices.
+        """
+        names = [f"a{i}" for i in range(1, len(self.programs) + 1)]
+        names = names if self.space.kind == "box" else ["action"]
+        return [f"{name} = {text}" for name, text in zip(names, self.expressions, strict=True)]
+
     def sympy(self) -> list[Any]:
         """Return per action its expression as a sympy object, None where the anchor acts."""
         return [None if p is None else p.sympy_expr for p in self.programs]
@@ -174,7 +183,9 @@ class SymbolicPolicy:
     def latex(self) -> str:
         """Return the policy as LaTeX, a line per action."""
         texts = ["\\text{anchor}" if p is None else p.latex() for p in self.programs]
-        lines = [f"a_{{{i}}} &= {text}" for i, text in enumerate(texts, start=1)]
+        names = [f"a_{{{i}}}" for i in range(1, len(texts) + 1)]
+        names = names if self.space.kind == "box" else ["\\text{action}"]
+        lines = [f"{name} &= {text}" for name, text in zip(names, texts, strict=True)]
         return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}"
 
     def python_code(self) -> str:

@@ -456,12 +456,19 @@ class RegressionTask(HierarchicalTask):
         While its constants are fitted, it is without noise, and the negative NRMSE wherever the
         metric is one of the squared error.
         """
-        if not optimizing:
-            return float(self.rewards(program.batch).values[0])
+        rewards = self._rewards_in_fits if optimizing else self.rewards
+        return float(rewards(program.batch).values[0])
+
+    def fitting_rewards(self, programs: ProgramBatch) -> np.ndarray | None:
+        """See `Task.fitting_rewards`."""
+        is_own = type(self).reward_function is not RegressionTask.reward_function
+        return None if is_own else self._rewards_in_fits(programs).values
+
+    def _rewards_in_fits(self, programs: ProgramBatch) -> Rewards:
         metric = self.metric
         if metric.is_of_mse and self.objective is None:
             metric = make_metric("neg_nrmse", (), metric.variance)
-        return float(self._train.rewards(metric, program.batch).values[0])
+        return self._train.rewards(metric, programs, self.n_threads)
 
     def evaluate(self, program: Program, *, final: bool = False) -> dict[str, Any]:
         """Judge a program by the test rows.

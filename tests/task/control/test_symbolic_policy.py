@@ -7,12 +7,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
 from dso.errors import UserError
 from dso.program import from_str_tokens
 from dso.task.control import ControlTask, SymbolicPolicy
+from dso.task.control.environment import Environment
+from dso.task.control.rollout import Rollouts
 from tests.support.anchors import network
 
 FUNCTION_SET = ["add", "mul", "div", "log", 0.5, "const"]
@@ -32,6 +35,25 @@ POLICIES: dict[str, tuple[str, dict]] = {
         {"decision_tree_threshold_set": [0.0], "ref_action": [1, 0]},
     ),
 }
+
+
+class Steps(gymnasium.Env):
+    """Actions are whole numbers."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(0, 9, (2,), np.int64)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        return np.array([0.3, -0.5]), {}
+
+    def step(self, action: np.ndarray) -> Any:
+        assert action.dtype == np.int64
+        return np.array([0.3, -0.5]), float(action[0]), True, False, {}
+
+
+gymnasium.register("Steps-v0", Steps, max_episode_steps=3)
+POLICIES["Steps-v0"] = ("mul,div,x1,0.5,4.75", {"action_spec": [None, "mul,x2,3.0"]})
 
 
 def policy(env: str, text: str = "", changes: dict | None = None) -> SymbolicPolicy:
@@ -70,6 +92,26 @@ def test_shapes_and_types_are_those_of_the_environment() -> None:
     assert tree.predict(np.zeros(8))[0].tolist() == [1, 1]
     with pytest.raises(UserError, match=r"\(2,\) or \(N, 2\) is needed"):
         box.predict(np.zeros(3))
+
+
+def test_whole_actions_are_the_nearest_ones() -> None:
+    made = policy("Steps-v0")
+    actions, _ = made.predict([[0.3, -0.5], [0.26, 0.5], [5.0, 0.4]])
+    assert actions.dtype == np.int64
+    assert actions.tolist() == [[3, 0], [2, 2], [9, 1]]  # of 2.85, -1.5; 2.47, 1.5; 47.5, 1.2
+    played = Rollouts(Environment("Steps-v0"))(made.policies, range(2))
+    np.testing.assert_array_equal(played, [[3.0, 3.0]])
+
+
+@pytest.mark.parametrize("env", ["MountainCar-v0", "LunarLanderMultiDiscrete-v0"])
+def test_a_choice_is_not_named_as_what_is_chosen(env: str) -> None:
+    made = policy(env)
+    (text,) = made.expressions
+    assert text.startswith("Piecewise((")
+    assert made.equations == [f"action = {text}"]
+    assert "\\text{action} &= \\begin{cases} " in made.latex()
+    assert repr(made).endswith(f": action = {text}>")
+    assert policy("MountainCarContinuous-v0").equations[0].startswith("a1 = ")
 
 
 def test_an_anchor_is_saved_with_it(tmp_path: Path) -> None:
@@ -168,8 +210,8 @@ def test_c_code_acts_like_the_policy(tmp_path: Path) -> None:
         subprocess.run([compiler, *flags, "-o", library, source, "-lm"], check=True)
         act = ctypes.CDLL(str(library)).act
         act.argtypes, act.restype = [ctypes.c_void_p, ctypes.c_void_p], None
-        is_box = made.space.kind == "box"
-        action = np.empty(made.composition.n_actions, np.float32 if is_box else np.intc)
+        is_single = made.space.dtype == "float32"
+        action = np.empty(made.composition.n_actions, np.float32 if is_single else np.intc)
         expected = made.predict(observations)[0].reshape(len(observations), -1)
         for row, right in zip(observations, expected, strict=True):
             act(row.ctypes.data, action.ctypes.data)

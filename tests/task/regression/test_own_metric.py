@@ -108,6 +108,35 @@ def test_the_estimator_goes_by_it(tmp_path):
     assert model.equations_["loss"].iloc[-1] == pytest.approx(-2)  # none is known to be the least
 
 
+@pytest.mark.parametrize("name", ["neg_mae", "neg_median"])
+def test_the_estimator_finds_constants_by_it(name):
+    X = np.random.default_rng(0).normal(size=(64, 1))
+    y = 1.7 * X[:, 0] - 0.4
+    model = DeepSymbolicRegressor(
+        config={
+            "task": {"metric": f"{HERE}:{name}"},
+            "training": {"batch_size": 50},
+            "policy": {"max_length": 7},
+        },
+        function_set=["add", "mul", "const"],
+        n_samples=50,
+        random_state=0,
+        verbosity=0,
+        n_jobs=1,
+    ).fit(X, y)
+    assert str(model.sympy()) == "1.7*x1 - 0.4"
+    assert np.isfinite(model.equations_["loss"]).all()
+
+
+def neg_mae(y, prediction, weights=None):
+    """Has no greatest value that is known."""
+    return -np.average(np.abs(y - prediction), weights=weights)
+
+
+def neg_median(y, prediction):
+    return -np.median(np.abs(y - prediction))
+
+
 def test_a_metric_of_a_file_can_be_pickled(tmp_path, monkeypatch):
     file = tmp_path / "mine.py"
     file.write_text("def first(y, prediction):\n    return float(prediction[0])\n")
