@@ -6,14 +6,16 @@ exactly; then a new model is made, and the step stays if what that errs on unsee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
 
 from dso.reduction.dimensions import unit_groups
 from dso.reduction.formula import Formula
+from dso.reduction.general_pairs import GeneralPair, general_pairs
 from dso.reduction.proposals import MAX_RESIDUAL, Drop, Move, moves
 from dso.reduction.reduction import Reduction, Step
 from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
@@ -29,7 +31,8 @@ MAX_ERROR = 0.2
 """Share of the scatter of y by which a model may err; data on which it errs more it cannot say
 anything about."""
 SLACK, NOISY_SLACK, UNSURE_SLACK = 1.5, 1.1, 0.7
-"""By what factor a step may make the error larger; where gradients are rough, it must fall."""
+"""By what factor a step may make the error larger; where gradients are rough, or one of thousands
+of expressions suits them, it must fall."""
 UNSURE, MAX_UNSURE_RESIDUAL = 4.0, 0.4
 """Residuals of true identities where gradients are rough: up to this many times the error of the
 model, and up to this size."""
@@ -53,6 +56,8 @@ MIN_MODELS = 3
 """With fewer it is useless to begin: the data as they are take two."""
 EVALUATIONS_PER_MODEL = 10_000
 """Evaluations of a search that take about as long as making one model of `MAX_ROWS` rows."""
+COST_OF_PAIR = 0.04
+"""Of comparing two columns with the library of small expressions, in models of `MAX_ROWS` rows."""
 MAX_SIZE = 1e150
 """Columns with larger numbers, whose squares are not finite, are not modelled."""
 
@@ -358,11 +363,7 @@ class _Reducer:
 
         Of each kind of steps first all that change different columns are tried, then the likeliest.
         """
-        max_residual = float(np.clip(UNSURE * state.error, MAX_RESIDUAL, MAX_UNSURE_RESIDUAL))
-        found = moves(state.Z, state.t, state.model.gradients, max_residual)
-        found += self._unit_groups(state.reduction)
-        for rank in sorted({move.rank for move in found}):
-            likely = [move for move in found if move.rank == rank]
+        for likely in self._likely(state):
             trials = [_compatible(likely), *([move] for move in likely[:MAX_TRIALS])]
             for steps in trials[len(trials[0]) == 1 :]:
                 if self._is_spent:
@@ -370,6 +371,18 @@ class _Reducer:
                 if (next_state := self._after(state, steps)) is not None:
                     return next_state
         return None
+
+    def _likely(self, state: _State) -> Iterator[Sequence[Move]]:
+        """Yield the steps of each kind, those that cost the least to look for first."""
+        max_residual = float(np.clip(UNSURE * state.error, MAX_RESIDUAL, MAX_UNSURE_RESIDUAL))
+        found = moves(state.Z, state.t, state.model.gradients, max_residual)
+        found += self._unit_groups(state.reduction)
+        for rank in sorted({move.rank for move in found}):
+            yield [move for move in found if move.rank == rank]
+        if state.error < SMOOTH and not self._is_spent:
+            self.cost += comb(state.Z.shape[1], 2) * COST_OF_PAIR
+            if pairs := general_pairs(state.Z, state.model.gradients):
+                yield pairs
 
     def _after(self, state: _State, steps: Sequence[Move]) -> _State | None:
         """Return the state after steps that change different columns, None if they do not hold."""
@@ -381,7 +394,7 @@ class _Reducer:
             return None
         after = self._state(reduction, state)
         slack = NOISY_SLACK if self.is_noisy or state.error > SMOOTH else SLACK
-        if max(move.residual for move in steps) > MAX_RESIDUAL:
+        if any(move.residual > MAX_RESIDUAL or isinstance(move, GeneralPair) for move in steps):
             slack = UNSURE_SLACK
         if after is None or after.error > max(slack * state.error, ROUNDING_ERROR):
             return None
