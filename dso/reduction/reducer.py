@@ -16,6 +16,7 @@ import numpy as np
 from dso.reduction.dimensions import unit_groups
 from dso.reduction.formula import Formula
 from dso.reduction.general_pairs import GeneralPair, general_pairs
+from dso.reduction.polynomial import polynomials
 from dso.reduction.proposals import MAX_RESIDUAL, Drop, Move, moves
 from dso.reduction.reduction import Reduction, Step
 from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
@@ -50,6 +51,8 @@ SMOOTH = 3e-3
 """Share of the scatter of y up to which models of y itself are good enough, ..."""
 SMOOTHER = 0.2
 """... and the share of their error that one of a function of y must not exceed."""
+MAX_POLYNOMIALS = 3
+"""Polynomials in one column that are modelled."""
 MAX_STEPS = 12
 MAX_MODELS = 40
 MIN_MODELS = 3
@@ -101,7 +104,7 @@ class Reduced(NamedTuple):
     n_evaluations : int
         What it cost: the programs that could have been evaluated in the same time, about.
     separation : Separation or None
-        How what the first of the reductions leaves, or y, is a sum or a product.
+        How what the first of the reductions leaves, or y, is made of functions of fewer inputs.
     """
 
     reductions: tuple[Reduction, ...]
@@ -294,7 +297,7 @@ class _Reducer:
 
     def _chosen(self, states: Sequence[_State]) -> Reduced:
         last = states[-1]
-        pieces = separation(last.reduction, last.model)
+        pieces = separation(last.reduction, last.model) or self._polynomial(last)
         if len(states) == 1:
             found = self._none("the data show no form that leaves a smaller problem")
             if pieces is None or found.reductions:
@@ -308,6 +311,29 @@ class _Reducer:
             self._n_evaluations,
             pieces,
         )
+
+    def _polynomial(self, state: _State) -> Separation | None:
+        """Return the polynomial in one column that models of its form confirm, None without one."""
+        likely = polynomials(state.model)[:MAX_POLYNOMIALS]
+        slope = state.reduction.slope(self.X, state.t)
+        weights = self._weights(state.t, slope, is_log=False)
+
+        def error(Z: np.ndarray, likeness: np.ndarray | None = None) -> float:
+            self.cost += self.cost_of_model
+            return self._error(Surrogate(Z, state.t, weights, likeness=likeness), slope)
+
+        if not likely or self._is_spent:
+            return None
+        # Logarithms of sums are not sums.
+        plain = error(state.Z) if state.model.is_log else state.error
+        errors = {
+            one: error(np.delete(state.Z, one.column, axis=1), one.likeness(state.Z))
+            for one in likely
+        }
+        best = min(likely, key=lambda one: errors[one])
+        if errors[best] > max(UNSURE_SLACK * plain, ROUNDING_ERROR):
+            return None
+        return best.separation(state.reduction)
 
     # ------------------------------------------------------------------------------------ models
 
@@ -337,10 +363,14 @@ class _Reducer:
         for is_log in kinds:
             model = Surrogate(Z, t, self._weights(t, slope, is_log), is_log=is_log)
             self.cost += self.cost_of_model
-            error = float(np.sqrt(np.median((model.errors * slope) ** 2))) / self.scatter
+            error = self._error(model, slope)
             if best is None or error < best.error:
                 best = _State(reduction, model, Z, t, error)
         return best
+
+    def _error(self, model: Surrogate, slope: np.ndarray) -> float:
+        """Return by what a model errs on unseen rows, where y changes so much with its target."""
+        return float(np.sqrt(np.median((model.errors * slope) ** 2))) / self.scatter
 
     def _weights(self, t: np.ndarray, slope: np.ndarray, is_log: bool) -> np.ndarray | None:
         """Return the weights of rows of t, or of its logarithm, where the noise is that of y."""

@@ -6,7 +6,7 @@ from dso.errors import UserError
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch, execute
 from dso.reduction import Race, Reduction, Separation
-from dso.reduction.halves import Halves, _rounded
+from dso.reduction.turns import Turns, _rounded
 
 FUNCTIONS = ["add", "sub", "mul", "div", "sin", "exp", "const"]
 WHOLE = Library(create_tokens(3, FUNCTIONS))
@@ -71,14 +71,14 @@ class Blind(Scripted):
         return ProgramBatch.from_rows([])
 
 
-def _halves(kind: type[Scripted] = Scripted, made: list | None = None) -> Halves:
+def _turns(kind: type[Scripted] = Scripted, made: list | None = None) -> Turns:
     def make(Z: np.ndarray, t: np.ndarray, is_usable: np.ndarray) -> Scripted:
         search = kind(Z[is_usable], t[is_usable])
         if made is not None:
             made.append(search)
         return search
 
-    return Halves(PIECES, X, Y, make, 3)
+    return Turns(PIECES, X, Y, make, 3)
 
 
 def _values(programs: ProgramBatch) -> np.ndarray:
@@ -87,11 +87,11 @@ def _values(programs: ProgramBatch) -> np.ndarray:
 
 def test_both_pieces_are_found_and_put_together() -> None:
     made: list[Scripted] = []
-    halves = _halves(made=made)
-    assert not len(halves.put_back(WHOLE))
-    while not halves.is_over:
-        halves.step()
-    assert halves.has_succeeded
+    turns = _turns(made=made)
+    assert not len(turns.put_back(WHOLE))
+    while not turns.is_over:
+        turns.step()
+    assert turns.has_succeeded
     assert [search.n_inputs for search in made] == [2, 1]
     # What the first one sees is the larger piece, up to a factor and what the polynomial errs by;
     ratio = made[0].t / np.sin(X[:, 0] * X[:, 1])
@@ -101,44 +101,44 @@ def test_both_pieces_are_found_and_put_together() -> None:
     # the second one sees exactly the other piece.
     ratio = made[1].t / np.exp(X[:, 2])
     np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-9)
-    values = _values(halves.put_back(WHOLE))
+    values = _values(turns.put_back(WHOLE))
     np.testing.assert_allclose(values[-1], Y, rtol=1e-9)
-    assert halves.n_evaluations == 40
+    assert turns.n_evaluations == 40
 
 
 def test_a_piece_catches_up_when_both_have_had_as_many_iterations() -> None:
-    halves = _halves()
+    turns = _turns()
     counts = []
-    while not halves.is_over:
-        halves.step()
-        counts.append(halves.iteration)
+    while not turns.is_over:
+        turns.step()
+        counts.append(turns.iteration)
     assert counts == [0, 0, 1, 2]
 
 
 def test_pieces_take_turns() -> None:
     made: list[Scripted] = []
-    halves = _halves(Slow, made)
-    while not halves.is_over:
-        halves.step()
+    turns = _turns(Slow, made)
+    while not turns.is_over:
+        turns.step()
     assert [search.n_inputs for search in made] == [2, 1, 2, 1, 2, 1]
-    assert halves.iteration == 9
-    assert halves.n_evaluations == 180
+    assert turns.iteration == 9
+    assert turns.n_evaluations == 180
     # From the second turn on all are exact, and their fronts are put back.
     ratio = made[2].t / np.sin(X[:, 0] * X[:, 1])
     np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-9)
-    values = _values(halves.put_back(WHOLE))
+    values = _values(turns.put_back(WHOLE))
     # Of each front a wrong row and the right one, which is there in its shortest form too.
     is_right = np.isclose(values, Y, rtol=1e-9).all(axis=1)
     assert is_right.tolist() == [False, True, True] * 5
 
 
 def test_without_a_first_piece_there_is_no_second() -> None:
-    halves = _halves(Blind)
+    turns = _turns(Blind)
     for _ in range(4):
-        halves.step()
-    assert halves.is_over
-    assert not halves.has_succeeded
-    assert not len(halves.put_back(WHOLE))
+        turns.step()
+    assert turns.is_over
+    assert not turns.has_succeeded
+    assert not len(turns.put_back(WHOLE))
 
 
 def test_a_piece_that_no_search_takes_ends_the_turns() -> None:
@@ -147,11 +147,11 @@ def test_a_piece_that_no_search_takes_ends_the_turns() -> None:
             raise UserError("no")
         return Scripted(Z, t)
 
-    halves = Halves(PIECES, X, Y, make, 3)
-    while not halves.is_over:
-        halves.step()
-    assert not halves.has_succeeded
-    assert halves.n_evaluations == 20
+    turns = Turns(PIECES, X, Y, make, 3)
+    while not turns.is_over:
+        turns.step()
+    assert not turns.has_succeeded
+    assert turns.n_evaluations == 20
 
 
 def test_pieces_take_part_in_a_race() -> None:
@@ -165,7 +165,7 @@ def test_pieces_take_part_in_a_race() -> None:
     assert race.found is not None
     assert race.found.separation is not None
     assert spent > race.found.n_evaluations
-    assert any(isinstance(entrant.search, Halves) for entrant in race._entrants)
+    assert any(isinstance(entrant.search, Turns) for entrant in race._entrants)
     assert len(programs)
 
 
