@@ -53,7 +53,7 @@ class Polynomial(NamedTuple):
     degree: int
 
     def likeness(self, Z: np.ndarray) -> np.ndarray:
-        """Return by what it makes rows (N, D) alike, (N, N); 1 on average between a row and itself."""
+        """Return how it makes rows (N, D) alike, (N, N)."""
         u = Z[:, self.column] ** self.power
         u = (u - u.mean()) / u.std()
         return ((1 + np.outer(u, u)) / 2) ** self.degree

@@ -95,9 +95,8 @@ class Separation:
         reduction, terms = self.reduction, []
         for k, factor in enumerate(self.factors):
             function: Formula = (reduction.hole + k,)
-            whole = shorter(filled(factor, reduction.columns))[0]
-            term = apply("mul", function, whole) if self._has_factor(k) else function
-            terms.append((1.0, term))
+            term = apply("mul", function, filled(factor, reduction.columns))
+            terms.append((1.0, shorter(term)[0]))
         functions = [f"c{k}" for k in range(self.n_pieces)]
         return as_text(combination(terms), [*reduction.names, *functions])
 

@@ -68,17 +68,32 @@ def of_sum(
         m[:, None] * (basis[:, 1:] if any(m is other for other in factors[:k]) else basis)
         for k, (m, basis) in enumerate(zip(factors, bases, strict=True))
     ]
-    with one_thread():
-        fitted = np.linalg.lstsq(np.hstack(terms), t, rcond=None)[0]
-    n = terms[0].shape[1]
-    rest = t - np.hstack(terms) @ fitted
-    if not float(rest.std() / t.std()) < MAX_REST:
-        return None
-    is_usable = _is_usable(factors[0])
-    with np.errstate(all="ignore"):
+    design, n = np.hstack(terms), terms[0].shape[1]
+    with one_thread(), np.errstate(all="ignore"):
+        fitted = np.linalg.lstsq(design, t, rcond=None)[0]
+        rest = t - design @ fitted
+        if not float(rest.std() / t.std()) < MAX_REST:
+            return None
+        is_usable = _is_usable(factors[0])
         target = (terms[0] @ fitted[:n] + rest) / factors[0]
-        error = (rest / factors[0])[is_usable].std() / target[is_usable].std()
-    return StandIns(target, is_usable, float(error)) if np.isfinite(error) else None
+        errors = np.maximum(np.abs(rest), _errors(design, n, rest)) / np.abs(factors[0])
+        share = float(np.sqrt(np.mean(errors[is_usable] ** 2)) / target[is_usable].std())
+    return StandIns(target, is_usable, share) if np.isfinite(share) else None
+
+
+def _errors(design: np.ndarray, n: int, rest: np.ndarray) -> np.ndarray:
+    """Return standard errors (N,) of the first n terms of a fit: what one term has too much of,
+    others have too little of, without a trace in what is left."""
+    from scipy.linalg import lapack  # slow to import
+
+    n_rows, n_terms = design.shape
+    first = np.where(np.arange(n_terms) < n, design, 0.0)
+    # Rows of the first terms, in coordinates where coefficients are independent.
+    lever, failed = lapack.dtrtrs(np.linalg.qr(design, mode="r"), first.T, trans=1)
+    if failed:
+        return np.full(n_rows, np.inf)
+    scale = float(np.sqrt((rest @ rest) / max(n_rows - n_terms, 1)))
+    return scale * np.sqrt((lever**2).sum(axis=0))
 
 
 def of_product(t: np.ndarray, columns: Sequence[np.ndarray]) -> StandIns | None:

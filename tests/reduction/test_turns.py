@@ -6,6 +6,7 @@ from dso.errors import UserError
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch, execute
 from dso.reduction import Race, Reduction, Separation
+from dso.reduction.polynomial import Polynomial
 from dso.reduction.turns import Turns, _rounded
 
 FUNCTIONS = ["add", "sub", "mul", "div", "sin", "exp", "const"]
@@ -177,3 +178,44 @@ def test_targets_have_the_digits_that_hold() -> None:
     rounded, _ = _rounded(t, 1e-6, is_relative=False)
     np.testing.assert_array_equal(rounded, [123.46, -0.01, 2.0])
     np.testing.assert_array_equal(_rounded(t, 1e-12, is_relative=True)[0], t)
+
+
+class OfCoefficient(Scripted):
+    """Finds which of three coefficients its target is, in its second iteration."""
+
+    COEFFICIENTS = ("sin,x1", "exp,x2", "mul,x1,x2")
+
+    def __init__(self, Z: np.ndarray, t: np.ndarray) -> None:
+        self.library = Library(create_tokens(2, FUNCTIONS))
+        self.Z, self.t, self.iteration = Z, t, 0
+
+    def programs(self, is_found: bool) -> ProgramBatch:
+        rows = [self.library.actionize(text).tolist() for text in self.COEFFICIENTS]
+        programs = ProgramBatch.from_rows(rows)
+        values = execute(self.library, programs, np.ascontiguousarray(self.Z.T)).values
+        best = np.argmin(((values - self.t) ** 2).mean(axis=1))
+        return programs[[best]] if is_found else ProgramBatch.from_rows([])
+
+
+def test_three_coefficients_are_found_one_after_the_other() -> None:
+    x = np.random.default_rng(0).uniform(1.0, 3.0, (600, 3))
+    a, b, c = x.T
+    y = np.sin(b) + a * np.exp(c) + a**2 * b * c
+    pieces = Polynomial(0, 1.0, 2).separation(Reduction.none(["a", "b", "c"]))
+    made: list[OfCoefficient] = []
+
+    def make(Z: np.ndarray, t: np.ndarray, is_usable: np.ndarray) -> OfCoefficient:
+        made.append(OfCoefficient(Z[is_usable], t[is_usable]))
+        return made[-1]
+
+    turns = Turns(pieces, x, y, make, 3)
+    while not turns.is_over:
+        assert not len(turns.put_back(WHOLE)) or len(made) == 3
+        turns.step()
+    assert turns.has_succeeded
+    wanted = [np.sin(b), np.exp(c), b * c]
+    misses = [float(np.abs(search.t - one).max()) for search, one in zip(made, wanted, strict=True)]
+    assert misses[0] > misses[2]
+    assert misses[2] < 1e-10
+    values = execute(WHOLE, turns.put_back(WHOLE), np.ascontiguousarray(x.T)).values
+    np.testing.assert_allclose(values[-1], y, rtol=1e-9)
