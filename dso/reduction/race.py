@@ -253,7 +253,13 @@ class Race:
 
 
 def _hypotheses(reductions: Sequence[Reduction]) -> list[Reduction]:
-    """Return what enters: the reduction that goes furthest, and one that goes half as far."""
+    """Return what enters: the reduction that goes furthest, and one that goes half as far.
+
+    Where the last step has left as many columns as there were, the one without it enters first.
+    """
+    n_columns = [len(reduction.columns) for reduction in reductions[:2]]
+    if len(n_columns) == MAX_HYPOTHESES and n_columns[0] == n_columns[1]:
+        return [reductions[1], reductions[0]]
     if len(reductions) < 2 * MAX_HYPOTHESES - 1:
         return list(reductions[:1])
     return [reductions[0], reductions[len(reductions) // 2]]

@@ -22,6 +22,7 @@ from dso.reduction.reduction import Reduction, Step
 from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
 from dso.reduction.separation import Separation, separation
 from dso.reduction.surrogate import MAX_INPUTS, MAX_ROWS, Surrogate
+from dso.reduction.symmetry import exchanges
 from dso.reduction.threads import one_thread
 from dso.units import Quantities
 
@@ -394,6 +395,8 @@ class _Reducer:
         Of each kind of steps first all that change different columns are tried, then the likeliest.
         """
         for likely in self._likely(state):
+            if not likely:
+                continue
             trials = [_compatible(likely), *([move] for move in likely[:MAX_TRIALS])]
             for steps in trials[len(trials[0]) == 1 :]:
                 if self._is_spent:
@@ -405,14 +408,16 @@ class _Reducer:
     def _likely(self, state: _State) -> Iterator[Sequence[Move]]:
         """Yield the steps of each kind, those that cost the least to look for first."""
         max_residual = float(np.clip(UNSURE * state.error, MAX_RESIDUAL, MAX_UNSURE_RESIDUAL))
-        found = moves(state.Z, state.t, state.model.gradients, max_residual)
+        found: list[Move] = moves(state.Z, state.t, state.model.gradients, max_residual)
         found += self._unit_groups(state.reduction)
         for rank in sorted({move.rank for move in found}):
             yield [move for move in found if move.rank == rank]
         if state.error < SMOOTH and not self._is_spent:
             self.cost += comb(state.Z.shape[1], 2) * COST_OF_PAIR
-            if pairs := general_pairs(state.Z, state.model.gradients):
-                yield pairs
+            yield general_pairs(state.Z, state.model.gradients)
+            # Sums and products of pieces say more than that these may be exchanged.
+            if separation(state.reduction, state.model) is None:
+                yield exchanges(state.model)
 
     def _after(self, state: _State, steps: Sequence[Move]) -> _State | None:
         """Return the state after steps that change different columns, None if they do not hold."""
