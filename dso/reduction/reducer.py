@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dso.errors import UserError
 from dso.reduction.dimensions import unit_groups
 from dso.reduction.formula import Formula
 from dso.reduction.general_pairs import GeneralPair, general_pairs
@@ -162,6 +163,11 @@ def reduce(
     is_over : callable, optional
         Asked between two models whether to go no further.
 
+    Raises
+    ------
+    UserError
+        If shapes do not go together.
+
     Examples
     --------
     >>> import numpy as np
@@ -171,7 +177,15 @@ def reduce(
     y/x1 depends on x1 - x2 only
     """
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if X.ndim != 2:
+        raise UserError(f"X: shape {X.shape}; expected rows and inputs, (N, D).")
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else list(names)
+    if len(names) != X.shape[1]:
+        raise UserError(f"names: {len(names)} for {X.shape[1]} inputs.")
+    y = y[:, 0] if y.shape[1:] == (1,) else y
+    for name, column in (("y", y), ("weights", weights)):
+        if column is not None and np.shape(column) != X.shape[:1]:
+            raise UserError(f"{name}: shape {np.shape(column)}; expected ({len(X)},), as X has.")
     return _Reducer(X, y, names, weights, quantities, seed, max_models, is_over).run()
 
 
