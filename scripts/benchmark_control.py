@@ -12,7 +12,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,10 @@ from dso.launch.stages import run_stages
 from dso.program import Program, ProgramBatch
 from dso.streams import Stream
 from dso.task.control import ControlTask, Environment, Rollouts
+from dso.task.control.backend import Episodes
+from dso.task.control.behaviour import Behaviours
+from dso.task.control.composition import Policies
+from dso.task.control.racing import Racing
 
 FUNCTION_SET = ["add", "sub", "mul", "div", "sin", "cos", "exp", "log", 0.1, 1.0, 5.0]
 RATE_IDS = (
@@ -68,6 +72,8 @@ PUBLISHED_ESPL = {
     "BipedalWalker-v3": 309.43,
 }
 """The same of ESPL (Guo et al., 2023)."""
+CEILINGS = {"Pendulum-v1": 0.0, "dso/CartPoleSwingUp-v0": 500.0, "MountainCarContinuous-v0": 100.0}
+"""Greatest returns of an episode, where rewards are known to be bounded that well."""
 
 COLUMNS = ("config", "changes", "seed", "n_samples", "n_steps", "r_avg_test", "success_rate",
            "published", "cpu_seconds", "seconds", "expression", "traversal")  # fmt: skip
@@ -145,6 +151,45 @@ def rates(env_ids: tuple[str, ...]) -> None:
         print(f"| `{env_id}` | {name} | {fast:,.0f} | {slow:,.0f} | {fast / slow:.1f} |")
 
 
+@main.command()
+@click.argument("env_ids", nargs=-1)
+def physics(env_ids: tuple[str, ...]) -> None:
+    """Show what of a step of an environment of Box2D is spent in the library's own step."""
+    print("| Environment | Step, microseconds | Physics | Share |")
+    print("| --- | --- | --- | --- |")
+    for env_id in env_ids or ("LunarLanderContinuous-v3", "BipedalWalker-v3"):
+        env: Any = Environment(env_id).recipe.make()
+        random, spent, in_physics, n = np.random.default_rng(0), 0.0, 0.0, 0
+        while spent < SECONDS:
+            env.reset(seed=n)
+            world = env.unwrapped.world = TimedWorld(env.unwrapped.world)
+            actions = random.uniform(-1, 1, (2000, *env.action_space.shape)).astype(np.float32)
+            start, is_over = time.process_time(), False
+            while not is_over:
+                _, _, terminated, truncated, _ = env.step(actions[n % 2000])
+                is_over, n = terminated or truncated, n + 1
+            spent, in_physics = spent + time.process_time() - start, in_physics + world.seconds
+            env.unwrapped.world = world.world
+        step, own = 1e6 * spent / n, 1e6 * in_physics / n
+        print(f"| `{env_id}` | {step:.1f} | {own:.1f} | {own / step:.0%} |")
+
+
+class TimedWorld:
+    """A world of Box2D that measures its steps."""
+
+    def __init__(self, world: Any) -> None:
+        self.world, self.seconds = world, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.world, name)
+
+    def Step(self, *arguments: Any) -> None:
+        """Take a step."""
+        start = time.process_time()
+        self.world.Step(*arguments)
+        self.seconds += time.process_time() - start
+
+
 def search_config(source: str, seed: int, changes: tuple[str, ...]) -> dict:
     """Return a config file, or the default control config for an environment, with changes."""
     if source.endswith(".json"):
@@ -208,6 +253,85 @@ def search(
 
 
 @main.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--set", "changes", multiple=True, help="section.key=JSON")
+def savings(sources: tuple[str, ...], changes: tuple[str, ...]) -> None:
+    """What share of the steps of a search would be saved, by rule, if all episodes were played.
+
+    Racing drops programs by a forecast. A bound drops those that cannot get above the same running
+    quantile even if the rest of their episodes reach the ceiling. What acts like an earlier program
+    has the same returns in every episode; races leave it out if these are the same in two.
+    """
+    print("| Environment | Programs | Steps | Bound | Racing | Acts alike | Racing, acts alike |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for source in sources:
+        config = search_config(source, 0, changes)
+        config["task"].update(racing=False, n_episodes_validation=0, n_episodes_test=1)
+        config["task"]["refine_rounds"] = 0
+        model = DeepSymbolicOptimizer(config)
+        model.setup()
+        task = model.task
+        assert isinstance(task, ControlTask)
+        env_id = task.environment.recipe.id
+        count = Savings(CEILINGS.get(env_id, math.inf))
+        task.rollouts = Watched(task.rollouts, count, task.fitting_seeds)
+        while model.stop_reason is None:
+            model.iterate()
+        rules = (count.bound, count.raced, count.alike, count.both)
+        shares = " | ".join(f"{n / count.n_steps:.0%}" for n in rules)
+        print(f"| `{env_id}` | {count.n_programs} | {count.n_steps:.2g} | {shares} |", flush=True)
+
+
+class Watched(Rollouts):
+    """Tells of each batch that plays the training episodes."""
+
+    def __init__(self, rollouts: Rollouts, count: Savings, seeds: list[int]) -> None:
+        super().__init__(rollouts.environment)
+        self.count, self.seeds = count, seeds
+
+    def play(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> Episodes:
+        """See `Rollouts.play`."""
+        played = super().play(policies, seeds, n_threads)
+        if list(seeds) == self.seeds:
+            self.count.add(played.returns, played.steps)
+        return played
+
+
+class Savings:
+    """Steps that rules would have saved in batches that played everything."""
+
+    def __init__(self, ceiling: float) -> None:
+        self.ceiling, self.racing, self.seen = ceiling, Racing(), set[bytes]()
+        self.other_racing, self.behaviours = Racing(), Behaviours()
+        self.n_programs = self.n_steps = self.bound = self.raced = self.alike = self.both = 0
+
+    def add(self, returns: np.ndarray, steps: np.ndarray) -> None:
+        """Count a batch: returns and steps (P, E)."""
+        n, n_episodes = returns.shape
+        self.n_programs, self.n_steps = self.n_programs + n, self.n_steps + int(steps.sum())
+        if self.racing.quantile is not None and math.isfinite(self.ceiling):
+            left = np.arange(n_episodes - 1, -1, -1)
+            best = (returns.cumsum(axis=1) + self.ceiling * left) / n_episodes  # (P, E)
+            is_over = np.logical_or.accumulate(best < self.racing.quantile, axis=1)
+            self.bound += int(steps[:, 1:][is_over[:, :-1]].sum())
+        played = 0
+
+        def play(rows: np.ndarray, episodes: Any) -> np.ndarray:
+            nonlocal played
+            played += int(steps[np.ix_(rows, list(episodes))].sum())
+            return returns[np.ix_(rows, list(episodes))]
+
+        self.racing.mean_returns(play, n, range(n_episodes))
+        self.raced, played = self.raced + int(steps.sum()) - played, 0
+        self.behaviours.mean_returns(self.other_racing, play, n, range(n_episodes))
+        self.both += int(steps.sum()) - played
+        for row, of_row in zip(returns, steps.sum(axis=1).tolist(), strict=True):
+            key = row.tobytes()
+            self.alike += of_row if key in self.seen else 0
+            self.seen.add(key)
+
+
+@main.command()
 @click.argument("names", nargs=-1)
 @click.option("--seed", "seeds", multiple=True, type=int, default=(0, 1, 2))
 @click.option("--folder", default="logs/auto", type=click.Path(path_type=Path))
@@ -230,14 +354,27 @@ def auto(names: tuple[str, ...], seeds: tuple[int, ...], folder: Path) -> None:
             run_stages(Job(0, config, is_resumed=(place / f"stages_{seed}").exists()))
     print("| Environment | Seed | Mean return | Anchor | DSP | ESPL | Tokens | Steps | Policy |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    returns: dict[str, list[float]] = {}
     for place in sorted(folder.iterdir()):
         for row in summary_rows(place):
             print(_auto_line(place, row))
+            returns.setdefault(env_of(place), []).append(float(str(row["r_avg_test"])))
+    print("\n| Environment | Seeds | Mean | Deviation | Least | Greatest |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for env_id, of_env in returns.items():
+        figures = (np.mean(of_env), np.std(of_env), min(of_env), max(of_env))
+        shown = " | ".join(f"{figure:.1f}" for figure in figures)
+        print(f"| `{env_id}` | {len(of_env)} | {shown} |")
+
+
+def env_of(place: Path) -> str:
+    """Return the environment of a run folder."""
+    return str(json.loads((place / "config.json").read_text())["task"]["env"])
 
 
 def _auto_line(place: Path, row: Mapping[str, object]) -> str:
     """Return the line of a table about one run."""
-    env_id = json.loads((place / "config.json").read_text())["task"]["env"]
+    env_id = env_of(place)
     sizes = ", ".join(str(len(entry)) for entry in json.loads(str(row["traversal"])))
     figures = [f"{float(str(row[name])):.1f}" for name in ("r_avg_test", "r_avg_anchor")]
     published = [str(table.get(env_id, "")) for table in (PUBLISHED, PUBLISHED_ESPL)]

@@ -446,8 +446,8 @@ class ControlTask(Section):
     )
     racing: bool | Literal["auto"] = key(
         "auto",
-        "Whether programs that start clearly badly do not play all training episodes; 'auto': "
-        "where there are at least 4, and no native loop plays them.",
+        "Whether programs that start clearly badly, or act like an earlier one, do not play all "
+        "training episodes; 'auto': where there are at least 4.",
     )
     refine_rounds: CountOrZero | None = key(
         None,

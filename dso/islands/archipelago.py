@@ -61,9 +61,8 @@ class Archipelago(DeepSymbolicOptimizer):
         data: Dataset | None = None,
         engine: Engine = one_by_one,
     ) -> None:
-        # In this order a process that shares the data by memory makes no copy of the columns.
         if data is not None:
-            data = replace(data, X_train=np.asfortranarray(data.X_train))
+            data = _by_column(data)
         super().__init__(config, data)
         self.engine = engine
         self.islands: list[Island] = []
@@ -241,6 +240,12 @@ class Archipelago(DeepSymbolicOptimizer):
             Travellers(one["names"], ProgramBatch.from_state_dict(one["programs"]))
             for one in state["found"]
         ]
+
+
+def _by_column(data: Dataset) -> Dataset:
+    """Return data in an order of which processes that share them need no copy."""
+    X = np.asfortranarray(data.X_train)
+    return replace(data, X_train=X, X_test=X if data.X_test is data.X_train else data.X_test)
 
 
 def _shares(total: int, n: int) -> list[int]:

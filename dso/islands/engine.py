@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dso.cluster import cluster
 from dso.errors import UserError
 from dso.processes import serve_parent
 
 if TYPE_CHECKING:
-    from distributed import Client
-
     from dso.islands.round import Stay
 
 
@@ -47,39 +46,11 @@ def without_survivors() -> Iterator[None]:
 
 
 @contextmanager
-def cluster(scheduler: str) -> Iterator[Client]:
-    """Connect to a Dask cluster; joblib then does its work there.
-
-    Parameters
-    ----------
-    scheduler : str
-        Its address, e.g. ``"tcp://10.0.0.1:8786"``.
-
-    Raises
-    ------
-    UserError
-        If Dask is not installed, or no scheduler or worker answers.
-    """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise UserError(
-            "--backend dask: Dask is not installed; pip install 'deep-symbolic-optimization[dask]'."
-        ) from None
-    try:
-        client = Client(scheduler, set_as_default=False, timeout=10)
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"--scheduler {scheduler!r}: no scheduler answers there: {error}") from None
-    with client:
-        try:
-            yield client
-        except TimeoutError:
-            raise UserError(f"--scheduler {scheduler!r}: it has no workers.") from None
-
-
-@contextmanager
 def island_engine(
-    n_processes: int = 1, scheduler: str | None = None, patience: float = 0.0
+    n_processes: int = 1,
+    scheduler: str | None = None,
+    patience: float = 0.0,
+    code: Iterable[str] = (),
 ) -> Iterator[Engine]:
     """Yield what does the rounds of islands: here, in processes, or on a Dask cluster.
 
@@ -94,9 +65,11 @@ def island_engine(
     patience : float
         Seconds before any process is started: rounds are done here till then, as a process takes
         a second to start.
+    code : iterable of str
+        What the workers of the cluster must be able to import; see `cluster`.
     """
     if scheduler is not None:
-        with cluster(scheduler) as client:
+        with cluster(scheduler, code) as client:
             yield partial(_in_parallel, {"backend": "dask", "client": client}, -1)
     elif n_processes > 1:
         from joblib.externals.loky import get_reusable_executor

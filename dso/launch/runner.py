@@ -12,11 +12,14 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dso.cluster import cluster
+from dso.config.code import code_in
 from dso.errors import Refused, UserError
 from dso.islands import Engine, make_search
-from dso.islands.engine import SECONDS_TO_END, cluster, island_engine, without_survivors
+from dso.islands.engine import SECONDS_TO_END, island_engine, without_survivors
 from dso.launch.jobs import Job, is_staged
 from dso.launch.outcome import FAILED, Outcome
+from dso.plugins import is_reference
 from dso.processes import deferred, serve_parent
 from dso.runs.disk import write_text
 from dso.runs.folder import RunFolder
@@ -264,6 +267,11 @@ def _alone(job: Job, statuses: Path) -> Outcome:
             raise
 
 
+def references_in(job: Job) -> list[str]:
+    """Return the user's own objects that a run imports by name."""
+    return [name for name in code_in(job.config) if is_reference(name)]
+
+
 def on_dask(jobs: list[Job], scheduler: str, statuses: Path) -> Iterator[Outcome]:
     """Do runs on the workers of a Dask cluster, through joblib; yield outcomes at the end.
 
@@ -280,7 +288,8 @@ def on_dask(jobs: list[Job], scheduler: str, statuses: Path) -> Iterator[Outcome
     """
     from joblib import Parallel, delayed, parallel_config
 
-    with cluster(scheduler) as client, parallel_config("dask", client=client):
+    code = [name for job in jobs for name in references_in(job)]
+    with cluster(scheduler, code) as client, parallel_config("dask", client=client):
         yield from Parallel(n_jobs=-1, batch_size=1)(
             delayed(attempt)(job, status_path(statuses, job.number)) for job in jobs
         )
@@ -330,7 +339,7 @@ def do_jobs(
         Is told the folder of the status files.
     """
     if len(jobs) == 1 and jobs[0].config["islands"]["n"] > 1:
-        with island_engine(n_processes, scheduler) as engine:
+        with island_engine(n_processes, scheduler, code=references_in(jobs[0])) as engine:
             yield run_one(jobs[0], engine)
         return
     if scheduler is None and n_processes == 1:

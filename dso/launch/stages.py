@@ -305,7 +305,9 @@ class StageRun:
         model = DeepSymbolicRegressor(
             n_samples=self.keys["distill_samples"], random_state=self.seed, verbosity=0, n_jobs=1
         )
-        model.fit(rows.observations, rows.actions[:, action])
+        weights = rows.weights[:, action]
+        is_weighted = (weights != 1.0).any()
+        model.fit(rows.observations, rows.actions[:, action], weights if is_weighted else None)
         chosen = [model.set_params(model_selection=name).program_ for name in SELECTIONS]
         return [_tokens(text) for text in dict.fromkeys(map(repr, chosen))]
 

@@ -1,6 +1,7 @@
 """Watching what a run has found: returns, film and page."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,18 @@ def test_a_table_of_observations_is_matched_by_names(tmp_path: Path) -> None:
 
 def nothing(observations: np.ndarray) -> np.ndarray:
     return np.zeros((len(observations), 1))
+
+
+def test_numbers_of_environments_of_bullet_change() -> None:
+    pytest.importorskip("pybullet_envs_gymnasium", reason="needs the extra 'bullet'")
+    recipe = Recipe("HopperBulletEnv-v0", {"max_episode_steps": 20})
+    changed = replace(recipe, changes={"electricity_cost": -40.0})
+    assert changed.make().unwrapped.electricity_cost == -40.0  # type: ignore[attr-defined]
+    assert changed.make().observation_space.shape == recipe.make().observation_space.shape
+    with pytest.raises(
+        UserError, match=r"'power' in HopperBullet.*electricity_cost, .*walk_target_x"
+    ):
+        replace(recipe, changes={"power": 1.0}).make()
 
 
 def test_what_follows_from_a_number_follows_it() -> None:

@@ -1,5 +1,7 @@
 """The virtual machine against the slow reference, and the independence of its rows."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -129,6 +131,16 @@ def test_means_are_those_of_the_predictions(every_token: Library, n_rows: int) -
         share = fraction_within(every_token, programs, X, y, 0.1, 0.5, w)
         expected = np.average(within[valid], axis=1, weights=w)
         np.testing.assert_allclose(share.values[valid], expected, rtol=1e-13)
+
+
+def test_many_rows_stay_where_they_are_as_long_as_they_are_read() -> None:
+    X = np.zeros((2, 70_000))
+    array = weakref.ref(X)
+    read = _core.Data(X)
+    del X
+    assert array() is not None
+    del read
+    assert array() is None
 
 
 def run_text(text: str, X: np.ndarray, protected: bool = False, constants: tuple = ()) -> tuple:

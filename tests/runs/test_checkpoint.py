@@ -85,6 +85,10 @@ KINDS |= {
     "control": control(),
     "control, fresh episodes": control({"fix_seeds": False}),
     "control, racing and refined": control({"racing": True, "refine_rounds": 2}),
+    "control, acting alike": control(
+        {"env": "Pendulum-v1", "n_episodes_train": 6, "refine_rounds": 0, "racing": True},
+        gp_meld={"run_gp_meld": True, "generations": 3, "population_size": 80, "n_islands": 1},
+    ),
     "control, no front": control({"fix_seeds": False, "racing": True}, logging={"hof": 5}),
     "control, gp": control(gp_meld={"run_gp_meld": True, "generations": 3, "train_n": 5}),
 }

@@ -93,6 +93,14 @@ machine::Loss make_loss(int n_arguments, const Definitions::value_type& value,
     return {n_arguments, parts[0], parts[1], parts[2], softening};
 }
 
+// Keeps an array alive, also where the last of its users is not Python.
+std::shared_ptr<const void> owner_of(const Array<double>& array) {
+    return {new Array<double>(array), [](const Array<double>* kept) {
+                const py::gil_scoped_acquire gil;
+                delete kept;
+            }};
+}
+
 std::shared_ptr<Data> make_data(const Array<double>& X, const OptionalArray& y,
                                 const OptionalArray& weights, bool is_protected) {
     if (X.ndim() != 2) throw std::invalid_argument("X: (D, N)");
@@ -102,8 +110,8 @@ std::shared_ptr<Data> make_data(const Array<double>& X, const OptionalArray& y,
     if (!fits(y) || !fits(weights) || (weights && !y))
         throw std::invalid_argument("y and weights: (N,) like the rows of X");
     const auto n_rows = static_cast<size_t>(X.shape(1));
-    auto data =
-        std::make_shared<Data>(X.data(), static_cast<size_t>(X.shape(0)), n_rows, is_protected);
+    auto data = std::make_shared<Data>(X.data(), static_cast<size_t>(X.shape(0)), n_rows,
+                                       is_protected, owner_of(X));
     if (y) data->target.emplace(y->data(), weights ? weights->data() : nullptr, n_rows);
     return data;
 }
@@ -136,7 +144,7 @@ void bind_arguments(py::module_& m) {
         .def("keys", &keys_of, "64-bit identity of each token sequence, (B,).")
         .def("__len__", &Programs::size);
     py::class_<Data, std::shared_ptr<Data>>(m, "Data",
-                                            "A copy of what programs are run on and compared with.")
+                                            "What programs are run on and compared with; of many rows, the inputs stay where they are.")
         .def(py::init(&make_data), py::arg("X"), py::arg("y") = py::none(),
              py::arg("weights") = py::none(), py::arg("protected") = false,
              "X (D, N), y and weights (N,). Protected: the result of a program alone must be "

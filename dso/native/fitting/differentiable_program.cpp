@@ -10,8 +10,6 @@ namespace dso::fitting {
 
 using namespace machine;
 
-constexpr size_t kTile = Machine::kTile;
-
 static void no_fill(size_t, size_t) {}
 
 DifferentiableProgram::DifferentiableProgram(const Library& library, const Columns& data,
@@ -159,7 +157,7 @@ void DifferentiableProgram::send(const Instruction& step, size_t row, size_t n) 
     }
     if (!down[0] && !down[1]) return;
     if (step.op == Op::less)
-        chain_less(upstream, data_.column(step.column) + row, step.value, down[0], down[1], n);
+        chain_less(upstream, data_.column(step.column, row), step.value, down[0], down[1], n);
     else
         chain(step.op, upstream, machine_.source(step.a, row), machine_.source(step.b, row),
               machine_.register_at(step.target), down[0], down[1], n);

@@ -43,7 +43,7 @@ void Monomials::tile(const double* coefficients, const Columns& data, size_t row
             continue;
         }
         const double* shorter = products + product.shorter * kTile;
-        const double* column = data.column(product.column) + row;
+        const double* column = data.column(product.column, row);
         for (size_t i = 0; i < n; i += kLanes) store(to + i, load(shorter + i) * load(column + i));
     }
     std::fill(out, out + n, 0.0);

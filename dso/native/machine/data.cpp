@@ -9,16 +9,26 @@
 
 namespace dso::machine {
 
-Columns::Columns(const double* columns, size_t n_columns, size_t n_rows)
-    : buffer_(n_columns * padded(n_rows)),
-      data_(buffer_.data()),
+namespace {
+
+// Below this a copy, which is aligned, costs nothing worth saving.
+constexpr size_t kMinShared = 1 << 16;
+
+}  // namespace
+
+Columns::Columns(const double* columns, size_t n_columns, size_t n_rows, Owner owner)
+    : owner_(std::move(owner)),
+      shared_(columns),
       n_rows_(n_rows),
-      stride_(padded(n_rows)) {
+      n_shared_(owner_ && n_rows >= kMinShared ? n_rows / kTile * kTile : 0),
+      stride_(padded(n_rows - n_shared_)),
+      buffer_(n_columns * stride_),
+      copied_(buffer_.data()) {
     for (size_t d = 0; d < n_columns; ++d) {
         const double* from = columns + d * n_rows;
-        double* to = data_ + d * stride_;
-        std::copy(from, from + n_rows, to);
-        std::fill(to + n_rows, to + stride_, n_rows ? from[0] : 0.0);
+        double* to = copied_ + d * stride_;
+        std::copy(from + n_shared_, from + n_rows, to);
+        std::fill(to + (n_rows - n_shared_), to + stride_, n_rows ? from[0] : 0.0);
         finite_.push_back(
             std::all_of(from, from + n_rows, [](double x) { return std::isfinite(x); }));
     }

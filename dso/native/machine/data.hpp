@@ -2,7 +2,9 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace dso::machine {
@@ -23,21 +25,34 @@ private:
     std::vector<double> storage_;
 };
 
+// Rows that one pass over a program takes.
+constexpr size_t kTile = 512;
+
 // The inputs. Padding repeats the first row, so it never fails where no row fails.
+//
+// Of many rows, which processes may share, only those after the last whole tile are copied; the
+// owner keeps the others where they are.
 class Columns {
 public:
-    Columns(const double* columns, size_t n_columns, size_t n_rows);
+    using Owner = std::shared_ptr<const void>;
+    Columns(const double* columns, size_t n_columns, size_t n_rows, Owner owner = nullptr);
     Columns(const Columns&) = delete;
-    const double* column(size_t d) const { return data_ + d * stride_; }
+    // The rows of a column from `row` on, up to the end of its tile.
+    const double* column(size_t d, size_t row) const {
+        return row < n_shared_ ? shared_ + d * n_rows_ + row
+                               : copied_ + d * stride_ + (row - n_shared_);
+    }
     bool is_finite(size_t d) const { return finite_[d]; }
     size_t n_columns() const { return finite_.size(); }
     size_t n_rows() const { return n_rows_; }
-    size_t n_padded() const { return stride_; }
+    size_t n_padded() const { return n_shared_ + stride_; }
 
 private:
+    Owner owner_;
+    const double* shared_;
+    size_t n_rows_, n_shared_, stride_;
     Buffer buffer_;
-    double* data_;
-    size_t n_rows_, stride_;
+    double* copied_;
     std::vector<char> finite_;
 };
 
@@ -64,8 +79,8 @@ private:
 
 // What programs are run on and, where there is a target, compared with.
 struct Data {
-    Data(const double* X, size_t n_columns, size_t n_rows, bool is_protected)
-        : columns(X, n_columns, n_rows), is_protected(is_protected) {}
+    Data(const double* X, size_t n_columns, size_t n_rows, bool is_protected, Columns::Owner owner)
+        : columns(X, n_columns, n_rows, std::move(owner)), is_protected(is_protected) {}
     const Target& required_target() const;
 
     const Columns columns;

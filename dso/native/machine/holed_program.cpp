@@ -65,7 +65,7 @@ void HoledProgram::wanted(const double* y, double* out) {
         for (auto step = path_.rbegin(); step != path_.rend(); ++step) {
             const Instruction& at = step->instruction;
             if (at.op == Op::less) {
-                keep_branch(data_.column(at.column) + row, at.value, step->argument == 0, values,
+                keep_branch(data_.column(at.column, row), at.value, step->argument == 0, values,
                             n);
                 continue;
             }

@@ -96,7 +96,7 @@ static void roots_and_errors(const double* prediction, const double* y, const do
 
 void LossOfRows::linearise(const double* prediction, size_t row, size_t n, double* roots,
                            double* errors) {
-    roots_and_errors(prediction, data_.columns.column(0) + row, data_.multipliers() + row,
+    roots_and_errors(prediction, data_.columns.column(0, row), data_.multipliers() + row,
                      run(slope_, prediction, row, n), run(second_, prediction, row, n),
                      data_.loss.softening(), roots, errors, n);
 }

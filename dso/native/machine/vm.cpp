@@ -238,7 +238,7 @@ void Machine::Tile::run(Machine& machine, const Steps& steps, size_t row, size_t
         switch (step.op) {
             DSO_OPERATORS(UNARY, BINARY)
             case Op::less: {
-                const double* checked = machine.data_.column(step.column) + row;
+                const double* checked = machine.data_.column(step.column, row);
                 LaneBits seen = {};
                 for (size_t i = 0; i < n; i += kLanes) {
                     const Lanes chosen =

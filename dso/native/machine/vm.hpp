@@ -52,8 +52,6 @@ enum class Rest {
 // is the smallest over the tiles.
 class Machine {
 public:
-    static constexpr size_t kTile = 512;
-
     Machine(const Library& library, const Columns& data, bool is_protected,
             Values values = Values::reused);
 
@@ -98,7 +96,7 @@ public:
 
     // Rows of the current tile: of a source, and of a register to write to.
     const double* source(int32_t index, size_t row) const {
-        return index >= 0 ? data_.column(index) + row : register_at(~index);
+        return index >= 0 ? data_.column(index, row) : register_at(~index);
     }
     double* register_at(int32_t index) const { return registers_ + index * stride_; }
 

@@ -97,7 +97,7 @@ bool NodeSolver::execute(const gp::Sequence& program) {
         }
         stack_.push_back(t);
         if (op == Op::input) {
-            const double* column = target_.data->columns.column(library.operands[token]);
+            const double* column = target_.data->columns.column(library.operands[token], 0);
             std::copy(column, column + kLanes, out);
         } else if (op == Op::literal) {
             std::fill_n(out, kLanes, library.values[token]);
@@ -105,7 +105,7 @@ bool NodeSolver::execute(const gp::Sequence& program) {
             const double number = program.has_numbers ? program.numbers[t] : kNaN;
             std::fill_n(out, kLanes, std::isnan(number) ? 1.0 : number);
         } else if (op == Op::less) {
-            const double* checked = target_.data->columns.column(library.operands[token]);
+            const double* checked = target_.data->columns.column(library.operands[token], 0);
             const double *a = values_[node.children[0]].lanes.data(),
                          *b = values_[node.children[1]].lanes.data();
             for (size_t i = 0; i < kLanes; ++i)
@@ -129,7 +129,7 @@ bool NodeSolver::descend(const gp::Sequence& program, size_t node, int argument,
     const auto& children = nodes_[node].children;
     const double* now = values_[children[argument]].lanes.data();
     if (op == Op::less) {
-        const double* checked = target_.data->columns.column(target_.library.operands[token]);
+        const double* checked = target_.data->columns.column(target_.library.operands[token], 0);
         for (size_t i = 0; i < kKeyRows; ++i)
             if ((checked[i] < target_.library.values[token]) != (argument == 0)) return false;
         return true;

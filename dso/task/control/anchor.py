@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from dso.errors import UserError
 from dso.plugins import import_object, is_reference
@@ -48,7 +51,7 @@ def make_anchor(environment: Environment, anchor: object, algorithm: str | None)
         If there is none, or it is for another environment.
     """
     if callable(anchor):
-        return anchor
+        return _checked(anchor, environment, getattr(anchor, "__name__", repr(anchor)))
     if anchor is None:
         path = shipped_anchor(environment.recipe.id)
         if path is None:
@@ -60,7 +63,7 @@ def make_anchor(environment: Environment, anchor: object, algorithm: str | None)
         found = import_object(str(anchor), WHERE)
         if not callable(found):
             raise UserError(f"{WHERE}: {anchor!r} is not a function.")
-        return found  # type: ignore[return-value]
+        return _checked(found, environment, str(anchor))
     else:
         path = Path(str(anchor)).expanduser()
         if not path.is_file():
@@ -68,6 +71,21 @@ def make_anchor(environment: Environment, anchor: object, algorithm: str | None)
     loaded = NetworkAnchor.load(path) if path.suffix == ".npz" else load_sb3(path, algorithm)
     _check_fit(loaded, environment, str(path))
     return loaded
+
+
+def _checked(function: Any, environment: Environment, name: str) -> Anchor:
+    """Return a function that gives whole actions, once it has given two."""
+    n, n_actions = environment.n_observations, environment.n_actions
+    rows = np.repeat(environment.env.reset(seed=0)[0][None], 2, axis=0).astype(np.float64)
+    wanted = f"it is given observations (N, {n}), and returns actions (N, {n_actions})"
+    try:
+        actions = np.asarray(function(rows), dtype=np.float64)
+    except Exception as error:  # of the user's code
+        raise UserError(f"{WHERE}: {name!r} fails: {error!r}; {wanted}.") from error
+    if actions.shape[:1] != (2,) or actions.size != 2 * n_actions:  # (N,) will do for one action
+        shown = ", ".join(map(str, actions.shape))
+        raise UserError(f"{WHERE}: {name!r} returns ({shown}) for 2 observations; {wanted}.")
+    return function
 
 
 def _check_fit(anchor: NetworkAnchor, environment: Environment, path: str) -> None:

@@ -9,8 +9,9 @@ import importlib
 import logging
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ ALGORITHMS = {
 }
 """Names of algorithms, and the package that each is in."""
 OLD_ALGORITHMS = {"ppo2": "ppo"}
+NO_LIMIT = 1e300
+"""Of normalised observations."""
+Arrays = tuple[np.ndarray, ...]
 GYM_MODULES = ("", ".spaces", ".spaces.box", ".spaces.discrete", ".spaces.space", ".core")
 """Those of gymnasium that models of the time before name under gym."""
 
@@ -120,15 +124,13 @@ def _normalization(path: Path) -> Any:
 
 
 def extract(model: Any, normalization: Any = None) -> NetworkAnchor:
-    """Take the network out of a model.
+    """Take the network out of a model, and its critic.
 
     Parameters
     ----------
     model : stable_baselines3.common.base_class.BaseAlgorithm
     normalization : stable_baselines3.common.vec_env.VecNormalize, optional
     """
-    import torch
-
     layers, head = _layers(model.policy)
     z_limit = 0.0
     if type(layers[-1]).__name__ == "Hardtanh":  # state-dependent exploration
@@ -142,17 +144,12 @@ def extract(model: Any, normalization: Any = None) -> NetworkAnchor:
         low, high = space.low.astype(np.float64), space.high.astype(np.float64)
     else:
         raise UserError(f"{WHERE}: a model with actions {space} is not supported.")
-    linear = [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
-    others = {type(layer).__name__ for layer in layers} - {"Linear", "Identity", "Flatten"}
-    between = {"Tanh": "tanh", "ReLU": "relu"}
-    names = [type(layer).__name__ for layer in layers if type(layer).__name__ in between]
-    if others - set(between) or len(set(names)) > 1:
-        raise UserError(f"{WHERE}: a network with {', '.join(sorted(others))} is not supported.")
+    weights, biases, activation = _perceptron(layers)
     mean, deviation, limit = _statistics(normalization)
-    return NetworkAnchor(
-        tuple(layer.weight.detach().cpu().numpy() for layer in linear),
-        tuple(layer.bias.detach().cpu().numpy() for layer in linear),
-        between[names[0]] if names else "tanh",
+    anchor = NetworkAnchor(
+        weights,
+        biases,
+        activation,
         head,
         low,
         high,
@@ -161,6 +158,7 @@ def extract(model: Any, normalization: Any = None) -> NetworkAnchor:
         limit,
         z_limit,
     )
+    return replace(anchor, critic=_critic(model, anchor))
 
 
 def _layers(policy: Any) -> tuple[list[Any], str]:
@@ -176,6 +174,51 @@ def _layers(policy: Any) -> tuple[list[Any], str]:
         last = list(actor.mu) if hasattr(actor.mu, "__iter__") else [actor.mu]
         return [*actor.latent_pi, *last], "squashed"
     return list(actor.mu), "squashed"  # TD3, DDPG
+
+
+def _perceptron(layers: Sequence[Any]) -> tuple[Arrays, Arrays, str]:
+    """Return weights, biases and activation of layers that are a multi-layer perceptron."""
+    import torch
+
+    linear = [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
+    others = {type(layer).__name__ for layer in layers} - {"Linear", "Identity", "Flatten"}
+    between = {"Tanh": "tanh", "ReLU": "relu"}
+    names = [type(layer).__name__ for layer in layers if type(layer).__name__ in between]
+    if others - set(between) or len(set(names)) > 1:
+        raise UserError(f"{WHERE}: a network with {', '.join(sorted(others))} is not supported.")
+    return (
+        tuple(layer.weight.detach().cpu().numpy() for layer in linear),
+        tuple(layer.bias.detach().cpu().numpy() for layer in linear),
+        between[names[0]] if names else "tanh",
+    )
+
+
+def _critic(model: Any, anchor: NetworkAnchor) -> NetworkAnchor | None:
+    """Return what says how good actions are: SAC, TD3, DDPG and TQC have it.
+
+    Of several critics it is the first, and of TQC's quantiles the mean.
+    """
+    networks = getattr(getattr(model, "critic", None), "q_networks", None)
+    if not networks:
+        return None
+    weights, biases, activation = _perceptron(networks[0])
+    n_inputs = anchor.n_observations + anchor.n_actions
+    if weights[0].shape[1] != n_inputs:  # there are features before it
+        return None
+    n = anchor.n_observations
+    none = not len(anchor.mean)
+    mean, deviation = (np.zeros(n), np.ones(n)) if none else (anchor.mean, anchor.deviation)
+    return NetworkAnchor(
+        (*weights[:-1], weights[-1].mean(axis=0, keepdims=True)),
+        (*biases[:-1], biases[-1].mean(axis=0, keepdims=True)),
+        activation,
+        "linear",
+        np.empty(0),
+        np.empty(0),
+        np.append(mean, (anchor.low + anchor.high) / 2),
+        np.append(deviation, (anchor.high - anchor.low) / 2),
+        limit=NO_LIMIT if none else anchor.limit,
+    )
 
 
 def _statistics(normalization: Any) -> tuple[np.ndarray, np.ndarray, float]:

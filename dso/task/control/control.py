@@ -22,6 +22,7 @@ from dso.task.control.action_spec import (
     read_start,
 )
 from dso.task.control.anchor import make_anchor, shipped_anchor
+from dso.task.control.behaviour import Behaviours
 from dso.task.control.classic import ClassicBackend
 from dso.task.control.composition import LEARNED, Policies
 from dso.task.control.environment import Environment
@@ -102,7 +103,7 @@ class ControlTask(HierarchicalTask):
     ref_action : float or sequence of float, optional
         What the components of a multi-discrete action are where a tree does not set them.
     racing : bool or "auto"
-        See `Racing`. ``"auto"`` races where episodes are many and no native loop plays them.
+        See `Racing`. ``"auto"`` races where there are at least `MIN_TO_RACE` training episodes.
     refine_rounds : int, optional
         Rounds of local search over the numbers of the best program, once a run ends. None is
         `USUAL_ROUNDS` where a native loop plays the episodes, 0 elsewhere.
@@ -165,8 +166,9 @@ class ControlTask(HierarchicalTask):
         self.episode_seed_shift = episode_seed_shift
         self.reward_scale = _scale(reward_scale, environment.recipe.id)
         is_costly = ClassicBackend.make(environment) is None
-        races = is_costly and n_episodes_train >= MIN_TO_RACE if racing == "auto" else racing
+        races = n_episodes_train >= MIN_TO_RACE if racing == "auto" else racing
         self.racing = Racing() if races else None
+        self.behaviours = Behaviours()
         usual = 0 if is_costly else USUAL_ROUNDS
         self.refine_rounds = usual if refine_rounds is None else refine_rounds
         self.rollouts = Rollouts(environment)
@@ -220,9 +222,10 @@ class ControlTask(HierarchicalTask):
             return self.play(policies[rows], seeds)
 
         if self.racing is None:
-            means = play(np.arange(len(policies)), seeds).mean(axis=1)
-        else:
-            means = self.racing.mean_returns(play, len(policies), seeds)
+            return self.scaled(play(np.arange(len(policies)), seeds).mean(axis=1))
+        if self.stochastic:
+            self.behaviours = Behaviours()  # other episodes, other returns
+        means = self.behaviours.mean_returns(self.racing, play, len(policies), seeds)
         return self.scaled(means)
 
     def scaled(self, returns: np.ndarray) -> np.ndarray:
@@ -303,11 +306,16 @@ class ControlTask(HierarchicalTask):
     def state_dict(self) -> dict[str, Any]:
         """Return what a run changes."""
         racing = None if self.racing is None else self.racing.state_dict()
-        return {"n_fresh_batches": self._n_fresh_batches, "racing": racing}
+        return {
+            "n_fresh_batches": self._n_fresh_batches,
+            "racing": racing,
+            "behaviours": self.behaviours.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
         self._n_fresh_batches = state["n_fresh_batches"]
+        self.behaviours.load_state_dict(state["behaviours"])
         if self.racing is not None:
             self.racing.load_state_dict(state["racing"])
 

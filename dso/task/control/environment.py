@@ -81,13 +81,18 @@ class Recipe:
         if self.spec is not None:
             gymnasium.registry.setdefault(self.spec.id, self.spec)
         if "Bullet" in self.id:
-            return _make_bullet(self.id, self.kwargs)
+            return _make_bullet(self)
         env_id = _registered_by_file(self.id)
         with warnings.catch_warnings():
             # Importing Box2D warns of its wrapper, and crashes where warnings are errors.
             warnings.filterwarnings("ignore", ".*(SwigPy|swigvarlink)", DeprecationWarning)
             env = gymnasium.make(env_id, disable_env_checker=True, **self.kwargs)
             return _changed(env, self.changes) if self.changes else env
+
+    @property
+    def resets_wholly(self) -> bool:
+        """Whether a used environment, once it is reset, does the same as a new one."""
+        return "Bullet" in self.id
 
     def with_spec(self) -> Recipe:
         """Return the recipe with what its id stands for here, if that is a user's environment."""
@@ -108,14 +113,22 @@ def _changed(env: gymnasium.Env, changes: dict[str, float]) -> gymnasium.Env:
         made = env.unwrapped
     for name in changes.keys() - as_arguments.keys():
         if not isinstance(getattr(made, name, None), int | float):
-            numbers = [key for key, value in vars(made).items() if type(value) in (int, float)]
-            names = sorted({*numbers, *arguments} - {"self", "render_mode"})
+            names = sorted({*_numbers(made), *arguments} - {"self", "render_mode"})
             raise unknown("parameter", name, names, f"{env.spec.id if env.spec else 'environment'}")
         setattr(made, name, changes[name])
     if hasattr(made, "polemass_length"):  # a cart-pole keeps what follows from its numbers
         made.total_mass = made.masspole + made.masscart
         made.polemass_length = made.masspole * made.length
     return env
+
+
+def _numbers(made: object) -> list[str]:
+    """Return the names of the numbers that an object has, itself or from its classes."""
+    members = [
+        *vars(made).items(),
+        *(item for cls in type(made).__mro__ for item in vars(cls).items()),
+    ]
+    return [name for name, value in members if type(value) in (int, float) and name[0] != "_"]
 
 
 def _comes_with_a_package(spec: Any) -> bool:
@@ -134,13 +147,14 @@ def _registered_by_file(env_id: str) -> str:
     return name
 
 
-def _make_bullet(env_id: str, kwargs: dict[str, Any]) -> gymnasium.Env:
+def _make_bullet(recipe: Recipe) -> gymnasium.Env:
     """Make an environment of PyBullet, whose first reset starts the simulation."""
     import gymnasium
 
     with _silent_library():
         importlib.import_module("pybullet_envs_gymnasium")
-        env = gymnasium.make(env_id, disable_env_checker=True, **kwargs)
+        env = gymnasium.make(recipe.id, disable_env_checker=True, **recipe.kwargs)
+        env = _changed(env, recipe.changes) if recipe.changes else env
         env.reset(seed=0)
     return with_remaining_time(env)
 

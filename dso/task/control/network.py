@@ -15,6 +15,8 @@ from dso.native import _core
 WHERE = "task.anchor"
 FORMAT = "dso network 2"
 OLD_FORMAT = "dso network 1"
+CRITIC = "critic_"
+"""What the names of a critic's arrays begin with."""
 HEADS = ("linear", "squashed", "choice")
 
 
@@ -42,6 +44,9 @@ class NetworkAnchor:
         The environment that it was trained for; empty where that is not known.
     test : tuple of float
         Mean and deviation of its returns there, and the number of episodes; empty where unknown.
+    critic : NetworkAnchor or None
+        What actions are worth, if that is known: from observations and actions, next to each other
+        (N, O + A), to one value (N, 1).
     """
 
     weights: tuple[np.ndarray, ...]
@@ -56,6 +61,7 @@ class NetworkAnchor:
     z_limit: float = 0.0
     env: str = ""
     test: tuple[float, ...] = ()
+    critic: NetworkAnchor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "native"}
@@ -99,11 +105,13 @@ class NetworkAnchor:
         """Return everything as arrays."""
         layers = {f"weight{i}": w for i, w in enumerate(self.weights)}
         layers |= {f"bias{i}": b for i, b in enumerate(self.biases)}
+        critic = {} if self.critic is None else self.critic.arrays()
         others = ("activation", "head", "low", "high", "mean", "deviation", "limit", "z_limit")
         return {
             "format": np.array(FORMAT),
             **{name: np.array(getattr(self, name)) for name in (*others, "env", "test")},
             **layers,
+            **{CRITIC + name: array for name, array in critic.items()},
         }
 
     @staticmethod
@@ -111,6 +119,7 @@ class NetworkAnchor:
         """Rebuild from `arrays`, also those of the first format."""
         n_layers = sum(name.startswith("weight") for name in arrays)
         is_old = str(arrays["format"]) == OLD_FORMAT
+        critic = {name.removeprefix(CRITIC): arrays[name] for name in arrays if CRITIC in name}
         head = "squashed" if is_old and bool(arrays["is_squashed"]) else "linear"
         return NetworkAnchor(
             tuple(np.asarray(arrays[f"weight{i}"], dtype=np.float32) for i in range(n_layers)),
@@ -125,6 +134,7 @@ class NetworkAnchor:
             z_limit=0.0 if is_old else float(arrays["z_limit"]),
             env="" if is_old else str(arrays["env"]),
             test=() if is_old else tuple(np.asarray(arrays["test"], np.float64).tolist()),
+            critic=NetworkAnchor.from_arrays(critic) if critic else None,
         )
 
     def save(self, path: str | Path) -> None:

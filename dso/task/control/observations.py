@@ -25,6 +25,57 @@ def _with_rates(z: str, joints: Sequence[str]) -> tuple[str, ...]:
     return (z, *turning, "v_x", "v_z", *(f"{name}_dot" for name in turning))
 
 
+ANT_JOINTS = tuple(f"{joint}_{leg}" for leg in (1, 2, 3, 4) for joint in ("hip", "ankle"))
+HUMANOID_JOINTS = (
+    *("abdomen_z", "abdomen_y", "abdomen_x"),
+    *("right_hip_x", "right_hip_z", "right_hip_y", "right_knee"),
+    *("left_hip_x", "left_hip_z", "left_hip_y", "left_knee"),
+    *(
+        f"{side}_{joint}"
+        for side in ("right", "left")
+        for joint in ("shoulder1", "shoulder2", "elbow")
+    ),
+)
+HUMANOID_BODIES = (
+    *("torso", "lower_waist", "pelvis"),
+    *(f"{side}_{part}" for side in ("right", "left") for part in ("thigh", "shin", "foot")),
+    *(f"{side}_{part}" for side in ("right", "left") for part in ("upper_arm", "lower_arm")),
+)
+ARM_JOINTS = (
+    *("shoulder_pan", "shoulder_lift", "upper_arm_roll", "elbow_flex"),
+    *("forearm_roll", "wrist_flex", "wrist_roll"),
+)
+
+
+def _in_space(joints: Sequence[str]) -> tuple[str, ...]:
+    """Return positions, then velocities, of a body in space and of its joints."""
+    return (
+        *("z", "q_w", "q_x", "q_y", "q_z", *joints),
+        *(
+            "v_x",
+            "v_y",
+            "v_z",
+            "omega_x",
+            "omega_y",
+            "omega_z",
+            *(f"{name}_dot" for name in joints),
+        ),
+    )
+
+
+def _of_each(bodies: Sequence[str], quantities: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{body}_{quantity}" for body in bodies for quantity in quantities)
+
+
+FORCES = ("torque_x", "torque_y", "torque_z", "force_x", "force_y", "force_z")
+HUMANOID = (
+    *_in_space(HUMANOID_JOINTS),
+    *_of_each(HUMANOID_BODIES, [*(f"inertia{i}" for i in range(1, 10)), "mass"]),
+    *_of_each(HUMANOID_BODIES, ("omega_x", "omega_y", "omega_z", "v_x", "v_y", "v_z")),
+    *(f"{name}_force" for name in HUMANOID_JOINTS),
+    *_of_each(HUMANOID_BODIES, FORCES),
+)
+
 NAMES: dict[str, tuple[str, ...]] = {
     "CartPole": CART_POLE,
     "dso/CartPoleContinuous": CART_POLE,
@@ -67,6 +118,16 @@ NAMES: dict[str, tuple[str, ...]] = {
     "Reacher": (
         *("cos_joint1", "cos_joint2", "sin_joint1", "sin_joint2", "target_x", "target_y"),
         *("joint1_dot", "joint2_dot", "to_target_x", "to_target_y"),
+    ),
+    "Ant": (
+        *_in_space(ANT_JOINTS),
+        *_of_each([f"body{i}" for i in range(1, 14)], FORCES),
+    ),
+    "Humanoid": HUMANOID,
+    "HumanoidStandup": HUMANOID,
+    "Pusher": (
+        *(*ARM_JOINTS, *(f"{name}_dot" for name in ARM_JOINTS)),
+        *(f"{thing}_{axis}" for thing in ("tip", "object", "goal") for axis in "xyz"),
     ),
     "InvertedPendulumBulletEnv": (*TURNING_CART_POLE, "time_left"),
     "InvertedPendulumSwingupBulletEnv": (*TURNING_CART_POLE, "time_left"),

@@ -28,6 +28,7 @@ MIN_TO_LEARN = 5
 """Programs with whole means from which the figures of a rung are learned."""
 
 Play = Callable[[np.ndarray, Sequence[int]], np.ndarray]
+"""Rows and seeds to returns (n, E)."""
 
 
 class Racing:

@@ -230,7 +230,7 @@ class SymbolicPolicy:
             "sources": len(composition.sources),
             "anchor": None
             if anchor is None
-            else {name: array.tolist() for name, array in anchor.arrays().items()},
+            else {name: a.tolist() for name, a in replace(anchor, critic=None).arrays().items()},
         }
 
     @staticmethod

@@ -1,13 +1,14 @@
 """Episodes of any environment: a plain loop, in worker processes where there are several cores.
 
 Each episode has an environment of its own: what `reset` leaves of the episode before it, as
-BipedalWalker's contacts are, would else make rewards depend on what was played before.
+BipedalWalker's contacts are, would else make rewards depend on what was played before. Where
+`reset` leaves nothing and a new environment costs a hundred steps, episodes share one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def _episode(
     environment: Environment, act: Callable[[np.ndarray], np.ndarray], seed: int
 ) -> tuple[float, int]:
     """Return the sum of rewards and the number of steps of one episode."""
-    with closing(environment.recipe.make()) as env:
+    with _made(environment) as env:
         observation, _ = env.reset(seed=seed)
         total = 0.0
         for t in range(1, MAX_STEPS):
@@ -51,6 +52,16 @@ def _episode(
         f"task.env: an episode of {environment.recipe.id!r} has not ended after {MAX_STEPS} "
         "steps; register it with max_episode_steps."
     )
+
+
+@contextmanager
+def _made(environment: Environment) -> Iterator[Any]:
+    """Give an environment in which nothing is left of earlier episodes once it is reset."""
+    if environment.recipe.resets_wholly:
+        yield environment.env
+        return
+    with closing(environment.recipe.make()) as env:
+        yield env
 
 
 class WorkerBackend(Backend):

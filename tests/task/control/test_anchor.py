@@ -59,6 +59,14 @@ def test_files_that_are_not_networks_are_refused(tmp_path: Path) -> None:
     lander = Environment("LunarLanderContinuous-v3")
     with pytest.raises(UserError, match=r"takes 3 observations and gives 2 actions; .* 8 and 2"):
         make_anchor(lander, str(tmp_path / "small.npz"), None)
+    for function, message in (
+        (lambda x: x[:, 0], r"returns \(2\) for 2 observations; .* \(N, 8\), .* \(N, 2\)"),
+        (lambda x: x[:, :3], r"returns \(2, 3\)"),
+        (lambda x: x @ np.ones((3, 2)), r"fails: ValueError.*\(N, 8\)"),
+        ("tests.support.envs:wanted", r"'tests.support.envs:wanted' fails"),
+    ):
+        with pytest.raises(UserError, match=message):
+            make_anchor(lander, function, None)
     with pytest.raises(UserError, match=r"'dso\.errors:nothing'|has no attribute"):
         make_anchor(lander, "dso.errors:nothing", None)
 
@@ -141,6 +149,19 @@ def test_models_of_stable_baselines3(
     np.testing.assert_allclose(np.clip(loaded(observations), -1, 1), expected, atol=1e-5)
     without, _ = model.predict(observations, deterministic=True)
     np.testing.assert_allclose(np.clip(extract(model)(observations), -1, 1), without, atol=1e-5)
+    loaded.save(tmp_path / "net.npz")
+    critic = NetworkAnchor.load(tmp_path / "net.npz").critic
+    if name in ("SAC", "TD3", "DDPG", "TQC"):
+        assert critic is not None
+        actions = np.random.default_rng(2).uniform(-1, 1, (40, 2)).astype(np.float32)
+        values = model.critic(
+            *map(model.policy.obs_to_tensor(normal)[0].new_tensor, (normal, actions))
+        )
+        first = values[0] if name != "TQC" else values[:, 0].mean(dim=1)
+        found = critic(np.hstack([observations, actions]))[:, 0]
+        np.testing.assert_allclose(found, first.detach().numpy().ravel(), atol=1e-5)
+    else:
+        assert critic is None
 
 
 @pytest.mark.parametrize("name", ["DQN", "PPO"])

@@ -165,6 +165,7 @@ def test_racing_drops_what_is_clearly_bad_and_counts_the_rest_in_full() -> None:
     batch = ProgramBatch.concatenate([program(plain, text).batch for text in texts])
     whole = plain.rewards(batch).values
     np.testing.assert_allclose(racing.rewards(batch).values, whole)  # nothing is known yet
+    racing.behaviours.means.clear()
     racing.racing.quantile = float(np.sort(whole)[-2])
     before = racing.rollouts.n_steps
     raced = racing.rewards(batch).values
@@ -175,6 +176,7 @@ def test_racing_drops_what_is_clearly_bad_and_counts_the_rest_in_full() -> None:
     again = Racing()
     again.load_state_dict(racing.racing.state_dict())
     assert again.state_dict() == racing.racing.state_dict()
+    racing.behaviours.means.clear()
     racing.racing.quantile = 1e6
     assert (racing.rewards(batch).values < 0).all()  # all are out
 
@@ -203,10 +205,11 @@ def test_the_figures_of_a_race_are_those_of_what_is_good() -> None:
     assert rungs(2) == []
 
 
-def test_where_steps_are_cheap_nothing_races_by_itself() -> None:
-    assert task(racing="auto").racing is None
-    assert task("InvertedPendulum-v5", racing="auto").racing is not None
-    assert task("InvertedPendulum-v5", racing="auto", n_episodes_train=2).racing is None
+def test_programs_race_by_themselves_where_there_are_many_episodes() -> None:
+    for env in ("Pendulum-v1", "InvertedPendulum-v5"):
+        assert task(env, racing="auto").racing is not None
+        assert task(env, racing="auto", n_episodes_train=3).racing is None
+        assert task(env, racing=False).racing is None
 
 
 def test_discrete_actions_have_trees() -> None:

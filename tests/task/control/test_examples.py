@@ -1,6 +1,7 @@
 """The example configs for control run, with a small budget."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,13 @@ from dso.config.files import shipped_configs
 from dso.errors import UserError
 from dso.launch.jobs import Job, is_staged
 from dso.launch.stages import run_stages
+from dso.task.control.anchor import shipped_anchor
 
 EXAMPLES = [path for path in shipped_configs() if path.parent.name == "control"]
-WITHOUT_ANCHOR = {"BipedalWalker", "BipedalWalkerAuto", "Hopper", "HopperBullet"}
+WITHOUT_ANCHOR = {"BipedalWalker", "BipedalWalkerAuto", "Hopper"}
+
+SLOW = ("Bullet", "Lander")
+"""Environments of many slow steps."""
 
 
 def small(path: Path) -> dict:
@@ -30,6 +35,8 @@ def small(path: Path) -> dict:
         joint_episodes=1,
     )  # fmt: skip
     config["task"]["refine_rounds"] = 1
+    if any(name in path.stem for name in SLOW):
+        config["task"]["env_kwargs"]["max_episode_steps"] = 60
     return config
 
 
@@ -58,3 +65,32 @@ def test_an_example_runs(path: Path) -> None:
 
 def test_all_examples_are_found() -> None:
     assert len(EXAMPLES) >= 10
+
+
+def test_actions_are_found_one_by_one_by_configs_of_the_original() -> None:
+    """PyBullet's hopper: each config has the formulas of the ones before, and the next null."""
+    pytest.importorskip("pybullet_envs_gymnasium", reason="needs the extra 'bullet'")
+    spec: list[Any] = ["anchor"] * 3
+    for action in range(3):
+        spec[action] = None
+        config = load_config(
+            {
+                "task": {
+                    "task_type": "control",
+                    "name": "HopperBulletEnv-v0",
+                    "function_set": ["add", "sub", "mul", "div", "sin", "cos", 1.0, 5.0, 10.0],
+                    "action_spec": spec,
+                    "anchor": str(shipped_anchor("HopperBulletEnv-v0")),
+                },
+                "experiment": {"logdir": None, "seed": 0},
+            }
+        )
+        config["training"].update(n_samples=8, batch_size=8, verbose=False)
+        config["gp_meld"]["run_gp_meld"] = False
+        config["task"].update(n_episodes_train=1, n_episodes_test=1, n_episodes_validation=0)
+        config["task"]["env_kwargs"] = {"max_episode_steps": 40}
+        model = DeepSymbolicOptimizer(config)
+        result = model.train()
+        assert model.task.name == f"HopperBulletEnv-v0_a{action}"
+        spec[action] = result["traversal"].split(",")
+    assert result["r_avg_test"] > 0

@@ -40,6 +40,16 @@ def test_the_name_of_a_component_is_that_of_its_place() -> None:
     assert values["theta_dot"] == pytest.approx(-1.2)
 
 
+@pytest.mark.parametrize("name", ["Ant", "Humanoid"])
+def test_joints_have_the_names_of_the_model(name: str) -> None:
+    model = gymnasium.make(f"{name}-v5").unwrapped.model  # type: ignore[attr-defined]
+    joints = [model.joint(i).name for i in range(1, model.njnt)]
+    first = NAMES[name].index(joints[0])
+    assert list(NAMES[name][first : first + len(joints)]) == joints
+    rates = [f"{joint}_dot" for joint in joints]
+    assert list(NAMES[name][model.nq - 2 + 6 :][: len(rates)]) == rates
+
+
 def versions() -> list[str]:
     found = []
     for name in NAMES:

@@ -150,6 +150,17 @@ def test_an_episode_does_not_depend_on_those_before_it() -> None:
         np.testing.assert_array_equal(alone, together[:, e])
 
 
+def test_episodes_of_bullet_share_an_environment_that_resets_wholly() -> None:
+    pytest.importorskip("pybullet_envs_gymnasium", reason="needs the extra 'bullet'")
+    environment, policies = Environment("HopperBulletEnv-v0"), make("HopperBulletEnv-v0", 4)
+    assert environment.recipe.resets_wholly
+    together = play_here(environment, policies, [1, 2])
+    anew = Environment("HopperBulletEnv-v0")
+    for p in reversed(range(4)):
+        alone = play_here(anew, policies[p : p + 1], [2, 1])
+        np.testing.assert_array_equal(alone.returns[0], together.returns[p, ::-1])
+
+
 def test_workers_give_the_same_and_stop() -> None:
     environment, policies = Environment("LunarLanderContinuous-v3"), make("LunarLander-v3", 3)
     policies = make("LunarLanderContinuous-v3", 3)

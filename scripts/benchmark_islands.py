@@ -1,0 +1,214 @@
+"""Islands: what processes save, what a portfolio brings, and what many rows take of memory.
+
+`recovery` fits twelve problems of `physics_problems.py` with four islands in one process and in
+two, and with a single search, for the same seconds of the clock. Islands find the same in any
+number of processes, so only the time differs. Run it on an otherwise idle machine.
+
+`portfolio` fits the ten noisy sets of `benchmark_regressors.py` for the same CPU-seconds with a
+single search, with four equal islands, and with four that differ.
+
+`memory` does one round of four islands in two processes on a million rows of ten inputs. It prints
+the most that each process holds by itself, and how much of the shared data it sees, in GB (Linux
+only).
+
+    python scripts/benchmark_islands.py recovery --seconds 20 --seeds 0 1 2 [--out logs/islands.csv]
+    python scripts/benchmark_islands.py portfolio --seconds 10 --seeds 0 1 2 [--out ...]
+    python scripts/benchmark_islands.py memory
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+from benchmark_data import make_data
+from benchmark_physics import verdicts
+from benchmark_regressors import data_sets, read_rows
+from physics_problems import OPERATORS, Law, random_products, read_laws
+from sklearn.metrics import r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from dso import DeepSymbolicRegressor
+from dso.regressor.options import SEARCH
+
+N_ISLANDS = 4
+HARD = ("II_6_15a", "II_36_38", "test_7", "test_9", "test_14", "test_17")
+"""Equations of physics that a search without reductions finds in 4 to 18 CPU-seconds."""
+N_PRODUCTS = 6
+PROCESSES: dict[str, dict[str, Any]] = {
+    "one search": {"n_jobs": 1},
+    "islands, 1 process": {"n_islands": N_ISLANDS, "n_jobs": 1},
+    "islands, 2 processes": {"n_islands": N_ISLANDS, "n_jobs": 2},
+}
+ARITHMETIC = ["add", "sub", "mul", "div", "const"]
+WAVES = [*ARITHMETIC, "sin", "cos"]
+GROWTH = [*ARITHMETIC, "exp", "log"]
+PORTFOLIOS: dict[str, list[dict[str, Any]] | None] = {
+    "one search": None,
+    "equal islands": [],
+    "function sets": [
+        {},
+        {"task.function_set": WAVES},
+        {"task.function_set": GROWTH},
+        {"task.function_set": ARITHMETIC},
+    ],
+    "lengths": [
+        {},
+        {"prior.length.max_": 15},
+        {"prior.length.max_": 45},
+        {"policy_optimizer.policy_optimizer_type": "pqt"},
+    ],
+    "methods": [
+        {},
+        {"policy_optimizer.policy_optimizer_type": "pqt"},
+        {"gp_meld.p_semantic": 0.3},
+        {"gp_meld.run_gp_meld": False},
+    ],
+}
+"""In what islands differ; None is no islands at all."""
+N_ROWS, N_INPUTS = 1_000_000, 10
+
+Row = dict[str, Any]
+Key = tuple[str, int, str]
+Fit = Callable[[], Row]
+
+
+def hard_problems() -> Iterator[Law]:
+    """Yield the twelve problems."""
+    yield from (law for law in read_laws() if law.name in HARD)
+    yield from random_products()[:N_PRODUCTS]
+
+
+def recovery(options: argparse.Namespace) -> Iterator[tuple[Key, Fit]]:
+    """Yield the fits that find out how long it takes to find a law."""
+    for law, seed, way in product(hard_problems(), options.seeds, PROCESSES):
+        yield (law.name, seed, way), partial(recover, law, seed, way, options.seconds)
+
+
+def recover(law: Law, seed: int, way: str, seconds: float) -> Row:
+    """Return how long a fit took on the clock, and whether it found the law."""
+    X, y = law.draw(1000, np.random.default_rng([seed, 0]))
+    model = DeepSymbolicRegressor(
+        function_set=OPERATORS,
+        n_samples=20_000_000,  # more than there is time for
+        timeout_in_seconds=seconds,
+        random_state=seed,
+        verbosity=0,
+        **PROCESSES[way],
+    )
+    start = time.perf_counter()
+    model.fit(X, y, variable_names=law.inputs)
+    return {
+        "seconds": time.perf_counter() - start,
+        "evaluations": model.n_evaluations_,
+        "found": any(verdicts(model, law, 0.0, 0)),
+    }
+
+
+def portfolio(options: argparse.Namespace) -> Iterator[tuple[Key, Fit]]:
+    """Yield the fits that compare in what islands may differ."""
+    for seed in options.seeds:
+        for (name, rows), way in product(data_sets(seed).items(), PORTFOLIOS):
+            yield (name, seed, way), partial(predict, rows, seed, way, options.seconds)
+
+
+def predict(rows: tuple[np.ndarray, np.ndarray], seed: int, way: str, seconds: float) -> Row:
+    """Fit three quarters of the rows, and return R2 on the others."""
+    X_train, X_test, y_train, y_test = train_test_split(*rows, random_state=seed)
+    scaler = StandardScaler().fit(X_train)
+    varied = PORTFOLIOS[way]
+    islands = {} if varied is None else {"islands": {"n": N_ISLANDS, "portfolio": varied}}
+    start = time.process_time()
+    model = DeepSymbolicRegressor(
+        config={**SEARCH, **islands},
+        n_samples=2_000_000,  # more than there is time for
+        callback=lambda standing: time.process_time() - start > seconds,
+        random_state=seed,
+        n_jobs=1,
+        verbosity=0,
+    )
+    model.fit(scaler.transform(X_train), y_train)
+    spent = time.process_time() - start
+    r2 = r2_score(y_test, model.predict(scaler.transform(X_test)))
+    return {"r2": r2, "size": len(model.program_), "cpu_seconds": spent}
+
+
+def memory() -> None:
+    """Print the memory of this process and of the two that do the rounds, at its greatest."""
+    X, y = make_data(N_ROWS, N_INPUTS)
+    print(f"the data: {(X.nbytes + y.nbytes) / 1e9:.2f} GB")
+    model = DeepSymbolicRegressor(
+        n_islands=N_ISLANDS, n_jobs=2, n_samples=200_000, timeout_in_seconds=60, verbosity=0
+    )
+    rows: list[Row] = []
+    with watched(rows.append):
+        model.fit(X, y)
+    print(pd.DataFrame(rows).groupby("process").max())
+
+
+class watched:
+    """While this lasts, tell of the memory of this process and its children four times a second."""
+
+    def __init__(self, tell: Callable[[Row], None]) -> None:
+        self._tell = tell
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        here = psutil.Process()
+        while not self._end.wait(0.25):
+            for process in [here, *here.children(recursive=True)]:
+                try:
+                    own = process.memory_full_info().uss
+                    mapped = [one.rss for one in process.memory_maps() if "joblib" in one.path]
+                except psutil.Error:
+                    continue  # it has ended
+                name = "home" if process == here else f"worker {process.pid}"
+                self._tell({"process": name, "own": own / 1e9, "mapped": sum(mapped) / 1e9})
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("what", choices=["recovery", "portfolio", "memory"])
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--out", help="CSV with a row per fit")
+    options = parser.parse_args()
+    if options.what == "memory":
+        memory()
+        return
+    # Importing torch is not part of a fit.
+    warm = DeepSymbolicRegressor(n_samples=500, n_jobs=1, verbosity=0)
+    warm.fit(np.arange(20.0)[:, None], np.arange(20.0) ** 2)
+    rows = read_rows(options.out)
+    done = {(row["problem"], row["seed"], row["way"]) for row in rows}
+    for key, fit in (recovery if options.what == "recovery" else portfolio)(options):
+        if key in done:
+            continue
+        rows.append(dict(zip(("problem", "seed", "way"), key, strict=True)) | fit())
+        print(rows[-1], flush=True)
+        if options.out is not None:
+            pd.DataFrame(rows).to_csv(options.out, index=False)
+    groups = pd.DataFrame(rows).drop(columns="seed").groupby(["problem", "way"], sort=False)
+    print(groups.median(numeric_only=True).unstack().to_string())
+
+
+if __name__ == "__main__":
+    main()
