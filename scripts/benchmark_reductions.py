@@ -27,6 +27,7 @@ from dso import DeepSymbolicRegressor
 from dso.library.expression import evaluate
 from dso.reduction import Reduced, Reduction, Separation, reduce
 from dso.reduction.formula import inputs_of
+from dso.reduction.formula import values as formula_values
 
 SAME = 1e-6
 """Relative size up to which an identity is obeyed."""
@@ -53,6 +54,8 @@ def are_true(reduced: Reduced, law: Law) -> Iterator[bool]:
 def is_separable(separation: Separation, function: Function, X: np.ndarray) -> bool:
     """Tell whether inputs that only one of the two groups mentions obey the identity."""
     reduction = separation.reduction
+    if separation.factors:
+        return is_polynomial(separation, function, X)
     first, second = (
         set().union(*(inputs_of(reduction.columns[j]) for j in group))
         for group in separation.groups
@@ -70,6 +73,29 @@ def is_separable(separation: Separation, function: Function, X: np.ndarray) -> b
         )
         known = np.isfinite(miss)
         return bool(np.median((np.abs(miss) / size)[known]) < SAME)
+
+
+def is_polynomial(separation: Separation, function: Function, X: np.ndarray) -> bool:
+    """Tell whether a target is a polynomial along an input that only one column mentions."""
+    reduction = separation.reduction
+    (j,) = set(range(len(reduction.columns))) - set(separation.groups[0])
+    others = set().union(*(inputs_of(reduction.columns[k]) for k in separation.groups[0]))
+    alone = sorted(inputs_of(reduction.columns[j]) - others)
+    if not alone:
+        return True  # nobody can tell in this way
+    u, values = [], []
+    for shift in range(separation.n_pieces + 1):
+        place = X.copy()
+        place[:, alone[0]] = np.roll(X[:, alone[0]], shift)
+        u.append(formula_values(separation.factors[1], reduction.inputs(place)))
+        values.append(reduction.target(place, function(place)))
+    with np.errstate(all="ignore"):
+        weights = [
+            1 / np.prod([a - b for k, b in enumerate(u) if k != m], axis=0) for m, a in enumerate(u)
+        ]
+        terms = np.array(weights) * np.array(values)
+        miss = np.abs(terms.sum(axis=0)) / np.abs(terms).sum(axis=0)
+    return bool(np.median(miss[np.isfinite(miss)]) < SAME)
 
 
 def precision(options: argparse.Namespace) -> None:

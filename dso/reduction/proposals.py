@@ -364,7 +364,8 @@ def _whole(ratio: float) -> tuple[float, float]:
 def _proportion(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     """Return c of a = c b by least squares, and what is left of a as a share of it."""
     size = float(np.sqrt(a @ a))
-    c = float(a @ b) / float(b @ b) if b.any() else np.nan
+    square = float(b @ b)  # which is zero too where b is tiny
+    c = float(a @ b) / square if square else np.nan
     residual = float(np.linalg.norm(a - c * b)) / size if size else np.nan
     return (c, residual) if np.isfinite(residual) and np.isfinite(c) else (0.0, np.inf)
 

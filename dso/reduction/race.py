@@ -6,7 +6,7 @@ reductions. Each is a hypothesis with a search of its own, and so is y as it is.
 it has found is put back, in terms of the user's inputs, and takes part in the next iteration of the
 whole search. There it is judged as any other program is, on y itself; so a reduction that does not
 hold costs its time and nothing else. From the second round on only the best hypothesis goes on, and
-the one of two pieces, if the target is a sum or a product of these (`halves`).
+the one of pieces, if the target is a sum or a product of these (`turns`).
 
 A race remembers nothing that its inputs do not say. So one that is made again in the middle, as
 when a run goes on from a checkpoint, does what the first would have done.
@@ -24,12 +24,12 @@ import numpy as np
 from dso.errors import UserError
 from dso.library import Library
 from dso.program import ProgramBatch, mean_squared_error
-from dso.reduction.halves import Halves
 from dso.reduction.putting_back import put_back
 from dso.reduction.reducer import EVALUATIONS_PER_MODEL, Reduced, reduce
 from dso.reduction.reduction import Reduction
 from dso.reduction.running import MakeSearch, RunningSearch
 from dso.reduction.separation import Separation
+from dso.reduction.turns import Turns
 from dso.units import Quantities
 
 logger = logging.getLogger("dso")
@@ -54,10 +54,10 @@ class Entrant:
 
 
 @dataclass
-class TwoPieces(Entrant):
-    """A hypothesis of two pieces."""
+class Pieces(Entrant):
+    """A hypothesis of several pieces."""
 
-    search: Halves
+    search: Turns
 
     def put_back(self, library: Library) -> ProgramBatch:
         """See `Entrant`."""
@@ -195,9 +195,9 @@ class Race:
         return Entrant(reduction, self._search(Z, t, is_usable, weights))
 
     def _enter_pieces(self, separation: Separation) -> None:
-        halves = Halves(separation, self.X, self.y, self._search, self.first)
-        if halves.can_begin:
-            self._entrants.append(TwoPieces(separation.reduction, halves))
+        turns = Turns(separation, self.X, self.y, self._search, self.first)
+        if turns.can_begin:
+            self._entrants.append(Pieces(separation.reduction, turns))
 
     def _search(
         self, Z: np.ndarray, t: np.ndarray, is_usable: np.ndarray, weights: np.ndarray | None = None
@@ -215,9 +215,9 @@ class Race:
         for entrant in self._entrants:  # made again in the middle of a race
             while entrant.search.iteration < self.first and not entrant.search.is_over:
                 entrant.search.step()
-        whole = [entrant for entrant in self._entrants if not isinstance(entrant, TwoPieces)]
+        whole = [entrant for entrant in self._entrants if not isinstance(entrant, Pieces)]
         best = min(whole, key=self._loss) if whole else None
-        return [e for e in self._entrants if e is best or isinstance(e, TwoPieces)]
+        return [e for e in self._entrants if e is best or isinstance(e, Pieces)]
 
     def _loss(self, entrant: Entrant) -> float:
         """Return the least squared error of y that a hypothesis has come to."""
@@ -253,7 +253,13 @@ class Race:
 
 
 def _hypotheses(reductions: Sequence[Reduction]) -> list[Reduction]:
-    """Return what enters: the reduction that goes furthest, and one that goes half as far."""
+    """Return what enters: the reduction that goes furthest, and one that goes half as far.
+
+    Where the last step has left as many columns as there were, the one without it enters first.
+    """
+    n_columns = [len(reduction.columns) for reduction in reductions[:2]]
+    if len(n_columns) == MAX_HYPOTHESES and n_columns[0] == n_columns[1]:
+        return [reductions[1], reductions[0]]
     if len(reductions) < 2 * MAX_HYPOTHESES - 1:
         return list(reductions[:1])
     return [reductions[0], reductions[len(reductions) // 2]]

@@ -6,19 +6,24 @@ exactly; then a new model is made, and the step stays if what that errs on unsee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
 
+from dso.errors import UserError
 from dso.reduction.dimensions import unit_groups
 from dso.reduction.formula import Formula
+from dso.reduction.general_pairs import GeneralPair, general_pairs
+from dso.reduction.polynomial import polynomials
 from dso.reduction.proposals import MAX_RESIDUAL, Drop, Move, moves
 from dso.reduction.reduction import Reduction, Step
 from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
 from dso.reduction.separation import Separation, separation
 from dso.reduction.surrogate import MAX_INPUTS, MAX_ROWS, Surrogate
+from dso.reduction.symmetry import exchanges
 from dso.reduction.threads import one_thread
 from dso.units import Quantities
 
@@ -29,7 +34,8 @@ MAX_ERROR = 0.2
 """Share of the scatter of y by which a model may err; data on which it errs more it cannot say
 anything about."""
 SLACK, NOISY_SLACK, UNSURE_SLACK = 1.5, 1.1, 0.7
-"""By what factor a step may make the error larger; where gradients are rough, it must fall."""
+"""By what factor a step may make the error larger; where gradients are rough, or one of thousands
+of expressions suits them, it must fall."""
 UNSURE, MAX_UNSURE_RESIDUAL = 4.0, 0.4
 """Residuals of true identities where gradients are rough: up to this many times the error of the
 model, and up to this size."""
@@ -47,12 +53,16 @@ SMOOTH = 3e-3
 """Share of the scatter of y up to which models of y itself are good enough, ..."""
 SMOOTHER = 0.2
 """... and the share of their error that one of a function of y must not exceed."""
+MAX_POLYNOMIALS = 3
+"""Polynomials in one column that are modelled."""
 MAX_STEPS = 12
 MAX_MODELS = 40
 MIN_MODELS = 3
 """With fewer it is useless to begin: the data as they are take two."""
 EVALUATIONS_PER_MODEL = 10_000
 """Evaluations of a search that take about as long as making one model of `MAX_ROWS` rows."""
+COST_OF_PAIR = 0.04
+"""Of comparing two columns with the library of small expressions, in models of `MAX_ROWS` rows."""
 MAX_SIZE = 1e150
 """Columns with larger numbers, whose squares are not finite, are not modelled."""
 
@@ -96,7 +106,7 @@ class Reduced(NamedTuple):
     n_evaluations : int
         What it cost: the programs that could have been evaluated in the same time, about.
     separation : Separation or None
-        How what the first of the reductions leaves, or y, is a sum or a product.
+        How what the first of the reductions leaves, or y, is made of functions of fewer inputs.
     """
 
     reductions: tuple[Reduction, ...]
@@ -153,6 +163,11 @@ def reduce(
     is_over : callable, optional
         Asked between two models whether to go no further.
 
+    Raises
+    ------
+    UserError
+        If shapes do not go together.
+
     Examples
     --------
     >>> import numpy as np
@@ -162,7 +177,15 @@ def reduce(
     y/x1 depends on x1 - x2 only
     """
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if X.ndim != 2:
+        raise UserError(f"X: shape {X.shape}; expected rows and inputs, (N, D).")
     names = [f"x{j + 1}" for j in range(X.shape[1])] if names is None else list(names)
+    if len(names) != X.shape[1]:
+        raise UserError(f"names: {len(names)} for {X.shape[1]} inputs.")
+    y = y[:, 0] if y.shape[1:] == (1,) else y
+    for name, column in (("y", y), ("weights", weights)):
+        if column is not None and np.shape(column) != X.shape[:1]:
+            raise UserError(f"{name}: shape {np.shape(column)}; expected ({len(X)},), as X has.")
     return _Reducer(X, y, names, weights, quantities, seed, max_models, is_over).run()
 
 
@@ -289,7 +312,7 @@ class _Reducer:
 
     def _chosen(self, states: Sequence[_State]) -> Reduced:
         last = states[-1]
-        pieces = separation(last.reduction, last.model)
+        pieces = separation(last.reduction, last.model) or self._polynomial(last)
         if len(states) == 1:
             found = self._none("the data show no form that leaves a smaller problem")
             if pieces is None or found.reductions:
@@ -303,6 +326,29 @@ class _Reducer:
             self._n_evaluations,
             pieces,
         )
+
+    def _polynomial(self, state: _State) -> Separation | None:
+        """Return the polynomial in one column that models of its form confirm, None without one."""
+        likely = polynomials(state.model)[:MAX_POLYNOMIALS]
+        slope = state.reduction.slope(self.X, state.t)
+        weights = self._weights(state.t, slope, is_log=False)
+
+        def error(Z: np.ndarray, likeness: np.ndarray | None = None) -> float:
+            self.cost += self.cost_of_model
+            return self._error(Surrogate(Z, state.t, weights, likeness=likeness), slope)
+
+        if not likely or self._is_spent:
+            return None
+        # Logarithms of sums are not sums.
+        plain = error(state.Z) if state.model.is_log else state.error
+        errors = {
+            one: error(np.delete(state.Z, one.column, axis=1), one.likeness(state.Z))
+            for one in likely
+        }
+        best = min(likely, key=lambda one: errors[one])
+        if errors[best] > max(UNSURE_SLACK * plain, ROUNDING_ERROR):
+            return None
+        return best.separation(state.reduction)
 
     # ------------------------------------------------------------------------------------ models
 
@@ -332,10 +378,14 @@ class _Reducer:
         for is_log in kinds:
             model = Surrogate(Z, t, self._weights(t, slope, is_log), is_log=is_log)
             self.cost += self.cost_of_model
-            error = float(np.sqrt(np.median((model.errors * slope) ** 2))) / self.scatter
+            error = self._error(model, slope)
             if best is None or error < best.error:
                 best = _State(reduction, model, Z, t, error)
         return best
+
+    def _error(self, model: Surrogate, slope: np.ndarray) -> float:
+        """Return by what a model errs on unseen rows, where y changes so much with its target."""
+        return float(np.sqrt(np.median((model.errors * slope) ** 2))) / self.scatter
 
     def _weights(self, t: np.ndarray, slope: np.ndarray, is_log: bool) -> np.ndarray | None:
         """Return the weights of rows of t, or of its logarithm, where the noise is that of y."""
@@ -358,11 +408,9 @@ class _Reducer:
 
         Of each kind of steps first all that change different columns are tried, then the likeliest.
         """
-        max_residual = float(np.clip(UNSURE * state.error, MAX_RESIDUAL, MAX_UNSURE_RESIDUAL))
-        found = moves(state.Z, state.t, state.model.gradients, max_residual)
-        found += self._unit_groups(state.reduction)
-        for rank in sorted({move.rank for move in found}):
-            likely = [move for move in found if move.rank == rank]
+        for likely in self._likely(state):
+            if not likely:
+                continue
             trials = [_compatible(likely), *([move] for move in likely[:MAX_TRIALS])]
             for steps in trials[len(trials[0]) == 1 :]:
                 if self._is_spent:
@@ -370,6 +418,20 @@ class _Reducer:
                 if (next_state := self._after(state, steps)) is not None:
                     return next_state
         return None
+
+    def _likely(self, state: _State) -> Iterator[Sequence[Move]]:
+        """Yield the steps of each kind, those that cost the least to look for first."""
+        max_residual = float(np.clip(UNSURE * state.error, MAX_RESIDUAL, MAX_UNSURE_RESIDUAL))
+        found: list[Move] = moves(state.Z, state.t, state.model.gradients, max_residual)
+        found += self._unit_groups(state.reduction)
+        for rank in sorted({move.rank for move in found}):
+            yield [move for move in found if move.rank == rank]
+        if state.error < SMOOTH and not self._is_spent:
+            self.cost += comb(state.Z.shape[1], 2) * COST_OF_PAIR
+            yield general_pairs(state.Z, state.model.gradients)
+            # Sums and products of pieces say more than that these may be exchanged.
+            if separation(state.reduction, state.model) is None:
+                yield exchanges(state.model)
 
     def _after(self, state: _State, steps: Sequence[Move]) -> _State | None:
         """Return the state after steps that change different columns, None if they do not hold."""
@@ -381,7 +443,7 @@ class _Reducer:
             return None
         after = self._state(reduction, state)
         slack = NOISY_SLACK if self.is_noisy or state.error > SMOOTH else SLACK
-        if max(move.residual for move in steps) > MAX_RESIDUAL:
+        if any(move.residual > MAX_RESIDUAL or isinstance(move, GeneralPair) for move in steps):
             slack = UNSURE_SLACK
         if after is None or after.error > max(slack * state.error, ROUNDING_ERROR):
             return None

@@ -75,6 +75,9 @@ class Surrogate:
         Whether the logarithm of y, which then has one sign, is modelled.
     start : (D + 2,) float64, optional
         Where the likelihood is climbed from; default: several places.
+    likeness : (N, N) float64, optional
+        What the covariances are multiplied by: a form that y has in an input which is not among
+        the columns. Such a model is asked for its errors only.
 
     Attributes
     ----------
@@ -90,8 +93,10 @@ class Surrogate:
         *,
         is_log: bool = False,
         start: np.ndarray | None = None,
+        likeness: np.ndarray | None = None,
     ) -> None:
         self.X, self.y, self.is_log = X, y, is_log
+        self._likeness = likeness
         self.scales = [Scale.of(column) for column in X.T]
         self._U = self.standardised(X)
         self._noise_shape = np.ones(len(y)) if weights is None else weights.mean() / weights
@@ -145,6 +150,8 @@ class Surrogate:
         np.minimum(squares, 0.0, out=squares)
         np.exp(squares, out=squares)
         squares *= np.exp(2 * theta[0])
+        if V is None and self._likeness is not None:
+            squares *= self._likeness
         return squares
 
     def _cost(self, theta: np.ndarray) -> tuple[float, np.ndarray]:

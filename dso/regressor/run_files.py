@@ -240,6 +240,7 @@ def _plain_reductions(found: Reduced | None) -> dict[str, Any] | None:
             "reduction": _plain_reduction(found.separation.reduction),
             "is_product": found.separation.is_product,
             "groups": found.separation.groups,
+            "factors": found.separation.factors,
         }
     return plain
 

@@ -160,7 +160,8 @@ class SavedSeparation(_Part):
 
     reduction: SavedReduction
     is_product: bool
-    groups: Annotated[list[list[int]], Field(min_length=2, max_length=2)]
+    groups: Annotated[list[list[int]], Field(min_length=2)]
+    factors: list[Formula] = []
 
     def rebuilt(self, names: Sequence[str]) -> Separation:
         """Return it.
@@ -171,10 +172,15 @@ class SavedSeparation(_Part):
             If the groups are not made of the columns.
         """
         reduction = self.reduction.rebuilt(names)
-        first, second = map(tuple, self.groups)
-        if sorted(first + second) != list(range(len(reduction.columns))):
-            raise ValueError(f"groups {self.groups} of {len(reduction.columns)} columns")
-        return Separation(reduction, self.is_product, (first, second))
+        groups, factors = tuple(map(tuple, self.groups)), tuple(map(tuple, self.factors))
+        columns = range(len(reduction.columns))
+        if not factors and sorted(sum(groups, ())) != list(columns):
+            raise ValueError(f"groups {self.groups} of {len(columns)} columns")
+        if factors and (len(factors) != len(groups) or not set(sum(groups, ())) <= set(columns)):
+            raise ValueError(f"groups {self.groups} with {len(factors)} factors")
+        for factor in factors:
+            check_formula(factor, len(columns))
+        return Separation(reduction, self.is_product, groups, factors)
 
 
 class SavedReduced(_Part):

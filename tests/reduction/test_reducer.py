@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from dso.errors import UserError
 from dso.reduction import reduce
 from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
 
@@ -68,6 +69,28 @@ def test_where_nothing_can_be_said_a_sentence_says_why(name: str) -> None:
     found = reduce(X, y)
     assert found.reductions == ()
     assert text in found.why
+
+
+@pytest.mark.parametrize("scale", [1e140, 1e-140])
+def test_squares_that_are_no_numbers_say_nothing(scale: float) -> None:
+    X, y = _table(lambda a, b, c: a * np.sin(b - c))
+    assert reduce(scale * X, scale * y).why
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "options", "text"),
+    [
+        (np.ones(9), np.ones(9), {}, "X: shape (9,); expected rows and inputs, (N, D)."),
+        (np.ones((9, 2)), np.ones(8), {}, "y: shape (8,); expected (9,), as X has."),
+        (np.ones((9, 2)), np.ones((9, 2)), {}, "y: shape (9, 2)"),
+        (np.ones((9, 2)), np.ones(9), {"names": ["a"]}, "names: 1 for 2 inputs."),
+        (np.ones((9, 2)), np.ones(9), {"weights": np.ones(3)}, "weights: shape (3,)"),
+    ],
+)
+def test_shapes_go_together(X: np.ndarray, y: np.ndarray, options: dict, text: str) -> None:
+    with pytest.raises(UserError) as error:
+        reduce(X, y, **options)
+    assert text in str(error.value)
 
 
 def test_a_small_budget_is_not_spent_on_models() -> None:

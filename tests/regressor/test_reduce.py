@@ -1,5 +1,6 @@
 """Reductions in a fit."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,10 @@ import numpy as np
 import pytest
 
 from dso import DeepSymbolicRegressor
-from dso.reduction import Reduced
+from dso.reduction import Reduced, Reduction
+from dso.reduction.polynomial import Polynomial
+from dso.regressor.run_files import _plain_reductions
+from dso.regressor.saved import SavedReduced
 
 RANDOM = np.random.default_rng(0)
 FAST: dict[str, Any] = {"verbosity": 0, "n_jobs": 1, "random_state": 0}
@@ -105,3 +109,15 @@ def test_units_do_not_keep_smaller_problems_from_being_searched() -> None:
     model.fit(X, y, X_units=units, y_units="kg^2/m^2")
     assert model.equations_["loss"].iloc[-1] < 1e-20
     assert model.equations_["reductions"].iloc[-1]
+
+
+def test_pieces_with_factors_are_saved() -> None:
+    whole = Reduction.none(["a", "b"])
+    pieces = Polynomial(0, -1.0, 2).separation(whole)
+    found = Reduced((whole,), "why", separation=pieces)
+    plain = json.loads(json.dumps(_plain_reductions(found)))
+    assert SavedReduced.model_validate(plain).rebuilt(["a", "b"]) == found
+    for key, wrong in (("groups", [[1], [7], [1]]), ("factors", [[1.0], [5], [0]])):
+        broken = {**plain, "separation": {**plain["separation"], key: wrong}}
+        with pytest.raises(ValueError, match=r"groups|input"):
+            SavedReduced.model_validate(broken).rebuilt(["a", "b"])

@@ -1,14 +1,14 @@
-"""Two searches, in turns, for the two pieces of a target that separates.
+"""Searches, by turns, for the pieces of a target that separates.
 
-Turn 0 is for the piece f of the larger group, and a polynomial stands in for the other. In each
-later turn one piece is known, the shortest program of the turn before that is about as good as the
-best; y without it is the target of a search for the other:
+In each turn one piece is searched for, and the others are what is known of them: the shortest
+program of their last turn that is about as good as the best. In the first turns polynomials stand
+in for those that nobody has looked for yet:
 
     turn 0: t - q(B) -> f       turn 1: t - f(A) -> g       turn 2: t - g(B) -> f       ...
 
-(or t / q(B), t / f(A), t / g(B)). The target of turn 0 is rounded to the digits that hold despite
-the polynomials' errors, so that a search does not take these for a part of the form. What turn 1
-and later turns find is put back as one program.
+(or t / q(B), t / f(A), t / g(B); of three pieces two are unknown at first, then one). A target with
+polynomials is rounded to the digits that hold despite their errors, so that a search does not take
+these for a part of the form. What turns without them find is put back as one program.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from dso.reduction.reduction import Reduction
 from dso.reduction.running import RunningSearch
 from dso.reduction.separation import Separation
 
-MAX_TURNS = 6
+MAX_ROUNDS = 3
+"""Turns of each piece."""
 ABOUT_AS_GOOD = 10.0
 """Squared errors up to this many times the least one; ..."""
 EXACT = 1e-22
@@ -41,7 +42,7 @@ Make = Callable[[np.ndarray, np.ndarray, np.ndarray], RunningSearch]
 """Given inputs (N, K), target (N,) and which rows (N,) may be used, makes a search."""
 
 
-class Halves:
+class Turns:
     """The turns; see the module. To a race it is one search.
 
     Parameters
@@ -58,7 +59,11 @@ class Halves:
     ----------
     search : RunningSearch
         That of this turn.
+    can_begin : bool
+        Whether polynomials can stand in; if not there is no turn.
     """
+
+    search: RunningSearch
 
     def __init__(
         self, separation: Separation, X: np.ndarray, y: np.ndarray, make: Make, n_iterations: int
@@ -67,20 +72,32 @@ class Halves:
         self._make, self._n_iterations = make, n_iterations
         self._turn = 0
         self._n_before = 0  # evaluations of searches before this one
-        self._reduction: Reduction | None = None  # to what this turn looks for; None in the first
+        self._pieces: dict[int, Formula] = {}
+        self._reduction: Reduction | None = None  # to what this turn looks for, if it is exact
         self._found: list[tuple[Reduction, RunningSearch]] = []
         self._is_stuck = False
-        Z = separation.reduction.inputs(X)
-        t = separation.reduction.target(X, y)
-        stand_in = separation.stand_in(Z, t)
-        self.can_begin = stand_in is not None
-        if stand_in is not None:
-            q = stand_in.values
-            target = t / q if separation.is_product else t - q
-            target, error = _rounded(target, stand_in.rest, is_relative=separation.is_product)
-            floor = error**2 * float(np.mean(target**2) / target.var())
-            columns = list(separation.groups[0])
-            self._begin(Z[:, columns], target, stand_in.is_usable, floor)
+        self.can_begin = self._begin_turn()
+
+    def _begin_turn(self) -> bool:
+        """Begin the turn, and tell whether there is one."""
+        k, pieces = self._k, self._pieces
+        self._reduction = None
+        if len(pieces.keys() - {k}) == self.separation.n_pieces - 1:
+            reduction = self.separation.without(k, pieces)
+            Z, t = reduction.inputs(self.X), reduction.target(self.X, self.y)
+            self._begin(Z, t, np.ones(len(t), dtype=bool), EXACT)
+            self._reduction = reduction
+            return True
+        whole, is_product = self.separation.reduction, self.separation.is_product
+        Z, t = whole.inputs(self.X), whole.target(self.X, self.y)
+        found = self.separation.stand_ins(k, pieces, Z, t)
+        if found is None:
+            return False
+        target, error = _rounded(found.target, found.rest, is_relative=is_product)
+        usable = target[found.is_usable]
+        floor = error**2 * float(np.mean(usable**2) / usable.var())
+        self._begin(Z[:, list(self.separation.groups[k])], target, found.is_usable, floor)
+        return True
 
     def _begin(self, Z: np.ndarray, t: np.ndarray, is_usable: np.ndarray, floor: float) -> None:
         with np.errstate(all="ignore"):
@@ -96,10 +113,16 @@ class Halves:
         return self.search.library
 
     @property
+    def _k(self) -> int:
+        """The piece of this turn."""
+        return self._turn % self.separation.n_pieces
+
+    @property
     def iteration(self) -> int:
-        """Iterations for the piece that has had fewer; a turn that succeeds counts as a whole."""
-        done = [(self._turn + 1) // 2 * self._n_iterations, self._turn // 2 * self._n_iterations]
-        done[self._turn % 2] += min(self.search.iteration, self._n_iterations)
+        """Iterations for the piece that has had fewest; a turn that succeeds counts as a whole."""
+        n, turn = self.separation.n_pieces, self._turn
+        done = [len(range(k, turn, n)) * self._n_iterations for k in range(n)]
+        done[self._k] += min(self.search.iteration, self._n_iterations)
         return min(done)
 
     @property
@@ -110,12 +133,14 @@ class Halves:
     @property
     def has_succeeded(self) -> bool:
         """See `RunningSearch`."""
-        return self._turn > 0 and not self._is_stuck and self.search.has_succeeded
+        is_exact = self._reduction is not None
+        return is_exact and not self._is_stuck and self.search.has_succeeded
 
     @property
     def is_over(self) -> bool:
         """See `RunningSearch`."""
-        is_last = self._turn == MAX_TURNS - 1 and self._is_turn_over
+        n_turns = MAX_ROUNDS * self.separation.n_pieces
+        is_last = self._turn == n_turns - 1 and self._is_turn_over
         return self._is_stuck or self.has_succeeded or is_last
 
     @property
@@ -137,22 +162,20 @@ class Halves:
     # ------------------------------------------------------------------------------------- turns
 
     def _next_turn(self) -> None:
-        piece, last = self._piece(), self.search
+        piece, last, reduction = self._piece(), self.search, self._reduction
         if piece is None:
             self._is_stuck = True
             return
-        reduction = self.separation.without(self._turn % 2, piece)
-        Z, t = reduction.inputs(self.X), reduction.target(self.X, self.y)
+        self._pieces[self._k] = piece
+        self._turn += 1
         try:
-            self._begin(Z, t, np.ones(len(t), dtype=bool), EXACT)
+            self._is_stuck = not self._begin_turn()
         except UserError:  # data that a search cannot use
             self._is_stuck = True
-            return
-        if self._reduction is not None:
-            self._found.append((self._reduction, last))
-        self._reduction = reduction
-        self._n_before += last.n_evaluations
-        self._turn += 1
+        if reduction is not None:
+            self._found.append((reduction, last))
+        if not self._is_stuck:
+            self._n_before += last.n_evaluations
 
     def _piece(self) -> Formula | None:
         """Return the shortest program of this turn that is about as good as the best one."""
@@ -170,7 +193,7 @@ class Halves:
         return formula_of(search.library.tokens, programs.row(b), programs.constants[b])
 
     def put_back(self, library: Library) -> ProgramBatch:
-        """Return what all turns but the first have found, in tokens of the whole problem."""
+        """Return what all exact turns have found, in tokens of the whole problem."""
         found = list(self._found)
         if self._reduction is not None:
             found.append((self._reduction, self.search))
