@@ -39,12 +39,12 @@ RUNS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "GP-meld, 1000 rows": {
         "task": {"dataset": rows(N_ROWS)},
-        "gp_meld": {"run_gp_meld": True, "parallel_eval": True},
+        "gp_meld": {"run_gp_meld": True},
     },
     "GP-meld, const": {
         "task": {"dataset": rows(N_ROWS), "function_set": CONST},
         "training": {"batch_size": 200},
-        "gp_meld": {"run_gp_meld": True, "parallel_eval": True, "p_fit": 0.3},
+        "gp_meld": {"run_gp_meld": True, "p_fit": 0.3},
     },
 }
 """What differs from the default regression run."""

@@ -157,7 +157,7 @@ class Programs:
 
 class Data:
     """
-    A copy of what programs are run on and compared with.
+    What programs are run on and compared with; of many rows, the inputs stay where they are.
     """
     def __init__(
         self,

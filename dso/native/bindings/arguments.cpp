@@ -143,8 +143,9 @@ void bind_arguments(py::module_& m) {
              "Tokens (B, T), lengths (B,), constants (B, K).")
         .def("keys", &keys_of, "64-bit identity of each token sequence, (B,).")
         .def("__len__", &Programs::size);
-    py::class_<Data, std::shared_ptr<Data>>(m, "Data",
-                                            "What programs are run on and compared with; of many rows, the inputs stay where they are.")
+    py::class_<Data, std::shared_ptr<Data>>(
+        m, "Data",
+        "What programs are run on and compared with; of many rows, the inputs stay where they are.")
         .def(py::init(&make_data), py::arg("X"), py::arg("y") = py::none(),
              py::arg("weights") = py::none(), py::arg("protected") = false,
              "X (D, N), y and weights (N,). Protected: the result of a program alone must be "

@@ -65,8 +65,7 @@ void HoledProgram::wanted(const double* y, double* out) {
         for (auto step = path_.rbegin(); step != path_.rend(); ++step) {
             const Instruction& at = step->instruction;
             if (at.op == Op::less) {
-                keep_branch(data_.column(at.column, row), at.value, step->argument == 0, values,
-                            n);
+                keep_branch(data_.column(at.column, row), at.value, step->argument == 0, values, n);
                 continue;
             }
             const bool is_binary = kArity[static_cast<int32_t>(at.op)] == 2;
