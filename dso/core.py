@@ -212,7 +212,11 @@ class DeepSymbolicOptimizer:
         """The log of iterations in it."""
         return None if self.folder is None else str(self.folder.file(".csv"))
 
-    def setup(self, callback: Callable[[Standing], object] | None = None) -> None:
+    def setup(
+        self,
+        callback: Callable[[Standing], object] | None = None,
+        within: Stopping | None = None,
+    ) -> None:
         """Check the config and build every part.
 
         Nothing is written to disk before the first iteration is done.
@@ -221,6 +225,8 @@ class DeepSymbolicOptimizer:
         ----------
         callback : callable, optional
             Called with the `Standing` after each iteration; a true answer ends the run.
+        within : Stopping, optional
+            Of the search that this one is a part of, and ends with.
 
         Raises
         ------
@@ -234,6 +240,7 @@ class DeepSymbolicOptimizer:
         self.race = self._make_race(self._run)
         self.last = self.stop_reason = None
         self._is_loaded = False
+        self._run.stopping.within = within
         self._run.stopping.cuts_on_signal = self._run.journal.checkpoints is None
         self._run.stopping.start_clock()
         if config.checkpoint.load_path is not None:
@@ -372,7 +379,10 @@ class DeepSymbolicOptimizer:
         rows = data.columns.T, data.y, data.weights
 
         def start(config: dict[str, Any], rows: Rows) -> RunningSearch:
-            return InnerSearch(DeepSymbolicOptimizer(config, dataset_of(rows)), run.stopping)
+            inner = DeepSymbolicOptimizer(config, dataset_of(rows))
+            with muted():
+                inner.setup(within=run.stopping)
+            return InnerSearch(inner)
 
         return make_race(self.config, run, rows, start)
 
@@ -549,9 +559,7 @@ class InnerSearch:
     Parameters
     ----------
     optimizer : DeepSymbolicOptimizer
-        With its parts.
-    outer : Stopping
-        Of the search that this one is for.
+        Set up.
     undo : callable, optional
         What makes its programs such on the rows that it was given.
     """
@@ -559,15 +567,10 @@ class InnerSearch:
     def __init__(
         self,
         optimizer: DeepSymbolicOptimizer,
-        outer: Stopping,
         undo: Callable[[ProgramBatch], ProgramBatch] | None = None,
     ) -> None:
         self.optimizer = optimizer
         self.undo = undo
-        if optimizer._run is None:
-            with muted():
-                optimizer.setup()
-        optimizer.stopping.within = outer
 
     @property
     def library(self) -> Library:

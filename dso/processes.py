@@ -102,7 +102,7 @@ def serve_parent(grace: float = 0.0) -> None:
 
 
 def resident_bytes() -> int:
-    """Return the memory that this process has in use, without what lies on a disk.
+    """Return the size of the part of this process that is in memory, mapped files included.
 
     Raises
     ------

@@ -13,7 +13,7 @@ only).
 
     python scripts/benchmark_islands.py recovery --seconds 20 --seeds 0 1 2 [--out logs/islands.csv]
     python scripts/benchmark_islands.py portfolio --seconds 10 --seeds 0 1 2 [--out ...]
-    python scripts/benchmark_islands.py memory
+    python scripts/benchmark_islands.py memory [--rows 2000]
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import argparse
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from typing import Any
@@ -64,8 +65,8 @@ PORTFOLIOS: dict[str, list[dict[str, Any]] | None] = {
     "lengths": [
         {},
         {"prior.length.max_": 15},
+        {"prior.length.max_": 22},
         {"prior.length.max_": 45},
-        {"policy_optimizer.policy_optimizer_type": "pqt"},
     ],
     "methods": [
         {},
@@ -74,8 +75,8 @@ PORTFOLIOS: dict[str, list[dict[str, Any]] | None] = {
         {"gp_meld.run_gp_meld": False},
     ],
 }
-"""In what islands differ; None is no islands at all."""
-N_ROWS, N_INPUTS = 1_000_000, 10
+"""How the islands differ; None is a single search."""
+N_INPUTS = 10
 
 Row = dict[str, Any]
 Key = tuple[str, int, str]
@@ -142,9 +143,9 @@ def predict(rows: tuple[np.ndarray, np.ndarray], seed: int, way: str, seconds: f
     return {"r2": r2, "size": len(model.program_), "cpu_seconds": spent}
 
 
-def memory() -> None:
+def memory(options: argparse.Namespace) -> None:
     """Print the memory of this process and of the two that do the rounds, at its greatest."""
-    X, y = make_data(N_ROWS, N_INPUTS)
+    X, y = make_data(options.rows, N_INPUTS)
     print(f"the data: {(X.nbytes + y.nbytes) / 1e9:.2f} GB")
     model = DeepSymbolicRegressor(
         n_islands=N_ISLANDS, n_jobs=2, n_samples=200_000, timeout_in_seconds=60, verbosity=0
@@ -155,24 +156,13 @@ def memory() -> None:
     print(pd.DataFrame(rows).groupby("process").max())
 
 
-class watched:
-    """While this lasts, tell of the memory of this process and its children four times a second."""
+@contextmanager
+def watched(tell: Callable[[Row], None]) -> Iterator[None]:
+    """Tell of the memory of this process and its children, four times a second."""
+    end, here = threading.Event(), psutil.Process()
 
-    def __init__(self, tell: Callable[[Row], None]) -> None:
-        self._tell = tell
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        here = psutil.Process()
-        while not self._end.wait(0.25):
+    def watch() -> None:
+        while not end.wait(0.25):
             for process in [here, *here.children(recursive=True)]:
                 try:
                     own = process.memory_full_info().uss
@@ -180,7 +170,15 @@ class watched:
                 except psutil.Error:
                     continue  # it has ended
                 name = "home" if process == here else f"worker {process.pid}"
-                self._tell({"process": name, "own": own / 1e9, "mapped": sum(mapped) / 1e9})
+                tell({"process": name, "own": own / 1e9, "mapped": sum(mapped) / 1e9})
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
 
 
 def main() -> None:
@@ -189,10 +187,11 @@ def main() -> None:
     parser.add_argument("what", choices=["recovery", "portfolio", "memory"])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of `memory`")
     parser.add_argument("--out", help="CSV with a row per fit")
     options = parser.parse_args()
     if options.what == "memory":
-        memory()
+        memory(options)
         return
     # Importing torch is not part of a fit.
     warm = DeepSymbolicRegressor(n_samples=500, n_jobs=1, verbosity=0)

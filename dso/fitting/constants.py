@@ -51,7 +51,8 @@ MAX_SNAP_LOSS = 1e-3
 """Share by which snapping may raise the squared error."""
 X_TOLERANCE, F_TOLERANCE = 1e-6, 1e-8
 """When a search for the greatest reward ends: shares of the constants, and of the first reward."""
-LEAST_SIZE = 1e-3
+MIN_SIZE = 1e-3
+"""Of constants, where shares of them are meant."""
 
 
 @dataclass(frozen=True)
@@ -340,7 +341,7 @@ class ConstantFitter:
         lowest = loss(best, every)
         for one in self._starts(start.constants, lower, upper, start.keys()):
             point = one[is_free].reshape(shape)
-            size = np.maximum(LEAST_SIZE, np.abs(point).max(axis=1))
+            size = np.maximum(MIN_SIZE, np.abs(point).max(axis=1))
             first = lowest if (point == best).all() else loss(point, every)
             found, losses = least(
                 loss,

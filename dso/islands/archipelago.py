@@ -29,7 +29,7 @@ from dso.islands.round import Island, Travellers, do_round
 from dso.library import create_tokens
 from dso.program import ProgramBatch
 from dso.streams import Stream
-from dso.training.stopping import Standing
+from dso.training.stopping import Standing, Stopping
 
 if TYPE_CHECKING:
     from dso.build import Run
@@ -100,9 +100,13 @@ class Archipelago(DeepSymbolicOptimizer):
             island.config["training"]["n_samples"] = shares[k]
             self.islands[k] = replace(island, stop_reason=None)
 
-    def setup(self, callback: Callable[[Standing], object] | None = None) -> None:
+    def setup(
+        self,
+        callback: Callable[[Standing], object] | None = None,
+        within: Stopping | None = None,
+    ) -> None:
         """Build the home of all islands; see `DeepSymbolicOptimizer.setup`."""
-        super().setup(callback)
+        super().setup(callback, within)
         self.islands = [Island(config) for config in self._island_configs()]
         self._found, self._reduced = [], None
         self.run.saved.others["islands"] = self

@@ -101,7 +101,7 @@ def expressions() -> Expressions:
     every = Expressions(library, ProgramBatch.concatenate(batches)[order])
     with np.errstate(all="ignore"):
         directions = every.directions(X, np.ones(2))
-        # Signs do not count, and what has one input alone is no pair.
+        # Signs do not count. An expression of one input is not a pair.
         angles = np.arctan2(directions[:, 1], directions[:, 0]) % np.pi
         both = (np.abs(directions) > MIN_SLOPE).all(axis=(1, 2))
     rounded = np.round(np.cos(2 * angles[both]), 6), np.round(np.sin(2 * angles[both]), 6)

@@ -6,7 +6,7 @@ reductions. Each is a hypothesis with a search of its own, and so is y as it is.
 it has found is put back, in terms of the user's inputs, and takes part in the next iteration of the
 whole search. There it is judged as any other program is, on y itself; so a reduction that does not
 hold costs its time and nothing else. From the second round on only the best hypothesis goes on, and
-the one of pieces, if the target is a sum or a product of these (`turns`).
+the search by turns, if the target is a sum or a product of pieces (`turns`).
 
 A race remembers nothing that its inputs do not say. So one that is made again in the middle, as
 when a run goes on from a checkpoint, does what the first would have done.

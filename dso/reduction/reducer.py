@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import comb
 from typing import NamedTuple
 
@@ -131,6 +132,11 @@ class _State:
     Z: np.ndarray
     t: np.ndarray
     error: float
+
+    @cached_property
+    def pieces(self) -> Separation | None:
+        """How the target is a sum or a product of pieces, if it is."""
+        return separation(self.reduction, self.model)
 
 
 def reduce(
@@ -312,7 +318,7 @@ class _Reducer:
 
     def _chosen(self, states: Sequence[_State]) -> Reduced:
         last = states[-1]
-        pieces = separation(last.reduction, last.model) or self._polynomial(last)
+        pieces = last.pieces or self._polynomial(last)
         if len(states) == 1:
             found = self._none("the data show no form that leaves a smaller problem")
             if pieces is None or found.reductions:
@@ -329,7 +335,7 @@ class _Reducer:
 
     def _polynomial(self, state: _State) -> Separation | None:
         """Return the polynomial in one column that models of its form confirm, None without one."""
-        likely = polynomials(state.model)[:MAX_POLYNOMIALS]
+        likely = [] if self._is_spent else polynomials(state.model)[:MAX_POLYNOMIALS]
         slope = state.reduction.slope(self.X, state.t)
         weights = self._weights(state.t, slope, is_log=False)
 
@@ -337,7 +343,7 @@ class _Reducer:
             self.cost += self.cost_of_model
             return self._error(Surrogate(Z, state.t, weights, likeness=likeness), slope)
 
-        if not likely or self._is_spent:
+        if not likely:
             return None
         # Logarithms of sums are not sums.
         plain = error(state.Z) if state.model.is_log else state.error
@@ -430,7 +436,7 @@ class _Reducer:
             self.cost += comb(state.Z.shape[1], 2) * COST_OF_PAIR
             yield general_pairs(state.Z, state.model.gradients)
             # Sums and products of pieces say more than that these may be exchanged.
-            if separation(state.reduction, state.model) is None:
+            if state.pieces is None:
                 yield exchanges(state.model)
 
     def _after(self, state: _State, steps: Sequence[Move]) -> _State | None:

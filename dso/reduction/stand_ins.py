@@ -19,7 +19,7 @@ import numpy as np
 from dso.reduction.threads import one_thread
 
 MAX_TERMS, ROWS_PER_TERM, MAX_DEGREE, MIN_DEGREE = 400, 1.5, 24, 3
-"""Of all polynomials together a term for so many rows, and of each so many terms and degrees."""
+"""All polynomials together have at most one term for this many rows. Each has limits besides."""
 MAX_REST = 1e-3
 """Share of the scatter that polynomials may leave; where it is more a search would not know the
 piece for what it is."""

@@ -60,7 +60,7 @@ class Turns:
     search : RunningSearch
         That of this turn.
     can_begin : bool
-        Whether polynomials can stand in; if not there is no turn.
+        Whether polynomials can stand in for pieces. Without them no search begins.
     """
 
     search: RunningSearch

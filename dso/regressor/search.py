@@ -190,8 +190,7 @@ class Search:
 
     def start(self, outer: Stopping) -> None:
         """Build all parts for a search within another, and have simple laws judged."""
-        self.optimizer.setup()
-        self.optimizer.stopping.within = outer
+        self.optimizer.setup(within=outer)
         self._offer_first_ones()
 
     def _offer_first_ones(self) -> None:
@@ -225,16 +224,13 @@ class Search:
     def _inner(self, config: dict[str, Any], rows: Rows) -> RunningSearch:
         """Begin a search for a smaller problem."""
         names = [f"x{j + 1}" for j in range(rows[0].shape[1])]
-        search, outer = (
-            Search(config, CanonicalRows.of(*rows), names, names),
-            self.optimizer.stopping,
-        )
+        search = Search(config, CanonicalRows.of(*rows), names, names)
         with muted():
-            search.start(outer)
+            search.start(self.optimizer.stopping)
         undo = None
         if search.scales is not None:
             undo = partial(search.scales.undone, search.optimizer.library)
-        return InnerSearch(search.optimizer, outer, undo)
+        return InnerSearch(search.optimizer, undo)
 
     def _write_results(self, found: Equations) -> None:
         """Have the tables of the run folder, and so the report, say what the estimator does."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dso.config import load_config
 from dso.errors import UserError
 from dso.islands import Archipelago, island_engine, make_search, one_by_one
+from dso.islands.engine import _first_here
 from dso.islands.round import Stay, Travellers, do_round
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch
@@ -194,6 +195,25 @@ def test_islands_may_differ() -> None:
 def test_what_cannot_be_is_refused(section: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         archipelago(islands=section).setup()
+
+
+@pytest.mark.parametrize(
+    ("n_calls", "patience", "elsewhere"),
+    [(3, 0.0, [1, 2, 3]), (3, 1e9, []), (1, 0.0, [])],
+)
+def test_processes_get_what_patience_leaves(
+    n_calls: int, patience: float, elsewhere: list[int]
+) -> None:
+    sent: list[int] = []
+
+    def engine(function: Any, calls: Any) -> Any:
+        sent.extend(n for (n,) in calls)
+        return [function(*call) for call in calls]
+
+    numbers = range(1, n_calls + 1)
+    done = _first_here(engine, patience)(lambda n: 10 * n, [(n,) for n in numbers])
+    assert done == [10 * n for n in numbers]
+    assert sent == elsewhere
 
 
 def test_a_request_ends_the_round_under_way() -> None:

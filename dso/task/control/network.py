@@ -119,7 +119,9 @@ class NetworkAnchor:
         """Rebuild from `arrays`, also those of the first format."""
         n_layers = sum(name.startswith("weight") for name in arrays)
         is_old = str(arrays["format"]) == OLD_FORMAT
-        critic = {name.removeprefix(CRITIC): arrays[name] for name in arrays if CRITIC in name}
+        critic = {
+            name.removeprefix(CRITIC): arrays[name] for name in arrays if name.startswith(CRITIC)
+        }
         head = "squashed" if is_old and bool(arrays["is_squashed"]) else "linear"
         return NetworkAnchor(
             tuple(np.asarray(arrays[f"weight{i}"], dtype=np.float32) for i in range(n_layers)),

@@ -155,9 +155,9 @@ def test_episodes_of_bullet_share_an_environment_that_resets_wholly() -> None:
     environment, policies = Environment("HopperBulletEnv-v0"), make("HopperBulletEnv-v0", 4)
     assert environment.recipe.resets_wholly
     together = play_here(environment, policies, [1, 2])
-    anew = Environment("HopperBulletEnv-v0")
+    fresh = Environment("HopperBulletEnv-v0")
     for p in reversed(range(4)):
-        alone = play_here(anew, policies[p : p + 1], [2, 1])
+        alone = play_here(fresh, policies[p : p + 1], [2, 1])
         np.testing.assert_array_equal(alone.returns[0], together.returns[p, ::-1])
 
 
