@@ -6,6 +6,8 @@ The public names are loaded on first use, so that importing one part does not lo
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from dso.version import version_of_dso
+
 if TYPE_CHECKING:
     from dso.core import DeepSymbolicOptimizer
     from dso.loader import load
@@ -24,9 +26,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        from importlib.metadata import version  # takes longer than all else here
-
-        return version("deep-symbolic-optimization")
+        return version_of_dso()
     if name not in _HOMES:
         raise AttributeError(f"module 'dso' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dso.errors import UserError
+from dso.version import version_of_dso
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -57,8 +58,8 @@ def _check_workers(client: Client, scheduler: str, code: tuple[str, ...]) -> Non
     # As a local function it travels as code: a worker without dso could not look it up.
     def what_is_wrong() -> str | None:
         try:
-            from dso.cluster import version_of_dso
             from dso.plugins import import_object
+            from dso.version import version_of_dso
         except ImportError as error:
             return f"its dso is missing, or of another version than {here} ({error})"
         if (there := version_of_dso()) != here:
@@ -73,13 +74,3 @@ def _check_workers(client: Client, scheduler: str, code: tuple[str, ...]) -> Non
     for address, wrong in client.run(what_is_wrong).items():
         if wrong is not None:
             raise UserError(f"--scheduler {scheduler!r}: worker {address}: {wrong}.")
-
-
-def version_of_dso() -> str:
-    """Return the version in force, and "unknown" for a checkout that is not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("deep-symbolic-optimization")
-    except PackageNotFoundError:
-        return "unknown"

@@ -15,7 +15,7 @@ __all__ = ["cluster"]
 @pytest.mark.filterwarnings("ignore")
 def test_workers_are_asked_first(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     address, _ = cluster
-    with connected(address, ["dso.cluster:version_of_dso"]) as client:
+    with connected(address, ["dso.cluster:cluster"]) as client:
         assert client.submit(sum, [1, 2]).result() == 3
     message = (
         r"worker tcp://\S+: it cannot import 'no_such_module:Token' \(UserError: .*no_such_module"

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dso.errors import UserError, unknown
+from dso.version import version_of_dso
 
 COMMANDS = {
     "fit": ("dso.command.fit:fit", "Find a formula for a column of a table."),
@@ -72,9 +73,7 @@ class LazyGroup(click.Group):
 
 def _print_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        from importlib.metadata import version
-
-        click.echo(f"dso {version('deep-symbolic-optimization')}")
+        click.echo(f"dso {version_of_dso()}")
         context.exit()
 
 
