@@ -158,6 +158,21 @@ def test_numbers_of_the_best_are_refined() -> None:
     assert made.final_choice([start]) is start
 
 
+def test_the_choice_takes_what_was_played_when_time_is_over() -> None:
+    made = task("dso/CartPoleContinuous-v0", n_episodes_validation=10)
+    weak, strong = program(made, "x1"), program(made, "add,mul,0.1,x3,mul,0.1,x4")
+    made.refine_rounds = 0
+    assert made.final_choice([weak, strong]) is strong
+    assert made.final_choice([weak, strong], lambda: True) is weak
+    made.refine_rounds = 12
+    n_before = made.rollouts.n_steps
+    refined = made.final_choice([strong], lambda: True)
+    n_steps = made.rollouts.n_steps - n_before
+    assert [token.arity for token in refined.traversal] == [t.arity for t in strong.traversal]
+    made.final_choice([strong])
+    assert n_steps < (made.rollouts.n_steps - n_before - n_steps) / 3
+
+
 def test_racing_drops_what_is_clearly_bad_and_counts_the_rest_in_full() -> None:
     texts = ["mul,x1,x2", "sub,x1,x3", "x3", "sub,0.1,x3", "mul,x2,x3", "sub,x2,x3"]
     plain, racing = task(reward_scale=False), task(reward_scale=False, racing=True)
