@@ -20,7 +20,7 @@ from dso.program.execute import INVALID, VALID, Execution
 from dso.task.task import Fitter, Task, heeds_time, rewards_batches
 
 CACHE_BYTES = 256 * 2**20
-FIRST_FITS = 64
+FIRST_FITS = 8
 """Programs whose constants are fitted before time is asked for the first time."""
 WORKER_SECONDS = 0.2
 """After which time is asked where worker processes reward: each time the task travels to them."""
