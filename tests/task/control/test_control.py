@@ -392,3 +392,21 @@ def test_old_ids_are_those_of_today(caplog: pytest.LogCaptureFixture) -> None:
     ]
     # Environments of one's own, by the module that registers them.
     assert Environment("dso.task.control.envs:dso/Pendulum-v0").n_observations == 3
+
+
+def test_trees_for_several_settings_breed() -> None:
+    model = DeepSymbolicOptimizer(
+        {
+            "experiment": {"logdir": None, "seed": 0},
+            "task": {"task_type": "control", "env": "tests.support.envs:test/TwoChoices-v0",
+                     "n_episodes_train": 2, "n_episodes_test": 2, "n_episodes_validation": 0,
+                     "action_spec": [None, None], "decision_tree_threshold_set": [-0.2, 0.0, 0.2]},
+            "training": {"n_samples": 400, "batch_size": 100, "verbose": False,
+                         "early_stopping": False},
+            "gp_meld": {"run_gp_meld": True, "population_size": 50, "generations": 2},
+        }
+    )  # fmt: skip
+    result = model.train()
+    assert model.trainer.standing.n_offspring > 50
+    assert len(result["program"].traversal) > 1
+    assert model.task.rollouts.n_steps > 0
