@@ -1,13 +1,14 @@
-"""One round of an island: a pure function of its config, the data, its state and its guests.
+"""What is done in a round, each by a pure function: an island's iterations, and a hypothesis's.
 
 With S(k) the state of island k, G(k) its guests, and P(k) the front and the best programs that it
 has found:
 
-    S(k), P(k)  <-  `interval` iterations of island k from S(k), with G(k) as a source of programs
+    S(k), P(k)  <-  some iterations of island k from S(k), with G(k) as a source of programs
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,13 +21,46 @@ from dso.core import DeepSymbolicOptimizer
 from dso.memory import ScoredPrograms
 from dso.program import ProgramBatch
 from dso.program.columns import PAD
-from dso.training.stopping import Standing
+from dso.training.stopping import Standing, Stopping
 
 if TYPE_CHECKING:
     from dso.library import Library
     from dso.memory import Keeper
-    from dso.reduction import Reduced
+    from dso.reduction import Entrant, Reduced, Reducer
     from dso.task.regression import Dataset
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends a round early, wherever it is done.
+
+    Attributes
+    ----------
+    until : float or None
+        The time of the day, as `time.time` tells it on any machine.
+    stop : Path or None
+        A file that appears.
+    cuts : bool
+        Whether that ends iterations under way, too.
+    """
+
+    until: float | None = None
+    stop: Path | None = None
+    cuts: bool = True
+
+    @property
+    def are_reached(self) -> bool:
+        """Whether the file has appeared."""
+        return self.stop is not None and self.stop.exists()
+
+    def stopping(self) -> Stopping:
+        """Return what ends the searches that are made within it."""
+        stopping = Stopping(n_samples=np.iinfo(np.int64).max)
+        if self.until is not None:
+            stopping.end_in(self.until - time.time())
+        if self.cuts:
+            stopping.is_enough = lambda: self.are_reached
+        return stopping
 
 
 @dataclass(frozen=True)
@@ -53,6 +87,15 @@ class Travellers:
         tokens = table[self.programs.tokens]
         moved = replace(self.programs, tokens=tokens)
         return moved[~(tokens == MISSING).any(axis=1)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return it as plain values and arrays."""
+        return {"names": self.names, "programs": self.programs.state_dict()}
+
+    @staticmethod
+    def from_state_dict(state: dict[str, Any]) -> Travellers:
+        """Return what `state_dict` was taken of."""
+        return Travellers(state["names"], ProgramBatch.from_state_dict(state["programs"]))
 
 
 MISSING = np.iinfo(np.int16).min
@@ -87,24 +130,19 @@ class Stay:
     island : Island
     found : Travellers
         Front and best programs.
-    reduced : Reduced or None
-        What the data have said of the form in this round.
     """
 
     island: Island
     found: Travellers
-    reduced: Reduced | None = None
 
 
 def do_round(
     island: Island,
     data: Dataset | None,
     guests: Sequence[Travellers],
-    *,
     n_iterations: int,
     n_best: int,
-    until: float | None = None,
-    stop: Path | None = None,
+    limits: Limits,
     is_last: bool = False,
 ) -> Stay:
     """Let an island do some iterations.
@@ -119,17 +157,16 @@ def do_round(
     n_iterations : int
     n_best : int
         Programs of the hall of fame that are returned with the front.
-    until : float, optional
-        End the island's search at this time of the day, as `time.time` tells it on any machine.
-    stop : Path, optional
-        End the round after the iteration in which this file appears.
+    limits : Limits
+        There is one iteration at least.
     is_last : bool
         Write the result files too.
     """
     model = DeepSymbolicOptimizer(island.config, data)
     model.setup()
-    if until is not None:
-        model.stopping.end_in(until - time.time())
+    model.stopping.within = limits.stopping()
+    if limits.until is not None:
+        model.stopping.end_in(limits.until - time.time())
     if island.state is not None:
         model.run.saved.from_bytes(island.state)
     for travellers in guests:
@@ -139,7 +176,7 @@ def do_round(
             model.trainer.suggest(programs)
     for _ in range(n_iterations):
         model.iterate()
-        if model.stop_reason is not None or (stop is not None and stop.exists()):
+        if model.stop_reason is not None or limits.are_reached:
             break
     state = model.run.saved.to_bytes()  # before the files are closed, whose lengths belong to it
     has_ended = is_last or model.stop_reason is not None
@@ -149,8 +186,7 @@ def do_round(
     done = replace(
         island, state=state, standing=model.trainer.standing, stop_reason=model.stop_reason
     )
-    found = Travellers(model.library.names, _found(model.trainer.keeper, n_best))
-    return Stay(done, found, model.reduced)
+    return Stay(done, Travellers(model.library.names, _found(model.trainer.keeper, n_best)))
 
 
 def _found(keeper: Keeper, n_best: int) -> ProgramBatch:
@@ -162,3 +198,59 @@ def _found(keeper: Keeper, n_best: int) -> ProgramBatch:
     if hall_of_fame is not None:
         kept.append(hall_of_fame.rows[:n_best])
     return ScoredPrograms.concatenate(kept).ranked().programs
+
+
+@dataclass(frozen=True)
+class Advance:
+    """What one round of a hypothesis has made of it.
+
+    Attributes
+    ----------
+    entrant : Entrant
+    programs : ProgramBatch
+        What it has found, in tokens of the whole problem.
+    n_evaluations : int
+        Spent in this round.
+    """
+
+    entrant: Entrant
+    programs: ProgramBatch
+    n_evaluations: int
+
+
+def do_hypothesis(
+    entrant: Entrant,
+    library: Library,
+    before: int,
+    iteration: int,
+    n_samples: int,
+    limits: Limits,
+) -> Advance:
+    """Let the search of a hypothesis catch up.
+
+    Parameters
+    ----------
+    entrant : Entrant
+        Left as it is.
+    library : Library
+        Of the whole problem.
+    before, iteration
+        See `Entrant.advance`.
+    n_samples : int
+        Evaluations that it may spend.
+    limits : Limits
+    """
+    entrant, outer = copy.deepcopy(entrant), limits.stopping()
+    entrant.search.end_within(outer)
+
+    def is_over(n_evaluations: int) -> bool:
+        return n_evaluations >= n_samples or outer.is_over or limits.are_reached
+
+    spent = entrant.advance(before, iteration, is_over)
+    return Advance(entrant, entrant.put_back(library), spent)
+
+
+def look(reducer: Reducer, limits: Limits) -> Reduced:
+    """Ask the data for reductions; the reducer is left as it is."""
+    outer = limits.stopping()
+    return copy.copy(reducer).run(lambda: outer.is_over)

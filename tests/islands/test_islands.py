@@ -2,7 +2,7 @@
 
 import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from dso.config import load_config
 from dso.errors import UserError
 from dso.islands import Archipelago, island_engine, make_search, one_by_one
-from dso.islands.engine import _first_here
-from dso.islands.round import Stay, Travellers, do_round
+from dso.islands.engine import Call, Results
+from dso.islands.round import Limits, Travellers, do_round
 from dso.library import Library, create_tokens
 from dso.program import ProgramBatch
 from dso.training.stopping import INTERRUPT
@@ -34,16 +34,17 @@ def archipelago(tmp_path: Path | None = None, *, engine=one_by_one, **sections: 
     return Archipelago(config(tmp_path, **given), engine=engine)
 
 
-def elsewhere(function: Callable[..., Stay], calls: Sequence[tuple[Any, ...]]) -> list[Stay]:
+def elsewhere(calls: Sequence[Call]) -> Results:
     """Do rounds as if each was done by another process, in another order."""
-    stays = [function(*pickle.loads(pickle.dumps(call))) for call in reversed(calls)]
-    return [pickle.loads(pickle.dumps(stay)) for stay in reversed(stays)]
+    results = [one_by_one([pickle.loads(pickle.dumps(call))]) for call in reversed(calls)]
+    yield from reversed([pickle.loads(pickle.dumps(next(result))) for result in results])
 
 
-def twice(function: Callable[..., Stay], calls: Sequence[tuple[Any, ...]]) -> list[Stay]:
+def twice(calls: Sequence[Call]) -> Results:
     """Do each round again, as where the process that did it was lost."""
-    one_by_one(function, calls)
-    return one_by_one(function, calls)
+    for call in calls:
+        next(one_by_one([call]))
+        yield from one_by_one([call])
 
 
 def all_files(folder: Path) -> dict[str, Any]:
@@ -81,10 +82,10 @@ def test_a_cluster_does_what_one_process_does(tmp_path: Path, cluster: Any) -> N
 
     with island_engine(scheduler=address) as engine:
 
-        def kill_one_then(function: Any, calls: Any) -> list[Stay]:
+        def kill_one_then(calls: Sequence[Call]) -> Results:
             if model.trainer.standing.iteration == 1:
                 workers[0].kill()
-            return engine(function, calls)
+            return engine(calls)
 
         model = archipelago(tmp_path / "many", engine=kill_one_then)
         model.train()
@@ -144,7 +145,7 @@ def test_guests_take_part() -> None:
         model.train_one_step()
         guests = model._guests(0)
         assert len(guests) == n_expected
-        found = {one.programs.keys().tobytes() for one in model._found[1:]}
+        found = {model._found[k].programs.keys().tobytes() for k in (1, 2)}
         assert {one.programs.keys().tobytes() for one in guests} <= found
         model.train_one_step()
         # Whatever an island had found, the next has seen.
@@ -177,7 +178,7 @@ def test_islands_may_differ() -> None:
     portfolio = [{}, {"task.function_set": ["add", "mul"]}, {"training.batch_size": 30}]
     model = archipelago(islands={"portfolio": portfolio})
     model.train()
-    names = [one.names for one in model._found]
+    names = [model._found[k].names for k in range(3)]
     assert "sin" in names[0]
     assert set(names[1]) == {"add", "mul", "x1"}
     assert model.islands[2].config["training"]["batch_size"] == 30
@@ -197,29 +198,10 @@ def test_what_cannot_be_is_refused(section: dict[str, Any], message: str) -> Non
         archipelago(islands=section).setup()
 
 
-@pytest.mark.parametrize(
-    ("n_calls", "patience", "elsewhere"),
-    [(3, 0.0, [1, 2, 3]), (3, 1e9, []), (1, 0.0, [])],
-)
-def test_processes_get_what_patience_leaves(
-    n_calls: int, patience: float, elsewhere: list[int]
-) -> None:
-    sent: list[int] = []
-
-    def engine(function: Any, calls: Any) -> Any:
-        sent.extend(n for (n,) in calls)
-        return [function(*call) for call in calls]
-
-    numbers = range(1, n_calls + 1)
-    done = _first_here(engine, patience)(lambda n: 10 * n, [(n,) for n in numbers])
-    assert done == [10 * n for n in numbers]
-    assert sent == elsewhere
-
-
 def test_a_request_ends_the_round_under_way() -> None:
-    def interrupting(function: Any, calls: Any) -> list[Stay]:
+    def interrupting(calls: Sequence[Call]) -> Results:
         model.stopping.request(INTERRUPT)
-        return one_by_one(function, calls)
+        return one_by_one(calls)
 
     model = archipelago(islands={"interval": 1000}, engine=interrupting)
     model.setup()
@@ -242,7 +224,7 @@ def test_an_island_whose_turn_comes_late_does_one_iteration() -> None:
     model = archipelago()
     model.setup()
     now = time.time()
-    stay = do_round(model.islands[2], None, [], n_iterations=5, n_best=1, until=now - 1)
+    stay = do_round(model.islands[2], None, [], 5, 1, Limits(until=now - 1))
     assert stay.island.standing.iteration == 1
     assert "max_seconds" in stay.island.stop_reason
     assert len(stay.found.programs)
