@@ -186,46 +186,50 @@ class Archipelago(DeepSymbolicOptimizer):
         standing = run.trainer.standing
         n_iterations, limits = self.length_of_round(standing.iteration), self._limits(run)
         going = [k for k, island in enumerate(self.islands) if island.stop_reason is None]
-        of_islands = self._rounds(going, n_iterations, limits)
-        self._put_back = []
-        if self.race is None:
-            return of_islands
-        if self._hypotheses is None:
-            self._hypotheses = Hypotheses(self.race)
+        jobs: list[Job] = []
         n_done = sum(island.standing.iteration for island in self.islands)
         n_left = run.stopping.n_samples - standing.n_samples
-        advances = self._hypotheses.advances(n_done, n_left, limits).items()
-        questions = self._hypotheses.questions(n_done + len(going) * n_iterations, limits)
-        return [
-            *((call, partial(self._take_advance, i)) for i, call in advances),
-            *of_islands,
-            *((call, self._take_reduced) for call in questions),
-        ]
+        if self.race is not None:
+            self._hypotheses = self._hypotheses or Hypotheses(self.race)
+            advances = self._hypotheses.advances(n_done, n_left, limits)
+            jobs += [(call, partial(self._take_advance, i)) for i, call in advances.items()]
+        jobs += self._rounds(going, n_iterations, limits, first=len(jobs))
+        if self._hypotheses is not None:
+            limits = replace(limits, number=len(jobs))
+            questions = self._hypotheses.questions(n_done + len(going) * n_iterations, limits)
+            jobs += [(call, self._take_reduced) for call in questions]
+        self._put_back = []
+        return jobs
 
     def _rounds(
-        self, going: Sequence[int], n_iterations: int, limits: Limits, *, is_last: bool = False
+        self,
+        going: Sequence[int],
+        n_iterations: int,
+        limits: Limits,
+        *,
+        first: int = 0,
+        is_last: bool = False,
     ) -> list[Job]:
-        """Return the rounds of some islands, with guests from others."""
-        how = (n_iterations, self.config_islands["n_migrants"], limits, is_last)
-        return [
-            (
-                (do_round, self.islands[k], self._data, self._guests(k), *how),
-                partial(self._take_stay, k),
-            )
-            for k in going
-        ]
+        """Return the rounds of some islands, with guests from others; `first` is their number."""
+        n_best = self.config_islands["n_migrants"]
+        jobs: list[Job] = []
+        for number, k in enumerate(going, first):
+            how = (n_iterations, n_best, replace(limits, number=number), is_last)
+            call = (do_round, self.islands[k], self._data, self._guests(k), *how)
+            jobs.append((call, partial(self._take_stay, k)))
+        return jobs
 
     def _do(self, jobs: Sequence[Job]) -> None:
         """Do jobs until one of them has found what is searched for."""
         with closing(self.engine([call for call, _ in jobs])) as results:
             for (_, take), result in zip(jobs, results, strict=False):
                 if take(result):
-                    self._call_off()
+                    self._call_off()  # what comes after it and has begun
                     break
 
     def _take_stay(self, k: int, stay: Stay) -> bool:
         self.islands[k], self._found[k] = stay.island, stay.found
-        return self.stopping.goal(stay.island.standing) is not None
+        return stay.is_goal
 
     def _take_advance(self, i: int, advance: Advance) -> bool:
         assert self._hypotheses is not None
@@ -312,8 +316,7 @@ class Archipelago(DeepSymbolicOptimizer):
         """Let the islands write their files, then as `DeepSymbolicOptimizer.finish`."""
         if self.folder is not None:
             going = [k for k, island in enumerate(self.islands) if island.stop_reason is None]
-            for (function, *arguments), take in self._rounds(going, 0, Limits(), is_last=True):
-                take(function(*arguments))
+            self._do(self._rounds(going, 0, Limits(), is_last=True))
         return super().finish()
 
     def _save_before_end(self, run: Run) -> bool:

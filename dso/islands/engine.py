@@ -161,16 +161,19 @@ class Processes:
             self._calls, self._sent = calls, {}
             self._pending = deque(range(len(calls)))
             n_idle, self._n_idle = self._n_idle, 0
+        k = self._next()  # the first is done here, where it is known at once what it brings
         for _ in range(n_idle):
             self._feed()
         done: dict[int, Any] = {}
         try:
             for i in range(len(calls)):
                 while i not in done:
-                    if (k := self._next()) is not None:
-                        done[k] = _here(calls[k])
-                    else:
+                    if k is None and not self._is_here(i):
+                        k = self._next()
+                    if k is None:
                         self._receive(i, done)
+                    else:
+                        done[k], k = _here(calls[k]), None
                 yield done.pop(i)
         finally:
             with self._lock:
@@ -180,6 +183,10 @@ class Processes:
         """Take a call that nobody has begun."""
         with self._lock:
             return self._pending.popleft() if self._pending else None
+
+    def _is_here(self, i: int) -> bool:
+        """Tell whether the result of a call that was sent is here already."""
+        return i in self._sent and self._sent[i][1].done()
 
     def _feed(self, before: Future | None = None) -> None:
         """Send the next call to a worker that is free, as it has done the one before."""

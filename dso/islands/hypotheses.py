@@ -7,6 +7,7 @@ all islands together, so that it comes as soon as it does in one search that spe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dso.islands.engine import Call
@@ -63,11 +64,12 @@ class Hypotheses:
             return {}
         self.reached, due = target, race.due(target)
         share = n_samples // max(1, len(due))
-        return {
-            i: (do_hypothesis, entrant, race.library, before, target, share, limits)
-            for i, entrant in enumerate(race.entrants)
-            if any(entrant is one for one in due)
-        }
+        calls: dict[int, Call] = {}
+        for i, entrant in enumerate(race.entrants):
+            if any(entrant is one for one in due):
+                mine = replace(limits, number=len(calls))
+                calls[i] = (do_hypothesis, entrant, race.library, before, target, share, mine)
+        return calls
 
     def take_advance(self, i: int, advance: Advance) -> ProgramBatch:
         """Return what a hypothesis has found, in terms of the whole search."""

@@ -21,6 +21,7 @@ from dso.core import DeepSymbolicOptimizer
 from dso.memory import ScoredPrograms
 from dso.program import ProgramBatch
 from dso.program.columns import PAD
+from dso.runs.disk import write_text
 from dso.training.stopping import Standing, Stopping
 
 if TYPE_CHECKING:
@@ -39,27 +40,51 @@ class Limits:
     until : float or None
         The time of the day, as `time.time` tells it on any machine.
     stop : Path or None
-        A file that appears.
+        A file that appears where somebody asks for the end.
     cuts : bool
         Whether that ends iterations under way, too.
+    number : int
+        Of the call within its round. Where one before it has found what is searched for, it is of
+        no use any more.
     """
 
     until: float | None = None
     stop: Path | None = None
     cuts: bool = True
+    number: int = 0
 
     @property
     def are_reached(self) -> bool:
-        """Whether the file has appeared."""
+        """Whether there is to be no further iteration."""
+        return self._is_requested or self._is_of_no_use
+
+    @property
+    def _is_requested(self) -> bool:
         return self.stop is not None and self.stop.exists()
+
+    @property
+    def _is_of_no_use(self) -> bool:
+        try:
+            return self.stop is not None and int(self._goal.read_text()) < self.number
+        except FileNotFoundError:
+            return False
+
+    @property
+    def _goal(self) -> Path:
+        assert self.stop is not None
+        return self.stop.with_suffix(".goal")
+
+    def note_goal(self) -> None:
+        """Tell the calls after this one that it has found what is searched for."""
+        if self.stop is not None and self.stop.parent.is_dir():  # not on another machine
+            write_text(self._goal, str(self.number))  # at once, as others read it
 
     def stopping(self) -> Stopping:
         """Return what ends the searches that are made within it."""
         stopping = Stopping(n_samples=np.iinfo(np.int64).max)
         if self.until is not None:
             stopping.end_in(self.until - time.time())
-        if self.cuts:
-            stopping.is_enough = lambda: self.are_reached
+        stopping.is_enough = lambda: (self.cuts and self._is_requested) or self._is_of_no_use
         return stopping
 
 
@@ -130,10 +155,13 @@ class Stay:
     island : Island
     found : Travellers
         Front and best programs.
+    is_goal : bool
+        Whether they are what is searched for.
     """
 
     island: Island
     found: Travellers
+    is_goal: bool = False
 
 
 def do_round(
@@ -178,6 +206,9 @@ def do_round(
         model.iterate()
         if model.stop_reason is not None or limits.are_reached:
             break
+    is_goal = model.stopping.goal(model.trainer.standing) is not None
+    if is_goal:
+        limits.note_goal()
     state = model.run.saved.to_bytes()  # before the files are closed, whose lengths belong to it
     has_ended = is_last or model.stop_reason is not None
     if has_ended and model.folder is not None and model.trainer.standing.iteration:
@@ -186,7 +217,8 @@ def do_round(
     done = replace(
         island, state=state, standing=model.trainer.standing, stop_reason=model.stop_reason
     )
-    return Stay(done, Travellers(model.library.names, _found(model.trainer.keeper, n_best)))
+    found = Travellers(model.library.names, _found(model.trainer.keeper, n_best))
+    return Stay(done, found, is_goal)
 
 
 def _found(keeper: Keeper, n_best: int) -> ProgramBatch:
