@@ -8,6 +8,7 @@ import pytest
 from dso import DeepSymbolicRegressor
 from dso.islands import Archipelago
 from dso.regressor import fit
+from tests.support.islands import engine_that_is_up
 
 GENERATOR = np.random.default_rng(3)
 X = GENERATOR.uniform(0.5, 3, (40, 2))
@@ -54,7 +55,7 @@ def test_niterations_are_those_of_each_island() -> None:
 @pytest.mark.slow
 def test_processes_change_nothing_and_end_with_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     here = fitted(n_jobs=1)
-    monkeypatch.setattr(fit, "SECONDS_BEFORE_PROCESSES", 0.0)
+    monkeypatch.setattr(fit, "island_engine", engine_that_is_up)
     there = fitted()
     shown = ["complexity", "loss", "equation"]
     assert here.equations_[shown].equals(there.equations_[shown])
