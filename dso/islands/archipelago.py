@@ -240,9 +240,10 @@ class Archipelago(DeepSymbolicOptimizer):
         self.trainer.offer(programs)
         return self.stopping.goal(self.trainer.standing) is not None
 
-    def _take_reduced(self, reduced: Reduced) -> bool:
+    def _take_reduced(self, reduced: Reduced | None) -> bool:
         assert self._hypotheses is not None
-        self._hypotheses.take_reduced(reduced)
+        if reduced is not None:
+            self._hypotheses.take_reduced(reduced)
         return False
 
     def _limits(self, run: Run) -> Limits:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from dso.cluster import cluster
 from dso.errors import UserError
-from dso.processes import serve_parent
+from dso.processes import serve_parent, unheard
 from dso.reduction.threads import one_thread
 from dso.task.regression import Dataset
 
@@ -141,8 +141,10 @@ class Processes:
                 return
             self._n_idle = 0
             self._executor = ProcessPoolExecutor(self.n_workers, timeout=None, env=THREAD_LIMITS)
-            for _ in range(self.n_workers):
-                self._executor.submit(_wake).add_done_callback(self._feed)
+            with unheard():
+                awake = [self._executor.submit(_wake) for _ in range(self.n_workers)]
+        for one in awake:
+            one.add_done_callback(self._feed)
 
     def end(self) -> None:
         """End the processes, whatever they do."""

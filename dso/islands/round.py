@@ -272,6 +272,8 @@ def do_hypothesis(
         Evaluations that it may spend.
     limits : Limits
     """
+    if limits.are_reached:
+        return Advance(entrant, ProgramBatch.from_rows([]), 0)
     entrant, outer = copy.deepcopy(entrant), limits.stopping()
     entrant.search.end_within(outer)
 
@@ -282,7 +284,9 @@ def do_hypothesis(
     return Advance(entrant, entrant.put_back(library), spent)
 
 
-def look(reducer: Reducer, limits: Limits) -> Reduced:
-    """Ask the data for reductions; the reducer is left as it is."""
+def look(reducer: Reducer, limits: Limits) -> Reduced | None:
+    """Ask the data for reductions, unless it is too late; the reducer is left as it is."""
+    if limits.are_reached:
+        return None
     outer = limits.stopping()
     return copy.copy(reducer).run(lambda: outer.is_over)

@@ -130,6 +130,7 @@ class Search:
         write: Callable[[Equations], None] | None = None,
         is_continued: bool = False,
         engine: Engine = one_by_one,
+        signals: Sequence[int] = (),
     ) -> Equations:
         """Search until something ends it, and return what was found.
 
@@ -149,6 +150,8 @@ class Search:
             Go on from where the search has ended, with the budget of the config once more.
         engine : callable
             Does the rounds of islands, where the config asks for several.
+        signals : sequence of int
+            That came before, and end the search too.
         """
         optimizer = self.optimizer
         last, n_before = None, self.standing.iteration if is_continued else 0
@@ -168,6 +171,8 @@ class Search:
         if early_stop is not None and isinstance(optimizer, DeepSymbolicOptimizer):
             optimizer.stopping.is_enough = watch.is_good_enough
         with optimizer.stopping.on_signals():
+            for number in signals:
+                optimizer.stopping.heed(number)
             if not is_continued:
                 self._offer_first_ones()
                 optimizer.race = self._race()
