@@ -193,7 +193,7 @@ class Archipelago(DeepSymbolicOptimizer):
             self._hypotheses = self._hypotheses or Hypotheses(self.race)
             advances = self._hypotheses.advances(n_done, n_left, limits)
             jobs += [(call, partial(self._take_advance, i)) for i, call in advances.items()]
-        jobs += self._rounds(going, n_iterations, limits, first=len(jobs))
+        jobs += self._rounds(going, n_iterations, limits, len(jobs))
         if self._hypotheses is not None:
             limits = replace(limits, number=len(jobs))
             questions = self._hypotheses.questions(n_done + len(going) * n_iterations, limits)
@@ -206,15 +206,13 @@ class Archipelago(DeepSymbolicOptimizer):
         going: Sequence[int],
         n_iterations: int,
         limits: Limits,
-        *,
-        first: int = 0,
-        is_last: bool = False,
+        first: int,
     ) -> list[Job]:
         """Return the rounds of some islands, with guests from others; `first` is their number."""
         n_best = self.config_islands["n_migrants"]
         jobs: list[Job] = []
         for number, k in enumerate(going, first):
-            how = (n_iterations, n_best, replace(limits, number=number), is_last)
+            how = (n_iterations, n_best, replace(limits, number=number))
             call = (do_round, self.islands[k], self._data, self._guests(k), *how)
             jobs.append((call, partial(self._take_stay, k)))
         return jobs
@@ -312,13 +310,6 @@ class Archipelago(DeepSymbolicOptimizer):
         if reason is None and None not in reasons:
             reason = f"all islands have ended: {reasons[0]}"
         return reason
-
-    def finish(self) -> dict[str, Any]:
-        """Let the islands write their files, then as `DeepSymbolicOptimizer.finish`."""
-        if self.folder is not None:
-            going = [k for k, island in enumerate(self.islands) if island.stop_reason is None]
-            self._do(self._rounds(going, 0, Limits(), is_last=True))
-        return super().finish()
 
     def _save_before_end(self, run: Run) -> bool:
         may_go_on = super()._save_before_end(run)

@@ -19,6 +19,7 @@ import numpy as np
 
 from dso.core import DeepSymbolicOptimizer
 from dso.memory import ScoredPrograms
+from dso.messages import muted
 from dso.program import ProgramBatch
 from dso.program.columns import PAD
 from dso.runs.disk import write_text
@@ -171,7 +172,6 @@ def do_round(
     n_iterations: int,
     n_best: int,
     limits: Limits,
-    is_last: bool = False,
 ) -> Stay:
     """Let an island do some iterations.
 
@@ -187,11 +187,10 @@ def do_round(
         Programs of the hall of fame that are returned with the front.
     limits : Limits
         There is one iteration at least.
-    is_last : bool
-        Write the result files too.
     """
     model = DeepSymbolicOptimizer(island.config, data)
-    model.setup()
+    with muted():  # the home of all islands has said it
+        model.setup()
     model.stopping.within = limits.stopping()
     if limits.until is not None:
         model.stopping.end_in(limits.until - time.time())
@@ -210,9 +209,6 @@ def do_round(
     if is_goal:
         limits.note_goal()
     state = model.run.saved.to_bytes()  # before the files are closed, whose lengths belong to it
-    has_ended = is_last or model.stop_reason is not None
-    if has_ended and model.folder is not None and model.trainer.standing.iteration:
-        model.finish()  # its files; what it has found is finished where all islands' is
     model.journal.close()
     done = replace(
         island, state=state, standing=model.trainer.standing, stop_reason=model.stop_reason
