@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dso.library import Library
     from dso.memory import ScoredPrograms
     from dso.program import Program, ProgramBatch
-    from dso.reduction import Race, Reduced, RunningSearch
+    from dso.reduction import Race, Reduced
     from dso.runs.folder import RunFolder
     from dso.task.regression import Dataset
 
@@ -215,7 +215,6 @@ class DeepSymbolicOptimizer:
     def setup(
         self,
         callback: Callable[[Standing], object] | None = None,
-        within: Stopping | None = None,
     ) -> None:
         """Check the config and build every part.
 
@@ -225,8 +224,6 @@ class DeepSymbolicOptimizer:
         ----------
         callback : callable, optional
             Called with the `Standing` after each iteration; a true answer ends the run.
-        within : Stopping, optional
-            Of the search that this one is a part of, and ends with.
 
         Raises
         ------
@@ -240,7 +237,6 @@ class DeepSymbolicOptimizer:
         self.race = self._make_race(self._run)
         self.last = self.stop_reason = None
         self._is_loaded = False
-        self._run.stopping.within = within
         self._run.stopping.cuts_on_signal = self._run.journal.checkpoints is None
         self._run.stopping.start_clock()
         if config.checkpoint.load_path is not None:
@@ -355,16 +351,26 @@ class DeepSymbolicOptimizer:
 
         programs, n_evaluations = race.run(standing.iteration, is_over)
         run.trainer.spend(n_evaluations)
+        self._write_story(race)
+        if len(programs := self._fitted(programs)):
+            run.trainer.suggest(programs)
+
+    def _write_story(self, race: Race) -> None:
+        """Write what the data say of the form, if files are written."""
         if self.folder is not None and race.found is not None:
             story = {"why": race.found.why, "steps": race.found.story()}
             with self.folder.guard(path := self.folder.file("_reductions.json")):
                 write_text(path, json.dumps(story, indent=1) + "\n")
-        programs = programs[programs.lengths <= run.prior.max_length]
-        if len(programs):
-            data = run.task.fit_data
-            assert data is not None
-            fitted, losses = least_squares(data, programs, max_iterations=MAX_ITERATIONS)
-            run.trainer.suggest(fitted[np.isfinite(losses)])
+
+    def _fitted(self, programs: ProgramBatch) -> ProgramBatch:
+        """Return what searches for smaller problems have found, fitted to y."""
+        programs = programs[programs.lengths <= self.prior.max_length]
+        if not len(programs):
+            return programs
+        data = self.task.fit_data
+        assert data is not None
+        fitted, losses = least_squares(data, programs, max_iterations=MAX_ITERATIONS)
+        return fitted[np.isfinite(losses)]
 
     @property
     def reduced(self) -> Reduced | None:
@@ -376,15 +382,7 @@ class DeepSymbolicOptimizer:
         data = run.task.fit_data
         if data is None or not can_race(self.config, run.task):
             return None
-        rows = data.columns.T, data.y, data.weights
-
-        def start(config: dict[str, Any], rows: Rows) -> RunningSearch:
-            inner = DeepSymbolicOptimizer(config, dataset_of(rows))
-            with muted():
-                inner.setup(within=run.stopping)
-            return InnerSearch(inner)
-
-        return make_race(self.config, run, rows, start)
+        return make_race(self.config, run, (data.columns.T, data.y, data.weights), start_inner)
 
     def save(self, path: str | os.PathLike[str] | None = None) -> str:
         """Write the state of the run to a file, from which `load` continues.
@@ -556,6 +554,9 @@ def _seed(config: Config, plain: dict) -> int:
 class InnerSearch:
     """A search for a smaller problem; see `dso.reduction.RunningSearch`.
 
+    Where it is pickled or copied it is its config, its rows and its state, from which all parts are
+    built when they are asked for.
+
     Parameters
     ----------
     optimizer : DeepSymbolicOptimizer
@@ -569,8 +570,34 @@ class InnerSearch:
         optimizer: DeepSymbolicOptimizer,
         undo: Callable[[ProgramBatch], ProgramBatch] | None = None,
     ) -> None:
-        self.optimizer = optimizer
         self.undo = undo
+        self._optimizer: DeepSymbolicOptimizer | None = optimizer
+        self._frozen: dict[str, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._optimizer is None:
+            return vars(self)
+        one = self._optimizer
+        frozen = {
+            "config": one.config,
+            "data": one._data,
+            "state": one.run.saved.to_bytes(),
+            "stop_reason": one.stop_reason,
+        }
+        return {"undo": self.undo, "_optimizer": None, "_frozen": frozen}
+
+    @property
+    def optimizer(self) -> DeepSymbolicOptimizer:
+        """The search itself."""
+        if self._optimizer is None:
+            frozen = self._frozen
+            self._optimizer = DeepSymbolicOptimizer(frozen["config"], frozen["data"])
+            with muted():
+                self._optimizer.setup()
+            self._optimizer.run.saved.from_bytes(frozen["state"])
+            self._optimizer.stop_reason = frozen["stop_reason"]
+            self._frozen = {}
+        return self._optimizer
 
     @property
     def library(self) -> Library:
@@ -602,7 +629,19 @@ class InnerSearch:
         with muted():
             self.optimizer.train_one_step()
 
+    def end_within(self, outer: Stopping) -> None:
+        """See `RunningSearch`."""
+        self.optimizer.stopping.within = outer
+
     def front(self) -> ProgramBatch:
         """See `RunningSearch`."""
         programs = self.optimizer.front.programs
         return programs if self.undo is None else self.undo(programs)
+
+
+def start_inner(config: dict[str, Any], rows: Rows) -> InnerSearch:
+    """Begin a search for a smaller problem."""
+    inner = DeepSymbolicOptimizer(config, dataset_of(rows))
+    with muted():
+        inner.setup()
+    return InnerSearch(inner)

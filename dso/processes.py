@@ -79,6 +79,23 @@ def handlers(wanted: Mapping[signal.Signals, Handler]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Let processes that are started inside not hear the signals that end a process.
+
+    `serve_parent` has the same effect, but only once it is called: a Ctrl-C for the whole group
+    that comes while a worker still imports would end it, with a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def serve_parent(grace: float = 0.0) -> None:
     """In a worker process: leave signals to the parent, and end when that has ended, however.
 

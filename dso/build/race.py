@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,13 +32,36 @@ def can_race(config: dict[str, Any], task: Task) -> bool:
     """Tell whether reductions are wanted, and what comes of them can be put back and judged."""
     return (
         config["reduce"]["on"]
-        and config["islands"]["n"] == 1
         and isinstance(task, RegressionTask)
         and task.is_least_squares
         and not (task.stochastic or task.protected)
         and not config["task"]["decision_tree_threshold_set"]
         and (task.template is None or only_hole(task) is not None)
     )
+
+
+@dataclass(frozen=True)
+class InnerSearches:
+    """Makes searches for smaller problems; see `MakeSearch`.
+
+    Attributes
+    ----------
+    config : dict
+        See `inner_config`.
+    start : callable
+        Begins a search. A function of a module, so that this can be pickled.
+    """
+
+    config: dict[str, Any]
+    start: Callable[[dict[str, Any], Rows], RunningSearch]
+
+    def __call__(
+        self, Z: np.ndarray, t: np.ndarray, weights: np.ndarray | None, n_samples: int
+    ) -> RunningSearch:
+        """Begin a search with its share of the budget of the whole one."""
+        mine = copy.deepcopy(self.config)
+        mine["training"]["n_samples"] = max(1, int(INNER_SHARE * n_samples))
+        return self.start(mine, (Z, t, weights))
 
 
 def make_race(
@@ -56,11 +80,10 @@ def make_race(
     rows : Rows
         In the units in which reductions are looked for.
     start : callable
-        Begins a search.
+        See `InnerSearches`.
     translate : callable, optional
         See `Race`.
     """
-    inner = inner_config(config, run.task)
     quantities, say = run.task.quantities, translate or (lambda programs: programs)
     if (hole := only_hole(run.task)) is not None:
         # Reductions are of what stands in it, whose units nobody has given.
@@ -72,25 +95,19 @@ def make_race(
         def say(programs: ProgramBatch) -> ProgramBatch:
             return outer(hole.whole(programs))
 
-    def make_search(
-        Z: np.ndarray, t: np.ndarray, weights: np.ndarray | None, n_samples: int
-    ) -> RunningSearch:
-        mine = copy.deepcopy(inner)
-        mine["training"]["n_samples"] = max(1, int(INNER_SHARE * n_samples))
-        return start(mine, (Z, t, weights))
-
     library = run.task.library
     n_inputs = rows[0].shape[1]
     return Race(
         *rows,
         names=library.input_names or [f"x{j + 1}" for j in range(n_inputs)],
         library=library,
-        make_search=make_search,
+        make_search=InnerSearches(inner_config(config, run.task), start),
         first=config["reduce"]["after"],
         n_samples=config["training"]["n_samples"],
         seed=run.seed,
         translate=say,
         quantities=quantities,
+        outer=run.stopping,
     )
 
 
@@ -98,6 +115,7 @@ def inner_config(config: dict[str, Any], task: Task) -> dict[str, Any]:
     """Return the config of searches for smaller problems."""
     inner = copy.deepcopy(config)
     inner["reduce"]["on"] = False
+    inner["islands"]["n"] = 1
     inner["experiment"].update(logdir=None, exp_name=None)
     inner["training"].update(verbose=False, max_seconds=None)
     inner["checkpoint"].update(load_path=None, save_freq=None, save_on_done=False)

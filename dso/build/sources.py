@@ -22,7 +22,7 @@ from dso.memory import Keeper, complexity_measure
 from dso.policy_optimizer import Learner
 from dso.pretraining.weights import load_weights
 from dso.prior import JointPrior
-from dso.semantic import OnlyHole, Seeder, SemanticLimits
+from dso.semantic import OnlyHole, Part, Seeder, SemanticLimits
 from dso.task import Task
 from dso.training.sources import (
     Finishing,
@@ -128,24 +128,25 @@ def make_seeder(
     if not section.on:
         return None
     data_of(task, "semantic.on: true", "false")  # which the seeder asks for
+    part = Part(section.part, section.n_parts)
     limits = SemanticLimits(
         max_entries=section.max_entries,
         max_bytes=section.max_bytes,
-        max_lookups=section.max_lookups,
-        max_vectors=section.max_vectors,
+        max_lookups=part.share(section.max_lookups),
+        max_vectors=part.share(section.max_vectors),
         max_evaluations=int(section.max_share * config.training.n_samples) * section.per_sample,
         max_seconds=np.inf if section.max_seconds is None else section.max_seconds,
         max_contexts=section.max_contexts,
         max_programs=section.max_programs,
     )
     if task.template is None:
-        return Seeder(prior, evaluator, limits, seed)
+        return Seeder(prior, evaluator, limits, seed, part=part)
     hole = only_hole(task)
     if hole is None:
         return None
     assert task.fit_data is not None
     in_hole = make_prior_in_hole(config, task, hole, hole.wanted(task.fit_data))
-    return Seeder(in_hole, evaluator, limits, seed, hole, prior)
+    return Seeder(in_hole, evaluator, limits, seed, hole, prior, part)
 
 
 def only_hole(task: Task) -> OnlyHole | None:

@@ -444,6 +444,18 @@ class Semantic(Section):
         None,
         "Seconds of wall time; a run that this limit cuts off cannot be repeated exactly.",
     )
+    part: CountOrZero = key(
+        0, "Which part of the search is done here, the first being 0; islands set it."
+    )
+    n_parts: Count = key(
+        1, "Parts that the search is dealt out in; each has its share of contexts and limits."
+    )
+
+    @model_validator(mode="after")
+    def _part_exists(self) -> "Semantic":
+        if self.part >= self.n_parts:
+            raise ValueError(f"part ({self.part}) is not less than n_parts ({self.n_parts})")
+        return self
 
 
 class Pretrained(Section):

@@ -5,15 +5,25 @@ After a round the front and the best programs P(j) of other islands become the g
     G(k)  <-  P(k - 1) on a ring, or P(j) of all j != k
 
 What all have found is judged on all rows by one keeper, that of the `Archipelago`, which is to its
-caller one search: its iterations are the rounds.
+caller one search: its iterations are the rounds. The first rounds are short, of 1, 2, 4, ...
+iterations.
+
+What would be the same on every island is dealt out: of the search by values each does a part, and
+of the searches for smaller problems that the data show each is done by itself, see `hypotheses`.
+
+In a round all of these come in a fixed order. The first that succeeds ends it: what comes after it
+does not count, whether anybody has done it or not.
 """
 
 from __future__ import annotations
 
 import copy
+import shutil
 import tempfile
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,18 +34,26 @@ import numpy as np
 from dso.config import validate, with_values
 from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
-from dso.islands.engine import Engine, one_by_one
-from dso.islands.round import Island, Travellers, do_round
+from dso.islands.engine import Call, Engine, one_by_one
+from dso.islands.hypotheses import Hypotheses
+from dso.islands.round import Advance, Island, Limits, Stay, Travellers, do_round
 from dso.library import create_tokens
 from dso.program import ProgramBatch
 from dso.streams import Stream
-from dso.training.stopping import Standing, Stopping
+from dso.training.stopping import Standing
+
+Job = tuple[Call, Callable[[Any], bool]]
+"""A call, and what takes its result in and tells whether that ends the round."""
 
 if TYPE_CHECKING:
     from dso.build import Run
     from dso.program.batch import Batch
     from dso.reduction import Reduced
     from dso.task.regression import Dataset
+
+
+DECIDING = ("task", "prior", "semantic")
+"""Sections that say what the search by values looks for."""
 
 
 class Archipelago(DeepSymbolicOptimizer):
@@ -66,26 +84,21 @@ class Archipelago(DeepSymbolicOptimizer):
         super().__init__(config, data)
         self.engine = engine
         self.islands: list[Island] = []
-        self._found: list[Travellers] = []
-        self._reduced: Reduced | None = None
+        self._found: dict[int, Travellers] = {}  # by island
+        self._put_back: list[Travellers] = []  # by hypotheses, in this round
+        self._hypotheses: Hypotheses | None = None
+        self._state_before: dict[str, Any] | None = None  # of a round that was broken off
+        self._stop_folder: str | None = None
         self._stop_file: Path | None = None
-
-    @property
-    def reduced(self) -> Reduced | None:
-        """What the data have said to the first island that asked them, since this was set up."""
-        return self._reduced
 
     def train_one_step(self, override: Batch | None = None) -> dict[str, Any] | None:
         """Do one round of all islands; see `DeepSymbolicOptimizer.train_one_step`."""
         if self._run is None:
             self.setup()
-        with tempfile.TemporaryDirectory(prefix="dso_") as folder:
-            self._stop_file = Path(folder, "stop")
-            self.stopping.on_request = self._stop_file.touch  # so that the current round ends soon
-            try:
-                return super().train_one_step(override)
-            finally:
-                self.stopping.on_request = self._stop_file = None
+        try:
+            return super().train_one_step(override)
+        finally:
+            self.stopping.on_request = None
 
     def extend(
         self,
@@ -95,6 +108,7 @@ class Archipelago(DeepSymbolicOptimizer):
     ) -> None:
         """Give all islands more to spend; see `DeepSymbolicOptimizer.extend`."""
         super().extend(n_samples, max_seconds, callback)
+        self._state_before = None
         shares = _shares(self.config_training["n_samples"], len(self.islands))
         for k, island in enumerate(self.islands):
             island.config["training"]["n_samples"] = shares[k]
@@ -103,12 +117,12 @@ class Archipelago(DeepSymbolicOptimizer):
     def setup(
         self,
         callback: Callable[[Standing], object] | None = None,
-        within: Stopping | None = None,
     ) -> None:
         """Build the home of all islands; see `DeepSymbolicOptimizer.setup`."""
-        super().setup(callback, within)
+        super().setup(callback)
         self.islands = [Island(config) for config in self._island_configs()]
-        self._found, self._reduced = [], None
+        self._found, self._put_back, self._hypotheses = {}, [], None
+        self._state_before = None
         self.run.saved.others["islands"] = self
 
     def _island_configs(self) -> list[dict[str, Any]]:
@@ -127,11 +141,10 @@ class Archipelago(DeepSymbolicOptimizer):
             config["experiment"]["seed"] = self.seed if k == 0 else self._seed_of(k)
             if folder is not None:
                 config["experiment"]["exp_name"] = f"{folder.path.name}/island{k}"
-            if k > 0 and not varied:
-                # They find the same on every island.
-                config["semantic"]["on"] = config["reduce"]["on"] = False
+            config["reduce"]["on"] = False  # that is done by this, see `hypotheses`
             self._check(config, varied)
             configs.append(config)
+        _deal_out(configs, [portfolio[k % len(portfolio)] for k in range(len(configs))])
         return configs
 
     def _seed_of(self, k: int) -> int:
@@ -150,52 +163,143 @@ class Archipelago(DeepSymbolicOptimizer):
     def _one_step(self, run: Run, override: Batch | None) -> None:
         if override is not None:
             raise UserError("islands: programs cannot be handed to an iteration of all islands.")
-        start = time.monotonic()
+        start, before = time.monotonic(), self.state_dict()
+        was_asked = self.reduced is not None
         run.journal.start(run.trainer.standing.iteration + 1)
-        self._sail(self.config_islands["interval"])
-        programs = [one.in_library(self.library) for one in self._found]
-        standing = self._standing(run.trainer.standing, time.monotonic() - start)
-        self.last = run.trainer.gather(ProgramBatch.concatenate(programs), standing)
-        run.journal.update(self.last)
-        self.stop_reason = self._reason(run)
+        self._do(self._jobs(run))
         checkpoints = run.journal.checkpoints
+        if checkpoints is not None and run.stopping.is_requested and self.last is not None:
+            # A run that goes on from here does the whole of this round again.
+            self._state_before, self.stop_reason = before, self._reason(run)
+            return
+        standing = self._standing(run.trainer.standing, time.monotonic() - start)
+        self.last = run.trainer.gather(self._all_found(), standing)
+        run.journal.update(self.last)
+        if self.race is not None and not was_asked:
+            self._write_story(self.race)
+        self.stop_reason = self._reason(run)
         if checkpoints is not None and checkpoints.is_due(self.last.number):
             self.save()
 
-    def _sail(self, n_iterations: int, *, is_last: bool = False) -> None:
-        """Let every island that has not ended do a round, with guests from others."""
-        section, limit = self.config_islands, self.stopping.max_seconds
-        until = None if limit is None else time.time() + limit - self.trainer.standing.seconds
+    def _jobs(self, run: Run) -> list[Job]:
+        """Return what is to be done in a round: by hypotheses, by islands, and with the data."""
+        standing = run.trainer.standing
+        n_iterations, limits = self.length_of_round(standing.iteration), self._limits(run)
         going = [k for k, island in enumerate(self.islands) if island.stop_reason is None]
-        one_round = partial(
-            do_round,
-            n_iterations=n_iterations,
-            n_best=section["n_migrants"],
-            until=until,
-            stop=self._stop_file,
-            is_last=is_last,
-        )
-        calls = [(self.islands[k], self._data, self._guests(k)) for k in going]
-        found = dict(enumerate(self._found))
-        for k, stay in zip(going, self.engine(one_round, calls), strict=True):
-            self.islands[k], found[k] = stay.island, stay.found
-            self._reduced = self._reduced or stay.reduced
-        self._found = [found[k] for k in range(len(self.islands))]
+        jobs: list[Job] = []
+        n_done = sum(island.standing.iteration for island in self.islands)
+        n_left = run.stopping.n_samples - standing.n_samples
+        if self.race is not None:
+            self._hypotheses = self._hypotheses or Hypotheses(self.race)
+            advances = self._hypotheses.advances(n_done, n_left, limits)
+            jobs += [(call, partial(self._take_advance, i)) for i, call in advances.items()]
+        jobs += self._rounds(going, n_iterations, limits, len(jobs))
+        if self._hypotheses is not None:
+            limits = replace(limits, number=len(jobs))
+            questions = self._hypotheses.questions(n_done + len(going) * n_iterations, limits)
+            jobs += [(call, self._take_reduced) for call in questions]
+        self._put_back = []
+        return jobs
+
+    def _rounds(
+        self,
+        going: Sequence[int],
+        n_iterations: int,
+        limits: Limits,
+        first: int,
+    ) -> list[Job]:
+        """Return the rounds of some islands, with guests from others; `first` is their number."""
+        n_best = self.config_islands["n_migrants"]
+        jobs: list[Job] = []
+        for number, k in enumerate(going, first):
+            how = (n_iterations, n_best, replace(limits, number=number))
+            call = (do_round, self.islands[k], self._data, self._guests(k), *how)
+            jobs.append((call, partial(self._take_stay, k)))
+        return jobs
+
+    def _do(self, jobs: Sequence[Job]) -> None:
+        """Do jobs until one of them has found what is searched for."""
+        with closing(self.engine([call for call, _ in jobs])) as results:
+            for (_, take), result in zip(jobs, results, strict=False):
+                if take(result):
+                    self._call_off()  # what comes after it and has begun
+                    break
+
+    def _take_stay(self, k: int, stay: Stay) -> bool:
+        self.islands[k], self._found[k] = stay.island, stay.found
+        return stay.is_goal
+
+    def _take_advance(self, i: int, advance: Advance) -> bool:
+        assert self._hypotheses is not None
+        programs = self._fitted(self._hypotheses.take_advance(i, advance))
+        if not len(programs):
+            return False
+        self._put_back.append(Travellers(self.library.names, programs))
+        self.trainer.offer(programs)
+        return self.stopping.goal(self.trainer.standing) is not None
+
+    def _take_reduced(self, reduced: Reduced | None) -> bool:
+        assert self._hypotheses is not None
+        if reduced is not None:
+            self._hypotheses.take_reduced(reduced)
+        return False
+
+    def _limits(self, run: Run) -> Limits:
+        """Return what ends this round: the time, and a file that stands for a request."""
+        standing, stopping = run.trainer.standing, run.stopping
+        if self._stop_folder is None:
+            self._stop_folder = tempfile.mkdtemp(prefix="dso_")
+            weakref.finalize(self, shutil.rmtree, self._stop_folder, ignore_errors=True)
+        # One for each round: what was called off in the last one may not have ended yet.
+        self._stop_file = Path(self._stop_folder, str(standing.iteration))
+        self._stop_file.unlink(missing_ok=True)
+        stopping.on_request = self._call_off
+        if stopping.is_requested:  # a moment ago
+            self._call_off()
+        until = None
+        if stopping.max_seconds is not None:
+            until = time.time() + stopping.max_seconds - standing.seconds
+        return Limits(until, self._stop_file, cuts=stopping.cuts_on_signal)
+
+    def _call_off(self) -> None:
+        """Let all that is done in this round end soon, wherever."""
+        assert self._stop_file is not None
+        self._stop_file.touch()
+
+    def _all_found(self) -> ProgramBatch:
+        """Return what has been found in the latest round, and what islands have kept."""
+        found = [*(self._found[k] for k in sorted(self._found)), *self._put_back]
+        return ProgramBatch.concatenate([one.in_library(self.library) for one in found])
+
+    def length_of_round(self, n_rounds: int) -> int:
+        """Return the iterations of a round that has this many before it."""
+        return min(self.config_islands["interval"], 2 ** min(n_rounds, 62))
+
+    def n_rounds(self, n_iterations: int, n_before: int = 0) -> int:
+        """Return the rounds in which each island does this many iterations, after some rounds."""
+        n = n_before
+        while n_iterations > 0:
+            n_iterations -= self.length_of_round(n)
+            n += 1
+        return n - n_before
 
     def _guests(self, k: int) -> list[Travellers]:
         section, n = self.config_islands, len(self.islands)
-        if not (self._found and section["n_migrants"]):
+        if not section["n_migrants"]:
             return []
         others = [(k - 1) % n] if section["topology"] == "ring" else range(n)
-        return [self._found[j] for j in others if j != k]
+        return [*(self._found[j] for j in others if j != k and j in self._found), *self._put_back]
 
     def _standing(self, before: Standing, seconds: float) -> Standing:
-        """Return what all islands have spent together."""
+        """Return what islands and hypotheses have spent together."""
         standings = [island.standing for island in self.islands]
+        n_samples = sum(one.n_samples for one in standings)
+        if self._hypotheses is not None:
+            n_samples += self._hypotheses.n_evaluations
         return replace(
             before,
             iteration=before.iteration + 1,
-            n_samples=sum(one.n_samples for one in standings),
+            n_samples=n_samples,
             n_offspring=sum(one.n_offspring for one in standings),
             seconds=before.seconds + seconds,
         )
@@ -207,14 +311,17 @@ class Archipelago(DeepSymbolicOptimizer):
             reason = f"all islands have ended: {reasons[0]}"
         return reason
 
-    def finish(self) -> dict[str, Any]:
-        """Let the islands write their files, then as `DeepSymbolicOptimizer.finish`."""
-        if self.folder is not None:
-            self._sail(0, is_last=True)
-        return super().finish()
+    def _save_before_end(self, run: Run) -> bool:
+        may_go_on = super()._save_before_end(run)
+        if self._state_before is not None:
+            run.trainer.offer(self._all_found())  # of the round that was broken off
+        return may_go_on
 
     def state_dict(self) -> dict[str, Any]:
         """Return the states of all islands, and what they have found."""
+        if self._state_before is not None:
+            return self._state_before
+        hypotheses = self._hypotheses
         return {
             "islands": [
                 {
@@ -224,9 +331,9 @@ class Archipelago(DeepSymbolicOptimizer):
                 }
                 for one in self.islands
             ],
-            "found": [
-                {"names": one.names, "programs": one.programs.state_dict()} for one in self._found
-            ],
+            "found": [{"island": k, **one.state_dict()} for k, one in self._found.items()],
+            "put_back": [one.state_dict() for one in self._put_back],
+            "hypotheses": None if hypotheses is None else hypotheses.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -240,10 +347,30 @@ class Archipelago(DeepSymbolicOptimizer):
             )
             for island, one in zip(self.islands, state["islands"], strict=True)
         ]
-        self._found = [
-            Travellers(one["names"], ProgramBatch.from_state_dict(one["programs"]))
-            for one in state["found"]
-        ]
+        self._found = {one["island"]: Travellers.from_state_dict(one) for one in state["found"]}
+        self._put_back = [Travellers.from_state_dict(one) for one in state["put_back"]]
+        if self.race is not None and state["hypotheses"] is not None:
+            self._hypotheses = Hypotheses(self.race)
+            self._hypotheses.load_state_dict(state["hypotheses"])
+
+
+def _deal_out(configs: list[dict[str, Any]], varied: Sequence[dict[str, Any]]) -> None:
+    """Let islands that would search by values for the same do a part of that each.
+
+    Those with fewer functions do nothing of it where others do it with all: what they would find is
+    among what these look for.
+    """
+    of_aims: dict[str, list[int]] = {}
+    for k, one in enumerate(varied):
+        changed = {key: value for key, value in one.items() if key.split(".")[0] in DECIDING}
+        of_aims.setdefault(repr(changed), []).append(k)
+    is_done_by_others = "{}" in of_aims
+    for aim, islands in of_aims.items():
+        for part, k in enumerate(islands):
+            section: dict[str, Any] = configs[k]["semantic"]
+            section.update(part=part, n_parts=len(islands))
+            if aim != "{}" and is_done_by_others and "'semantic." not in aim:
+                section["on"] = False
 
 
 def _by_column(data: Dataset) -> Dataset:

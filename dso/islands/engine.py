@@ -1,36 +1,61 @@
-"""Where rounds are computed: in this process, in others of this machine, or on a cluster."""
+"""Where rounds are computed: in this process, in others of this machine too, or on a cluster.
+
+Results come in the order of the calls, whoever does them, so that what a search makes of them does
+not depend on that. A search that needs no more of them closes the iterator.
+"""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dso.cluster import cluster
 from dso.errors import UserError
-from dso.processes import serve_parent
+from dso.processes import serve_parent, unheard
+from dso.reduction.threads import one_thread
+from dso.task.regression import Dataset
 
 if TYPE_CHECKING:
-    from dso.islands.round import Stay
+    from distributed import Client
 
 
 logger = logging.getLogger("dso")
 
-Engine = Callable[[Callable[..., "Stay"], Sequence[tuple[Any, ...]]], list["Stay"]]
-"""Calls a function with each tuple of arguments, here or elsewhere; results keep the order."""
+Call = tuple[Any, ...]
+"""A function and its arguments. It can be pickled, and has no effect but its result."""
+Results = Generator[Any, None, None]
+Engine = Callable[[Sequence[Call]], Results]
+"""Does calls, here or elsewhere, and yields their results in order."""
 
-N_ATTEMPTS = 3
-"""At a round of islands, where processes die."""
+MAX_DEATHS = 3
+"""Of worker processes; after these no more are started."""
 SECONDS_TO_END = 3.0
 """What a run has for its iteration and its files where the process of the batch has died."""
+MIN_SHARED_BYTES = 1_000_000
+"""Of data that are memory-mapped by all processes; less is sent to each."""
+THREAD_LIMITS = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
 
 
-def one_by_one(function: Callable[..., Stay], calls: Sequence[tuple[Any, ...]]) -> list[Stay]:
-    """Do rounds in this process."""
-    return [function(*arguments) for arguments in calls]
+def one_by_one(calls: Sequence[Call]) -> Results:
+    """Do calls in this process."""
+    for call in calls:
+        yield _here(call)
+
+
+def _here(call: Call) -> Any:
+    function, *arguments = call
+    with one_thread():  # in any process, so that sums are added up in the same order
+        return function(*arguments)
 
 
 @contextmanager
@@ -59,72 +84,224 @@ def island_engine(
     Parameters
     ----------
     n_processes : int
-        They end with this context.
+        This one included. The others end with this context.
     scheduler : str, optional
         Address of a Dask scheduler.
     patience : float
-        Seconds before any process is started: rounds are done here till then, as a process takes
-        a second to start.
+        Seconds before any process is started, as that takes a second or two.
     code : iterable of str
         What the workers of the cluster must be able to import; see `cluster`.
     """
     if scheduler is not None:
         with cluster(scheduler, code) as client:
-            yield partial(_in_parallel, {"backend": "dask", "client": client}, -1)
+            yield partial(_on_cluster, client, {})
     elif n_processes > 1:
-        from joblib.externals.loky import get_reusable_executor
-
-        with without_survivors():
-            backend = {"backend": "loky", "inner_max_num_threads": 1}
-            yield _first_here(partial(_in_parallel, backend, n_processes), patience)
-            get_reusable_executor().shutdown(wait=True)
+        processes = Processes(n_processes - 1)
+        timer = threading.Timer(patience, processes.start)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield processes
+        finally:
+            timer.cancel()
+            processes.end()
     else:
         yield one_by_one
 
 
-def _first_here(engine: Engine, seconds: float) -> Engine:
-    """Do rounds in this process until a time is over, then by an engine.
+class Processes:
+    """Does calls in this process and in others: whichever is free does the next one.
 
-    The first island may take longest, as it does what the others leave to it, so it comes last: if
-    it is the one that takes the time, the others are not kept waiting for it.
+    This process takes part from the start, so that none waits for others to come up.
+
+    Parameters
+    ----------
+    n_workers : int
+        Processes besides this one; there are none before `start`.
     """
-    start = time.monotonic()
 
-    def do(function: Callable[..., Stay], calls: Sequence[tuple[Any, ...]]) -> list[Stay]:
-        left, done = list(calls), []
-        while len(left) == 1 or (left and time.monotonic() - start < seconds):
-            done.append(function(*left.pop()))
-        return [*(engine(function, left) if left else []), *reversed(done)]
+    def __init__(self, n_workers: int) -> None:
+        self.n_workers = n_workers
+        self._lock = threading.RLock()
+        self._executor: Executor | None = None
+        self._n_idle = 0
+        self._n_deaths = 0
+        self._has_ended = False
+        self._pending: deque[int] = deque()
+        self._calls: Sequence[Call] = ()
+        self._sent: dict[int, tuple[Executor, Future]] = {}
+        self._shared: dict[int, _Shared] = {}
 
-    return do
+    def start(self) -> None:
+        """Start the processes, without waiting for them: each asks for a call once it is up."""
+        from joblib.externals.loky import ProcessPoolExecutor
 
+        with self._lock:
+            if self._has_ended or self._executor is not None:
+                return
+            self._n_idle = 0
+            self._executor = ProcessPoolExecutor(self.n_workers, timeout=None, env=THREAD_LIMITS)
+            with unheard():
+                awake = [self._executor.submit(_wake) for _ in range(self.n_workers)]
+        for one in awake:
+            one.add_done_callback(self._feed)
 
-def _in_parallel(
-    backend: dict[str, Any],
-    n_jobs: int,
-    function: Callable[..., Stay],
-    calls: Sequence[tuple[Any, ...]],
-) -> list[Stay]:
-    from joblib import Parallel, delayed, parallel_config
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    def end(self) -> None:
+        """End the processes, whatever they do."""
+        with self._lock:
+            self._has_ended = True
+            self._pending.clear()
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
+        for shared in self._shared.values():
+            shared.remove()
 
-    for attempt_left in range(N_ATTEMPTS - 1, -1, -1):
+    def __call__(self, calls: Sequence[Call]) -> Results:
+        """Do calls; see `Engine`."""
+        with self._lock:
+            self._calls, self._sent = calls, {}
+            self._pending = deque(range(len(calls)))
+            n_idle, self._n_idle = self._n_idle, 0
+        k = self._next()  # the first is done here, where it is known at once what it brings
+        for _ in range(n_idle):
+            self._feed()
+        done: dict[int, Any] = {}
         try:
-            with parallel_config(**backend):
-                return Parallel(n_jobs=n_jobs, batch_size=1)(
-                    delayed(_for_parent)(function, *arguments) for arguments in calls
-                )
-        except TerminatedWorkerError:
-            if not attempt_left:
-                raise UserError(
-                    f"islands: processes died in {N_ATTEMPTS} tries at one round: they were "
-                    "killed, or ran out of memory."
-                ) from None
-            logger.warning("A process died; the round of the islands is done again.")
-    raise AssertionError  # the last try returns or raises
+            for i in range(len(calls)):
+                while i not in done:
+                    if k is None and not self._is_here(i):
+                        k = self._next()
+                    if k is None:
+                        self._receive(i, done)
+                    else:
+                        done[k], k = _here(calls[k]), None
+                yield done.pop(i)
+        finally:
+            with self._lock:
+                self._pending.clear()
+
+    def _next(self) -> int | None:
+        """Take a call that nobody has begun."""
+        with self._lock:
+            return self._pending.popleft() if self._pending else None
+
+    def _is_here(self, i: int) -> bool:
+        """Tell whether the result of a call that was sent is here already."""
+        return i in self._sent and self._sent[i][1].done()
+
+    def _feed(self, before: Future | None = None) -> None:
+        """Send the next call to a worker that is free, as it has done the one before."""
+        with self._lock:
+            if self._executor is None or (before is not None and before.exception() is not None):
+                return  # it has ended or died
+            k = self._next()
+            if k is None:
+                self._n_idle += 1
+                return
+            function, *arguments = self._calls[k]
+            arguments = [self._for_worker(argument) for argument in arguments]
+            future = self._executor.submit(_for_parent, function, *arguments)
+            self._sent[k] = self._executor, future
+        future.add_done_callback(self._feed)
+
+    def _receive(self, i: int, done: dict[int, Any]) -> None:
+        """Wait for what a worker does; where it has died, the call is to be done again."""
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        executor, future = self._sent[i]
+        try:
+            done[i] = future.result()
+        except BrokenProcessPool:
+            with self._lock:
+                self._pending.append(i)
+                if executor is not self._executor:
+                    return  # others have been started since
+                self._executor = None
+                self._n_deaths += 1
+            executor.shutdown(wait=False, kill_workers=True)  # type: ignore[call-arg]
+            logger.warning("A process died; what it did for an island is done again.")
+            if self._n_deaths < MAX_DEATHS:
+                self.start()
+
+    def _for_worker(self, argument: Any) -> Any:
+        """Return large data as a file that all processes map into their memory."""
+        if not isinstance(argument, Dataset) or argument.X_train.nbytes < MIN_SHARED_BYTES:
+            return argument
+        if id(argument) not in self._shared:
+            self._shared[id(argument)] = _Shared(argument)
+        return self._shared[id(argument)]
 
 
-def _for_parent(function: Callable[..., Stay], *arguments: Any) -> Stay:
-    """Do a round in a worker process: signals are for the parent, whose end is the worker's too."""
+class _Shared:
+    """Data in a file; unpickled it is the data, mapped into memory."""
+
+    def __init__(self, data: Dataset) -> None:
+        import joblib
+
+        self.data = data  # so that no other has its id
+        self.folder = tempfile.TemporaryDirectory(prefix="dso_")
+        self.path = str(Path(self.folder.name, "data.joblib"))
+        joblib.dump(data, self.path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _mapped, (self.path,)
+
+    def remove(self) -> None:
+        """Remove the file."""
+        self.folder.cleanup()
+
+
+_of_files: dict[str, Any] = {}
+
+
+def _mapped(path: str) -> Any:
+    """Return what a file holds, the same for each call of this process."""
+    import joblib
+
+    if path not in _of_files:
+        _of_files[path] = joblib.load(path, mmap_mode="r")
+    return _of_files[path]
+
+
+def _wake() -> None:
+    """Import what a round needs."""
+    import dso.policy  # noqa: F401
+
     serve_parent(SECONDS_TO_END)
-    return function(*arguments)
+
+
+def _for_parent(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Do a call in a worker process: signals are for the parent, whose end is the worker's too."""
+    serve_parent(SECONDS_TO_END)
+    return _here((function, *arguments))
+
+
+def _on_cluster(client: Client, shared: dict[int, Any], calls: Sequence[Call]) -> Results:
+    """Do calls on the workers of a cluster; those of lost ones are done again there.
+
+    `shared` are the data that are there, by their id, each with the data here so that they last.
+    """
+    from distributed import KilledWorker
+
+    def there(argument: Any) -> Any:
+        if not isinstance(argument, Dataset):
+            return argument
+        if id(argument) not in shared:
+            shared[id(argument)] = client.scatter(argument, broadcast=True, hash=False), argument
+        return shared[id(argument)][0]
+
+    futures = [
+        client.submit(_here, (function, *map(there, arguments)), pure=False)
+        for function, *arguments in calls
+    ]
+    try:
+        for future in futures:
+            yield future.result()
+    except KilledWorker:
+        raise UserError(
+            "islands: workers of the cluster died in several tries at one round: they were killed, "
+            "or ran out of memory."
+        ) from None
+    finally:
+        client.cancel(futures)

@@ -18,6 +18,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from dso.errors import UserError
 from dso.library import Library
 from dso.program import ProgramBatch, mean_squared_error
 from dso.reduction.putting_back import put_back
-from dso.reduction.reducer import EVALUATIONS_PER_MODEL, Reduced, reduce
+from dso.reduction.reducer import EVALUATIONS_PER_MODEL, Reduced, Reducer
 from dso.reduction.reduction import Reduction
 from dso.reduction.running import MakeSearch, RunningSearch
 from dso.reduction.separation import Separation
@@ -52,6 +53,37 @@ class Entrant:
         """Return what was found in tokens of the whole problem; see `put_back`."""
         return put_back(self.reduction, library, self.search.library.tokens, self.search.front())
 
+    def advance(
+        self, before: int, iteration: int, is_over: Callable[[int], bool], spent: int = 0
+    ) -> int:
+        """Let the search catch up.
+
+        Parameters
+        ----------
+        before : int
+            Iterations that have been counted, where it has to do some again.
+        iteration : int
+            Of the whole search.
+        is_over : callable
+            Given the evaluations so far, tells whether to stop.
+        spent : int
+            Evaluations of others before it.
+
+        Returns
+        -------
+        int
+            Evaluations with those of this search.
+        """
+        search = self.search
+        while search.iteration < iteration and not search.is_over:
+            n_before, is_new = search.n_evaluations, search.iteration >= before
+            search.step()
+            if is_new:
+                spent += search.n_evaluations - n_before
+                if is_over(spent):
+                    break
+        return spent
+
 
 @dataclass
 class Pieces(Entrant):
@@ -62,6 +94,34 @@ class Pieces(Entrant):
     def put_back(self, library: Library) -> ProgramBatch:
         """See `Entrant`."""
         return self.search.put_back(library)
+
+
+@dataclass(frozen=True)
+class OnUsableRows:
+    """Makes searches on the rows that may be used; without `weights` they have those of y.
+
+    Attributes
+    ----------
+    make_search : callable
+        See `MakeSearch`.
+    weights : (N,) float64 or None
+        Of y.
+    n_samples : int
+        Budget of the whole search.
+    """
+
+    make_search: MakeSearch
+    weights: np.ndarray | None
+    n_samples: int
+
+    def __call__(
+        self, Z: np.ndarray, t: np.ndarray, is_usable: np.ndarray, weights: np.ndarray | None = None
+    ) -> RunningSearch:
+        """Make a search for t (N,) by the columns of Z (N, K)."""
+        weights = self.weights if weights is None else weights
+        if weights is not None:
+            weights = weights[is_usable] / weights[is_usable].max()
+        return self.make_search(Z[is_usable], t[is_usable], weights, self.n_samples)
 
 
 @dataclass
@@ -87,11 +147,14 @@ class Race:
         What makes programs on these rows programs of the whole search, which may see other units.
     quantities : Quantities or None
         The units of inputs and y.
+    outer : Stopping, optional
+        Of the whole search: its searches end within it.
     found : Reduced or None
         What the data say; None before the first round.
     seconds : float
         Spent on models and searches.
     n_evaluations : int
+    entrants : list of Entrant
     """
 
     X: np.ndarray
@@ -105,19 +168,29 @@ class Race:
     seed: int
     translate: Callable[[ProgramBatch], ProgramBatch] = lambda programs: programs
     quantities: Quantities | None = None
+    outer: Any = None
     found: Reduced | None = None
     seconds: float = 0.0
     n_evaluations: int = 0
-    _entrants: list[Entrant] = field(default_factory=list)
+    entrants: list[Entrant] = field(default_factory=list)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there are hypotheses, or may be."""
+        return self.found is None or bool(self.entrants)
+
+    def reached(self, iteration: int) -> int:
+        """Return how far hypotheses are to have come after this many iterations."""
+        if iteration < self.first:
+            return 0
+        reached = self.first
+        while GROWTH * reached <= iteration:
+            reached *= GROWTH
+        return reached
 
     def is_due(self, iteration: int) -> bool:
         """Tell whether there is a round after this many iterations of the whole search."""
-        if self.found is not None and not self._entrants:
-            return False
-        rounds = iteration // self.first if self.first else 0
-        while rounds > 1 and rounds % GROWTH == 0:
-            rounds //= GROWTH
-        return rounds == 1 and iteration % self.first == 0
+        return self.goes_on and self.reached(iteration) > self.reached(iteration - 1)
 
     def run(self, iteration: int, is_over: Callable[[int], bool]) -> tuple[ProgramBatch, int]:
         """Do the round that follows this many iterations of the whole search.
@@ -138,14 +211,14 @@ class Race:
         start = time.perf_counter()
         spent = 0
         if self.found is None:
-            self.found = self._look(is_over)
+            found = self.reducer().run(lambda: is_over(0))
             if iteration == self.first:  # else it has been counted
-                spent += self.found.n_evaluations
-            self._enter(self.found)
+                spent += found.n_evaluations
+            self.enter(found)
         batches = []
-        before = iteration // GROWTH if iteration > self.first else 0
-        for entrant in self._due(iteration):
-            spent = self._advance(entrant, before, iteration, spent, is_over)
+        before = self.reached(iteration - 1)
+        for entrant in self.due(iteration):
+            spent = entrant.advance(before, iteration, is_over, spent)
             batches.append(entrant.put_back(self.library))
             if entrant.search.has_succeeded or is_over(spent):
                 break
@@ -157,20 +230,21 @@ class Race:
             return ProgramBatch.from_rows([]), spent
         return self.translate(ProgramBatch.concatenate(batches)), spent
 
-    def _look(self, is_over: Callable[[int], bool]) -> Reduced:
-        max_models = int(MAX_MODEL_SHARE * self.n_samples / EVALUATIONS_PER_MODEL)
-        return reduce(
+    def reducer(self) -> Reducer:
+        """Return what looks for reductions."""
+        return Reducer(
             self.X,
             self.y,
             self.names,
-            weights=self.weights,
-            quantities=self.quantities,
-            seed=self.seed,
-            max_models=max_models,
-            is_over=lambda: is_over(0),
+            self.weights,
+            self.quantities,
+            self.seed,
+            int(MAX_MODEL_SHARE * self.n_samples / EVALUATIONS_PER_MODEL),
         )
 
-    def _enter(self, found: Reduced) -> None:
+    def enter(self, found: Reduced) -> None:
+        """Begin a search for each hypothesis that follows from what the data say."""
+        self.found = found
         hypotheses: list[Reduction | Separation] = [*_hypotheses(found.reductions)]
         if found.separation is not None:
             hypotheses.insert(1, found.separation)
@@ -179,9 +253,12 @@ class Race:
                 if isinstance(hypothesis, Separation):
                     self._enter_pieces(hypothesis)
                 else:
-                    self._entrants.append(self._entrant(hypothesis))
+                    self.entrants.append(self._entrant(hypothesis))
             except UserError as error:  # data that a search cannot use
                 logger.info("No search for %s: %s", hypothesis.says(), error)
+        if self.outer is not None:
+            for entrant in self.entrants:
+                entrant.search.end_within(self.outer)
 
     def _entrant(self, reduction: Reduction) -> Entrant:
         Z, t = reduction.inputs(self.X), reduction.target(self.X, self.y)
@@ -197,27 +274,21 @@ class Race:
     def _enter_pieces(self, separation: Separation) -> None:
         turns = Turns(separation, self.X, self.y, self._search, self.first)
         if turns.can_begin:
-            self._entrants.append(Pieces(separation.reduction, turns))
+            self.entrants.append(Pieces(separation.reduction, turns))
 
-    def _search(
-        self, Z: np.ndarray, t: np.ndarray, is_usable: np.ndarray, weights: np.ndarray | None = None
-    ) -> RunningSearch:
-        """Make a search on the rows that may be used; without `weights` they have those of y."""
-        weights = self.weights if weights is None else weights
-        if weights is not None:
-            weights = weights[is_usable] / weights[is_usable].max()
-        return self.make_search(Z[is_usable], t[is_usable], weights, self.n_samples)
+    @property
+    def _search(self) -> OnUsableRows:
+        return OnUsableRows(self.make_search, self.weights, self.n_samples)
 
-    def _due(self, iteration: int) -> list[Entrant]:
+    def due(self, iteration: int) -> list[Entrant]:
         """Return the hypotheses that take part in a round."""
-        if iteration == self.first or len(self._entrants) < 2:
-            return self._entrants
-        for entrant in self._entrants:  # made again in the middle of a race
-            while entrant.search.iteration < self.first and not entrant.search.is_over:
-                entrant.search.step()
-        whole = [entrant for entrant in self._entrants if not isinstance(entrant, Pieces)]
+        if iteration == self.first or len(self.entrants) < 2:
+            return self.entrants
+        for entrant in self.entrants:  # made again in the middle of a race
+            entrant.advance(self.first, self.first, lambda spent: False)
+        whole = [entrant for entrant in self.entrants if not isinstance(entrant, Pieces)]
         best = min(whole, key=self._loss) if whole else None
-        return [e for e in self._entrants if e is best or isinstance(e, Pieces)]
+        return [e for e in self.entrants if e is best or isinstance(e, Pieces)]
 
     def _loss(self, entrant: Entrant) -> float:
         """Return the least squared error of y that a hypothesis has come to."""
@@ -226,21 +297,6 @@ class Race:
             return np.inf
         losses = mean_squared_error(self.library, programs, self.X.T.copy(), self.y, self.weights)
         return float(np.nan_to_num(losses.values, nan=np.inf).min())
-
-    @staticmethod
-    def _advance(
-        entrant: Entrant, before: int, iteration: int, spent: int, is_over: Callable[[int], bool]
-    ) -> int:
-        """Let a hypothesis catch up; return what the round has cost so far."""
-        search = entrant.search
-        while search.iteration < iteration and not search.is_over:
-            n_before, is_new = search.n_evaluations, search.iteration >= before
-            search.step()
-            if is_new:
-                spent += search.n_evaluations - n_before
-                if is_over(spent):
-                    break
-        return spent
 
     def _tell(self) -> None:
         assert self.found is not None

@@ -139,6 +139,10 @@ class _State:
         return separation(self.reduction, self.model)
 
 
+def _never() -> bool:
+    return False
+
+
 def reduce(
     X: np.ndarray,
     y: np.ndarray,
@@ -148,7 +152,7 @@ def reduce(
     quantities: Quantities | None = None,
     seed: int = 0,
     max_models: int = MAX_MODELS,
-    is_over: Callable[[], bool] = lambda: False,
+    is_over: Callable[[], bool] = _never,
 ) -> Reduced:
     """Look for what the data say of the form of y = f(x).
 
@@ -192,11 +196,14 @@ def reduce(
     for name, column in (("y", y), ("weights", weights)):
         if column is not None and np.shape(column) != X.shape[:1]:
             raise UserError(f"{name}: shape {np.shape(column)}; expected ({len(X)},), as X has.")
-    return _Reducer(X, y, names, weights, quantities, seed, max_models, is_over).run()
+    return Reducer(X, y, names, weights, quantities, seed, max_models).run(is_over)
 
 
-class _Reducer:
-    """One look at one table."""
+class Reducer:
+    """One look at one table, of which it keeps the rows that it models; see `reduce`.
+
+    It can be pickled until it is run.
+    """
 
     def __init__(
         self,
@@ -207,7 +214,6 @@ class _Reducer:
         quantities: Quantities | None,
         seed: int,
         max_models: int,
-        is_over: Callable[[], bool],
     ) -> None:
         random = np.random.default_rng([seed, 0x5EDC])
         rows = spread_out(X, min(MAX_ROWS, FEWEST_ROWS + ROWS_PER_INPUT * X.shape[1]), random)
@@ -218,11 +224,12 @@ class _Reducer:
         self.cost_of_model = (len(rows) / MAX_ROWS) ** 3
         self.max_cost = min(max_models, MAX_MODELS)
         self.cost = 0.0
-        self.is_over = is_over
+        self.is_over: Callable[[], bool] = _never
         self.is_noisy = False
 
-    def run(self) -> Reduced:
+    def run(self, is_over: Callable[[], bool] = _never) -> Reduced:
         """Return what the data say."""
+        self.is_over = is_over
         if (problem := self._problem()) is not None:
             return self._none(problem)
         with np.errstate(all="ignore"), one_thread():

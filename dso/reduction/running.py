@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -49,6 +49,9 @@ class RunningSearch(Protocol):
 
     def step(self) -> None:
         """Do an iteration."""
+
+    def end_within(self, outer: Any) -> None:
+        """Be over, in the middle of an iteration too, where the `Stopping` of another search is."""
 
     def front(self) -> ProgramBatch:
         """Return what it has found, with constants."""

@@ -14,6 +14,7 @@ these for a part of the form. What turns without them find is put back as one pr
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,7 @@ class Turns:
         self._reduction: Reduction | None = None  # to what this turn looks for, if it is exact
         self._found: list[tuple[Reduction, RunningSearch]] = []
         self._is_stuck = False
+        self._outer: Any = None
         self.can_begin = self._begin_turn()
 
     def _begin_turn(self) -> bool:
@@ -104,6 +106,11 @@ class Turns:
             is_usable = is_usable & np.isfinite(Z).all(axis=1) & np.isfinite(t)
         self._Z, self._t, self._floor = Z[is_usable], t[is_usable], floor
         self.search = self._make(Z, t, is_usable)
+        if self._outer is not None:
+            self.search.end_within(self._outer)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_outer": None}  # it belongs to the process that it is in
 
     # ------------------------------------------------------------------------ as a running search
 
@@ -154,6 +161,11 @@ class Turns:
             self._next_turn()
         if not self._is_stuck:
             self.search.step()
+
+    def end_within(self, outer: Any) -> None:
+        """See `RunningSearch`."""
+        self._outer = outer
+        self.search.end_within(outer)
 
     def front(self) -> ProgramBatch:
         """See `RunningSearch`; of this turn's piece."""

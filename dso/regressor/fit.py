@@ -214,6 +214,7 @@ class Fit:
             None if write is None else lambda found: write([*done, self._whole(found)]),
             engine,
             self._measure(),
+            self._signals,
         )
         if search is None:
             result = search_for(searches, self._config_of(k, run_id), self._errors_of_y)
@@ -243,15 +244,13 @@ class Fit:
         return None if measure is None else Measure(measure, self._model.maxsize or np.inf)
 
     def _callback(self, search: Search) -> Callable[[Standing], object]:
-        """Return what is asked after each iteration; signals that came before it end the search.
+        """Return what is asked after each iteration.
 
         The callback of the user is told all that was found so far.
         """
         model = self._model
 
         def callback(standing: Standing) -> object:
-            for number in self._signals:
-                search.optimizer.stopping.heed(number)
             if model.callback is None:
                 return False
             return model.callback(SoFar(standing, search, model.model_selection))

@@ -255,7 +255,7 @@ class Searches:
     ----------
     rows : CanonicalRows
     names, original_names : sequence of str
-    n_iterations, early_stop, write, engine
+    n_iterations, early_stop, write, engine, signals
         See `Search.run`.
     callback : callable
         Given a search, returns its callback.
@@ -271,6 +271,7 @@ class Searches:
     write: Callable[[Equations], None] | None
     engine: Engine
     measure: Measure | None = None
+    signals: Sequence[int] = ()
 
     def make(self, kind: type[Search], config: dict[str, Any]) -> Search:
         """Return a search that has not begun."""
@@ -299,6 +300,7 @@ class Searches:
             write=self.write,
             is_continued=is_continued,
             engine=self.engine,
+            signals=self.signals,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from dso.library import Library, create_tokens
 from dso.memory import ScoredPrograms
 from dso.messages import muted
 from dso.program import FitData, Program, ProgramBatch, padded
-from dso.reduction import Race, Reduced, RunningSearch
+from dso.reduction import Race, Reduced
 from dso.regressor.equations import Equations, Found, falling
 from dso.regressor.quit_key import QuitKey
 from dso.regressor.rows import CanonicalRows
@@ -38,7 +37,7 @@ from dso.selection import criteria
 from dso.task.regression import RegressionTask
 from dso.task.regression.dataset import from_arrays
 from dso.training.sources import Finishing
-from dso.training.stopping import Standing, Stopping
+from dso.training.stopping import Standing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,6 +130,7 @@ class Search:
         write: Callable[[Equations], None] | None = None,
         is_continued: bool = False,
         engine: Engine = one_by_one,
+        signals: Sequence[int] = (),
     ) -> Equations:
         """Search until something ends it, and return what was found.
 
@@ -150,15 +150,17 @@ class Search:
             Go on from where the search has ended, with the budget of the config once more.
         engine : callable
             Does the rounds of islands, where the config asks for several.
+        signals : sequence of int
+            That came before, and end the search too.
         """
         optimizer = self.optimizer
-        last = None
+        last, n_before = None, self.standing.iteration if is_continued else 0
         if isinstance(optimizer, Archipelago):
             optimizer.engine = engine
             if n_iterations is not None:
-                n_iterations = math.ceil(n_iterations / optimizer.config_islands["interval"])
+                n_iterations = optimizer.n_rounds(n_iterations, n_before)
         if n_iterations is not None:
-            last = n_iterations + (self.standing.iteration if is_continued else 0)
+            last = n_iterations + n_before
         watch = _Watch(self, last, early_stop, callback, write)
         if is_continued:
             training = self.config["training"]
@@ -169,6 +171,8 @@ class Search:
         if early_stop is not None and isinstance(optimizer, DeepSymbolicOptimizer):
             optimizer.stopping.is_enough = watch.is_good_enough
         with optimizer.stopping.on_signals():
+            for number in signals:
+                optimizer.stopping.heed(number)
             if not is_continued:
                 self._offer_first_ones()
                 optimizer.race = self._race()
@@ -188,9 +192,9 @@ class Search:
         self._write_results(found)
         return found
 
-    def start(self, outer: Stopping) -> None:
+    def start(self) -> None:
         """Build all parts for a search within another, and have simple laws judged."""
-        self.optimizer.setup(within=outer)
+        self.optimizer.setup()
         self._offer_first_ones()
 
     def _offer_first_ones(self) -> None:
@@ -208,7 +212,7 @@ class Search:
             self.config,
             self.optimizer.run,
             (rows.X, rows.y, rows.weights),
-            self._inner,
+            start_inner,
             self._translated,
         )
 
@@ -220,17 +224,6 @@ class Search:
         if self.scales is None:
             return programs
         return self.scales.inverse.undone(self.optimizer.library, programs)
-
-    def _inner(self, config: dict[str, Any], rows: Rows) -> RunningSearch:
-        """Begin a search for a smaller problem."""
-        names = [f"x{j + 1}" for j in range(rows[0].shape[1])]
-        search = Search(config, CanonicalRows.of(*rows), names, names)
-        with muted():
-            search.start(self.optimizer.stopping)
-        undo = None
-        if search.scales is not None:
-            undo = partial(search.scales.undone, search.optimizer.library)
-        return InnerSearch(search.optimizer, undo)
 
     def _write_results(self, found: Equations) -> None:
         """Have the tables of the run folder, and so the report, say what the estimator does."""
@@ -396,8 +389,6 @@ class Search:
     @property
     def reductions(self) -> Reduced | None:
         """What the data say of the form of y; None where they were not asked."""
-        if self.scales is not None and isinstance(self.optimizer, Archipelago):
-            return None  # they are of the columns as the islands see them
         return self.optimizer.reduced
 
     def _obeyed(self, programs: ProgramBatch, library: Library | None = None) -> list[str]:
@@ -602,3 +593,15 @@ def constant_equation(
     scatter = np.zeros((1, 1)) if n_rows > 1 else np.full((1, 1), np.nan)
     errors = ConstantErrors(rows.y[:1], scatter, np.ones(1, dtype=bool), n_rows - 1)
     return Equations(library, names, original_names, False, found, found, [errors], plan=plan)
+
+
+def start_inner(config: dict[str, Any], rows: Rows) -> InnerSearch:
+    """Begin a search for a smaller problem, whose programs are in the units of its rows."""
+    names = [f"x{j + 1}" for j in range(rows[0].shape[1])]
+    search = Search(config, CanonicalRows.of(*rows), names, names)
+    with muted():
+        search.start()
+    undo = None
+    if search.scales is not None:
+        undo = partial(search.scales.undone, search.optimizer.library)
+    return InnerSearch(search.optimizer, undo)

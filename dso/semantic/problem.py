@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dso.library import Library
 from dso.prior import JointPrior
 from dso.program import FitData, ProgramBatch
+from dso.semantic.part import WHOLE, Part
 from dso.semantic.target import Target
 from dso.semantic.writing import Writer
 
@@ -27,12 +28,15 @@ class Problem:
         Of the tokens of the data's library.
     max_programs : int
         That are wanted.
+    part : Part
+        What is done of strategies that can be divided.
     """
 
     prior: JointPrior
     data: Target
     writer: Writer
     max_programs: int
+    part: Part = WHOLE
 
     @staticmethod
     def of(
@@ -42,10 +46,11 @@ class Problem:
         seed: int,
         max_programs: int,
         polynomials: PolynomialFitter | None = None,
+        part: Part = WHOLE,
     ) -> Problem:
         """Look at the data, and at what the library can say about them."""
         writer = Writer(data.library, data.columns, data.protected)
-        return Problem(prior, Target.of(data, seed, polynomials), writer, max_programs)
+        return Problem(prior, Target.of(data, seed, polynomials), writer, max_programs, part)
 
     @property
     def library(self) -> Library:

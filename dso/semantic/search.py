@@ -17,6 +17,7 @@ from dso.prior import JointPrior
 from dso.program import FitData, ProgramBatch
 from dso.semantic.budget import Budget, SemanticLimits
 from dso.semantic.key_rows import choose_key_rows
+from dso.semantic.part import WHOLE, Part
 from dso.semantic.problem import Problem
 from dso.semantic.ranking import is_enough_evidence, ranked
 from dso.semantic.strategies import STRATEGIES, Strategy, Turn
@@ -127,6 +128,8 @@ class SemanticSearch:
         Of the choice of key rows.
     strategies : sequence of type
         In the order in which they are asked.
+    part : Part
+        What is done here of the whole search.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class SemanticSearch:
         polynomials: PolynomialFitter | None = None,
         seed: int = 0,
         strategies: Sequence[type[Strategy]] = STRATEGIES,
+        part: Part = WHOLE,
     ) -> None:
         self.limits = limits or SemanticLimits()
         self.seed = seed
@@ -147,6 +151,7 @@ class SemanticSearch:
             seed=seed,
             max_programs=self.limits.max_programs,
             polynomials=polynomials,
+            part=part,
         )
         self.strategies = [one(self.problem) for one in strategies if one.suits(self.problem)]
 
@@ -182,18 +187,20 @@ class SemanticSearch:
         sizes = self._library_sizes(budget)
         data = self.problem.data
         rows = choose_key_rows(data.columns, data.y, Stream(self.seed, "semantic").generator())
+        last = self._of_this_part((Turn.LAST,))
         for i, max_entries in enumerate(sizes):
-            if i > 0 and budget.evaluations_left < VECTORS_PER_ENTRY * max_entries:
+            turns = (Turn.EACH, Turn.LATER if i > 0 else Turn.FIRST)
+            is_affordable = budget.evaluations_left >= VECTORS_PER_ENTRY * max_entries
+            if i > 0 and not (is_affordable and (self._of_this_part(turns) or last)):
                 break
             values = self._make_library(rows, max_entries, budget)
             found.n_bytes = max(found.n_bytes, values.n_bytes)
             joins = make_joins(self.problem, values, budget, max_contexts=self.limits.max_contexts)
             max_lookups = self.limits.max_lookups if i + 1 == len(sizes) else MAX_FIRST_LOOKUPS
-            turns = (Turn.EACH, Turn.LATER if i > 0 else Turn.FIRST)
             self._ask(turns, values, joins, budget, found, max_lookups)
             if found.is_exact or budget.seconds_left <= 0:
                 break
-        if sizes and not found.is_exact:
+        if sizes and last and not found.is_exact:
             self._ask((Turn.LAST,), values, joins, budget, found, self.limits.max_lookups)
 
     def _library_sizes(self, budget: Budget) -> list[int]:
@@ -236,13 +243,14 @@ class SemanticSearch:
     ) -> None:
         """Run the strategies whose turn it is, until something exact is found."""
         total = budget.evaluations_left
-        for i, strategy in enumerate(self.strategies):
-            if strategy.turn not in turns or (found.is_exact and not strategy.shortens):
+        strategies = self._of_this_part(turns)
+        last = self._of_this_part((Turn.LAST,))
+        for i, strategy in enumerate(strategies):
+            if found.is_exact and not strategy.shortens:
                 continue
             if budget.seconds_left <= 0:
                 return
-            waiting = [other for other in self.strategies[i + 1 :] if other.turn in turns]
-            waiting += [other for other in self.strategies if other.turn is Turn.LAST]
+            waiting = [*strategies[i + 1 :], *last]
             reserved = max((other.reserve(total) for other in waiting), default=0)
             left = min(max(0, budget.evaluations_left - reserved), budget.lookups_left)
             if strategy.looks_up:
@@ -251,3 +259,18 @@ class SemanticSearch:
                 left = min(left, MAX_SHORTENING_LOOKUPS)
             part = budget.part(max_lookups=min(left, max_lookups))
             found.add(strategy.run(values, joins, part))
+
+    def _of_this_part(self, turns: Sequence[Turn]) -> list[Strategy]:
+        """Return the strategies whose turn it is, of those that cannot be divided this part's.
+
+        With the first library they are quick, and find most of what is found at all, so the first
+        part has all of them. Later ones are dealt out from the last part backwards.
+        """
+        due = [strategy for strategy in self.strategies if strategy.turn in turns]
+        whole = [strategy for strategy in due if not strategy.divides]
+        part = self.problem.part
+        if Turn.FIRST in turns:
+            mine = whole if part.k == 0 else []
+        else:
+            mine = [one for j, one in enumerate(whole) if part.k == part.n - 1 - j % part.n]
+        return [strategy for strategy in due if strategy.divides or strategy in mine]

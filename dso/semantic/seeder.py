@@ -12,6 +12,7 @@ import numpy as np
 from dso.program import ProgramBatch
 from dso.program.batch import Batch, ScoredBatch
 from dso.semantic.budget import SemanticLimits
+from dso.semantic.part import WHOLE, Part
 from dso.semantic.search import SemanticResult, SemanticSearch
 from dso.semantic.target import MAX_ROWS
 from dso.streams import Stream
@@ -62,6 +63,8 @@ class Seeder:
         Where programs have a form, the part of it that is searched for.
     form : JointPrior, optional
         What whole programs obey then.
+    part : Part
+        What is done here of the whole search.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Seeder:
         seed: int,
         hole: OnlyHole | None = None,
         form: JointPrior | None = None,
+        part: Part = WHOLE,
     ) -> None:
         self.prior = prior
         self.evaluator = evaluator
@@ -79,6 +83,7 @@ class Seeder:
         self.seed = seed
         self.hole = hole
         self.form = form
+        self.part = part
 
     def seeds(
         self,
@@ -154,6 +159,7 @@ class Seeder:
             limits=limits,
             polynomials=polynomials,
             seed=self.seed,
+            part=self.part,
         ).run(is_over, tell)
 
     def _whole(self, result: SemanticResult, hole: OnlyHole, form: JointPrior) -> SemanticResult:

@@ -144,10 +144,8 @@ class Stopping:
             return "the callback asked for it"
         if self._requested is not None:
             return self._requested
-        if self.early_stopping and standing.success:
-            return "the best program is a success"
-        if self.reward_threshold is not None and _reached(standing) >= self.reward_threshold:
-            return f"the best reward reached reward_threshold = {self.reward_threshold:g}"
+        if (goal := self.goal(standing)) is not None:
+            return goal
         if standing.n_samples >= self.n_samples:
             return f"n_samples = {self.n_samples} are spent"
         is_late = self.max_seconds is not None and standing.seconds >= self.max_seconds
@@ -157,6 +155,14 @@ class Stopping:
             return f"the process is larger than max_megabytes = {self.max_megabytes or 0:g}"
         if self.patience is not None and self._idle_iterations(standing) >= self.patience:
             return f"no better reward in patience = {self.patience} iterations"
+        return None
+
+    def goal(self, standing: Standing) -> str | None:
+        """Return why what is found is enough, None while it is not."""
+        if self.early_stopping and standing.success:
+            return "the best program is a success"
+        if self.reward_threshold is not None and _reached(standing) >= self.reward_threshold:
+            return f"the best reward reached reward_threshold = {self.reward_threshold:g}"
         return None
 
     def start_clock(self, seconds: float = 0.0) -> None:
@@ -178,6 +184,11 @@ class Stopping:
         if self.max_seconds is not None:
             seconds = max(MIN_END_SECONDS, END_SHARE * self.max_seconds)
             self._end = min(self._end, time.monotonic()) + seconds
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether somebody has asked for the end."""
+        return self._requested is not None
 
     @property
     def is_over(self) -> bool:

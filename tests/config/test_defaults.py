@@ -156,6 +156,8 @@ COMMON = {
         "max_contexts": 12_000,
         "max_programs": 50,
         "max_seconds": None,
+        "part": 0,
+        "n_parts": 1,
     },
     "pretrained": {
         "on": False,

@@ -72,7 +72,7 @@ def test_what_a_search_finds_is_put_back_into_terms_of_the_inputs() -> None:
     programs, spent = race.run(4, _never)
     assert race.found is not None
     models = race.found.n_evaluations
-    n_entrants = len(race._entrants)
+    n_entrants = len(race.entrants)
     assert spent == models + 28 * n_entrants
     programs, spent = race.run(12, _never)
     # One of them goes on, and is done after ten iterations.

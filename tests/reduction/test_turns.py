@@ -166,7 +166,7 @@ def test_pieces_take_part_in_a_race() -> None:
     assert race.found is not None
     assert race.found.separation is not None
     assert spent > race.found.n_evaluations
-    assert any(isinstance(entrant.search, Turns) for entrant in race._entrants)
+    assert any(isinstance(entrant.search, Turns) for entrant in race.entrants)
     assert len(programs)
 
 

@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from joblib.externals.loky import reusable_executor
 
 from dso import DeepSymbolicRegressor
 from dso.islands import Archipelago
 from dso.regressor import fit
+from tests.support.islands import engine_that_is_up
 
+FUNCTIONS = ["add", "sub", "mul", "div", "sin", "const"]
 GENERATOR = np.random.default_rng(3)
 X = GENERATOR.uniform(0.5, 3, (40, 2))
 Y = np.sin(1.3 * X[:, 0]) * X[:, 1] + 0.05 * GENERATOR.normal(size=40)
@@ -27,8 +28,10 @@ def fitted(**options: Any) -> DeepSymbolicRegressor:
 
 
 def has_processes() -> bool:
-    executor = reusable_executor._executor
-    return executor is not None and not executor._flags.shutdown
+    """Tell whether workers of joblib's process pools are there."""
+    psutil = pytest.importorskip("psutil")
+    commands = (" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True))
+    return any("popen_loky" in command for command in commands)
 
 
 def test_islands_share_the_budget_and_start_no_process_for_a_short_fit(
@@ -53,7 +56,7 @@ def test_niterations_are_those_of_each_island() -> None:
 @pytest.mark.slow
 def test_processes_change_nothing_and_end_with_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     here = fitted(n_jobs=1)
-    monkeypatch.setattr(fit, "SECONDS_BEFORE_PROCESSES", 0.0)
+    monkeypatch.setattr(fit, "island_engine", engine_that_is_up)
     there = fitted()
     shown = ["complexity", "loss", "equation"]
     assert here.equations_[shown].equals(there.equations_[shown])
@@ -63,3 +66,27 @@ def test_processes_change_nothing_and_end_with_the_fit(monkeypatch: pytest.Monke
 def test_refuses_a_number_that_is_none() -> None:
     with pytest.raises(ValueError, match="n_islands: 0; expected a whole number >= 1"):
         fitted(n_islands=0)
+
+
+@pytest.mark.slow
+def test_what_the_data_say_is_told_in_the_columns_of_the_user() -> None:
+    """Islands see columns divided by powers of ten."""
+
+    def law(Z: np.ndarray) -> np.ndarray:
+        return 1e-9 * Z[:, 0] * np.sin(Z[:, 1] - Z[:, 2]) / Z[:, 3] ** 2
+
+    columns = np.random.default_rng(0).uniform(1.0, 3.0, (150, 4)) * [1e7, 1.0, 1.0, 1.0]
+    config = {
+        "task": {"task_type": "regression", "function_set": FUNCTIONS},
+        "training": {"batch_size": 20},
+        "reduce": {"on": True, "after": 1},
+        "islands": {"interval": 1},
+    }
+    model = DeepSymbolicRegressor(
+        config, n_islands=2, n_jobs=1, n_samples=3_000_000, random_state=0, verbosity=0
+    )
+    model.fit(columns, law(columns))
+    assert model._searches[0].scales is not None
+    assert model.reductions_.reductions
+    assert model.reductions_.reductions[0].is_obeyed(law, columns)
+    assert model.score(columns, law(columns)) > 1 - 1e-9

@@ -135,6 +135,7 @@ class CurveSearch(Strategy):
     """Looks for one function with a constant inside."""
 
     turn: ClassVar[Turn] = Turn.FIRST
+    divides: ClassVar[bool] = True
 
     @classmethod
     def suits(cls, problem: Problem) -> bool:
@@ -144,11 +145,12 @@ class CurveSearch(Strategy):
         self, values: ValueLibrary, joins: _core.SemanticSearch, budget: Budget
     ) -> ProgramBatch:
         rows, writer = Logarithms.of(self.problem.data, N_SPARE_ROWS), self.problem.writer
+        part = self.problem.part
         if rows is None:
             return ProgramBatch.from_rows([])
         left, budget = _Left(rows), budget.part(max_vectors=budget.lookups_left // 2)
         lowest: list[tuple[float, Curve, float, float]] = []
-        for curve in curves(writer, rows):
+        for curve in part.of(list(curves(writer, rows))):
             grid = curve.grid()
             distances = left.distances(curve, grid)
             budget.count(vectors=len(grid))
@@ -159,12 +161,13 @@ class CurveSearch(Strategy):
                 break
         lowest.sort(key=lambda one: one[0])
         found = []
-        for distance, curve, low, high in lowest[:MAX_FOLLOWED]:
+        for distance, curve, low, high in lowest[: part.share(MAX_FOLLOWED)]:
             if np.isfinite(distance) and not budget.is_spent:
                 budget.count(vectors=N_ZOOMS * N_BETWEEN)
                 found.append((*left.followed_down(curve, low, high), curve))
         found.sort(key=lambda one: one[0])
-        starts = [_written(writer, rows, curve, b) for _, b, curve in found[:MAX_FITTED]]
+        found = found[: part.share(MAX_FITTED)]
+        starts = [_written(writer, rows, curve, b) for _, b, curve in found]
         return fitted(self.problem, [start for start in starts if start is not None], budget)
 
 

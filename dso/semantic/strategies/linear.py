@@ -74,6 +74,7 @@ class LinearSearch(Strategy):
 
     limits: LinearLimits = LinearLimits()
     turn: ClassVar[Turn] = Turn.FIRST
+    divides: ClassVar[bool] = True
 
     @classmethod
     def suits(cls, problem: Problem) -> bool:
@@ -86,10 +87,12 @@ class LinearSearch(Strategy):
     def run(
         self, values: ValueLibrary, joins: _core.SemanticSearch, budget: Budget
     ) -> ProgramBatch:
-        problem, limits, n_allowed = self.problem, self.limits, budget.vectors_left
-        affine = AffineSearch(problem).run(values, joins, budget)
-        if ranked(affine[:1], problem.data)[2].any():
-            return affine
+        problem, limits, part = self.problem, self.limits, self.problem.part
+        n_allowed = part.n * budget.vectors_left  # in all parts
+        if part.k == 0:
+            affine = AffineSearch(problem).run(values, joins, budget)
+            if ranked(affine[:1], problem.data)[2].any():
+                return affine
         compared = Comparison.of(
             problem.data,
             values,
@@ -104,8 +107,10 @@ class LinearSearch(Strategy):
         candidates = list(self._combinations(compared, numbers, budget))
         candidates.sort(key=lambda candidate: candidate.score)
         n_fitted = n_allowed // limits.evaluations_per_fit
-        starts = written(problem, values, joins, candidates[: min(limits.max_fitted, n_fitted)])
-        starts += islice(with_inner_factors(problem.writer, compared, numbers), n_fitted)
+        n_candidates = part.share(min(limits.max_fitted, n_fitted))
+        starts = written(problem, values, joins, candidates[:n_candidates])
+        factored = islice(with_inner_factors(problem.writer, compared, numbers), n_fitted)
+        starts += part.of(list(factored))
         return fitted(problem, starts, budget)
 
     def _combinations(
@@ -115,8 +120,10 @@ class LinearSearch(Strategy):
         limits, contexts = self.limits, compared.contexts
         few = numbers[: limits.max_partnered_entries]
         shared = Regression(compared.columns[few], compared.costs[few], compared.weights)
-        transforms = contexts.transforms(limits.max_transforms)
-        others = np.setdiff1d(np.flatnonzero(contexts.n_partners > 0), transforms)
+        of_all = contexts.transforms(limits.max_transforms)
+        with_partners = np.setdiff1d(np.flatnonzero(contexts.n_partners > 0), of_all).tolist()
+        part = self.problem.part
+        transforms, others = part.of(of_all), part.of(with_partners)
         for n, i in enumerate((*transforms, *others)):
             if budget.is_spent:
                 return

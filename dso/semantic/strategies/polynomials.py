@@ -58,6 +58,7 @@ class PolynomialSearch(Strategy):
     """Looks for programs whose `poly` is exact."""
 
     turn: ClassVar[Turn] = Turn.FIRST
+    divides: ClassVar[bool] = True
 
     @classmethod
     def suits(cls, problem: Problem) -> bool:
@@ -72,7 +73,7 @@ class PolynomialSearch(Strategy):
     ) -> ProgramBatch:
         data, poly = self.problem.data, self.problem.library.poly_token
         assert poly is not None
-        budget = budget.part(max_vectors=MAX_FRAMES)
+        budget = budget.part(max_vectors=self.problem.part.share(MAX_FRAMES))
         for frames in _Frames(self.problem, values, budget).found():
             programs = ProgramBatch.from_rows([[*f.before, int(poly), *f.after] for f in frames])
             programs = self.problem.allowed(programs)
@@ -98,6 +99,7 @@ class _Frames:
 
     def __init__(self, problem: Problem, values: ValueLibrary, budget: Budget) -> None:
         library, data, self.budget = problem.library, problem.data, budget
+        self.part = problem.part
         assert data.polynomials is not None
         degrees = data.polynomials.exponents.sum(axis=1)
         degree = max(d for d in set(degrees.tolist()) if (degrees <= d).sum() <= MAX_SPANNED)
@@ -135,7 +137,8 @@ class _Frames:
                     yield found
             children.sort(key=lambda child: child[0])
             # Most of them are never reached.
-            parents = (_child(parent, step, unary) for _, parent, step, unary in children)
+            mine = self.part.of(children)
+            parents = (_child(parent, step, unary) for _, parent, step, unary in mine)
 
     def _in_span(self, values: np.ndarray) -> np.ndarray:
         """Return which rows (n,) of wanted values (n, R) are polynomials."""

@@ -37,12 +37,16 @@ class Strategy(ABC):
         Whether it is run even where something exact is known, since it may find a shorter one.
     looks_up : bool
         Whether it goes on until its look-ups are spent: those that do share what there are.
+    divides : bool
+        Whether it does its part alone where a search is one of several; see `Part`. Others are done
+        as a whole, in one of the parts.
     """
 
     problem: Problem
     turn: ClassVar[Turn] = Turn.EACH
     shortens: ClassVar[bool] = False
     looks_up: ClassVar[bool] = False
+    divides: ClassVar[bool] = False
 
     @classmethod
     def suits(cls, problem: Problem) -> bool:
