@@ -6,6 +6,7 @@ exactly; then a new model is made, and the step stays if what that errs on unsee
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +19,9 @@ from dso.errors import UserError
 from dso.reduction.dimensions import unit_groups
 from dso.reduction.formula import Formula
 from dso.reduction.general_pairs import GeneralPair, general_pairs
+from dso.reduction.plain_pairs import MAX_ERROR as MAX_ERROR_OF_PLAIN
+from dso.reduction.plain_pairs import N_ROWS as N_ROWS_OF_PLAIN
+from dso.reduction.plain_pairs import PlainPair, plain_pairs
 from dso.reduction.polynomial import polynomials
 from dso.reduction.proposals import MAX_RESIDUAL, Drop, Move, moves
 from dso.reduction.reduction import Reduction, Step
@@ -215,7 +219,7 @@ class _Reducer:
         self.quantities = quantities
         self.weights = None if weights is None else weights[rows]
         self.scatter = 0.0
-        self.cost_of_model = (len(rows) / MAX_ROWS) ** 3
+        self.cost_of_model = _cost_of_model(len(rows))
         self.max_cost = min(max_models, MAX_MODELS)
         self.cost = 0.0
         self.is_over = is_over
@@ -286,9 +290,8 @@ class _Reducer:
             text = f"{n_left} inputs say less of y than the {MAX_INPUTS} strongest"
             steps.append(Step(text))
         state = self._state(replace(start, steps=tuple(steps)))
-        if state is None or state.error > MAX_ERROR:
-            error = "" if state is None else f" (it errs by {state.error:.0%} of the scatter of y)"
-            return self._none(f"no smooth model describes the data{error}")
+        if state is None:
+            return self._none("no smooth model describes the data")
         states = [self._smoother(state)]
         while len(states) <= MAX_STEPS and not self._is_spent:
             # What a model misses looks like noise until the problem is small enough for it.
@@ -297,6 +300,10 @@ class _Reducer:
             if further is None:
                 break
             states.append(further)
+        if (error := states[-1].error) > MAX_ERROR:
+            size = f"{error:.0%} of" if error < 1 else "more than"
+            says = f"no smooth model describes the data (it errs by {size} the scatter of y)"
+            return self._none(says)
         return self._chosen(states)
 
     def _smoother(self, state: _State) -> _State:
@@ -422,11 +429,15 @@ class _Reducer:
                 if self._is_spent:
                     return None
                 if (next_state := self._after(state, steps)) is not None:
-                    return next_state
+                    is_plain = any(isinstance(move, PlainPair) for move in steps)
+                    return self._smoother(next_state) if is_plain else next_state
         return None
 
     def _likely(self, state: _State) -> Iterator[Sequence[Move]]:
         """Yield the steps of each kind, those that cost the least to look for first."""
+        if state.error > MAX_ERROR:
+            yield from self._plain_pairs(state)
+            return
         max_residual = float(np.clip(UNSURE * state.error, MAX_RESIDUAL, MAX_UNSURE_RESIDUAL))
         found: list[Move] = moves(state.Z, state.t, state.model.gradients, max_residual)
         found += self._unit_groups(state.reduction)
@@ -438,6 +449,36 @@ class _Reducer:
             # Sums and products of pieces say more than that these may be exchanged.
             if state.pieces is None:
                 yield exchanges(state.model)
+        if state.error > SMOOTH and not self._is_spent:
+            yield from self._plain_pairs(state)
+
+    def _plain_pairs(self, state: _State) -> Iterator[Sequence[PlainPair]]:
+        """Yield the plain pairs with which small models are much better, the best first.
+
+        Each is to be tried by itself: what a right one gains would hide what another one loses.
+        """
+        likely = plain_pairs(state.Z.shape[1])
+        small = self._thinned(N_ROWS_OF_PLAIN)
+        before = small._state(state.reduction, state) if likely else None
+        if before is None:
+            return
+        found = []
+        for pair in likely:
+            after = small._state(pair.applied(state.reduction), state)
+            if after is not None and after.error < MAX_ERROR_OF_PLAIN * before.error:
+                found.append((after.error, pair))
+        self.cost += small.cost
+        for _, pair in sorted(found, key=lambda one: one[0])[:MAX_TRIALS]:
+            yield [pair]
+
+    def _thinned(self, n_rows: int) -> _Reducer:
+        """Return one that has looked at nothing yet, with fewer of the rows."""
+        small = copy.copy(self)
+        rows = np.linspace(0, len(self.X) - 1, min(n_rows, len(self.X))).astype(int)
+        small.X, small.y = self.X[rows], self.y[rows]
+        small.weights = None if self.weights is None else self.weights[rows]
+        small.cost, small.cost_of_model = 0.0, _cost_of_model(len(rows))
+        return small
 
     def _after(self, state: _State, steps: Sequence[Move]) -> _State | None:
         """Return the state after steps that change different columns, None if they do not hold."""
@@ -451,6 +492,8 @@ class _Reducer:
         slack = NOISY_SLACK if self.is_noisy or state.error > SMOOTH else SLACK
         if any(move.residual > MAX_RESIDUAL or isinstance(move, GeneralPair) for move in steps):
             slack = UNSURE_SLACK
+        if any(isinstance(move, PlainPair) for move in steps):
+            slack = MAX_ERROR_OF_PLAIN
         if after is None or after.error > max(slack * state.error, ROUNDING_ERROR):
             return None
         notes = tuple(Step(text, state.error, after.error) for text in said)
@@ -458,6 +501,11 @@ class _Reducer:
         is_drop = all(isinstance(move, Drop) for move in steps)
         error = after.error if is_drop else min(after.error, state.error)
         return replace(after, reduction=reduction, error=error)
+
+
+def _cost_of_model(n_rows: int) -> float:
+    """Return what making one costs, in models of `MAX_ROWS` rows."""
+    return (n_rows / MAX_ROWS) ** 3
 
 
 def _compatible(found: Sequence[Move]) -> list[Move]:
