@@ -19,9 +19,14 @@ from dso.errors import UserError
 from dso.reduction.dimensions import unit_groups
 from dso.reduction.formula import Formula
 from dso.reduction.general_pairs import GeneralPair, general_pairs
-from dso.reduction.plain_pairs import MAX_ERROR as MAX_ERROR_OF_PLAIN
-from dso.reduction.plain_pairs import N_ROWS as N_ROWS_OF_PLAIN
-from dso.reduction.plain_pairs import PlainPair, plain_pairs
+from dso.reduction.plain_columns import (
+    MAX_ERROR_LEFT,
+    PlainPair,
+    Wave,
+    plain_pairs,
+    waves,
+)
+from dso.reduction.plain_columns import N_ROWS as N_ROWS_OF_PLAIN
 from dso.reduction.polynomial import polynomials
 from dso.reduction.proposals import MAX_RESIDUAL, Drop, Move, moves
 from dso.reduction.reduction import Reduction, Step
@@ -56,8 +61,11 @@ MAX_TRIALS = 2
 """Steps of a kind that are tried one by one where they do not all hold together."""
 SMOOTH = 3e-3
 """Share of the scatter of y up to which models of y itself are good enough, ..."""
-SMOOTHER = 0.2
-"""... and the share of their error that one of a function of y must not exceed."""
+VERY_SMOOTH = 1e-5
+"""... and that of others where no step holds ..."""
+SMOOTHER, SMOOTHEST = 0.2, 0.5
+"""... and the share of their error that one of a function of y must not exceed, the first such
+function and others."""
 MAX_POLYNOMIALS = 3
 """Polynomials in one column that are modelled."""
 MAX_STEPS = 12
@@ -92,6 +100,7 @@ class Outer(NamedTuple):
 OUTER = (
     Outer(("sqrt", 0), ("n2", 0), 0.0, np.inf),
     Outer(("div", 1.0, 0), ("div", 1.0, 0), 1e-150, np.inf),
+    Outer(("div", 1.0, "sqrt", 0), ("div", 1.0, "n2", 0), 1e-75, np.inf),
     Outer(("arcsin", 0), ("sin", 0), -np.pi / 2, np.pi / 2),
     Outer(("arccos", 0), ("cos", 0), 0.0, np.pi),
 )
@@ -296,7 +305,7 @@ class _Reducer:
         while len(states) <= MAX_STEPS and not self._is_spent:
             # What a model misses looks like noise until the problem is small enough for it.
             self.is_noisy = self._has_noise(states[-1])
-            further = self._further(states[-1])
+            further = self._further(states[-1]) or self._through(states[-1])
             if further is None:
                 break
             states.append(further)
@@ -306,21 +315,27 @@ class _Reducer:
             return self._none(says)
         return self._chosen(states)
 
-    def _smoother(self, state: _State) -> _State:
+    def _through(self, state: _State) -> _State | None:
+        """Return the model of a function of y where no step holds, None where that is no better."""
+        is_left = state.Z.shape[1] > 1 and state.error < MAX_ERROR
+        smoother = self._smoother(state, VERY_SMOOTH) if is_left else state
+        return None if smoother is state else smoother
+
+    def _smoother(self, state: _State, enough: float = SMOOTH) -> _State:
         """Return the model of an inverse function of y where that is much better."""
-        best = state
+        best, limit = state, SMOOTHER
         for outer in OUTER:
-            if state.error < SMOOTH or self._is_spent:
+            if state.error < enough or self._is_spent:
                 break
             if outer.low <= state.t.min() and state.t.max() <= outer.high:
                 inner = state.reduction.through(outer.formula, outer.inverse)
                 # Logarithms of powers of y are multiples of that of y, which has been modelled.
                 other = self._state(inner, kinds=(False,))
-                if other is not None and other.error < SMOOTHER * best.error:
+                if other is not None and other.error < limit * best.error:
                     text = f"{inner.target_text()} is smoother than y"
                     step = Step(text, state.error, other.error)
                     reduction = replace(inner, steps=(*state.reduction.steps, step))
-                    best = replace(other, reduction=reduction)
+                    best, limit = replace(other, reduction=reduction), SMOOTHEST
         return best
 
     def _chosen(self, states: Sequence[_State]) -> Reduced:
@@ -429,14 +444,14 @@ class _Reducer:
                 if self._is_spent:
                     return None
                 if (next_state := self._after(state, steps)) is not None:
-                    is_plain = any(isinstance(move, PlainPair) for move in steps)
+                    is_plain = any(isinstance(move, PlainPair | Wave) for move in steps)
                     return self._smoother(next_state) if is_plain else next_state
         return None
 
     def _likely(self, state: _State) -> Iterator[Sequence[Move]]:
         """Yield the steps of each kind, those that cost the least to look for first."""
         if state.error > MAX_ERROR:
-            yield from self._plain_pairs(state)
+            yield from self._plain(state)
             return
         max_residual = float(np.clip(UNSURE * state.error, MAX_RESIDUAL, MAX_UNSURE_RESIDUAL))
         found: list[Move] = moves(state.Z, state.t, state.model.gradients, max_residual)
@@ -449,27 +464,28 @@ class _Reducer:
             # Sums and products of pieces say more than that these may be exchanged.
             if state.pieces is None:
                 yield exchanges(state.model)
-        if state.error > SMOOTH and not self._is_spent:
-            yield from self._plain_pairs(state)
+        if not self._is_spent:
+            yield from self._plain(state)
 
-    def _plain_pairs(self, state: _State) -> Iterator[Sequence[PlainPair]]:
-        """Yield the plain pairs with which small models are much better, the best first.
+    def _plain(self, state: _State) -> Iterator[Sequence[PlainPair | Wave]]:
+        """Yield the plain columns with which small models are much better, the best first.
 
         Each is to be tried by itself: what a right one gains would hide what another one loses.
         """
-        likely = plain_pairs(state.Z.shape[1])
+        likely: list[PlainPair | Wave] = plain_pairs(state.Z) if state.error > SMOOTH else []
+        likely += waves(state.Z) if state.error > VERY_SMOOTH else []
         small = self._thinned(N_ROWS_OF_PLAIN)
         before = small._state(state.reduction, state) if likely else None
         if before is None:
             return
         found = []
-        for pair in likely:
-            after = small._state(pair.applied(state.reduction), state)
-            if after is not None and after.error < MAX_ERROR_OF_PLAIN * before.error:
-                found.append((after.error, pair))
+        for move in likely:
+            after = small._state(move.applied(state.reduction), state)
+            if after is not None and after.error < MAX_ERROR_LEFT * before.error:
+                found.append((after.error, move))
         self.cost += small.cost
-        for _, pair in sorted(found, key=lambda one: one[0])[:MAX_TRIALS]:
-            yield [pair]
+        for _, move in sorted(found, key=lambda one: one[0])[:MAX_TRIALS]:
+            yield [move]
 
     def _thinned(self, n_rows: int) -> _Reducer:
         """Return one that has looked at nothing yet, with fewer of the rows."""
@@ -480,6 +496,14 @@ class _Reducer:
         small.cost, small.cost_of_model = 0.0, _cost_of_model(len(rows))
         return small
 
+    def _slack(self, state: _State, move: Move) -> float:
+        """Return by what factor a step may make the error larger."""
+        if isinstance(move, PlainPair | Wave):
+            return MAX_ERROR_LEFT
+        if move.residual > MAX_RESIDUAL or isinstance(move, GeneralPair):
+            return UNSURE_SLACK
+        return NOISY_SLACK if self.is_noisy or state.error > SMOOTH else SLACK
+
     def _after(self, state: _State, steps: Sequence[Move]) -> _State | None:
         """Return the state after steps that change different columns, None if they do not hold."""
         reduction = state.reduction
@@ -489,11 +513,7 @@ class _Reducer:
         if not reduction.columns:
             return None
         after = self._state(reduction, state)
-        slack = NOISY_SLACK if self.is_noisy or state.error > SMOOTH else SLACK
-        if any(move.residual > MAX_RESIDUAL or isinstance(move, GeneralPair) for move in steps):
-            slack = UNSURE_SLACK
-        if any(isinstance(move, PlainPair) for move in steps):
-            slack = MAX_ERROR_OF_PLAIN
+        slack = min(self._slack(state, move) for move in steps)
         if after is None or after.error > max(slack * state.error, ROUNDING_ERROR):
             return None
         notes = tuple(Step(text, state.error, after.error) for text in said)
