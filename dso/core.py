@@ -15,6 +15,7 @@ import numpy as np
 
 from dso.build import Run, build, make_stopping
 from dso.build.race import Rows, can_race, dataset_of, make_race
+from dso.build.units_aside import worth_seeing
 from dso.config import Config, load_config, validate
 from dso.fitting.least_squares import least_squares
 from dso.messages import muted
@@ -364,7 +365,8 @@ class DeepSymbolicOptimizer:
             data = run.task.fit_data
             assert data is not None
             fitted, losses = least_squares(data, programs, max_iterations=MAX_ITERATIONS)
-            run.trainer.suggest(fitted[np.isfinite(losses)])
+            is_seen = worth_seeing(run.prior, run.task, run.trainer.keeper, fitted, losses)
+            run.trainer.suggest(fitted[is_seen & np.isfinite(losses)])
 
     @property
     def reduced(self) -> Reduced | None:

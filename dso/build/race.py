@@ -91,6 +91,7 @@ def make_race(
         seed=run.seed,
         translate=say,
         quantities=quantities,
+        are_units_aside=run.task.quantities is not None and run.task.units_penalty is None,
     )
 
 

@@ -87,6 +87,9 @@ class Race:
         What makes programs on these rows programs of the whole search, which may see other units.
     quantities : Quantities or None
         The units of inputs and y.
+    are_units_aside : bool
+        Whether the problem as it is enters too. Units bind the search for y, but none of the race:
+        so one that has wrong units finds no less than without them.
     found : Reduced or None
         What the data say; None before the first round.
     seconds : float
@@ -105,6 +108,7 @@ class Race:
     seed: int
     translate: Callable[[ProgramBatch], ProgramBatch] = lambda programs: programs
     quantities: Quantities | None = None
+    are_units_aside: bool = False
     found: Reduced | None = None
     seconds: float = 0.0
     n_evaluations: int = 0
@@ -174,6 +178,8 @@ class Race:
         hypotheses: list[Reduction | Separation] = [*_hypotheses(found.reductions)]
         if found.separation is not None:
             hypotheses.insert(1, found.separation)
+        if self.are_units_aside:
+            hypotheses.append(Reduction.none(self.names))
         for hypothesis in hypotheses:
             try:
                 if isinstance(hypothesis, Separation):

@@ -472,7 +472,7 @@ class _Reducer:
 
         Each is to be tried by itself: what a right one gains would hide what another one loses.
         """
-        likely: list[PlainPair | Wave] = plain_pairs(state.Z) if state.error > SMOOTH else []
+        likely: list[PlainPair | Wave] = [*plain_pairs(state.Z)] if state.error > SMOOTH else []
         likely += waves(state.Z) if state.error > VERY_SMOOTH else []
         small = self._thinned(N_ROWS_OF_PLAIN)
         before = small._state(state.reduction, state) if likely else None

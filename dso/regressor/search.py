@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dso.build.race import Rows, make_race
+from dso.build.units_aside import are_much_better, break_units_alone
 from dso.config.results import ENDS
 from dso.core import DeepSymbolicOptimizer, InnerSearch
 from dso.errors import UserError
@@ -465,8 +466,12 @@ class Search:
             front = finisher.front(programs)
             better = finisher.improved(front, is_over=lambda: self.optimizer.stopping.is_over)
             programs = ProgramBatch.concatenate([front, better])
-        programs = programs[self.optimizer.prior.may_be_shown(programs)]
-        return finisher.settled(programs, snap=finishing.snap)
+        prior = self.optimizer.prior
+        is_shown, others = prior.may_be_shown(programs), break_units_alone(prior, programs)
+        if others.any():
+            losses = task.mean_losses(programs)
+            is_shown |= others & are_much_better(losses, is_shown, task.least_loss)
+        return finisher.settled(programs[is_shown], snap=finishing.snap)
 
     def _errors(self, found: Equations) -> list[ConstantErrors]:
         task = self.task
