@@ -74,10 +74,11 @@ MIN_MODELS = 3
 """With fewer it is useless to begin: the data as they are take two."""
 EVALUATIONS_PER_MODEL = 10_000
 """Evaluations of a search that take about as long as making one model of `MAX_ROWS` rows."""
-COST_OF_PAIR = 0.04
+COST_OF_PAIR = 0.07
 """Of comparing two columns with the library of small expressions, in models of `MAX_ROWS` rows."""
-MAX_SIZE = 1e150
-"""Columns with larger numbers, whose squares are not finite, are not modelled."""
+MAX_SIZE, MIN_SIZE = 1e150, 1e-150
+"""Columns with larger numbers, or smaller ones alone, are not modelled: their squares are infinite,
+or zero."""
 
 
 class Outer(NamedTuple):
@@ -277,8 +278,11 @@ class _Reducer:
             return "there are no inputs"
         if not (np.isfinite(self.X).all() and np.isfinite(self.y).all()):
             return "not all data are finite"
-        if max(np.abs(self.X).max(), np.abs(self.y).max()) > MAX_SIZE:
+        sizes = np.abs(np.column_stack([self.X, self.y])).max(axis=0)
+        if sizes.max() > MAX_SIZE:
             return f"numbers beyond {MAX_SIZE:g} are too large to model"
+        if sizes[sizes > 0].min(initial=1.0) < MIN_SIZE:
+            return f"columns of numbers below {MIN_SIZE:g} are too small to model"
         if not np.ptp(self.y) > 0:
             return "y is constant"
         # That of most rows: a few that are far off would make any error look small.
