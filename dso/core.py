@@ -21,6 +21,7 @@ from dso.fitting.least_squares import least_squares
 from dso.messages import muted
 from dso.program.batch import Batch
 from dso.runs.disk import write_text
+from dso.task.regression import RegressionTask
 from dso.training.stopping import SIGNALLED, Standing, Stopping
 from dso.training.trainer import Iteration
 
@@ -365,6 +366,7 @@ class DeepSymbolicOptimizer:
             data = run.task.fit_data
             assert data is not None
             fitted, losses = least_squares(data, programs, max_iterations=MAX_ITERATIONS)
+            assert isinstance(run.task, RegressionTask)
             is_seen = worth_seeing(run.prior, run.task, run.trainer.keeper, fitted, losses)
             run.trainer.suggest(fitted[is_seen & np.isfinite(losses)])
 

@@ -223,6 +223,9 @@ class _Reducer:
         max_models: int,
         is_over: Callable[[], bool],
     ) -> None:
+        kept, why = distinct_inputs(X)
+        steps = tuple(Step(text.format(*names)) for text in why)
+        self.start = replace(Reduction.none(names).onto([(j,) for j in kept]), steps=steps)
         random = np.random.default_rng([seed, 0x5EDC])
         rows = spread_out(X, min(MAX_ROWS, FEWEST_ROWS + ROWS_PER_INPUT * X.shape[1]), random)
         self.X, self.y, self.names = X[rows], y[rows], names
@@ -243,15 +246,20 @@ class _Reducer:
             return self._search()
 
     def _none(self, why: str) -> Reduced:
-        """Return what is known where the data say nothing: what units say."""
-        start = Reduction.none(self.names)
+        """Return what is known where the data say nothing: what units say, and equal columns."""
+        start = self.start
         for move in self._unit_groups(start):
             reduction = move.applied(start)
             table = np.column_stack([reduction.inputs(self.X), reduction.target(self.X, self.y)])
             if reduction.columns and np.isfinite(table).all():
-                reduction = replace(reduction, steps=(Step(move.text(start)),))
-                why = f"{reduction.says()} by the units; the data say no more, as {why}"
-                return Reduced((reduction,), why, self.is_noisy, self._n_evaluations)
+                steps = (*start.steps, Step(move.text(start)))
+                by_units = replace(reduction, steps=steps)
+                why = f"{by_units.says()} by the units; the data say no more, as {why}"
+                found = (by_units, start) if start.steps else (by_units,)
+                return Reduced(found, why, self.is_noisy, self._n_evaluations)
+        if start.steps and start.columns:
+            why = f"{start.says()}; the data say no more, as {why}"
+            return Reduced((start,), why, self.is_noisy, self._n_evaluations)
         return Reduced((), f"none found, as {why}", self.is_noisy, self._n_evaluations)
 
     def _unit_groups(self, reduction: Reduction) -> Sequence[Move]:
@@ -291,18 +299,15 @@ class _Reducer:
         return None
 
     def _search(self) -> Reduced:
-        kept, why = distinct_inputs(self.X)
-        if not kept:
+        if not self.start.columns:
             return self._none("all inputs are constant")
-        strongest = strongest_inputs(self.X[:, kept], self.y)
-        kept = [kept[k] for k in strongest]
-        start = Reduction.none(self.names).onto([(j,) for j in kept])
-        n_left = len(self.names) - len(why) - len(kept)
-        steps = [Step(text.format(*self.names)) for text in why]
-        if n_left:
+        Z = self.start.inputs(self.X)
+        strongest = strongest_inputs(Z, self.y)
+        start = self.start.onto([(int(k),) for k in strongest])
+        if n_left := Z.shape[1] - len(strongest):
             text = f"{n_left} inputs say less of y than the {MAX_INPUTS} strongest"
-            steps.append(Step(text))
-        state = self._state(replace(start, steps=tuple(steps)))
+            start = replace(start, steps=(*start.steps, Step(text)))
+        state = self._state(start)
         if state is None:
             return self._none("no smooth model describes the data")
         states = [self._smoother(state)]
@@ -346,13 +351,16 @@ class _Reducer:
         last = states[-1]
         pieces = last.pieces or self._polynomial(last)
         if len(states) == 1:
-            found = self._none("the data show no form that leaves a smaller problem")
-            if pieces is None or found.reductions:
-                return found
-            return found._replace(why=pieces.says(), separation=pieces)
+            known = self._none("the data show no form that leaves a smaller problem")
+            if pieces is None or known.reductions:
+                return known
+            return known._replace(why=pieces.says(), separation=pieces)
         says = last.reduction.says()
+        found = [state.reduction for state in reversed(states[1:])]
+        if self.start.steps:
+            found.append(self.start)
         return Reduced(
-            tuple(state.reduction for state in reversed(states[1:])),
+            tuple(found),
             says if pieces is None else f"{says}; {pieces.says()}",
             self.is_noisy,
             self._n_evaluations,
