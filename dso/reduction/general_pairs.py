@@ -108,7 +108,7 @@ def expressions() -> Expressions:
         # Signs do not count. An expression of one input is not a pair.
         angles = np.arctan2(directions[:, 1], directions[:, 0]) % np.pi
         both = (np.abs(directions) > MIN_SLOPE).all(axis=(1, 2))
-    rounded = np.round(np.cos(2 * angles[both]), 6), np.round(np.sin(2 * angles[both]), 6)
+    rounded = np.round(np.cos(2 * angles[both]), 4), np.round(np.sin(2 * angles[both]), 4)
     _, first = np.unique(np.hstack(rounded), axis=0, return_index=True)
     return Expressions(library, every.programs[np.flatnonzero(both)[np.sort(first)]])
 
