@@ -74,6 +74,8 @@ MIN_MODELS = 3
 """With fewer it is useless to begin: the data as they are take two."""
 EVALUATIONS_PER_MODEL = 10_000
 """Evaluations of a search that take about as long as making one model of `MAX_ROWS` rows."""
+COST_OF_LEAST = 0.005
+"""Of making a model of hardly any rows, in models of `MAX_ROWS` rows."""
 COST_OF_PAIR = 0.07
 """Of comparing two columns with the library of small expressions, in models of `MAX_ROWS` rows."""
 MAX_SIZE, MIN_SIZE = 1e150, 1e-150
@@ -236,6 +238,7 @@ class _Reducer:
         self.max_cost = min(max_models, MAX_MODELS)
         self.cost = 0.0
         self.is_over = is_over
+        self.is_quick = False
         self.is_noisy = False
 
     def run(self) -> Reduced:
@@ -416,7 +419,8 @@ class _Reducer:
             kinds = (False,)
         best = None
         for is_log in kinds:
-            model = Surrogate(Z, t, self._weights(t, slope, is_log), is_log=is_log)
+            weights = self._weights(t, slope, is_log)
+            model = Surrogate(Z, t, weights, is_log=is_log, is_quick=self.is_quick)
             self.cost += self.cost_of_model
             error = self._error(model, slope)
             if best is None or error < best.error:
@@ -506,6 +510,7 @@ class _Reducer:
         small.X, small.y = self.X[rows], self.y[rows]
         small.weights = None if self.weights is None else self.weights[rows]
         small.cost, small.cost_of_model = 0.0, _cost_of_model(len(rows))
+        small.is_quick = True
         return small
 
     def _slack(self, state: _State, move: Move) -> float:
@@ -537,7 +542,7 @@ class _Reducer:
 
 def _cost_of_model(n_rows: int) -> float:
     """Return what making one costs, in models of `MAX_ROWS` rows."""
-    return (n_rows / MAX_ROWS) ** 3
+    return COST_OF_LEAST + (n_rows / MAX_ROWS) ** 3
 
 
 def _compatible(found: Sequence[Move]) -> list[Move]:
