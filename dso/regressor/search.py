@@ -38,6 +38,7 @@ from dso.runs.tables import ResultFiles
 from dso.selection import criteria
 from dso.task.regression import RegressionTask
 from dso.task.regression.dataset import from_arrays
+from dso.task.regression.rows import validation_rows
 from dso.training.sources import Finishing
 from dso.training.stopping import Standing, Stopping
 
@@ -204,14 +205,17 @@ class Search:
         """Return the race of this search, in the units of the user."""
         if self.optimizer.race is None or not self._can_translate:
             return None
-        rows = self.given_rows
-        return make_race(
-            self.config,
-            self.optimizer.run,
-            (rows.X, rows.y, rows.weights),
-            self._inner,
-            self._translated,
-        )
+        run = self.optimizer.run
+        return make_race(self.config, run, self._fitted_rows, self._inner, self._translated)
+
+    @property
+    def _fitted_rows(self) -> Rows:
+        """The rows of y in the units of the user, but for those that are set aside."""
+        rows, fraction = self.given_rows, self.config["task"]["validation_fraction"]
+        kept = np.ones(len(rows.y), dtype=bool)
+        if fraction:
+            kept = ~validation_rows(len(kept), fraction)
+        return rows.X[kept], rows.y[kept], None if rows.weights is None else rows.weights[kept]
 
     _can_translate = True
     """Whether programs of y can be said as programs of what the search looks for."""
