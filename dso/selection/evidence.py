@@ -80,8 +80,12 @@ class Evidence(Columns):
     def standard_errors(self) -> np.ndarray:
         """Standard errors (B,) of `validated`."""
         n = self.left_out.shape[1]
-        with np.errstate(invalid="ignore"):
-            return np.nan_to_num(self.left_out.std(axis=1) / np.sqrt(max(n - 1, 1)))
+        with np.errstate(all="ignore"):
+            # By powers of two, which change no digit: squares of squared errors may be infinite.
+            sizes = 2.0 ** np.floor(np.log2(self.left_out.max(axis=1)))
+            sizes = np.where(np.isfinite(sizes) & (sizes > 0), sizes, 1.0)
+            scatter = (self.left_out / sizes[:, None]).std(axis=1) * sizes
+            return np.nan_to_num(scatter / np.sqrt(max(n - 1, 1)))
 
     @property
     def is_eligible(self) -> np.ndarray:
