@@ -15,11 +15,13 @@ import numpy as np
 
 from dso.build import Run, build, make_stopping
 from dso.build.race import Rows, can_race, dataset_of, make_race
+from dso.build.units_aside import worth_seeing
 from dso.config import Config, load_config, validate
 from dso.fitting.least_squares import least_squares
 from dso.messages import muted
 from dso.program.batch import Batch
 from dso.runs.disk import write_text
+from dso.task.regression import RegressionTask
 from dso.training.stopping import SIGNALLED, Standing, Stopping
 from dso.training.trainer import Iteration
 
@@ -363,14 +365,17 @@ class DeepSymbolicOptimizer:
                 write_text(path, json.dumps(story, indent=1) + "\n")
 
     def _fitted(self, programs: ProgramBatch) -> ProgramBatch:
-        """Return what searches for smaller problems have found, fitted to y."""
-        programs = programs[programs.lengths <= self.prior.max_length]
+        """Return what searches for smaller problems have found, fitted to y, if it is worth it."""
+        run = self.run
+        programs = programs[programs.lengths <= run.prior.max_length]
         if not len(programs):
             return programs
-        data = self.task.fit_data
+        data = run.task.fit_data
         assert data is not None
         fitted, losses = least_squares(data, programs, max_iterations=MAX_ITERATIONS)
-        return fitted[np.isfinite(losses)]
+        assert isinstance(run.task, RegressionTask)
+        is_seen = worth_seeing(run.prior, run.task, run.trainer.keeper, fitted, losses)
+        return fitted[is_seen & np.isfinite(losses)]
 
     @property
     def reduced(self) -> Reduced | None:

@@ -108,6 +108,7 @@ def make_race(
         translate=say,
         quantities=quantities,
         outer=run.stopping,
+        are_units_aside=run.task.quantities is not None and run.task.units_penalty is None,
     )
 
 

@@ -21,11 +21,13 @@ def tied(constants: np.ndarray) -> list[np.ndarray]:
     sizes = np.abs(constants)
     is_whole = (constants == np.round(constants)) & (sizes <= MAX_WHOLE)
     free = np.flatnonzero(~is_whole)
-    pairs = {(i, j): abs(np.log(sizes[i] / sizes[j])) for i, j in combinations(free.tolist(), 2)}
+    with np.errstate(over="ignore", divide="ignore"):  # of the largest and the smallest numbers
+        both = combinations(free.tolist(), 2)
+        pairs = {(i, j): abs(np.log(sizes[i] / sizes[j])) for i, j in both}
     near = [pair for pair, distance in pairs.items() if 0 < distance <= np.log(MAX_RATIO)]
     found = []
     for pair in sorted(near, key=lambda pair: pairs[pair])[:MAX_TIES]:
-        both, numbers = list(pair), constants.copy()
-        numbers[both] = np.sign(constants[both]) * sizes[both].mean()
+        two, numbers = list(pair), constants.copy()
+        numbers[two] = np.sign(constants[two]) * sizes[two].mean()
         found.append(numbers)
     return found

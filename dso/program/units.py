@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -48,6 +49,27 @@ def is_consistent(library: Library, quantities: Quantities, programs: ProgramBat
     rules = _core.RuleSet(np.asarray(library.arities).tolist())
     require_units(rules, library, quantities)
     return rules.violations(programs.native) < 0
+
+
+def other_units(library: Library, quantities: Quantities, programs: ProgramBatch) -> list[str]:
+    """Return what would make programs consistent if it alone had another unit: names, or "y".
+
+    Parameters
+    ----------
+    library : Library
+    quantities : Quantities
+    programs : ProgramBatch
+        One, which is not consistent.
+    """
+    names = library.input_names or [f"x{i + 1}" for i in range(len(quantities.inputs))]
+    found = []
+    for i, name in enumerate(names):
+        inputs = (*quantities.inputs[:i], None, *quantities.inputs[i + 1 :])
+        if is_consistent(library, replace(quantities, inputs=inputs), programs).all():
+            found.append(name)
+    if is_consistent(library, replace(quantities, target=None), programs).all():
+        found.append("y")
+    return found
 
 
 def dimension_of(token: Token, quantities: Quantities) -> Dimension | None:

@@ -33,8 +33,10 @@ from dso.semantic import ValueLibrary
 
 ALGEBRAIC = ("add", "sub", "mul", "div", "n2", "sqrt", 1.0, 2.0)
 OTHERS = ("exp", "log", "sin", "cos")
-N_ENTRIES, N_ALGEBRAIC, MAX_LENGTH = 30_000, 100_000, 9
-"""Of the libraries that expressions are taken from: one in all operators, and a deeper one."""
+N_ENTRIES, N_ALGEBRAIC, MAX_LENGTH = 30_000, 300_000, 9
+"""Of the libraries that expressions are taken from: one in all operators, and a deeper one.
+
+The deeper one has all expressions of that length, among them (a - b)/(1 - a b)."""
 STEP = 1e-5
 """Of differences, in units of the scatter of an input."""
 MAX_RESIDUAL = 0.03
@@ -43,6 +45,8 @@ MAX_SHARE = 0.2
 ABOUT_AS_GOOD = 2.0
 """Residuals up to this many times the least one; the cheapest of these is tried first."""
 MAX_OF_PAIR = 2
+N_PLACES = 6
+"""At which directions of expressions are compared."""
 MIN_SLOPE = 1e-9
 N_SCREENED, SCREEN_SLACK = 8, 3.0
 """Rows on which all expressions are tried; the others are for those that are near enough there."""
@@ -90,7 +94,7 @@ class Expressions(NamedTuple):
 def expressions() -> Expressions:
     """Return the cheapest expressions of each direction, at a few places where all are defined."""
     library = Library(create_tokens(2, (*ALGEBRAIC, *OTHERS)))
-    X = np.random.default_rng(0).uniform(0.6, 1.8, (2, 12))
+    X = np.random.default_rng(0).uniform(0.6, 1.8, (2, N_PLACES))
     batches, costs = [], []
     for priors, n in (([], N_ENTRIES), ([RepeatConstraint(library, OTHERS, max_=0)], N_ALGEBRAIC)):
         prior = JointPrior(library, priors, max_length=MAX_LENGTH)
@@ -104,7 +108,7 @@ def expressions() -> Expressions:
         # Signs do not count. An expression of one input is not a pair.
         angles = np.arctan2(directions[:, 1], directions[:, 0]) % np.pi
         both = (np.abs(directions) > MIN_SLOPE).all(axis=(1, 2))
-    rounded = np.round(np.cos(2 * angles[both]), 6), np.round(np.sin(2 * angles[both]), 6)
+    rounded = np.round(np.cos(2 * angles[both]), 4), np.round(np.sin(2 * angles[both]), 4)
     _, first = np.unique(np.hstack(rounded), axis=0, return_index=True)
     return Expressions(library, every.programs[np.flatnonzero(both)[np.sort(first)]])
 

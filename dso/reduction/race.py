@@ -149,6 +149,9 @@ class Race:
         The units of inputs and y.
     outer : Stopping, optional
         Of the whole search: its searches end within it.
+    are_units_aside : bool
+        Whether the problem as it is enters too. Units bind the search for y, but none of the race:
+        so one that has wrong units finds no less than without them.
     found : Reduced or None
         What the data say; None before the first round.
     seconds : float
@@ -169,6 +172,7 @@ class Race:
     translate: Callable[[ProgramBatch], ProgramBatch] = lambda programs: programs
     quantities: Quantities | None = None
     outer: Any = None
+    are_units_aside: bool = False
     found: Reduced | None = None
     seconds: float = 0.0
     n_evaluations: int = 0
@@ -248,6 +252,8 @@ class Race:
         hypotheses: list[Reduction | Separation] = [*_hypotheses(found.reductions)]
         if found.separation is not None:
             hypotheses.insert(1, found.separation)
+        if self.are_units_aside:
+            hypotheses.append(Reduction.none(self.names))
         for hypothesis in hypotheses:
             try:
                 if isinstance(hypothesis, Separation):

@@ -6,6 +6,7 @@ exactly; then a new model is made, and the step stays if what that errs on unsee
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +19,14 @@ from dso.errors import UserError
 from dso.reduction.dimensions import unit_groups
 from dso.reduction.formula import Formula
 from dso.reduction.general_pairs import GeneralPair, general_pairs
+from dso.reduction.plain_columns import (
+    MAX_ERROR_LEFT,
+    PlainPair,
+    Wave,
+    plain_pairs,
+    waves,
+)
+from dso.reduction.plain_columns import N_ROWS as N_ROWS_OF_PLAIN
 from dso.reduction.polynomial import polynomials
 from dso.reduction.proposals import MAX_RESIDUAL, Drop, Move, moves
 from dso.reduction.reduction import Reduction, Step
@@ -52,8 +61,11 @@ MAX_TRIALS = 2
 """Steps of a kind that are tried one by one where they do not all hold together."""
 SMOOTH = 3e-3
 """Share of the scatter of y up to which models of y itself are good enough, ..."""
-SMOOTHER = 0.2
-"""... and the share of their error that one of a function of y must not exceed."""
+VERY_SMOOTH = 1e-5
+"""... and that of others where no step holds ..."""
+SMOOTHER, SMOOTHEST = 0.2, 0.5
+"""... and the share of their error that one of a function of y must not exceed, the first such
+function and others."""
 MAX_POLYNOMIALS = 3
 """Polynomials in one column that are modelled."""
 MAX_STEPS = 12
@@ -62,10 +74,13 @@ MIN_MODELS = 3
 """With fewer it is useless to begin: the data as they are take two."""
 EVALUATIONS_PER_MODEL = 10_000
 """Evaluations of a search that take about as long as making one model of `MAX_ROWS` rows."""
-COST_OF_PAIR = 0.04
+COST_OF_LEAST = 0.005
+"""Of making a model of hardly any rows, in models of `MAX_ROWS` rows."""
+COST_OF_PAIR = 0.07
 """Of comparing two columns with the library of small expressions, in models of `MAX_ROWS` rows."""
-MAX_SIZE = 1e150
-"""Columns with larger numbers, whose squares are not finite, are not modelled."""
+MAX_SIZE, MIN_SIZE = 1e150, 1e-150
+"""Columns with larger numbers, or smaller ones alone, are not modelled: their squares are infinite,
+or zero."""
 
 
 class Outer(NamedTuple):
@@ -88,6 +103,7 @@ class Outer(NamedTuple):
 OUTER = (
     Outer(("sqrt", 0), ("n2", 0), 0.0, np.inf),
     Outer(("div", 1.0, 0), ("div", 1.0, 0), 1e-150, np.inf),
+    Outer(("div", 1.0, "sqrt", 0), ("div", 1.0, "n2", 0), 1e-75, np.inf),
     Outer(("arcsin", 0), ("sin", 0), -np.pi / 2, np.pi / 2),
     Outer(("arccos", 0), ("cos", 0), 0.0, np.pi),
 )
@@ -215,16 +231,20 @@ class Reducer:
         seed: int,
         max_models: int,
     ) -> None:
+        kept, why = distinct_inputs(X)
+        steps = tuple(Step(text.format(*names)) for text in why)
+        self.start = replace(Reduction.none(names).onto([(j,) for j in kept]), steps=steps)
         random = np.random.default_rng([seed, 0x5EDC])
         rows = spread_out(X, min(MAX_ROWS, FEWEST_ROWS + ROWS_PER_INPUT * X.shape[1]), random)
         self.X, self.y, self.names = X[rows], y[rows], names
         self.quantities = quantities
         self.weights = None if weights is None else weights[rows]
         self.scatter = 0.0
-        self.cost_of_model = (len(rows) / MAX_ROWS) ** 3
+        self.cost_of_model = _cost_of_model(len(rows))
         self.max_cost = min(max_models, MAX_MODELS)
         self.cost = 0.0
         self.is_over: Callable[[], bool] = _never
+        self.is_quick = False
         self.is_noisy = False
 
     def run(self, is_over: Callable[[], bool] = _never) -> Reduced:
@@ -236,15 +256,20 @@ class Reducer:
             return self._search()
 
     def _none(self, why: str) -> Reduced:
-        """Return what is known where the data say nothing: what units say."""
-        start = Reduction.none(self.names)
+        """Return what is known where the data say nothing: what units say, and equal columns."""
+        start = self.start
         for move in self._unit_groups(start):
             reduction = move.applied(start)
             table = np.column_stack([reduction.inputs(self.X), reduction.target(self.X, self.y)])
             if reduction.columns and np.isfinite(table).all():
-                reduction = replace(reduction, steps=(Step(move.text(start)),))
-                why = f"{reduction.says()} by the units; the data say no more, as {why}"
-                return Reduced((reduction,), why, self.is_noisy, self._n_evaluations)
+                steps = (*start.steps, Step(move.text(start)))
+                by_units = replace(reduction, steps=steps)
+                why = f"{by_units.says()} by the units; the data say no more, as {why}"
+                found = (by_units, start) if start.steps else (by_units,)
+                return Reduced(found, why, self.is_noisy, self._n_evaluations)
+        if start.steps and start.columns:
+            why = f"{start.says()}; the data say no more, as {why}"
+            return Reduced((start,), why, self.is_noisy, self._n_evaluations)
         return Reduced((), f"none found, as {why}", self.is_noisy, self._n_evaluations)
 
     def _unit_groups(self, reduction: Reduction) -> Sequence[Move]:
@@ -271,8 +296,11 @@ class Reducer:
             return "there are no inputs"
         if not (np.isfinite(self.X).all() and np.isfinite(self.y).all()):
             return "not all data are finite"
-        if max(np.abs(self.X).max(), np.abs(self.y).max()) > MAX_SIZE:
+        sizes = np.abs(np.column_stack([self.X, self.y])).max(axis=0)
+        if sizes.max() > MAX_SIZE:
             return f"numbers beyond {MAX_SIZE:g} are too large to model"
+        if sizes[sizes > 0].min(initial=1.0) < MIN_SIZE:
+            return f"columns of numbers below {MIN_SIZE:g} are too small to model"
         if not np.ptp(self.y) > 0:
             return "y is constant"
         # That of most rows: a few that are far off would make any error look small.
@@ -281,59 +309,68 @@ class Reducer:
         return None
 
     def _search(self) -> Reduced:
-        kept, why = distinct_inputs(self.X)
-        if not kept:
+        if not self.start.columns:
             return self._none("all inputs are constant")
-        strongest = strongest_inputs(self.X[:, kept], self.y)
-        kept = [kept[k] for k in strongest]
-        start = Reduction.none(self.names).onto([(j,) for j in kept])
-        n_left = len(self.names) - len(why) - len(kept)
-        steps = [Step(text.format(*self.names)) for text in why]
-        if n_left:
+        Z = self.start.inputs(self.X)
+        strongest = strongest_inputs(Z, self.y)
+        start = self.start.onto([(int(k),) for k in strongest])
+        if n_left := Z.shape[1] - len(strongest):
             text = f"{n_left} inputs say less of y than the {MAX_INPUTS} strongest"
-            steps.append(Step(text))
-        state = self._state(replace(start, steps=tuple(steps)))
-        if state is None or state.error > MAX_ERROR:
-            error = "" if state is None else f" (it errs by {state.error:.0%} of the scatter of y)"
-            return self._none(f"no smooth model describes the data{error}")
+            start = replace(start, steps=(*start.steps, Step(text)))
+        state = self._state(start)
+        if state is None:
+            return self._none("no smooth model describes the data")
         states = [self._smoother(state)]
         while len(states) <= MAX_STEPS and not self._is_spent:
             # What a model misses looks like noise until the problem is small enough for it.
             self.is_noisy = self._has_noise(states[-1])
-            further = self._further(states[-1])
+            further = self._further(states[-1]) or self._through(states[-1])
             if further is None:
                 break
             states.append(further)
+        if (error := states[-1].error) > MAX_ERROR:
+            size = f"{error:.0%} of" if error < 1 else "more than"
+            says = f"no smooth model describes the data (it errs by {size} the scatter of y)"
+            return self._none(says)
         return self._chosen(states)
 
-    def _smoother(self, state: _State) -> _State:
+    def _through(self, state: _State) -> _State | None:
+        """Return the model of a function of y where no step holds, None where that is no better."""
+        is_left = state.Z.shape[1] > 1 and state.error < MAX_ERROR
+        smoother = self._smoother(state, VERY_SMOOTH) if is_left else state
+        return None if smoother is state else smoother
+
+    def _smoother(self, state: _State, enough: float = SMOOTH) -> _State:
         """Return the model of an inverse function of y where that is much better."""
-        best = state
+        best, limit = state, SMOOTHER
         for outer in OUTER:
-            if state.error < SMOOTH or self._is_spent:
+            if state.error < enough or self._is_spent:
                 break
             if outer.low <= state.t.min() and state.t.max() <= outer.high:
                 inner = state.reduction.through(outer.formula, outer.inverse)
                 # Logarithms of powers of y are multiples of that of y, which has been modelled.
                 other = self._state(inner, kinds=(False,))
-                if other is not None and other.error < SMOOTHER * best.error:
+                if other is not None and other.error < limit * best.error:
                     text = f"{inner.target_text()} is smoother than y"
                     step = Step(text, state.error, other.error)
                     reduction = replace(inner, steps=(*state.reduction.steps, step))
-                    best = replace(other, reduction=reduction)
+                    best, limit = replace(other, reduction=reduction), SMOOTHEST
         return best
 
     def _chosen(self, states: Sequence[_State]) -> Reduced:
         last = states[-1]
         pieces = last.pieces or self._polynomial(last)
         if len(states) == 1:
-            found = self._none("the data show no form that leaves a smaller problem")
-            if pieces is None or found.reductions:
-                return found
-            return found._replace(why=pieces.says(), separation=pieces)
+            known = self._none("the data show no form that leaves a smaller problem")
+            if pieces is None or known.reductions:
+                return known
+            return known._replace(why=pieces.says(), separation=pieces)
         says = last.reduction.says()
+        found = [state.reduction for state in reversed(states[1:])]
+        if self.start.steps:
+            found.append(self.start)
         return Reduced(
-            tuple(state.reduction for state in reversed(states[1:])),
+            tuple(found),
             says if pieces is None else f"{says}; {pieces.says()}",
             self.is_noisy,
             self._n_evaluations,
@@ -389,7 +426,8 @@ class Reducer:
             kinds = (False,)
         best = None
         for is_log in kinds:
-            model = Surrogate(Z, t, self._weights(t, slope, is_log), is_log=is_log)
+            weights = self._weights(t, slope, is_log)
+            model = Surrogate(Z, t, weights, is_log=is_log, is_quick=self.is_quick)
             self.cost += self.cost_of_model
             error = self._error(model, slope)
             if best is None or error < best.error:
@@ -429,11 +467,15 @@ class Reducer:
                 if self._is_spent:
                     return None
                 if (next_state := self._after(state, steps)) is not None:
-                    return next_state
+                    is_plain = any(isinstance(move, PlainPair | Wave) for move in steps)
+                    return self._smoother(next_state) if is_plain else next_state
         return None
 
     def _likely(self, state: _State) -> Iterator[Sequence[Move]]:
         """Yield the steps of each kind, those that cost the least to look for first."""
+        if state.error > MAX_ERROR:
+            yield from self._plain(state)
+            return
         max_residual = float(np.clip(UNSURE * state.error, MAX_RESIDUAL, MAX_UNSURE_RESIDUAL))
         found: list[Move] = moves(state.Z, state.t, state.model.gradients, max_residual)
         found += self._unit_groups(state.reduction)
@@ -445,6 +487,46 @@ class Reducer:
             # Sums and products of pieces say more than that these may be exchanged.
             if state.pieces is None:
                 yield exchanges(state.model)
+        if not self._is_spent:
+            yield from self._plain(state)
+
+    def _plain(self, state: _State) -> Iterator[Sequence[PlainPair | Wave]]:
+        """Yield the plain columns with which small models are much better, the best first.
+
+        Each is to be tried by itself: what a right one gains would hide what another one loses.
+        """
+        likely: list[PlainPair | Wave] = [*plain_pairs(state.Z)] if state.error > SMOOTH else []
+        likely += waves(state.Z) if state.error > VERY_SMOOTH else []
+        small = self._thinned(N_ROWS_OF_PLAIN)
+        before = small._state(state.reduction, state) if likely else None
+        if before is None:
+            return
+        found = []
+        for move in likely:
+            after = small._state(move.applied(state.reduction), state)
+            if after is not None and after.error < MAX_ERROR_LEFT * before.error:
+                found.append((after.error, move))
+        self.cost += small.cost
+        for _, move in sorted(found, key=lambda one: one[0])[:MAX_TRIALS]:
+            yield [move]
+
+    def _thinned(self, n_rows: int) -> Reducer:
+        """Return one that has looked at nothing yet, with fewer of the rows."""
+        small = copy.copy(self)
+        rows = np.linspace(0, len(self.X) - 1, min(n_rows, len(self.X))).astype(int)
+        small.X, small.y = self.X[rows], self.y[rows]
+        small.weights = None if self.weights is None else self.weights[rows]
+        small.cost, small.cost_of_model = 0.0, _cost_of_model(len(rows))
+        small.is_quick = True
+        return small
+
+    def _slack(self, state: _State, move: Move) -> float:
+        """Return by what factor a step may make the error larger."""
+        if isinstance(move, PlainPair | Wave):
+            return MAX_ERROR_LEFT
+        if move.residual > MAX_RESIDUAL or isinstance(move, GeneralPair):
+            return UNSURE_SLACK
+        return NOISY_SLACK if self.is_noisy or state.error > SMOOTH else SLACK
 
     def _after(self, state: _State, steps: Sequence[Move]) -> _State | None:
         """Return the state after steps that change different columns, None if they do not hold."""
@@ -455,9 +537,7 @@ class Reducer:
         if not reduction.columns:
             return None
         after = self._state(reduction, state)
-        slack = NOISY_SLACK if self.is_noisy or state.error > SMOOTH else SLACK
-        if any(move.residual > MAX_RESIDUAL or isinstance(move, GeneralPair) for move in steps):
-            slack = UNSURE_SLACK
+        slack = min(self._slack(state, move) for move in steps)
         if after is None or after.error > max(slack * state.error, ROUNDING_ERROR):
             return None
         notes = tuple(Step(text, state.error, after.error) for text in said)
@@ -465,6 +545,11 @@ class Reducer:
         is_drop = all(isinstance(move, Drop) for move in steps)
         error = after.error if is_drop else min(after.error, state.error)
         return replace(after, reduction=reduction, error=error)
+
+
+def _cost_of_model(n_rows: int) -> float:
+    """Return what making one costs, in models of `MAX_ROWS` rows."""
+    return COST_OF_LEAST + (n_rows / MAX_ROWS) ** 3
 
 
 def _compatible(found: Sequence[Move]) -> list[Move]:

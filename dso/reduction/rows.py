@@ -32,6 +32,8 @@ def spread_out(X: np.ndarray, n: int, random: np.random.Generator) -> np.ndarray
 def distinct_inputs(X: np.ndarray) -> tuple[list[int], list[str]]:
     """Return the columns that are neither constant nor equal to one before them, and the others.
 
+    Nothing is said of columns that are not finite.
+
     Returns
     -------
     kept : list of int
@@ -44,7 +46,9 @@ def distinct_inputs(X: np.ndarray) -> tuple[list[int], list[str]]:
     seen: dict[bytes, int] = {}
     for j, column in enumerate(X.T):
         key = np.ascontiguousarray(column).tobytes()
-        if (column == column[0]).all():
+        if not np.isfinite(column).all():
+            kept.append(j)
+        elif (column == column[0]).all():
             why.append(f"{{{j}}} is constant")
         elif key in seen:
             why.append(f"{{{j}}} equals {{{seen[key]}}}")

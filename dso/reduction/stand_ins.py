@@ -69,6 +69,8 @@ def of_sum(
         for k, (m, basis) in enumerate(zip(factors, bases, strict=True))
     ]
     design, n = np.hstack(terms), terms[0].shape[1]
+    if not np.isfinite(design).all():
+        return None
     with one_thread(), np.errstate(all="ignore"):
         fitted = np.linalg.lstsq(design, t, rcond=None)[0]
         rest = t - design @ fitted
@@ -101,13 +103,15 @@ def of_product(t: np.ndarray, columns: Sequence[np.ndarray]) -> StandIns | None:
     first, second = (_basis(Z, len(columns)) for Z in columns)
     if first is None or second is None:
         return None
-    with one_thread():
-        p, q = _product(first, second, t)
-    rest = float((t - p * q).std() / t.std())
-    if not rest < MAX_REST:
-        return None
-    with np.errstate(all="ignore"):
-        return StandIns(t / q, _is_usable(q), rest)
+    # By a power of two, which changes no digit.
+    size = 2.0 ** np.round(np.log2(t.std())) if t.std() else 1.0
+    with one_thread(), np.errstate(all="ignore"):
+        found = _product(first, second, t / size)
+        if found is None:
+            return None
+        p, q = found
+        rest = float((t / size - p * q).std() / (t / size).std())
+        return StandIns(t / q, _is_usable(q), rest) if rest < MAX_REST else None
 
 
 def _is_usable(divisor: np.ndarray) -> np.ndarray:
@@ -131,7 +135,9 @@ def _basis(Z: np.ndarray, n_pieces: int) -> np.ndarray | None:
     return np.column_stack([term for term, _ in terms])
 
 
-def _product(first: np.ndarray, second: np.ndarray, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _product(
+    first: np.ndarray, second: np.ndarray, t: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Fit by turns first, then by Newton's linear equations, t + p q = p' q + p q'.
 
     One more equation, mean(q q') = 1, keeps the factor that could go from p to q where it is.
@@ -141,6 +147,8 @@ def _product(first: np.ndarray, second: np.ndarray, t: np.ndarray) -> tuple[np.n
         p = first @ np.linalg.lstsq(first * q[:, None], t, rcond=None)[0]
         q = second @ np.linalg.lstsq(second * p[:, None], t, rcond=None)[0]
         q /= float(np.sqrt(np.mean(q**2)))
+        if not np.isfinite(q).all():
+            return None
     for _ in range(MAX_STEPS):
         p = first @ np.linalg.lstsq(first * q[:, None], t, rcond=None)[0]
         size = float(np.sqrt(np.mean(t**2)))
@@ -149,6 +157,8 @@ def _product(first: np.ndarray, second: np.ndarray, t: np.ndarray) -> tuple[np.n
         fitted = np.linalg.lstsq(design, np.r_[t + p * q, size], rcond=None)[0]
         before, q = q, second @ fitted[n:]
         q /= float(np.sqrt(np.mean(q**2)))
+        if not np.isfinite(q).all():
+            return None
         if np.abs(q - before).max() < CONVERGED:
             break
     return first @ np.linalg.lstsq(first * q[:, None], t, rcond=None)[0], q

@@ -27,7 +27,7 @@ MAX_POOL = 4000
 """Rows that they are chosen from."""
 MAX_INPUTS = 30
 """Inputs that a model takes; others are left out beforehand."""
-MAX_ITERATIONS = 60
+MAX_ITERATIONS, QUICK_ITERATIONS = 60, 20
 JITTER = 1e-10
 """Share of a^2 on the diagonal, for Cholesky's sake."""
 LOG_AMPLITUDE, LOG_LENGTH, LOG_NOISE = (-3.0, 4.0), (-2.5, 4.0), (float(np.log(1e-6)), 0.5)
@@ -75,6 +75,8 @@ class Surrogate:
         Whether the logarithm of y, which then has one sign, is modelled.
     start : (D + 2,) float64, optional
         Where the likelihood is climbed from; default: several places.
+    is_quick : bool
+        Whether the first of these places and few steps are enough.
     likeness : (N, N) float64, optional
         What the covariances are multiplied by: a form that y has in an input which is not among
         the columns. Such a model is asked for its errors only.
@@ -93,6 +95,7 @@ class Surrogate:
         *,
         is_log: bool = False,
         start: np.ndarray | None = None,
+        is_quick: bool = False,
         likeness: np.ndarray | None = None,
     ) -> None:
         self.X, self.y, self.is_log = X, y, is_log
@@ -107,12 +110,12 @@ class Surrogate:
         rest = target - design @ self._line
         self._size = max(float(rest.std()), 1e-9 * float(np.abs(target).max()), 1e-300)
         self._t = rest / self._size
-        self.theta = self._most_likely(start)
+        self.theta = self._most_likely(start, is_quick)
         self._solve()
 
     # ------------------------------------------------------------------------------- likelihood
 
-    def _most_likely(self, start: np.ndarray | None) -> np.ndarray:
+    def _most_likely(self, start: np.ndarray | None, is_quick: bool) -> np.ndarray:
         from scipy.optimize import minimize  # slow to import
 
         d = self._U.shape[1]
@@ -120,6 +123,7 @@ class Surrogate:
             starts = [start]
         else:
             starts = [np.r_[a, np.full(d, length), noise] for a, length, noise in STARTS]
+        starts = starts[:1] if is_quick else starts
         bounds = [LOG_AMPLITUDE, *[LOG_LENGTH] * d, LOG_NOISE]
         low, high = np.array(bounds).T
         best = None
@@ -130,7 +134,7 @@ class Surrogate:
                 jac=True,
                 method="L-BFGS-B",
                 bounds=bounds,
-                options={"maxiter": MAX_ITERATIONS},
+                options={"maxiter": QUICK_ITERATIONS if is_quick else MAX_ITERATIONS},
             )
             if best is None or found.fun < best.fun:
                 best = found

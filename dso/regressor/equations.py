@@ -15,7 +15,7 @@ from dso.library import Library, PlaceholderConstant, Polynomial, Token, create_
 from dso.program import Columns, Program, ProgramBatch
 from dso.program.shown_numbers import with_plain_numbers
 from dso.program.symbolic import exchanged, to_short_sympy, to_sympy, to_text
-from dso.program.units import constant_units, is_consistent
+from dso.program.units import constant_units, is_consistent, other_units
 from dso.selection import check_rule, criteria, scores
 from dso.units import Quantities
 
@@ -317,6 +317,18 @@ class Equations:
             ["y", *self.names], [self.quantities.target, *self.quantities.inputs], strict=True
         )
         return ", ".join(f"{name} [{'?' if unit is None else unit.text}]" for name, unit in columns)
+
+    def trouble_with_units(self, i: int) -> str | None:
+        """Return in a sentence what is wrong with the units of row `i`, None where nothing is."""
+        if self.quantities is None:
+            return None
+        programs = self.front.programs[i : i + 1]
+        if is_consistent(self.library, self.quantities, programs).all():
+            return None
+        others = other_units(self.library, self.quantities, programs)
+        would = f"would be if {' or '.join(others)} had another unit"
+        hint = would if others else "would not be if any one of them were another"
+        return f"the units of {self.texts[i]}, which fits best, are not consistent; they {hint}"
 
     def constant_units(self, i: int) -> list[str]:
         """Return the units of the constants of row `i`; see `dso.program.units`."""

@@ -222,12 +222,21 @@ class Fit:
             search.config["training"] = self._config["training"]
             found = searches.run(search, is_continued=True)
             result = Searched(search, found, search.standing.n_samples)
+        self._tell_of_units(k, result.found)
         reason = result.search.optimizer.stop_reason
         self.targets.append(self._whole(result.found))
         self.searches.append(result.search)
         self._reasons.append(str(reason))
         self.n_evaluations += result.n_evaluations
         self.interrupted |= reason in SIGNALLED or bool(self._signals)
+
+    def _tell_of_units(self, k: int, found: Equations) -> None:
+        """Say so where what fits best has units that are not consistent, against the rule."""
+        if self._config["task"]["dimensional_constraint_penalty"] is not None:
+            return
+        trouble = found.trouble_with_units(found.select(self._model.model_selection))
+        if trouble is not None:
+            logger.warning("%s: %s.", self._model.target_names_[k], trouble)
 
     def _whole(self, found: Equations) -> Equations:
         """Return equations of the selected inputs as equations of all."""

@@ -52,8 +52,8 @@ class Scales:
         refused as such.
         """
         exponents = [_exponent(column) for column in (*rows.X.T, rows.y)]
-        with np.errstate(over="ignore"):
-            if not np.isfinite(np.var(rows.y)):
+        with np.errstate(over="ignore", under="ignore"):
+            if not 0 < np.var(rows.y) < np.inf:
                 exponents = [0] * len(exponents)
         return Scales(np.array(exponents[:-1], dtype=int), exponents[-1])
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dso.build.race import Rows, make_race
+from dso.build.units_aside import are_much_better, break_units_alone
 from dso.config.results import ENDS
 from dso.core import DeepSymbolicOptimizer, InnerSearch
 from dso.errors import UserError
@@ -36,6 +37,7 @@ from dso.runs.tables import ResultFiles
 from dso.selection import criteria
 from dso.task.regression import RegressionTask
 from dso.task.regression.dataset import from_arrays
+from dso.task.regression.rows import validation_rows
 from dso.training.sources import Finishing
 from dso.training.stopping import Standing
 
@@ -207,14 +209,17 @@ class Search:
         """Return the race of this search, in the units of the user."""
         if self.optimizer.race is None or not self._can_translate:
             return None
-        rows = self.given_rows
-        return make_race(
-            self.config,
-            self.optimizer.run,
-            (rows.X, rows.y, rows.weights),
-            start_inner,
-            self._translated,
-        )
+        run = self.optimizer.run
+        return make_race(self.config, run, self._fitted_rows, start_inner, self._translated)
+
+    @property
+    def _fitted_rows(self) -> Rows:
+        """The rows of y in the units of the user, but for those that are set aside."""
+        rows, fraction = self.given_rows, self.config["task"]["validation_fraction"]
+        kept = np.ones(len(rows.y), dtype=bool)
+        if fraction:
+            kept = ~validation_rows(len(kept), fraction)
+        return rows.X[kept], rows.y[kept], None if rows.weights is None else rows.weights[kept]
 
     _can_translate = True
     """Whether programs of y can be said as programs of what the search looks for."""
@@ -456,8 +461,12 @@ class Search:
             front = finisher.front(programs)
             better = finisher.improved(front, is_over=lambda: self.optimizer.stopping.is_over)
             programs = ProgramBatch.concatenate([front, better])
-        programs = programs[self.optimizer.prior.may_be_shown(programs)]
-        return finisher.settled(programs, snap=finishing.snap)
+        prior = self.optimizer.prior
+        is_shown, others = prior.may_be_shown(programs), break_units_alone(prior, programs)
+        if others.any():
+            losses = task.mean_losses(programs)
+            is_shown |= others & are_much_better(losses, is_shown, task.least_loss)
+        return finisher.settled(programs[is_shown], snap=finishing.snap)
 
     def _errors(self, found: Equations) -> list[ConstantErrors]:
         task = self.task

@@ -18,6 +18,8 @@ from dso.selection.hull import between_rows, is_tame
 
 DEPENDENT = 1e-10
 """Singular values of the scaled Jacobian below this share of the greatest count as none."""
+MAX_SLOPE = 1e150
+"""Squares of larger ones are not finite."""
 MAX_WHOLE = 1e6
 POLE_FALL = 0.1
 TOKEN = 2.0
@@ -78,8 +80,12 @@ class Evidence(Columns):
     def standard_errors(self) -> np.ndarray:
         """Standard errors (B,) of `validated`."""
         n = self.left_out.shape[1]
-        with np.errstate(invalid="ignore"):
-            return np.nan_to_num(self.left_out.std(axis=1) / np.sqrt(max(n - 1, 1)))
+        with np.errstate(all="ignore"):
+            # By powers of two, which change no digit: squares of squared errors may be infinite.
+            sizes = 2.0 ** np.floor(np.log2(self.left_out.max(axis=1)))
+            sizes = np.where(np.isfinite(sizes) & (sizes > 0), sizes, 1.0)
+            scatter = (self.left_out / sizes[:, None]).std(axis=1) * sizes
+            return np.nan_to_num(scatter / np.sqrt(max(n - 1, 1)))
 
     @property
     def is_eligible(self) -> np.ndarray:
@@ -213,7 +219,8 @@ def _of_one(
         return left_out_errors(residuals, leverages), n_numbers, n_numbers * np.log(n_rows) / 2
     left_out = left_out_errors(residuals, leverages_of(slopes))
     noise = max(np.mean(residuals**2), MAX_EXACT * variance)
-    information = np.sum(slopes**2, axis=0) * (n_rows / data.n_rows) / noise
+    with np.errstate(over="ignore"):  # a number that the data know to any digit
+        information = np.sum(slopes**2, axis=0) * (n_rows / data.n_rows) / noise
     return left_out, n_numbers, float(np.sum(number_lengths(constants, information)))
 
 
@@ -222,9 +229,12 @@ def leverages_of(slopes: np.ndarray) -> np.ndarray:
 
     It says how far the fitted value of each row follows its own y.
     """
-    lengths = np.linalg.norm(slopes, axis=0)
-    if not len(lengths):
+    if not slopes.shape[1]:
         return np.zeros(len(slopes))
+    largest = np.abs(slopes).max(axis=0)
+    if largest.max() > MAX_SLOPE:
+        slopes = slopes / np.where(largest > 0, largest, 1)
+    lengths = np.linalg.norm(slopes, axis=0)
     left, sizes, _ = np.linalg.svd(slopes / np.where(lengths > 0, lengths, 1), full_matrices=False)
     is_known = sizes > DEPENDENT * max(sizes.max(initial=0.0), np.finfo(float).tiny)
     return np.sum(left[:, is_known] ** 2, axis=1)

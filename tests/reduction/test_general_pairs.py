@@ -43,7 +43,7 @@ def test_the_simplest_expression_of_a_direction_is_proposed(
 
 def test_expressions_differ_in_direction_and_have_both_inputs() -> None:
     known = expressions()
-    at = np.random.default_rng(1).uniform(0.6, 1.8, (2, 6))
+    at = np.random.default_rng(1).uniform(0.6, 1.8, (2, 24))
     first = known._replace(programs=known.programs[:300])
     with np.errstate(all="ignore"):
         directions = first.directions(at, np.ones(2))

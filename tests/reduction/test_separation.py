@@ -57,7 +57,7 @@ def test_on_a_curve_nothing_is_said() -> None:
 
 def test_it_is_a_part_of_what_is_found() -> None:
     inputs = np.column_stack([X, np.random.default_rng(1).uniform(1.0, 3.0, 200)])
-    found = reduce(inputs, inputs[:, 3] * (np.sin(A * B) + np.exp(C) / C), list("abcd"))
+    found = reduce(inputs, inputs[:, 3] * (np.tanh(A * B) + np.exp(C) / C), list("abcd"))
     assert found.separation is not None
     assert found.separation.reduction == found.reductions[0]
     assert found.separation.says() in found.why

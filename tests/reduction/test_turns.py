@@ -160,7 +160,7 @@ def test_pieces_take_part_in_a_race() -> None:
         assert len(Z) == len(t)
         return Scripted(Z, t)
 
-    y = np.sin(X[:, 0] * X[:, 1]) * np.exp(X[:, 2]) / X[:, 2]
+    y = np.tanh(X[:, 0] * X[:, 1]) * np.exp(X[:, 2]) / X[:, 2]
     race = Race(X, y, None, ["a", "b", "c"], WHOLE, make_search, 4, 10**7, 0)
     programs, spent = race.run(4, lambda n_evaluations: False)
     assert race.found is not None

@@ -314,6 +314,7 @@ def test_options_that_cannot_be_used_are_refused(options: dict, message: str) ->
         ((X, np.zeros(60), -np.ones(60)), "Negative values"),
         ((X, Y, np.zeros(60)), "zero"),
         ((X, 1e200 * Y), "beyond double precision"),
+        ((X, 1e-200 * Y), "beyond double precision"),
     ],
 )
 def test_data_that_cannot_be_used_are_refused(data: tuple, message: str) -> None:

@@ -121,3 +121,53 @@ def test_pieces_with_factors_are_saved() -> None:
         broken = {**plain, "separation": {**plain["separation"], key: wrong}}
         with pytest.raises(ValueError, match=r"groups|input"):
             SavedReduced.model_validate(broken).rebuilt(["a", "b"])
+
+
+@pytest.mark.parametrize("target_transform", [None, "log"])
+def test_rows_that_are_set_aside_take_no_part(target_transform: str | None) -> None:
+    X, y = _gravity(40)
+    config = {
+        "task": {"task_type": "regression", "validation_fraction": 0.3},
+        "training": {"batch_size": 5},
+        "finishing": {"on": False},
+    }
+    options = {**FAST, "function_set": ["add", "log"], "reduce": True, "config": config}
+    model = DeepSymbolicRegressor(n_samples=1, target_transform=target_transform, **options)
+    search = model.fit(X[:, :2], y)._searches[0]
+    race, data = search.optimizer.race, search.task.dataset
+    assert len(race.y) == 28
+    np.testing.assert_array_equal(race.X, data.X_train)
+    np.testing.assert_allclose(np.log(race.y) if target_transform else race.y, data.y_train)
+
+
+@pytest.mark.slow
+def test_each_target_has_its_reductions() -> None:
+    X = np.random.default_rng(3).uniform(1, 3, (200, 5))
+    a, b, c, d, f = X.T
+    first = a * (1.3 + np.cos(0.7 * (c - d))) / (b**2 * (0.37 + f**2))
+    second = f * np.exp(-0.3 * (a - b) ** 2) / (0.6 + np.sqrt(c * d))
+    model = DeepSymbolicRegressor(niterations=4, **FAST).fit(X, np.column_stack([first, second]))
+    for found, table, pair in zip(model.reductions_, model.equations_, ["c", "a"], strict=True):
+        assert found is not None
+        assert found.reductions
+        told = set(table["reductions"]) - {""}
+        assert told
+        assert told <= {reduction.says() for reduction in found.reductions}
+    assert "x3 - x4" in model.reductions_[0].why
+    assert "x1 - x2" in model.reductions_[1].why
+
+
+@pytest.mark.slow
+def test_held_out_rows_and_reductions_go_together() -> None:
+    X, y = _gravity(300)
+    config = {
+        "task": {"task_type": "regression", "validation_fraction": 0.25},
+        "semantic": {"on": True},
+        "gp_meld": {"run_gp_meld": True},
+    }
+    model = DeepSymbolicRegressor(
+        config=config, reduce=True, function_set=PHYSICS, n_samples=300_000, **FAST
+    ).fit(X, y)
+    best = model.equations_.iloc[-1]
+    assert best["loss"] < 1e-20
+    assert best["reductions"] == model.reductions_.reductions[0].says()
