@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from fractions import Fraction
-from itertools import product
 
 import numpy as np
 import pytest
@@ -182,35 +181,70 @@ def test_the_search_by_values_finds_what_is_consistent_alone():
         assert is_consistent(PLAIN, found.programs.row(b).tolist(), MECHANICS)
 
 
-def completable(library, tokens, quantities, max_length) -> bool:
-    """Search for a consistent program that begins with these tokens."""
-    slots = reference_priors.n_open(tokens, library.arities)
-    if slots == 0:
-        return is_consistent(library, tokens, quantities)
-    return len(tokens) + slots <= max_length and any(
-        completable(library, [*tokens, t], quantities, max_length) for t in range(library.L)
-    )
+def consistent_programs(
+    library: Library, quantities: Quantities, max_length: int
+) -> list[list[int]]:
+    """List all consistent programs by size, each made of smaller ones that have a dimension."""
+    any_target = replace(quantities, target=None)
+    of_size: list[list[list[int]]] = [[]]
+    for size in range(1, max_length + 1):
+        tried = [[t] for t in range(library.L) if size == 1 and library.arities[t] == 0]
+        for t in range(library.L):
+            if library.arities[t] == 1:
+                tried += [[t, *a] for a in of_size[size - 1]]
+            elif library.arities[t] == 2:
+                for left in range(1, size - 1):
+                    tried += [[t, *a, *b] for a in of_size[left] for b in of_size[size - 1 - left]]
+        of_size.append([row for row in tried if is_consistent(library, row, any_target)])
+    return [row for rows in of_size for row in rows if is_consistent(library, row, quantities)]
 
 
-@pytest.mark.parametrize("y", ["m", "m/s", "m^2", "s^-1"])
-def test_no_token_is_masked_that_can_still_lead_to_a_consistent_program(y):
-    library = Library(create_tokens(2, ["add", "mul", "div", "sqrt"]))
+@pytest.mark.parametrize("n_constants", [None, 1])
+@pytest.mark.parametrize("y", ["m", "m/s", "m^4", "s^-1", "", None])
+@pytest.mark.parametrize(
+    "functions",
+    [
+        ["add", "mul", "sqrt"],
+        ["div", "exp", "n2"],
+        ["mul", "pow", 2.0, 0.5],
+        ["sub", "div", "sign"],
+    ],
+)
+def test_no_token_is_masked_that_can_still_lead_to_a_consistent_program(functions, y, n_constants):
+    constants = [] if n_constants is None else ["const"]
+    library = Library(create_tokens(2, [*functions, *constants]))
     quantities = Quantities.of(["m", "s"], y, ["x1", "x2"])
-    rules = rules_of(library, quantities, 5)
-    rules.limit_length(1, 5)
-    n_masked = 0
-    for prefix in _prefixes(library, 3):
-        if rules.violations(ProgramBatch.from_rows([prefix]).native)[0] < len(prefix):
-            assert not completable(library, prefix, quantities, 5), prefix
-            n_masked += 1
-    assert n_masked > 20
+    priors = [LengthConstraint(library, min_=1, max_=6)]
+    if n_constants is not None:
+        priors.append(RepeatConstraint(library, "const", max_=n_constants))
+    rows = ProgramBatch.from_rows(consistent_programs(library, quantities, 6))
+    prior = JointPrior(library, priors, max_length=6)
+    rows, rules = rows[prior.allowed(rows)], prior.rules
+    rules.merge(rules_of(library, quantities, 6))
+    positions = rules.violations(rows.native)
+    refused = np.flatnonzero(positions >= 0)
+    assert not len(refused), (rows.row(refused[0]), positions[refused[0]])
 
 
-def _prefixes(library, n):
-    for tokens in product(range(library.L), repeat=n):
-        parts = [reference_priors.n_open(tokens[:t], library.arities) for t in range(1, n + 1)]
-        if min(parts) > 0:
-            yield list(tokens)
+@pytest.mark.parametrize(
+    ("functions", "prefix", "max_length"),
+    [
+        (["mul", "exp"], "mul,exp", 7),  # the other argument is m^4: seven tokens more
+        (["add", "exp", "mul"], "mul,add,exp", 7),
+        (["mul", "pow", 2.0], "pow,x1", 6),  # no exponent makes m^4 of it
+    ],
+)
+def test_tokens_are_masked_that_leave_too_little_room(functions, prefix, max_length):
+    library = Library(create_tokens(2, functions))
+    quantities = Quantities.of(["m", ""], "m^4", ["x1", "x2"])
+    rules = rules_of(library, quantities, max_length)
+    rules.limit_length(1, max_length)
+    tokens = library.actionize(prefix)
+    position = rules.violations(ProgramBatch.from_rows([tokens]).native)[0]
+    assert position == len(tokens) - 1
+    begun = tokens[: position + 1].tolist()
+    rows = consistent_programs(library, quantities, max_length)
+    assert not any(row[: position + 1] == begun for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ public:
           missing_(rules.covers.size()),
           n_missing_(rules.covers.size()) {
         frames_.reserve(64);
+        prepare_units();
         restart();
     }
 
@@ -113,12 +114,19 @@ private:
         int tokens, more;  // with a wild terminal, and what it takes more without
     };
     int wild_left() const;
+    void prepare_units();
     struct UnitRoom;
     bool is_wild(const Slot& slot) const;
     Need need_of(const Slot& slot, Dimension wanted) const;
     void add_needs_below(int token, Dimension wanted, std::vector<Need>& needs) const;
-    void add_needs_after(int terminal, std::vector<Need>& needs) const;
-    void add_needs_elsewhere(std::vector<Need>& needs) const;
+    struct Outlook {
+        Dimension other, value;  // wanted of the other argument, and of the node; kAny if open
+        bool is_possible;
+    };
+    Outlook outlook_of(const Frame& frame, int argument, Dimension dimension) const;
+    void add_needs_after(int token, Dimension dimension, size_t n_settled,
+                         std::vector<Need>& needs) const;
+    size_t add_needs_elsewhere(Dimension dimension, std::vector<Need>& needs) const;
     void complete(int token, int size);
 
     const RuleSet* rules_;
@@ -129,6 +137,10 @@ private:
     std::vector<TokenSet> missing_;      // per cover requirement, members not yet present
     std::vector<int> n_missing_;
     mutable std::vector<uint64_t> scratch_;
+    std::vector<int> wild_below_, first_alike_;  // see `prepare_units`
+    mutable std::vector<char> fits_;             // of each token that is the first of its like
+    mutable std::vector<Need> needs_;            // of one token, see `UnitRoom`
+    mutable std::vector<int> least_more_;        // of the other open slots
     int n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty;
     int step_ = 0, hole_open_ = 1;  // of the form, and slots open in its hole
 };

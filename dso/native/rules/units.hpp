@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <stdexcept>
-#include <unordered_map>
 #include <vector>
 
 namespace dso::rules {
@@ -66,6 +65,7 @@ public:
         for (int arity : arities_) max_arity_ = std::max(max_arity_, arity);
         for (size_t token = 0; token < arities_.size(); ++token) {
             has_numbers_ |= numbers_[token] != kAny;
+            has_exponents_ |= rules_[token] == UnitRule::power;
             has_products_ |= rules_[token] == UnitRule::powers && arities_[token] == 2;
             const int last = arities_[token] - 1;
             if (arities_[token] == 0 && terminals_[token] == kAny)
@@ -123,7 +123,30 @@ public:
     Dimension value(const OpenUnits& node) const {
         return node.wanted != kAny ? node.wanted : node.found;
     }
+    // The dimension of an open node where its arguments still to come cannot change it.
+    Dimension settled(int token, const OpenUnits& node) const {
+        if (node.wanted != kAny) return node.wanted;
+        switch (rules_[token]) {
+            case UnitRule::same:
+                return node.found;
+            case UnitRule::powers:
+                return kAny;
+            case UnitRule::power:
+                return has_numbers_ ? kAny : kPure;
+            default:
+                return kPure;
+        }
+    }
     Dimension terminal(int token) const { return terminals_[token]; }
+
+    // Whether units cannot tell two tokens from each other; wild ones may be limited one by one.
+    bool are_alike(size_t a, size_t b) const {
+        if (arities_[a] == 0 && terminals_[a] == kAny) return false;
+        return arities_[a] == arities_[b] && rules_[a] == rules_[b] &&
+               terminals_[a] == terminals_[b] && numbers_[a] == numbers_[b] &&
+               std::equal(powers_.begin() + a * max_arity_, powers_.begin() + (a + 1) * max_arity_,
+                          powers_.begin() + b * max_arity_);
+    }
 
     // Whether a token may stand where `wanted` is wanted.
     bool fits(int token, Dimension wanted) const {
@@ -149,10 +172,20 @@ public:
         const Dimension result = raised(node.found, numbers_[token]);
         return result == kAny || node.wanted == kAny || result == node.wanted;
     }
+    // Whether there is an exponent for a power that has its base, true for other tokens.
+    bool has_exponent(int token, const OpenUnits& node) const {
+        if (rules_[token] != UnitRule::power || node.found == kAny) return true;
+        if (node.found == kPure) return node.wanted == kAny || node.wanted == kPure;
+        for (size_t number = 0; number < numbers_.size(); ++number)
+            if (numbers_[number] != kAny && fits_as_exponent(static_cast<int>(number), node))
+                return true;
+        return false;
+    }
 
     // Terminals of any dimension, as constants.
     const std::vector<int>& wild() const { return wild_; }
     bool has_products() const { return has_products_; }
+    bool has_exponents() const { return has_exponents_; }
     UnitRule rule(int token) const { return rules_[token]; }
 
     // ---- how many tokens a dimension takes at least ---------------------------------------------
@@ -166,7 +199,44 @@ public:
     }
 
 private:
-    using Counts = std::unordered_map<Dimension, int>;
+    // Numbers of tokens by dimension. Images of dimensions are spread evenly: they are their own
+    // hashes.
+    class Counts {
+    public:
+        // Takes the number for a dimension that is new, and tells whether it is.
+        bool emplace(Dimension key, int count) {
+            if (2 * (n_ + 1) > keys_.size()) grow();
+            const size_t i = place(key);
+            if (keys_[i] == key) return false;
+            keys_[i] = key, counts_[i] = count, ++n_;
+            return true;
+        }
+        int find(Dimension key, int otherwise) const {
+            if (keys_.empty()) return otherwise;
+            const size_t i = place(key);
+            return keys_[i] == key ? counts_[i] : otherwise;
+        }
+
+    private:
+        size_t place(Dimension key) const {
+            size_t i = (key ^ key >> 29) & (keys_.size() - 1);
+            while (keys_[i] != key && keys_[i] != kAny) i = (i + 1) & (keys_.size() - 1);
+            return i;
+        }
+        void grow() {
+            std::vector<Dimension> keys(std::max<size_t>(16, 2 * keys_.size()), kAny);
+            std::vector<int> counts(keys.size());
+            keys.swap(keys_), counts.swap(counts_);
+            for (size_t i = 0; i < keys.size(); ++i) {
+                if (keys[i] == kAny) continue;
+                const size_t to = place(keys[i]);
+                keys_[to] = keys[i], counts_[to] = counts[i];
+            }
+        }
+        std::vector<Dimension> keys_;  // kAny where there is none
+        std::vector<int> counts_;
+        size_t n_ = 0;
+    };
 
     Dimension power(size_t token, int slot) const { return powers_[token * max_arity_ + slot]; }
     static Dimension raised(Dimension base, Dimension exponent) {
@@ -175,8 +245,7 @@ private:
     }
     int looked_up(const Counts& counts, Dimension wanted, int otherwise) const {
         if (!looks_ahead() || wanted == kAny) return otherwise;
-        const auto found = counts.find(wanted);
-        return found == counts.end() ? std::max(beyond_, otherwise) : found->second;
+        return counts.find(wanted, std::max(beyond_, otherwise));
     }
     // The dimension of a node with two arguments of given ones, kAny where they do not go together.
     Dimension joined(size_t token, Dimension a, Dimension b) const {
@@ -198,7 +267,7 @@ private:
     std::vector<int> wild_;
     Dimension wanted_ = kAny;
     int max_arity_ = 0;
-    bool has_numbers_ = false, has_products_ = false;
+    bool has_numbers_ = false, has_products_ = false, has_exponents_ = false;
     Counts fewest_;              // tokens of the smallest program of each dimension
     std::vector<Counts> below_;  // the same below each token (L,)
     int beyond_ = 1;             // what other dimensions take at least
@@ -219,7 +288,7 @@ inline void Units::count_tokens(int max_length) {
         const auto reach = [&](size_t token, Dimension dimension) {
             if (dimension == kAny) return;
             below_[token].emplace(dimension, size - 1);
-            if (fewest_.emplace(dimension, size).second) fresh.push_back(dimension);
+            if (fewest_.emplace(dimension, size)) fresh.push_back(dimension);
         };
         for (size_t token = 0; token < arities_.size(); ++token) {
             if (arities_[token] == 0) {
