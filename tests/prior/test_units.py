@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dso.errors import UserError
 from dso.gp import Breeder
 from dso.gp.breeder import COPIED
-from dso.library import Library, PlaceholderConstant, create_tokens
+from dso.library import Library, PlaceholderConstant, Token, create_tokens
 from dso.native import _core
 from dso.policy import RNNPolicy
 from dso.prior import (
@@ -21,9 +21,11 @@ from dso.prior import (
     RepeatConstraint,
     UnitsConstraint,
 )
-from dso.program import FitData, ProgramBatch
+from dso.program import FitData, ProgramBatch, execute
+from dso.program.execute import VALID
 from dso.program.units import constant_units
-from dso.semantic import SemanticSearch, ValueLibrary
+from dso.semantic import SemanticLimits, SemanticSearch, ValueLibrary
+from dso.semantic.strategies.joins import JoinSearch
 from dso.streams import Stream
 from dso.units import PURE, Quantities
 from tests import reference_priors, reference_units
@@ -43,7 +45,15 @@ def make_library(*others: str | float) -> Library:
 WITH_CONSTANTS = make_library("const", 2.0, 0.5)
 WITH_NUMBERS = make_library(2.0, 0.5)
 PLAIN = make_library()
-LIBRARIES = {"const": WITH_CONSTANTS, "numbers": WITH_NUMBERS, "plain": PLAIN}
+COMPARISONS = Library(create_tokens(3, ["add", "div", "arctan2", "greater", "cond", "const"]))
+FORMULAS = Library(create_tokens(3, ["sub", "inv", *reference_units.FORMULAS, "const"]))
+LIBRARIES = {
+    "const": WITH_CONSTANTS,
+    "numbers": WITH_NUMBERS,
+    "plain": PLAIN,
+    "comparisons": COMPARISONS,
+    "formulas": FORMULAS,
+}
 
 
 def is_consistent(library: Library, tokens, quantities: Quantities) -> bool:
@@ -114,7 +124,7 @@ def test_both_answers_occur_in_that_test():
 
 
 @pytest.mark.parametrize(("inputs", "y"), [(("m", "s", ""), "m/s^2"), (("m", "kg", "m"), "kg^2")])
-@pytest.mark.parametrize("kind", LIBRARIES)
+@pytest.mark.parametrize("kind", ["const", "numbers", "plain"])
 def test_every_sampled_program_is_consistent(kind, inputs, y):
     library = LIBRARIES[kind]
     quantities = Quantities.of(list(inputs), y, ["x1", "x2", "x3"], pure_constants=True)
@@ -156,14 +166,19 @@ def test_every_offspring_is_consistent():
         assert is_consistent(library, offspring.programs.row(b).tolist(), MECHANICS)
 
 
-def test_every_entry_of_the_search_by_values_has_a_dimension():
-    prior = JointPrior(PLAIN, [UnitsConstraint(PLAIN, MECHANICS)], max_length=16)
+SPELLED_OUT = Library(create_tokens(3, ["add", "neg", "mul", "inv", "exp", "cos"]))
+"""Squares, differences, quotients and numbers are made of several tokens."""
+
+
+@pytest.mark.parametrize("library", [PLAIN, WITH_NUMBERS, SPELLED_OUT])
+def test_every_entry_of_the_search_by_values_has_a_dimension(library):
+    prior = JointPrior(library, [UnitsConstraint(library, MECHANICS)], max_length=16)
     X = np.random.default_rng(0).uniform(0.5, 2.0, (3, 4))
-    values = ValueLibrary(PLAIN, prior, X, np.arange(4), max_entries=1000)
+    values = ValueLibrary(library, prior, X, np.arange(4), max_entries=1000)
     programs = values.programs(np.arange(len(values)))
     of_any = replace(MECHANICS, target=None)
     has_dimension = [
-        is_consistent(PLAIN, programs.row(i).tolist(), of_any) for i in range(len(values))
+        is_consistent(library, programs.row(i).tolist(), of_any) for i in range(len(values))
     ]
     assert len(values) == 1000
     assert all(has_dimension)
@@ -179,6 +194,31 @@ def test_the_search_by_values_finds_what_is_consistent_alone():
     assert found.is_exact[0]
     for b in range(len(found.programs)):
         assert is_consistent(PLAIN, found.programs.row(b).tolist(), MECHANICS)
+
+
+def test_the_search_by_values_asks_for_less_with_units_and_loses_nothing():
+    library = PLAIN
+    X = np.random.default_rng(0).uniform(0.5, 2.0, (30, 3))
+    units = UnitsConstraint(library, MECHANICS)
+    priors = [JointPrior(library, some, max_length=20) for some in ([], [units])]
+    small = JointPrior(library, [units], max_length=9)
+    drawn = RNNPolicy(library, small, seed=1).sample(200, Stream(0, "units")).programs
+    values, cause, _ = execute(library, drawn, np.ascontiguousarray(X.T))
+    values[cause != VALID] = 0
+    rows = np.flatnonzero(np.ptp(values, axis=1) > 0.1)[:12]
+    limits = SemanticLimits(max_entries=2000, max_lookups=2_000_000)
+    n_lookups = np.zeros(2)
+    for y in values[rows]:
+        found = []
+        for i, prior in enumerate(priors):
+            data = FitData.of_rows(library, X, y)
+            result = SemanticSearch(prior, data, limits=limits, strategies=[JoinSearch]).run()
+            found.append(result.programs[result.is_exact])
+            n_lookups[i] += result.n_lookups
+        free, consistent = found
+        assert len(consistent) or not priors[1].allowed(free).any()
+        assert priors[1].allowed(consistent).all()
+    assert n_lookups[1] < n_lookups[0] / 2
 
 
 def consistent_programs(
@@ -208,6 +248,8 @@ def consistent_programs(
         ["div", "exp", "n2"],
         ["mul", "pow", 2.0, 0.5],
         ["sub", "div", "sign"],
+        ["mul", "greater", "cond"],
+        [*list(reference_units.FORMULAS)[:2], "inv"],
     ],
 )
 def test_no_token_is_masked_that_can_still_lead_to_a_consistent_program(functions, y, n_constants):
@@ -297,9 +339,41 @@ def test_a_polynomial_with_pure_coefficients_needs_pure_inputs():
     ],
 )
 def test_units_of_constants(text, expected):
-    quantities = Quantities.of(["m", "s", "rad"], "m/s", ["x1", "x2", "x3"])
-    tokens = [WITH_CONSTANTS[t] for t in WITH_CONSTANTS.actionize(text).tolist()]
-    assert constant_units(tokens, quantities) == expected
+    assert constant_units(tokens_of(WITH_CONSTANTS, text), METRES_PER_SECOND) == expected
+
+
+@pytest.mark.parametrize(
+    ("library", "text", "expected"),
+    [
+        (COMPARISONS, "div,cond,greater,x1,const,x1,x2", ["m"]),
+        (COMPARISONS, "div,cond,x2,add,x1,const,x2", ["m"]),
+        (COMPARISONS, "div,cond,const,x1,x2", [""]),
+        (FORMULAS, "special,const,inv,inv,const", ["m^(1/2) s^(-1/2)", "m s^-1"]),
+        (FORMULAS, "damped,const,const", ["m s^-1", "1"]),
+        (FORMULAS, "muladd,x1,const,const", ["s^-1", "m s^-1"]),
+    ],
+)
+def test_units_of_constants_below_other_operators(library, text, expected):
+    assert constant_units(tokens_of(library, text), METRES_PER_SECOND) == expected
+
+
+METRES_PER_SECOND = Quantities.of(["m", "s", "rad"], "m/s", ["x1", "x2", "x3"])
+
+
+def tokens_of(library: Library, text: str) -> list[Token]:
+    return [library[t] for t in library.actionize(text).tolist()]
+
+
+def test_what_a_prior_says_of_formulas_without_a_rule():
+    formulas = ["beat(x, y, z) = sin(x/y)*z", *reference_units.FORMULAS]
+    library = Library(create_tokens(2, ["mul", *formulas]))
+    quantities = Quantities.of(["m", ""], "m", ["x1", "x2"])
+    prior = UnitsConstraint(library, quantities)
+    assert prior.describe().endswith("; all terms and arguments agree. beat: pure numbers alone.")
+    rows = ProgramBatch.from_rows(
+        [library.actionize(f"mul,x1,beat,{a},x2,x2") for a in ("x1", "x2")]
+    )
+    assert (prior.rules().violations(rows.native) == [3, -1]).all()
 
 
 def test_units_of_constants_in_units_of_the_columns():

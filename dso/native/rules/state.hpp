@@ -63,6 +63,8 @@ public:
     bool finished() const { return n_open_ == 0; }
     int last() const { return last_; }
     const Frame& top() const { return frames_.back(); }
+    // The dimension that the next token is wanted to have.
+    Dimension wanted_of_next() const;
 
     // Sets in `words` the bits of the tokens that may not come next.
     void forbidden(uint64_t* words) const {
@@ -104,7 +106,6 @@ private:
     // rules/state_units.hpp
     void forbid_by_units(uint64_t* words) const;
     bool has_units(int token) const;
-    Dimension wanted_of_next() const;
     struct Slot {  // as far as it decides whether a wild terminal may stand there
         int parent;
         bool is_first, is_last;
@@ -364,7 +365,7 @@ inline void TraversalState::complete(int token, int size) {
         Frame& frame = frames_.back();
         if (units.on() && frame.parent != kEmpty) {
             units.take(frame.parent, frame.units, frame.slot, token, dimension);
-            dimension = units.value(frame.units);
+            dimension = units.value(frame.parent, frame.units);
         }
         frame.same_child = frame.slot == 0 || frame.same_child == token ? token : kMixed;
         const bool goes_on = --frame.slots_left > 0;

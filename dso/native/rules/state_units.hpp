@@ -199,15 +199,16 @@ inline void TraversalState::add_needs_below(int token, Dimension wanted,
     const int arity = rules_->arities[token];
     const Dimension below = units.wanted_of_next(token, units.open(token, wanted), arity);
     const Slot first{token, true, arity == 1, kEmpty};
-    if (below == kAny && arity > 1) {  // one of the arguments of a product makes up for the others
+    if (below == kAny && arity > 1) {  // one argument of a product makes up for the other
         const int with = units.wild().empty() ? units.fewest_below(token, wanted) : arity;
         needs.push_back({with, units.fewest_below(token, wanted) - with});
         return;
     }
-    // Where all may be wild, perhaps not all of them at once.
-    for (int slot = 0; slot < arity - 1; ++slot) needs.push_back(need_of(first, below));
+    needs.push_back(need_of(first, below));
+    if (arity == 1) return;
+    // Where both may be wild, perhaps not both of them at once.
     const Slot last{token, false, true, is_wild(first) ? units.wild()[0] : kMixed};
-    needs.push_back(need_of(arity == 1 ? first : last, below));
+    needs.push_back(need_of(last, units.wanted_of_next(token, units.open(token, wanted), 1)));
 }
 
 // What follows for an open node and its other argument from the next one: its root, kEmpty where it
@@ -216,14 +217,12 @@ inline TraversalState::Outlook TraversalState::outlook_of(const Frame& frame, in
                                                           Dimension dimension) const {
     const Units& units = rules_->units;
     OpenUnits node = frame.units;
-    const bool is_open = dimension == kAny ||
-                         (argument == kEmpty && units.is_exponent(frame.parent, frame.slots_left));
-    if (!is_open) units.take(frame.parent, node, frame.slot, argument, dimension);
-    if (frame.slots_left == 1)
-        return {kAny, is_open ? units.settled(frame.parent, node) : units.value(node), true};
-    // Before the last argument of a product nothing is known of it.
-    return {units.wanted_of_next(frame.parent, node, frame.slots_left - !is_open),
-            units.settled(frame.parent, node), is_open || units.has_exponent(frame.parent, node)};
+    if (argument == kEmpty && units.is_exponent(frame.parent, frame.slots_left))
+        return {kAny, units.settled(frame.parent, node), true};
+    units.take(frame.parent, node, frame.slot, argument, dimension);
+    if (frame.slots_left == 1) return {kAny, units.value(frame.parent, node), true};
+    return {units.wanted_of_next(frame.parent, node, 1), units.settled(frame.parent, node),
+            units.has_exponent(frame.parent, node)};
 }
 
 // Of the open slots that the token that comes next decides about: from its own node up to the first
