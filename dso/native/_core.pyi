@@ -656,7 +656,7 @@ class Growth:
         max_cost: typing.SupportsInt | typing.SupportsIndex,
         shared_part: typing.SupportsFloat | typing.SupportsIndex,
         subsets: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
-        is_over: collections.abc.Callable[[], bool] = None,
+        is_over: collections.abc.Callable[[], bool] | None = None,
     ) -> None:
         """
         `is_over` is asked every 50 milliseconds.
