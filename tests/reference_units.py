@@ -18,6 +18,14 @@ POWERS = {
     "cbrt": (Fraction(1, 3),),
 }
 ALIKE = ("add", "sub", "neg", "abs", "max", "min")
+PURE_OF_ALIKE = ("arctan2", "greater")
+FORMULAS = {
+    "special(x, y) = x^2 + y": lambda of, x, y: of("add", of("n2", x), y),
+    "damped(x, y) = x*exp(-y)": lambda of, x, y: of("mul", x, of("exp", y)),
+    "muladd(x, y, z) = x*y + z": lambda of, x, y, z: of("add", of("mul", x, y), z),
+}
+"""Definitions of operators with what they are made of; each argument stands in one place."""
+_MADE_OF = {text.partition("(")[0]: made for text, made in FORMULAS.items()}
 
 
 def possible(tokens, terminals, numbers, pure):
@@ -48,6 +56,16 @@ def _of(name, arguments, numbers, pure):
     have = [dimension for _, dimension in arguments]
     if NOTHING in have:
         return NOTHING
+    if name in _MADE_OF:
+
+        def of(part, *below):
+            return part, _of(part, below, numbers, pure)
+
+        return _MADE_OF[name](of, *arguments)[1]
+    if name == "cond":
+        return have[1]
+    if name in PURE_OF_ALIKE:
+        return NOTHING if _of("add", arguments, numbers, pure) == NOTHING else pure
     if name in ALIKE:
         known = {dimension for dimension in have if dimension != EVERY}
         return NOTHING if len(known) > 1 else next(iter(known), EVERY)

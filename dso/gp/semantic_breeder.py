@@ -94,7 +94,6 @@ class SemanticBreeder:
                 bits=key_bits(significant_digits(data.y[sample_rows(data.n_rows, self.seed)])),
                 max_entries=self.max_entries,
                 max_vectors=self.max_vectors,
-                max_seconds=np.inf,  # or a second run would differ
                 protected=data.protected,
             )
 

@@ -23,8 +23,10 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.library.expression import DEFINED, Node, parse
+from dso.library.formula_units import rule_of_formula
 from dso.library.functions import NAMES, OPERATORS
 from dso.library.operator import Inverse, Operator, apply_form
+from dso.library.unit_rules import LinearRule
 
 Tree = tuple[Any, ...]
 """``("arg", 0)``, ``("num", 2.0)``, or the name of an operator and the trees of its arguments."""
@@ -88,6 +90,11 @@ class Definition:
     def used(self) -> frozenset[int]:
         """Which arguments the formula reads."""
         return frozenset(node[1] for node in _nodes(self.tree) if node[0] == "arg")
+
+    @cached_property
+    def units(self) -> LinearRule | None:
+        """The rule of units, None where there is none: see `dso.library.formula_units`."""
+        return rule_of_formula(len(self.arguments), self.folded)
 
     def derivative(self, argument: int) -> Definition:
         """Return the derivative in an argument; where it jumps it is that of either side."""
@@ -203,6 +210,7 @@ def _row(definition: Definition) -> Operator:
         in_namespace("sympy", _sympy_number),
         in_namespace("array", _array_number),
         inverse=tuple(_inverse(definition, i) for i in range(len(definition.arguments))),
+        units=definition.units or "pure",
         definition=definition,
     )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
+
+from dso.library.unit_rules import UnitRule
 
 INF = float("inf")
 
@@ -43,15 +44,6 @@ Code = str | tuple[str, str]
 
 ``"sin"`` is a function of the language. ``"cube(a) = a * a * a"`` is one with its value, and
 ``("name", "definition")`` one whose definition is longer. Empty for arithmetic, which has signs.
-"""
-
-UnitRule = str | tuple[int | Fraction, ...]
-"""What an operator asks of the dimensions of its arguments, and which one its value has.
-
-``"pure"``: all are pure numbers. ``"same"``: all have one dimension. A tuple has a power for each
-argument: the value's dimension is the product of the arguments' to these powers. ``"power"``: the
-second argument is a pure number; where it is a literal, the value's dimension is the first's to
-that power, and elsewhere all are pure.
 """
 
 
@@ -112,8 +104,8 @@ class Operator:
         Whether a fitted polynomial may stand below it.
     search_cost : int
         What it adds to the cost of an expression in the search by values.
-    units : str or tuple of Fraction
-        See `UnitRule`.
+    units : str, tuple of Fraction or LinearRule
+        See `dso.library.unit_rules.UnitRule`.
     definition : Definition, optional
         The formula of operators of the table that it stands for: see `dso.library.definition`.
     """

@@ -11,8 +11,8 @@ import numpy as np
 from dso.errors import UserError
 from dso.library.definition import defined_operator
 from dso.library.functions import BY_FUNCTION, Operator
-from dso.library.operator import UnitRule
 from dso.library.polynomial import FittedPolynomial
+from dso.library.unit_rules import UnitRule
 
 
 class Token:

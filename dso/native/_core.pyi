@@ -403,11 +403,11 @@ class RuleSet:
         rules: collections.abc.Sequence[str],
         terminals: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
         numbers: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
-        powers: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64],
+        weights: typing.Annotated[numpy.typing.ArrayLike, numpy.uint64],
         wanted: typing.SupportsInt | typing.SupportsIndex,
     ) -> None:
         """
-        Rules (L,) of tokens: 'pure', 'same', 'powers', 'power' or 'free'. Dimensions (L,) of terminals, values (L,) of literals, powers (L, arity) and what is wanted of the program are images, 2^64 - 1 for what is not known.
+        Rules (L,) of tokens: 'ratios', 'products' or 'power'. Dimensions (L,) of terminals, values (L,) of literals, weights (L, 1 + arity) of the value and the arguments, and what is wanted of the program are images, 2^64 - 1 for what is not known. See rules/units.hpp.
         """
     def violations(self, programs: Programs) -> numpy.typing.NDArray[numpy.int32]:
         """
@@ -653,11 +653,14 @@ class Growth:
         *,
         max_entries: typing.SupportsInt | typing.SupportsIndex,
         max_vectors: typing.SupportsInt | typing.SupportsIndex,
-        max_seconds: typing.SupportsFloat | typing.SupportsIndex,
         max_cost: typing.SupportsInt | typing.SupportsIndex,
         shared_part: typing.SupportsFloat | typing.SupportsIndex,
         subsets: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
-    ) -> None: ...
+        is_over: collections.abc.Callable[[], bool] | None = None,
+    ) -> None:
+        """
+        `is_over` is asked every 50 milliseconds.
+        """
 
 class ValueLibrary:
     """
@@ -750,8 +753,8 @@ class SemanticSearch:
         self,
         n_entries: typing.SupportsInt | typing.SupportsIndex,
         max_lookups: typing.SupportsInt | typing.SupportsIndex,
-        max_seconds: typing.SupportsFloat | typing.SupportsIndex,
         max_found: typing.SupportsInt | typing.SupportsIndex,
+        is_over: collections.abc.Callable[[], bool],
     ) -> tuple[
         numpy.typing.NDArray[numpy.int64],
         numpy.typing.NDArray[numpy.int16],
@@ -772,8 +775,8 @@ class SemanticSearch:
         self,
         cost: typing.SupportsInt | typing.SupportsIndex,
         max_lookups: typing.SupportsInt | typing.SupportsIndex,
-        max_seconds: typing.SupportsFloat | typing.SupportsIndex,
         max_hits: typing.SupportsInt | typing.SupportsIndex,
+        is_over: collections.abc.Callable[[], bool],
     ) -> tuple[bool, numpy.typing.NDArray[numpy.int16], numpy.typing.NDArray[numpy.int32]]:
         """
         -> whether it went to its end, tokens (B, T), lengths (B,)

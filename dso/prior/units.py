@@ -8,7 +8,7 @@ from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
 from dso.prior.prior import Constraint
-from dso.program.units import dimension_of, require_units
+from dso.program.units import dimension_of, require_units, untold
 from dso.units import Quantities
 from dso.units.linear import solve
 
@@ -77,4 +77,6 @@ class UnitsConstraint(Constraint):
         y = self.quantities.target
         shown = "any unit" if y is None else f"[{y.text}]"
         constants = "none" if self.quantities.pure_constants else "any unit"
-        return f"units: y has {shown}, constants {constants}; all terms and arguments agree."
+        pure = untold(self.library)
+        rule = f"units: y has {shown}, constants {constants}; all terms and arguments agree."
+        return f"{rule} {', '.join(pure)}: pure numbers alone." if pure else rule

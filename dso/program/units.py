@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dso.errors import UserError
 from dso.library import HardCodedConstant, Library, PlaceholderConstant, Polynomial, Token
+from dso.library.unit_rules import FREE, LIKE_VALUE, LinearRule, Weight, exact, linear_rule
 from dso.native import _core
 from dso.program.program_batch import ProgramBatch
 from dso.program.traversal import child_positions
@@ -26,16 +26,16 @@ from dso.units.images import ANY, image, image_of_number
 
 def require_units(rules: _core.RuleSet, library: Library, quantities: Quantities) -> None:
     """Have a rule set allow consistent programs alone."""
-    powers = np.zeros((library.L, max(map(int, library.arities))), dtype=np.uint64)
-    names = []
-    for i, token in enumerate(library.tokens):
-        name, exponents = _rule(token)
-        names.append(name)
-        powers[i, : len(exponents)] = [image_of_number(power) for power in exponents]
+    rules_of_tokens = [_rule(token) for token in library.tokens]
+    weights = np.zeros((library.L, 1 + max(map(int, library.arities))), dtype=np.uint64)
+    for row, rule in zip(weights, rules_of_tokens, strict=True):
+        row[0] = rule.value
+        row[1 : 1 + len(rule.weights)] = [_image_of_weight(weight) for weight in rule.weights]
     terminals = [image(dimension_of(token, quantities)) for token in library.tokens]
     literals = [_literal(token) for token in library.tokens]
     numbers = [ANY if number is None else image_of_number(number) for number in literals]
-    rules.require_units(names, terminals, numbers, powers, image(quantities.target_dimension))
+    kinds = [rule.kind for rule in rules_of_tokens]
+    rules.require_units(kinds, terminals, numbers, weights, image(quantities.target_dimension))
     if library.poly_token is not None and quantities.pure_constants:
         inputs = (quantities.input_dimension(i) for i in range(len(quantities.inputs)))
         if any(dimension not in (None, PURE) for dimension in inputs):
@@ -81,28 +81,27 @@ def dimension_of(token: Token, quantities: Quantities) -> Dimension | None:
     return PURE
 
 
-def _rule(token: Token) -> tuple[str, tuple[int | Fraction, ...]]:
-    """Return a token's rule as the core names it, with the powers of its arguments."""
-    rule = token.units
-    if isinstance(rule, str):
-        return rule, ()
-    if not any(rule):
-        return "free", ()
-    if not all(rule) or len(rule) != token.arity:
-        raise UserError(
-            f"token {token.name!r}: units {rule!r}; expected 'pure', 'same', 'power', or a power "
-            f"other than 0 for each of {token.arity} arguments."
-        )
-    return "powers", rule
+def untold(library: Library) -> list[str]:
+    """Return the operators whose formula has no rule of units, so that they take pure numbers."""
+    definitions = [(t.name, t.operator.definition) for t in library.tokens if t.operator]
+    return [name for name, formula in definitions if formula is not None and not formula.units]
+
+
+def _rule(token: Token) -> LinearRule:
+    return linear_rule(token.units, token.arity, token.name)
+
+
+def _image_of_weight(weight: Weight) -> int:
+    if isinstance(weight, str):
+        return {FREE: ANY, LIKE_VALUE: ANY - 1}[weight]
+    return image_of_number(weight)
 
 
 def _literal(token: Token) -> Fraction | None:
-    """Return the number of a literal exactly, a third for 0.333333333; None for other tokens."""
+    """Return the number of a literal exactly, None for other tokens."""
     if not isinstance(token, HardCodedConstant) or not math.isfinite(token.value):
         return None
-    exact = Fraction(token.value)
-    near = exact.limit_denominator(1000)
-    return near if abs(near - exact) < 1e-9 else exact
+    return exact(token.value)
 
 
 class _Size(NamedTuple):
@@ -174,21 +173,27 @@ def _value(
             return _Size(unit.dimension, unit.factor)
         dimension = dimension_of(token, quantities)
         return None if dimension is None else _Size(dimension)
-    name, powers = _rule(token)
+    rule = _rule(token)
     known = [has[child] for child in below]
-    if name == "same":
-        return next((size for size in known if size is not None), None)
-    if name == "power":
+    if rule.kind == "power":
         literal = _literal(tokens[below[1]])
         return _PURE if not literal else known[0] and _PURE.times(known[0], literal)
-    if name != "powers":
-        return _PURE
-    return _product(known, powers)
+    if rule.kind == "ratios":
+        return _unit(rule, known) if rule.value else _PURE
+    like_value = [known[i] for i, weight in enumerate(rule.weights) if weight == LIKE_VALUE]
+    product = _product([(known[i], weight) for i, weight in rule.counting])
+    return product or next((size for size in like_value if size is not None), None)
 
 
-def _product(sizes: Sequence[_Size | None], powers: Sequence[int | Fraction]) -> _Size | None:
+def _unit(rule: LinearRule, known: Sequence[_Size | None]) -> _Size | None:
+    """Return what the arguments are powers of, by the first of them that is known."""
+    sizes = ((known[i], weight) for i, weight in rule.counting)
+    return next((_PURE.times(size, 1 / weight) for size, weight in sizes if size is not None), None)
+
+
+def _product(sizes: Sequence[tuple[_Size | None, Fraction]]) -> _Size | None:
     product = _PURE
-    for size, power in zip(sizes, powers, strict=True):
+    for size, power in sizes:
         if size is None:
             return None
         product = product.times(size, power)
@@ -205,25 +210,30 @@ def _pass_down(
     """Say what is wanted of the arguments of a node."""
     if not below:
         return
-    name, powers = _rule(tokens[t])
-    whole = wanted[t]
-    if name == "same":
-        whole = whole or has[t]
-    for i, child in enumerate(below):
-        if name == "same":
-            wanted[child] = whole
-        elif name == "pure" or (name == "power" and i == 1):
+    rule = _rule(tokens[t])
+    if rule.kind == "power":
+        wanted[below[0]] = _wanted_of_base(wanted[t], _literal(tokens[below[1]]))
+        wanted[below[1]] = _PURE
+        return
+    whole = wanted[t] or has[t]
+    known = [has[child] for child in below]
+    unit = whole if rule.value else _unit(rule, known)
+    for i, (child, weight) in enumerate(zip(below, rule.weights, strict=True)):
+        if weight == 0:
             wanted[child] = _PURE
-        elif name == "power":
-            literal = _literal(tokens[below[1]])
-            if literal is None:
-                wanted[child] = _PURE
-            elif literal and whole is not None:
-                wanted[child] = _PURE.times(whole, 1 / literal)
-        elif name == "powers" and whole is not None:
-            others = _product(
-                [has[other] for other in below if other != child],
-                [power for j, power in enumerate(powers) if j != i],
-            )
+        elif weight == LIKE_VALUE:
+            wanted[child] = whole
+        elif weight == FREE or unit is None:
+            continue
+        elif rule.kind == "ratios":
+            wanted[child] = _PURE.times(unit, Fraction(weight))
+        else:
+            others = _product([(known[j], power) for j, power in rule.counting if j != i])
             if others is not None:
-                wanted[child] = _PURE.times(whole.times(others, -1), 1 / Fraction(powers[i]))
+                wanted[child] = _PURE.times(unit.times(others, -1), 1 / Fraction(weight))
+
+
+def _wanted_of_base(whole: _Size | None, literal: Fraction | None) -> _Size | None:
+    if literal is None:
+        return _PURE
+    return _PURE.times(whole, 1 / literal) if literal and whole is not None else None

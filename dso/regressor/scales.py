@@ -17,6 +17,7 @@ import numpy as np
 from dso.errors import UserError
 from dso.library import Library, create_tokens
 from dso.library.operator import Operator
+from dso.library.unit_rules import LIKE_VALUE, linear_rule
 from dso.program import ProgramBatch, Row
 from dso.program.traversal import child_positions
 from dso.regressor.options import has_own_loss
@@ -190,21 +191,27 @@ def _common_factor(operator: Operator | None, below: Sequence[_Part]) -> float |
         return 1.0
     if operator is None or operator.guard is not None:
         return None
-    if operator.units == "same":
-        return factors[0] if len(set(factors)) == 1 else None
-    if operator.units == "power" and below[1].name == "const":
-        factors, powers = factors[:1], [below[1].numbers[0]]
-    elif isinstance(operator.units, str):
+    rule = linear_rule(operator.units, operator.arity, operator.name)
+    powers = [(i, float(power)) for i, power in rule.counting]
+    if rule.kind == "power":
+        if below[1].name != "const":
+            return None
+        powers = [(0, below[1].numbers[0])]
+    elif any(weight == 0 and factors[i] != 1 for i, weight in enumerate(rule.weights)):
         return None
-    else:
-        powers = [float(power) for power in operator.units]
-    decades = np.log10(factors) * powers
+    if rule.kind == "ratios":
+        units = {factors[i] ** (1 / power) for i, power in powers}
+        if len(units) > 1:
+            return None
+        return units.pop() if units and rule.value else 1.0
+    decades = [np.log10(factors[i]) * power for i, power in powers]
     if not np.abs(decades).sum() <= MAX_DECADES:
         return None
     product = 1.0
-    for factor, power in zip(factors, powers, strict=True):
-        product = product * factor**power if power > 0 else product / factor**-power
-    return product
+    for i, power in powers:
+        product = product * factors[i] ** power if power > 0 else product / factors[i] ** -power
+    like_value = [factors[i] for i, weight in enumerate(rule.weights) if weight == LIKE_VALUE]
+    return product if all(factor == product for factor in like_value) else None
 
 
 def _taken_in(part: _Part, factor: float) -> _Part | None:

@@ -146,6 +146,10 @@ class Budget:
         """Zero where time is up, or somebody has asked for the end."""
         return 0.0 if self.is_over() else max(0.0, self.max_seconds - self.seconds)
 
+    def is_up(self) -> bool:
+        """Tell whether time is up, or somebody has asked for the end; for loops to ask."""
+        return self.seconds_left <= 0
+
     @property
     def is_spent(self) -> bool:
         """Whether more vectors were computed than there were, or time is up."""

@@ -226,7 +226,7 @@ class SemanticSearch:
             bits=data.key_bits,
             max_entries=max_entries,
             max_vectors=budget.vectors_left,
-            max_seconds=budget.seconds_left,
+            is_over=budget.is_up,
             protected=data.protected,
         )
         budget.count(vectors=values.n_vectors)

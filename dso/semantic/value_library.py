@@ -16,6 +16,7 @@ All of this is done in native code: `native/semantic/library.hpp`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -49,8 +50,10 @@ class ValueLibrary:
         The key rows.
     bits : int
         Leading bits of mantissas that are compared.
-    max_entries, max_vectors, max_seconds : int, int, float
-        Limits of size, of candidates computed, and of time.
+    max_entries, max_vectors : int
+        Limits of size, and of candidates computed.
+    is_over : callable, optional
+        Asked every 50 milliseconds; a true answer ends the growth.
     protected : bool
         Whether programs are executed in protected mode.
 
@@ -74,7 +77,7 @@ class ValueLibrary:
         bits: int = 18,
         max_entries: int = 300_000,
         max_vectors: int = 100_000_000,
-        max_seconds: float = 60.0,
+        is_over: Callable[[], bool] | None = None,
         protected: bool = False,
     ) -> None:
         self.library = library
@@ -88,10 +91,10 @@ class ValueLibrary:
             growth=_core.Growth(
                 max_entries=max_entries,
                 max_vectors=max_vectors,
-                max_seconds=max_seconds,
                 max_cost=MAX_COST,
                 shared_part=SHARED_PART,
                 subsets=input_subsets(len(library.input_tokens)),
+                is_over=is_over,
             ),
         )
 

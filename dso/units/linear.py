@@ -35,6 +35,22 @@ def rank(columns: Sequence[Row]) -> int:
     return len(_eliminate(rows, len(columns)))
 
 
+def null_space(equations: Sequence[Row], n: int) -> list[list[Fraction]]:
+    """Return all x with equations . x = 0 as x = B t for any t: the n rows of B.
+
+    Parameters
+    ----------
+    equations : sequence of rows of n numbers
+    """
+    rows = [list(row) for row in equations]
+    pivots = _eliminate(rows, n)
+    free = [j for j in range(n) if j not in pivots]
+    basis = [[Fraction(i == j) for j in free] for i in range(n)]
+    for row, pivot in zip(rows, pivots, strict=False):
+        basis[pivot] = [-row[j] for j in free]
+    return basis
+
+
 def _eliminate(rows: list[list[Fraction]], n_columns: int) -> list[int]:
     """Bring rows to reduced echelon form in place; return the columns of the pivots."""
     pivots: list[int] = []

@@ -39,7 +39,7 @@ ARRAYS = (TOKENS, LENGTHS, CONSTANTS, COLUMNS, Y, np.ones(N))
 
 LEAF = _core.Library([0], [_core.OP_INPUT], [0], [0.0])
 GROWTH = {
-    "max_entries": 100, "max_vectors": 1000, "max_seconds": 1.0, "max_cost": 3,
+    "max_entries": 100, "max_vectors": 1000, "max_cost": 3,
     "shared_part": 1.0, "subsets": [],
 }  # fmt: skip
 VALUES = _core.ValueLibrary(
@@ -121,7 +121,7 @@ def search(target, sample, sample_y, columns, y):
         _core.Data(columns, y), tolerance=1e-9, max_contexts=10, first_partners=1,
         second_partners=1, max_cost=2,
     )  # fmt: skip
-    return made.run_layer(1, 100, 1.0, 10)
+    return made.run_layer(1, 100, 10, None)
 
 
 def play(states, observations, parameters, max_steps):

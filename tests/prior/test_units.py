@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from fractions import Fraction
-from itertools import product
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from dso.errors import UserError
 from dso.gp import Breeder
 from dso.gp.breeder import COPIED
-from dso.library import Library, PlaceholderConstant, create_tokens
+from dso.library import Library, PlaceholderConstant, Token, create_tokens
 from dso.native import _core
 from dso.policy import RNNPolicy
 from dso.prior import (
@@ -22,9 +21,11 @@ from dso.prior import (
     RepeatConstraint,
     UnitsConstraint,
 )
-from dso.program import FitData, ProgramBatch
+from dso.program import FitData, ProgramBatch, execute
+from dso.program.execute import VALID
 from dso.program.units import constant_units
-from dso.semantic import SemanticSearch, ValueLibrary
+from dso.semantic import SemanticLimits, SemanticSearch, ValueLibrary
+from dso.semantic.strategies.joins import JoinSearch
 from dso.streams import Stream
 from dso.units import PURE, Quantities
 from tests import reference_priors, reference_units
@@ -44,7 +45,15 @@ def make_library(*others: str | float) -> Library:
 WITH_CONSTANTS = make_library("const", 2.0, 0.5)
 WITH_NUMBERS = make_library(2.0, 0.5)
 PLAIN = make_library()
-LIBRARIES = {"const": WITH_CONSTANTS, "numbers": WITH_NUMBERS, "plain": PLAIN}
+COMPARISONS = Library(create_tokens(3, ["add", "div", "arctan2", "greater", "cond", "const"]))
+FORMULAS = Library(create_tokens(3, ["sub", "inv", *reference_units.FORMULAS, "const"]))
+LIBRARIES = {
+    "const": WITH_CONSTANTS,
+    "numbers": WITH_NUMBERS,
+    "plain": PLAIN,
+    "comparisons": COMPARISONS,
+    "formulas": FORMULAS,
+}
 
 
 def is_consistent(library: Library, tokens, quantities: Quantities) -> bool:
@@ -115,7 +124,7 @@ def test_both_answers_occur_in_that_test():
 
 
 @pytest.mark.parametrize(("inputs", "y"), [(("m", "s", ""), "m/s^2"), (("m", "kg", "m"), "kg^2")])
-@pytest.mark.parametrize("kind", LIBRARIES)
+@pytest.mark.parametrize("kind", ["const", "numbers", "plain"])
 def test_every_sampled_program_is_consistent(kind, inputs, y):
     library = LIBRARIES[kind]
     quantities = Quantities.of(list(inputs), y, ["x1", "x2", "x3"], pure_constants=True)
@@ -157,14 +166,19 @@ def test_every_offspring_is_consistent():
         assert is_consistent(library, offspring.programs.row(b).tolist(), MECHANICS)
 
 
-def test_every_entry_of_the_search_by_values_has_a_dimension():
-    prior = JointPrior(PLAIN, [UnitsConstraint(PLAIN, MECHANICS)], max_length=16)
+SPELLED_OUT = Library(create_tokens(3, ["add", "neg", "mul", "inv", "exp", "cos"]))
+"""Squares, differences, quotients and numbers are made of several tokens."""
+
+
+@pytest.mark.parametrize("library", [PLAIN, WITH_NUMBERS, SPELLED_OUT])
+def test_every_entry_of_the_search_by_values_has_a_dimension(library):
+    prior = JointPrior(library, [UnitsConstraint(library, MECHANICS)], max_length=16)
     X = np.random.default_rng(0).uniform(0.5, 2.0, (3, 4))
-    values = ValueLibrary(PLAIN, prior, X, np.arange(4), max_entries=1000)
+    values = ValueLibrary(library, prior, X, np.arange(4), max_entries=1000)
     programs = values.programs(np.arange(len(values)))
     of_any = replace(MECHANICS, target=None)
     has_dimension = [
-        is_consistent(PLAIN, programs.row(i).tolist(), of_any) for i in range(len(values))
+        is_consistent(library, programs.row(i).tolist(), of_any) for i in range(len(values))
     ]
     assert len(values) == 1000
     assert all(has_dimension)
@@ -182,35 +196,98 @@ def test_the_search_by_values_finds_what_is_consistent_alone():
         assert is_consistent(PLAIN, found.programs.row(b).tolist(), MECHANICS)
 
 
-def completable(library, tokens, quantities, max_length) -> bool:
-    """Search for a consistent program that begins with these tokens."""
-    slots = reference_priors.n_open(tokens, library.arities)
-    if slots == 0:
-        return is_consistent(library, tokens, quantities)
-    return len(tokens) + slots <= max_length and any(
-        completable(library, [*tokens, t], quantities, max_length) for t in range(library.L)
-    )
+def test_the_search_by_values_asks_for_less_where_it_knows_the_unit_of_y_and_loses_nothing():
+    library = PLAIN
+    X = np.random.default_rng(0).uniform(0.5, 2.0, (30, 3))
+    both = [replace(MECHANICS, target=None), MECHANICS]
+    priors = [JointPrior(library, [UnitsConstraint(library, q)], max_length=20) for q in both]
+    small = JointPrior(library, [UnitsConstraint(library, MECHANICS)], max_length=13)
+    drawn = RNNPolicy(library, small, seed=1).sample(200, Stream(0, "units")).programs
+    values, cause, _ = execute(library, drawn, np.ascontiguousarray(X.T))
+    values[cause != VALID] = 0
+    rows = np.flatnonzero(np.ptp(values, axis=1) > 0.1)[:12]
+    limits = SemanticLimits(max_entries=300, max_lookups=200_000)
+    n_lookups = []
+    for y in values[rows]:
+        data = FitData.of_rows(library, X, y)
+        free, wanted = (
+            SemanticSearch(prior, data, limits=limits, strategies=[JoinSearch]).run()
+            for prior in priors
+        )
+        assert wanted.is_exact.any() or not priors[1].allowed(free.programs[free.is_exact]).any()
+        assert priors[1].allowed(wanted.programs).all()
+        if free.is_exact.any() and wanted.is_exact.any():
+            n_lookups.append((free.n_lookups, wanted.n_lookups))
+    asked = np.sum(n_lookups, axis=0)
+    assert asked[1] < asked[0] / 2
 
 
-@pytest.mark.parametrize("y", ["m", "m/s", "m^2", "s^-1"])
-def test_no_token_is_masked_that_can_still_lead_to_a_consistent_program(y):
-    library = Library(create_tokens(2, ["add", "mul", "div", "sqrt"]))
+def consistent_programs(
+    library: Library, quantities: Quantities, max_length: int
+) -> list[list[int]]:
+    """List all consistent programs by size, each made of smaller ones that have a dimension."""
+    any_target = replace(quantities, target=None)
+    of_size: list[list[list[int]]] = [[]]
+    for size in range(1, max_length + 1):
+        tried = [[t] for t in range(library.L) if size == 1 and library.arities[t] == 0]
+        for t in range(library.L):
+            if library.arities[t] == 1:
+                tried += [[t, *a] for a in of_size[size - 1]]
+            elif library.arities[t] == 2:
+                for left in range(1, size - 1):
+                    tried += [[t, *a, *b] for a in of_size[left] for b in of_size[size - 1 - left]]
+        of_size.append([row for row in tried if is_consistent(library, row, any_target)])
+    return [row for rows in of_size for row in rows if is_consistent(library, row, quantities)]
+
+
+@pytest.mark.parametrize("n_constants", [None, 1])
+@pytest.mark.parametrize("y", ["m", "m/s", "m^4", "s^-1", "", None])
+@pytest.mark.parametrize(
+    "functions",
+    [
+        ["add", "mul", "sqrt"],
+        ["div", "exp", "n2"],
+        ["mul", "pow", 2.0, 0.5],
+        ["sub", "div", "sign"],
+        ["mul", "greater", "cond"],
+        [*list(reference_units.FORMULAS)[:2], "inv"],
+    ],
+)
+def test_no_token_is_masked_that_can_still_lead_to_a_consistent_program(functions, y, n_constants):
+    constants = [] if n_constants is None else ["const"]
+    library = Library(create_tokens(2, [*functions, *constants]))
     quantities = Quantities.of(["m", "s"], y, ["x1", "x2"])
-    rules = rules_of(library, quantities, 5)
-    rules.limit_length(1, 5)
-    n_masked = 0
-    for prefix in _prefixes(library, 3):
-        if rules.violations(ProgramBatch.from_rows([prefix]).native)[0] < len(prefix):
-            assert not completable(library, prefix, quantities, 5), prefix
-            n_masked += 1
-    assert n_masked > 20
+    priors = [LengthConstraint(library, min_=1, max_=6)]
+    if n_constants is not None:
+        priors.append(RepeatConstraint(library, "const", max_=n_constants))
+    rows = ProgramBatch.from_rows(consistent_programs(library, quantities, 6))
+    prior = JointPrior(library, priors, max_length=6)
+    rows, rules = rows[prior.allowed(rows)], prior.rules
+    rules.merge(rules_of(library, quantities, 6))
+    positions = rules.violations(rows.native)
+    refused = np.flatnonzero(positions >= 0)
+    assert not len(refused), (rows.row(refused[0]), positions[refused[0]])
 
 
-def _prefixes(library, n):
-    for tokens in product(range(library.L), repeat=n):
-        parts = [reference_priors.n_open(tokens[:t], library.arities) for t in range(1, n + 1)]
-        if min(parts) > 0:
-            yield list(tokens)
+@pytest.mark.parametrize(
+    ("functions", "prefix", "max_length"),
+    [
+        (["mul", "exp"], "mul,exp", 7),  # the other argument is m^4: seven tokens more
+        (["add", "exp", "mul"], "mul,add,exp", 7),
+        (["mul", "pow", 2.0], "pow,x1", 6),  # no exponent makes m^4 of it
+    ],
+)
+def test_tokens_are_masked_that_leave_too_little_room(functions, prefix, max_length):
+    library = Library(create_tokens(2, functions))
+    quantities = Quantities.of(["m", ""], "m^4", ["x1", "x2"])
+    rules = rules_of(library, quantities, max_length)
+    rules.limit_length(1, max_length)
+    tokens = library.actionize(prefix)
+    position = rules.violations(ProgramBatch.from_rows([tokens]).native)[0]
+    assert position == len(tokens) - 1
+    begun = tokens[: position + 1].tolist()
+    rows = consistent_programs(library, quantities, max_length)
+    assert not any(row[: position + 1] == begun for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -263,9 +340,41 @@ def test_a_polynomial_with_pure_coefficients_needs_pure_inputs():
     ],
 )
 def test_units_of_constants(text, expected):
-    quantities = Quantities.of(["m", "s", "rad"], "m/s", ["x1", "x2", "x3"])
-    tokens = [WITH_CONSTANTS[t] for t in WITH_CONSTANTS.actionize(text).tolist()]
-    assert constant_units(tokens, quantities) == expected
+    assert constant_units(tokens_of(WITH_CONSTANTS, text), METRES_PER_SECOND) == expected
+
+
+@pytest.mark.parametrize(
+    ("library", "text", "expected"),
+    [
+        (COMPARISONS, "div,cond,greater,x1,const,x1,x2", ["m"]),
+        (COMPARISONS, "div,cond,x2,add,x1,const,x2", ["m"]),
+        (COMPARISONS, "div,cond,const,x1,x2", [""]),
+        (FORMULAS, "special,const,inv,inv,const", ["m^(1/2) s^(-1/2)", "m s^-1"]),
+        (FORMULAS, "damped,const,const", ["m s^-1", "1"]),
+        (FORMULAS, "muladd,x1,const,const", ["s^-1", "m s^-1"]),
+    ],
+)
+def test_units_of_constants_below_other_operators(library, text, expected):
+    assert constant_units(tokens_of(library, text), METRES_PER_SECOND) == expected
+
+
+METRES_PER_SECOND = Quantities.of(["m", "s", "rad"], "m/s", ["x1", "x2", "x3"])
+
+
+def tokens_of(library: Library, text: str) -> list[Token]:
+    return [library[t] for t in library.actionize(text).tolist()]
+
+
+def test_what_a_prior_says_of_formulas_without_a_rule():
+    formulas = ["beat(x, y, z) = sin(x/y)*z", *reference_units.FORMULAS]
+    library = Library(create_tokens(2, ["mul", *formulas]))
+    quantities = Quantities.of(["m", ""], "m", ["x1", "x2"])
+    prior = UnitsConstraint(library, quantities)
+    assert prior.describe().endswith("; all terms and arguments agree. beat: pure numbers alone.")
+    rows = ProgramBatch.from_rows(
+        [library.actionize(f"mul,x1,beat,{a},x2,x2") for a in ("x1", "x2")]
+    )
+    assert (prior.rules().violations(rows.native) == [3, -1]).all()
 
 
 def test_units_of_constants_in_units_of_the_columns():

@@ -98,10 +98,20 @@ def test_limits_hold() -> None:
     few = ValueLibrary(library, prior, X, rows, max_vectors=1000)
     assert few.n_vectors < 1000 + 256
     assert few.stopped_by == "vectors"
-    none = ValueLibrary(library, prior, X, rows, max_seconds=0.0)
+    none = ValueLibrary(library, prior, X, rows, is_over=lambda: True)
     assert none.stopped_by == "seconds"
     short = ValueLibrary(library, make_prior(library, {}, 6), X, rows, max_entries=50_000)
     assert short.native.lengths.max() == 6
+
+
+def test_who_is_asked_whether_to_end_may_interrupt() -> None:
+    library = Library(create_tokens(2, KOZA))
+
+    def interrupt() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ValueLibrary(library, make_prior(library, {}), points(2), np.arange(4), is_over=interrupt)
 
 
 @given(st.integers(10_000, 2_000_000))

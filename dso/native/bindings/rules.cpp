@@ -53,13 +53,13 @@ void add_context_logits(RuleSet& rules, std::vector<int> parents, std::vector<in
 
 void require_units(RuleSet& rules, const std::vector<std::string>& names,
                    const std::vector<Dimension>& terminals, const std::vector<Dimension>& numbers,
-                   const Array<Dimension>& powers, Dimension wanted) {
+                   const Array<Dimension>& weights, Dimension wanted) {
     const size_t n = rules.n_tokens();
-    const size_t n_powers = n * static_cast<size_t>(rules.max_arity);
+    const size_t n_weights = n * (1 + static_cast<size_t>(rules.max_arity));
     if (names.size() != n || terminals.size() != n || numbers.size() != n ||
-        static_cast<size_t>(powers.size()) != n_powers)
-        throw std::invalid_argument("units: rules are (L,), powers (L, arity)");
-    static const std::array<std::string, 5> kNames{"pure", "same", "powers", "power", "free"};
+        static_cast<size_t>(weights.size()) != n_weights)
+        throw std::invalid_argument("units: rules are (L,), weights (L, 1 + arity)");
+    static const std::array<std::string, 3> kNames{"ratios", "products", "power"};
     std::vector<UnitRule> kinds;
     for (const std::string& name : names) {
         const auto found = std::find(kNames.begin(), kNames.end(), name);
@@ -67,7 +67,7 @@ void require_units(RuleSet& rules, const std::vector<std::string>& names,
         kinds.push_back(static_cast<UnitRule>(found - kNames.begin()));
     }
     rules.require_units(Units(rules.arities, std::move(kinds), terminals, numbers,
-                              {powers.data(), powers.data() + n_powers}, wanted));
+                              {weights.data(), weights.data() + n_weights}, wanted));
 }
 
 }  // namespace
@@ -204,12 +204,12 @@ void bind_rules(py::module_& m) {
              py::arg("sibling_class"), py::arg("table"),
              "Add table (parents, siblings, L) to the logits, by the class (L + 1,) of the open "
              "node's parent and of the sibling before; the last class is that of none.")
-        .def(
-            "require_units", &require_units, py::arg("rules"), py::arg("terminals"),
-            py::arg("numbers"), py::arg("powers"), py::arg("wanted"),
-            "Rules (L,) of tokens: 'pure', 'same', 'powers', 'power' or 'free'. Dimensions (L,) of "
-            "terminals, values (L,) of literals, powers (L, arity) and what is wanted of the "
-            "program are images, 2^64 - 1 for what is not known.")
+        .def("require_units", &require_units, py::arg("rules"), py::arg("terminals"),
+             py::arg("numbers"), py::arg("weights"), py::arg("wanted"),
+             "Rules (L,) of tokens: 'ratios', 'products' or 'power'. Dimensions (L,) of terminals, "
+             "values (L,) of literals, weights (L, 1 + arity) of the value and the arguments, and "
+             "what is wanted of the program are images, 2^64 - 1 for what is not known. See "
+             "rules/units.hpp.")
         .def(
             "fewest_tokens", [](const RuleSet& r) { return r.units.fewest(r.units.of_program()); },
             "How many tokens a program takes at least to have the units that are wanted.")

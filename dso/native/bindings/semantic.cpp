@@ -1,4 +1,6 @@
 // The value library and the search by joins.
+#include <pybind11/functional.h>
+
 #include <limits>
 #include <memory>
 
@@ -184,6 +186,9 @@ std::unique_ptr<Search> make_search(std::shared_ptr<ValueLibrary> values,
     const Sameness kind = sameness == "exact"   ? Sameness::exact
                           : sameness == "scale" ? Sameness::scale
                                                 : Sameness::shift;
+    for (const int16_t token : prefix)
+        if (token < 0 || token >= static_cast<int>(rules.n_tokens()))
+            throw std::invalid_argument("prefix: a token outside the library");
     const KeyVector wanted = key_vector(target);
     const py::gil_scoped_release release;
     return std::make_unique<Search>(
@@ -194,14 +199,14 @@ std::unique_ptr<Search> make_search(std::shared_ptr<ValueLibrary> values,
 
 std::tuple<bool, NewArray<int16_t>, NewArray<int32_t>> run_layer(Search& self, int cost,
                                                                  uint64_t max_lookups,
-                                                                 double max_seconds,
-                                                                 size_t max_hits) {
+                                                                 size_t max_hits,
+                                                                 const IsOver& is_over) {
     std::vector<Hit> hits;
     bool is_complete;
     {
         const py::gil_scoped_release release;
         is_complete =
-            self.joins.run_layer(cost, {max_lookups, max_seconds, max_hits}, self.verifier, hits);
+            self.joins.run_layer(cost, {max_lookups, max_hits, is_over}, self.verifier, hits);
     }
     std::vector<std::vector<int16_t>> programs;
     for (const Hit& hit : hits) programs.push_back(hit.tokens);
@@ -243,15 +248,15 @@ ContextTable context_table(const Search& search) {
 
 // Contexts, and what each wants up to scale and offset.
 std::tuple<NewArray<int64_t>, NewArray<int16_t>, NewArray<int32_t>, uint64_t> affine_pairs(
-    const Search& search, size_t n_entries, uint64_t max_lookups, double max_seconds,
-    size_t max_found) {
+    const Search& search, size_t n_entries, uint64_t max_lookups, size_t max_found,
+    const IsOver& is_over) {
     AffinePairs pairs;
     std::vector<std::vector<int16_t>> programs;
     std::vector<int64_t> numbers;
     {
         const py::gil_scoped_release release;
         pairs = find_affine_pairs(*search.values, search.backward,
-                                  {n_entries, max_lookups, max_seconds, max_found});
+                                  {n_entries, max_lookups, max_found, is_over});
         ExpressionWriter writer(*search.values);
         std::vector<int16_t> tokens;
         for (const Join& join : pairs.found) {
@@ -301,13 +306,15 @@ void bind_semantic(py::module_& m) {
              py::kw_only(), py::arg("add") = -1, py::arg("sub") = -1, py::arg("mul") = -1,
              py::arg("div") = -1, py::arg("negate") = -1);
     py::class_<Growth>(m, "Growth", "How far a value library grows.")
-        .def(py::init([](size_t max_entries, uint64_t max_vectors, double max_seconds, int max_cost,
-                         double shared_part, const std::vector<uint64_t>& subsets) {
-                 return Growth{max_entries, max_vectors, max_seconds,
-                               max_cost,    shared_part, subsets};
+        .def(py::init([](size_t max_entries, uint64_t max_vectors, int max_cost, double shared_part,
+                         const std::vector<uint64_t>& subsets,
+                         const std::optional<IsOver>& is_over) {
+                 return Growth{max_entries, max_vectors, max_cost,
+                               shared_part, subsets,     is_over.value_or(IsOver())};
              }),
-             py::kw_only(), py::arg("max_entries"), py::arg("max_vectors"), py::arg("max_seconds"),
-             py::arg("max_cost"), py::arg("shared_part"), py::arg("subsets"));
+             py::kw_only(), py::arg("max_entries"), py::arg("max_vectors"), py::arg("max_cost"),
+             py::arg("shared_part"), py::arg("subsets"), py::arg("is_over") = std::nullopt,
+             "`is_over` is asked every 50 milliseconds.");
     py::class_<ValueLibrary, std::shared_ptr<ValueLibrary>>(
         m, "ValueLibrary", "Small expressions, one per distinct value vector, in order of cost.")
         .def(py::init(&make_library), py::arg("forms"), py::arg("arithmetic"), py::arg("rules"),
@@ -343,15 +350,14 @@ void bind_semantic(py::module_& m) {
              py::arg("max_contexts"), py::arg("first_partners"), py::arg("second_partners"),
              py::arg("max_cost"), py::arg("sameness") = "exact",
              py::arg("prefix") = std::vector<int16_t>{})
-        .def("run_layer", &run_layer, py::arg("cost"), py::arg("max_lookups"),
-             py::arg("max_seconds"), py::arg("max_hits"),
-             "-> whether it went to its end, tokens (B, T), lengths (B,)")
+        .def("run_layer", &run_layer, py::arg("cost"), py::arg("max_lookups"), py::arg("max_hits"),
+             py::arg("is_over"), "-> whether it went to its end, tokens (B, T), lengths (B,)")
         .def(
             "has_layer", [](const Search& s, int cost) { return s.joins.has_layer(cost); },
             py::arg("cost"))
         .def(
             "affine_pairs", &affine_pairs, py::arg("n_entries"), py::arg("max_lookups"),
-            py::arg("max_seconds"), py::arg("max_found"),
+            py::arg("max_found"), py::arg("is_over"),
             "-> contexts (B,), pairs of entries with their values up to scale and offset as tokens "
             "(B, T) and lengths (B,), and how many were looked up.")
         .def_property_readonly("n_lookups", [](const Search& s) { return s.joins.n_lookups(); })

@@ -38,6 +38,7 @@ public:
           missing_(rules.covers.size()),
           n_missing_(rules.covers.size()) {
         frames_.reserve(64);
+        prepare_units();
         restart();
     }
 
@@ -62,6 +63,8 @@ public:
     bool finished() const { return n_open_ == 0; }
     int last() const { return last_; }
     const Frame& top() const { return frames_.back(); }
+    // The dimension that the next token is wanted to have.
+    Dimension wanted_of_next() const;
 
     // Sets in `words` the bits of the tokens that may not come next.
     void forbidden(uint64_t* words) const {
@@ -103,7 +106,6 @@ private:
     // rules/state_units.hpp
     void forbid_by_units(uint64_t* words) const;
     bool has_units(int token) const;
-    Dimension wanted_of_next() const;
     struct Slot {  // as far as it decides whether a wild terminal may stand there
         int parent;
         bool is_first, is_last;
@@ -113,12 +115,19 @@ private:
         int tokens, more;  // with a wild terminal, and what it takes more without
     };
     int wild_left() const;
+    void prepare_units();
     struct UnitRoom;
     bool is_wild(const Slot& slot) const;
     Need need_of(const Slot& slot, Dimension wanted) const;
     void add_needs_below(int token, Dimension wanted, std::vector<Need>& needs) const;
-    void add_needs_after(int terminal, std::vector<Need>& needs) const;
-    void add_needs_elsewhere(std::vector<Need>& needs) const;
+    struct Outlook {
+        Dimension other, value;  // wanted of the other argument, and of the node; kAny if open
+        bool is_possible;
+    };
+    Outlook outlook_of(const Frame& frame, int argument, Dimension dimension) const;
+    void add_needs_after(int token, Dimension dimension, size_t n_settled,
+                         std::vector<Need>& needs) const;
+    size_t add_needs_elsewhere(Dimension dimension, std::vector<Need>& needs) const;
     void complete(int token, int size);
 
     const RuleSet* rules_;
@@ -129,6 +138,10 @@ private:
     std::vector<TokenSet> missing_;      // per cover requirement, members not yet present
     std::vector<int> n_missing_;
     mutable std::vector<uint64_t> scratch_;
+    std::vector<int> wild_below_, first_alike_;  // see `prepare_units`
+    mutable std::vector<char> fits_;             // of each token that is the first of its like
+    mutable std::vector<Need> needs_;            // of one token, see `UnitRoom`
+    mutable std::vector<int> least_more_;        // of the other open slots
     int n_chosen_ = 0, n_open_ = 1, size_ = 0, last_ = kEmpty;
     int step_ = 0, hole_open_ = 1;  // of the form, and slots open in its hole
 };
@@ -352,7 +365,7 @@ inline void TraversalState::complete(int token, int size) {
         Frame& frame = frames_.back();
         if (units.on() && frame.parent != kEmpty) {
             units.take(frame.parent, frame.units, frame.slot, token, dimension);
-            dimension = units.value(frame.units);
+            dimension = units.value(frame.parent, frame.units);
         }
         frame.same_child = frame.slot == 0 || frame.same_child == token ? token : kMixed;
         const bool goes_on = --frame.slots_left > 0;

@@ -6,13 +6,39 @@
 // least cost:
 //
 //     tokens = sum_i with_i + sum of the n - w least (without_i - with_i)
+//
+// What a slot is wanted to have may be known before its turn: in `mul exp ...` the first argument
+// is a pure number whatever stands below exp, so that the second has the dimension of the product.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "rules/state.hpp"
 
 namespace dso::rules {
+
+// Finds the operators the first argument of which may be a wild terminal, and for each token the
+// first one that units cannot tell from it.
+inline void TraversalState::prepare_units() {
+    const Units& units = rules_->units;
+    if (!units.on()) return;
+    using Arguments = std::array<bool, 3>;  // which may be a wild terminal
+    std::vector<Arguments> may_be_wild;
+    for (int token = 0; token < static_cast<int>(rules_->n_tokens()); ++token) {
+        const int arity = rules_->arities[token];
+        Arguments& now = may_be_wild.emplace_back();
+        if (arity > 0 && !units.wild().empty())
+            now = {is_wild({token, true, arity == 1, kEmpty}),
+                   is_wild({token, false, true, kMixed}),
+                   is_wild({token, false, true, units.wild()[0]})};
+        if (now[0]) wild_below_.push_back(token);
+        int first = 0;
+        while (first < token && (may_be_wild[first] != now || !units.are_alike(first, token)))
+            ++first;
+        first_alike_.push_back(first);
+    }
+}
 
 inline Dimension TraversalState::wanted_of_next() const {
     const Frame& frame = top();
@@ -34,8 +60,9 @@ struct TraversalState::UnitRoom {
         left_ = state.wild_left(), room_ = horizon - state.n_chosen_ - 1;
         // With a wild terminal a slot takes three tokens at most, where there are products.
         const int n_slots = state.n_open_ - 1 + state.rules_->max_arity;
-        looks_ahead_ = left_ < n_slots || room_ < 3 * n_slots || !units_.has_products();
-        if (looks_ahead_) state.add_needs_elsewhere(elsewhere_);
+        looks_ahead_ = left_ < n_slots || room_ < 3 * n_slots || !units_.has_products() ||
+                       units_.has_exponents();
+        if (looks_ahead_) add_up_elsewhere();
     }
 
     bool fits(int token) {
@@ -45,26 +72,59 @@ struct TraversalState::UnitRoom {
     }
 
 private:
+    // The tokens that the open slots take which no token decides about, and what the first n of
+    // them in order of what they take more without a wild terminal take more together.
+    void add_up_elsewhere() {
+        std::vector<Need>& needs = state_.needs_;
+        std::vector<int>& least = state_.least_more_;
+        needs.clear(), least.clear();
+        n_settled_ = state_.add_needs_elsewhere(wanted_, needs);
+        for (const Need& need : needs) {
+            elsewhere_ += need.tokens;
+            if (need.more > 0) least.push_back(need.more);
+        }
+        std::sort(least.begin(), least.end());
+        least.insert(least.begin(), 0);
+        for (size_t i = 1; i < least.size(); ++i) least[i] += least[i - 1];
+    }
+
     bool leaves_room(int token) {
-        needs_ = elsewhere_;
+        std::vector<Need>& own = state_.needs_;
+        own.clear();
         const bool is_terminal = state_.rules_->arities[token] == 0;
-        if (is_terminal)
-            state_.add_needs_after(token, needs_);
-        else
-            state_.add_needs_below(token, wanted_, needs_);
-        int tokens = 0;
-        more_.clear();
-        for (const Need& need : needs_) {
+        if (!is_terminal) state_.add_needs_below(token, wanted_, own);
+        state_.add_needs_after(token,
+                               is_terminal ? units_.terminal(token)
+                                           : units_.settled(token, units_.open(token, wanted_)),
+                               n_settled_, own);
+        int tokens = elsewhere_, all_more = state_.least_more_.back();
+        size_t n_own = 0;
+        for (const Need& need : own) {
             tokens += need.tokens;
-            if (need.more > 0) more_.push_back(need.more);
+            if (need.more > 0) all_more += need.more, own[n_own++].more = need.more;
         }
+        if (tokens + all_more <= room_) return true;
+        own.resize(n_own);
         const bool takes_one = is_terminal && units_.terminal(token) == kAny;
-        const int without = static_cast<int>(more_.size()) - std::max(0, left_ - takes_one);
-        if (without > 0) {
-            std::sort(more_.begin(), more_.end());
-            for (int i = 0; i < without; ++i) tokens += more_[i];
+        return tokens + least_more(own, std::max(0, left_ - takes_one)) <= room_;
+    }
+
+    // What all slots but those that `n_wild` wild terminals serve take more, at the least.
+    int least_more(std::vector<Need>& own, int n_wild) const {
+        const std::vector<int>& elsewhere = state_.least_more_;
+        const int n_elsewhere = static_cast<int>(elsewhere.size()) - 1;
+        const int n_own = static_cast<int>(own.size());
+        const int without = n_elsewhere + n_own - n_wild;
+        if (without <= 0) return 0;
+        std::sort(own.begin(), own.end(),
+                  [](const Need& a, const Need& b) { return a.more < b.more; });
+        int least = kUnlimited, of_own = 0;
+        for (int k = 0; k <= std::min(n_own, without); ++k) {
+            if (k > 0) of_own += own[k - 1].more;
+            if (without - k <= n_elsewhere)
+                least = std::min(least, of_own + elsewhere[without - k]);
         }
-        return tokens <= room_;
+        return least;
     }
 
     const TraversalState& state_;
@@ -74,17 +134,23 @@ private:
     const bool is_exponent_;
     bool looks_ahead_ = false;
     int left_ = 0, room_ = 0;
-    std::vector<Need> elsewhere_, needs_;
-    std::vector<int> more_;
+    int elsewhere_ = 0;
+    size_t n_settled_ = 0;
 };
 
 inline bool TraversalState::has_units(int token) const { return UnitRoom(*this).fits(token); }
 
 inline void TraversalState::forbid_by_units(uint64_t* words) const {
     UnitRoom room(*this);
-    for (int token = 0; token < static_cast<int>(rules_->n_tokens()); ++token) {
+    const auto n_tokens = static_cast<int>(rules_->n_tokens());
+    constexpr char kNotAsked = 2;  // neither yes nor no
+    fits_.assign(n_tokens, kNotAsked);
+    for (int token = 0; token < n_tokens; ++token) {
         const uint64_t bit = 1ull << (token & 63);
-        if (!(words[token >> 6] & bit) && !room.fits(token)) words[token >> 6] |= bit;
+        if (words[token >> 6] & bit) continue;
+        char& answer = fits_[first_alike_[token]];
+        if (answer == kNotAsked) answer = room.fits(token);
+        if (!answer) words[token >> 6] |= bit;
     }
 }
 
@@ -120,11 +186,9 @@ inline TraversalState::Need TraversalState::need_of(const Slot& slot, Dimension 
     if (is_wild(slot)) return {1, without - 1};
     // Where a wild terminal may be an argument, a power or a product has any dimension.
     int with = without;
-    for (int token = 0; with > 2 && token < static_cast<int>(rules_->n_tokens()); ++token) {
-        const int arity = rules_->arities[token];
-        if (arity > 0 && units.fits(token, wanted) && is_wild({token, true, arity == 1, kEmpty}))
-            with = std::min(with, 1 + arity);
-    }
+    for (int token : wild_below_)
+        if (with > 2 && units.fits(token, wanted))
+            with = std::min(with, 1 + rules_->arities[token]);
     return {with, without - with};
 }
 
@@ -135,52 +199,63 @@ inline void TraversalState::add_needs_below(int token, Dimension wanted,
     const int arity = rules_->arities[token];
     const Dimension below = units.wanted_of_next(token, units.open(token, wanted), arity);
     const Slot first{token, true, arity == 1, kEmpty};
-    if (below == kAny && arity > 1) {  // one of the arguments of a product makes up for the others
+    if (below == kAny && arity > 1) {  // one argument of a product makes up for the other
         const int with = units.wild().empty() ? units.fewest_below(token, wanted) : arity;
         needs.push_back({with, units.fewest_below(token, wanted) - with});
         return;
     }
-    // Where all may be wild, perhaps not all of them at once.
-    for (int slot = 0; slot < arity - 1; ++slot) needs.push_back(need_of(first, below));
+    needs.push_back(need_of(first, below));
+    if (arity == 1) return;
+    // Where both may be wild, perhaps not both of them at once.
     const Slot last{token, false, true, is_wild(first) ? units.wild()[0] : kMixed};
-    needs.push_back(need_of(arity == 1 ? first : last, below));
+    needs.push_back(need_of(last, units.wanted_of_next(token, units.open(token, wanted), 1)));
 }
 
-// Of the slot that comes after a terminal, in the place of what was known of it before.
-inline void TraversalState::add_needs_after(int terminal, std::vector<Need>& needs) const {
+// What follows for an open node and its other argument from the next one: its root, kEmpty where it
+// is not known, and its dimension.
+inline TraversalState::Outlook TraversalState::outlook_of(const Frame& frame, int argument,
+                                                          Dimension dimension) const {
     const Units& units = rules_->units;
-    Dimension dimension = units.terminal(terminal);
-    int argument = terminal;
+    OpenUnits node = frame.units;
+    if (argument == kEmpty && units.is_exponent(frame.parent, frame.slots_left))
+        return {kAny, units.settled(frame.parent, node), true};
+    units.take(frame.parent, node, frame.slot, argument, dimension);
+    if (frame.slots_left == 1) return {kAny, units.value(frame.parent, node), true};
+    return {units.wanted_of_next(frame.parent, node, 1), units.settled(frame.parent, node),
+            units.has_exponent(frame.parent, node)};
+}
+
+// Of the open slots that the token that comes next decides about: from its own node up to the first
+// node the dimension of which is settled without it. There are no tokens of three arguments here.
+inline void TraversalState::add_needs_after(int token, Dimension dimension, size_t n_settled,
+                                            std::vector<Need>& needs) const {
+    int argument = token;
+    for (size_t i = frames_.size() - 1; i > n_settled; --i) {
+        const Frame& frame = frames_[i];
+        const Outlook outlook = outlook_of(frame, argument, dimension);
+        if (!outlook.is_possible)
+            needs.push_back({kUnlimited, 0});
+        else if (frame.slots_left > 1)
+            needs.push_back(need_of({frame.parent, false, true, argument}, outlook.other));
+        dimension = outlook.value, argument = frame.parent;
+    }
+}
+
+// Of all others but the one that comes next. Returns in how many frames they are.
+inline size_t TraversalState::add_needs_elsewhere(Dimension dimension,
+                                                  std::vector<Need>& needs) const {
+    size_t n_settled = 0;
+    bool is_settled = false;
     for (size_t i = frames_.size() - 1; i > 0; --i) {
         const Frame& frame = frames_[i];
-        OpenUnits node = frame.units;
-        const Dimension before = units.wanted_of_next(frame.parent, node, frame.slots_left);
-        units.take(frame.parent, node, frame.slot, argument, dimension);
-        if (frame.slots_left > 1) {
-            const Dimension wanted = units.wanted_of_next(frame.parent, node, frame.slots_left - 1);
-            const bool is_same = frame.slot == 0 || frame.same_child == argument;
-            const Slot next{frame.parent, false, frame.slots_left == 2,
-                            is_same ? argument : kMixed};
-            const Need known = need_of({frame.parent, false, false, kMixed}, before);
-            const Need need = need_of(next, wanted);
-            needs.push_back(
-                {std::max(0, need.tokens - known.tokens), known.more > 0 ? 0 : need.more});
-            return;
-        }
-        dimension = units.value(node), argument = frame.parent;
+        const Outlook outlook = outlook_of(frame, kEmpty, dimension);
+        if (is_settled && frame.slots_left > 1)
+            needs.push_back(need_of({frame.parent, false, false, kMixed}, outlook.other));
+        dimension = outlook.value;
+        if (dimension == kAny || is_settled) continue;
+        is_settled = true, n_settled = i - 1;
     }
-}
-
-// Of the open slots but the one that comes next.
-inline void TraversalState::add_needs_elsewhere(std::vector<Need>& needs) const {
-    for (const Frame& frame : frames_) {
-        if (frame.slots_left == 1) continue;
-        // Before the last argument of a product nothing is known of it.
-        const Dimension wanted =
-            rules_->units.wanted_of_next(frame.parent, frame.units, frame.slots_left);
-        const Need need = need_of({frame.parent, false, false, kMixed}, wanted);
-        for (int slot = 1; slot < frame.slots_left; ++slot) needs.push_back(need);
-    }
+    return n_settled;
 }
 
 }  // namespace dso::rules

@@ -84,7 +84,7 @@ private:
 
 AffinePairs find_affine_pairs(const ValueLibrary& library, const BackwardSet& backward,
                               const AffineLimits& limits) {
-    const auto start = Clock::now();
+    Patience patience(limits.is_over);
     const ContextIndex contexts(backward.values(), library.resolution());
     const Arithmetic& forms = library.forms().arithmetic;
     const size_t n_entries = std::min(limits.n_entries, library.size());
@@ -111,9 +111,8 @@ AffinePairs find_affine_pairs(const ValueLibrary& library, const BackwardSet& ba
         }
     };
     for (uint32_t s = 0; s < n_entries; ++s) {
-        const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
         if (pairs.n_lookups >= limits.max_lookups || pairs.found.size() >= limits.max_found ||
-            seconds >= limits.max_seconds)
+            patience.is_over())
             break;
         fixed.fill(library.values()[s]);
         // With all before it, so that the cheapest pairs come first.

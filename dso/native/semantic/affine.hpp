@@ -14,8 +14,8 @@ namespace dso::semantic {
 struct AffineLimits {
     size_t n_entries;  // the cheapest, that are paired
     uint64_t max_lookups;
-    double max_seconds;
     size_t max_found;
+    IsOver is_over;
 };
 
 struct AffinePairs {

@@ -27,13 +27,15 @@ bool is_dwarfed(const KeyVector& argument, const KeyVector& sum) {
 }  // namespace
 
 BackwardSet::BackwardSet(const ValueLibrary& library, const KeyVector& target,
-                         const BackwardLimits& limits, Sameness sameness)
+                         const BackwardLimits& limits, Sameness sameness,
+                         rules::Dimension dimension)
     : library_(library),
       limits_(limits),
       sameness_(sameness),
       values_(limits.max_contexts),
       index_(limits.max_contexts, kBitmapBits),
       target_(std::make_unique<ValueBlock>()),
+      other_(std::make_unique<ValueBlock>()),
       out_(std::make_unique<ValueBlock>()) {
     const KeyVector wanted = normal_form(sameness, target);
     ValueBlock& block = *out_;
@@ -44,7 +46,7 @@ BackwardSet::BackwardSet(const ValueLibrary& library, const KeyVector& target,
     hash_values(rows, kLanes, library.resolution(), Constants::kept, keys);
     first_of_cost_.push_back(0);
     if (keys[0] == kNoKey) return;
-    add({-1, ValueLibrary::kNone, 0, 0, 0, 0, sameness}, keys[0], wanted);
+    add({-1, ValueLibrary::kNone, 0, 0, 0, 0, sameness, dimension}, keys[0], wanted);
     for (int cost = 1; cost <= limits.max_cost && !values_.full(); ++cost) {
         const size_t n_before = contexts_.size();
         first_of_cost_.push_back(n_before);
@@ -104,10 +106,33 @@ void BackwardSet::combine(size_t parent, size_t f, int slot, int partner_cost, i
     const auto n_binary = static_cast<uint8_t>(known.n_binary + (form.arity == 2));
     double* rows[kKeyRows];
     uint64_t keys[kBlock];
+    uint32_t others[kBlock];
+    rules::Dimension dimensions[kBlock];
+    const rules::Units& units = library_.units();
+    const int token = form.token();
+    // The entries of a block that have units for it; what is wanted in the hole beside each.
+    const auto gather = [&](size_t first, size_t n) {
+        size_t n_fitting = 0;
+        for (size_t i = first; i < first + n; ++i) {
+            rules::Dimension inside = rules::kAny;
+            if (units.on() && token >= 0 &&
+                !units.look_into(token, known.dimension, slot,
+                                 form.arity == 2 ? library_.entry(i).root : 0,
+                                 form.arity == 2 ? library_.dimension(i) : rules::kAny, inside))
+                continue;
+            for (size_t r = 0; r < kKeyRows && form.arity == 2; ++r)
+                other_->rows[r][n_fitting] = library_.values().row(r)[i];
+            others[n_fitting] = static_cast<uint32_t>(i);
+            dimensions[n_fitting++] = inside;
+        }
+        return n_fitting;
+    };
     const auto add_block = [&](size_t first, size_t n) {
+        n = gather(first, n);
+        if (n == 0) return;
         for (size_t r = 0; r < kKeyRows; ++r) {
             const double* y = target_->rows[r];
-            const double* other = form.arity == 2 ? library_.values().row(r) + first : y;
+            const double* other = form.arity == 2 ? other_->rows[r] : y;
             rows[r] = out_->rows[r];
             apply(inverse.op, inverse.target_first ? y : other, inverse.target_first ? other : y,
                   out_->rows[r], n);
@@ -130,14 +155,14 @@ void BackwardSet::combine(size_t parent, size_t f, int slot, int partner_cost, i
                 }
                 if (!holds) continue;
             }
-            const auto other = static_cast<uint32_t>(first + i);
             const Context context{static_cast<int32_t>(parent),
-                                  form.arity == 2 ? other : ValueLibrary::kNone,
+                                  form.arity == 2 ? others[i] : ValueLibrary::kNone,
                                   static_cast<uint16_t>(f),
                                   static_cast<uint8_t>(slot),
                                   n_binary,
                                   static_cast<uint16_t>(cost),
-                                  sameness};
+                                  sameness,
+                                  dimensions[i]};
             if (!add(context, keys[i], found)) return;
         }
     };

@@ -15,6 +15,7 @@ struct Context {
     uint8_t n_binary;
     uint16_t cost;
     Sameness sameness;  // of what is wanted in the hole and its values, which are a normal form
+    rules::Dimension dimension;  // of what is wanted there
 };
 
 struct BackwardLimits {
@@ -28,12 +29,15 @@ struct BackwardLimits {
 // known at all.
 class BackwardSet {
 public:
+    // `wanted` is the dimension of the target: what units forbid is left out.
     BackwardSet(const ValueLibrary& library, const KeyVector& target, const BackwardLimits& limits,
-                Sameness sameness = Sameness::exact);
+                Sameness sameness = Sameness::exact, rules::Dimension wanted = rules::kAny);
 
     size_t size() const { return contexts_.size(); }
     const Context& context(size_t i) const { return contexts_[i]; }
     const ValueTable& values() const { return values_; }
+    // The dimension of what belongs in the hole.
+    rules::Dimension dimension(size_t i) const { return contexts_[i].dimension; }
     uint64_t n_vectors() const { return n_vectors_; }
     Sameness sameness() const { return sameness_; }
     // Contexts of one cost: [begin, end).
@@ -52,7 +56,7 @@ private:
     std::vector<Context> contexts_;
     std::vector<size_t> first_of_cost_;
     uint64_t n_vectors_ = 0;
-    std::unique_ptr<ValueBlock> target_, out_;
+    std::unique_ptr<ValueBlock> target_, other_, out_;
 };
 
 }  // namespace dso::semantic

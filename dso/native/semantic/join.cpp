@@ -150,13 +150,13 @@ bool JoinSearch::has_layer(int cost) const {
 
 bool JoinSearch::run_layer(int cost, const JoinLimits& limits, Verifier& verifier,
                            std::vector<Hit>& hits) {
-    const auto start = Clock::now();
-    uint64_t most = limits.max_lookups, next_check = n_lookups_ + kLookUpsPerCheck;
+    Patience patience(limits.is_over);
+    uint64_t most = limits.max_lookups, next_check = n_lookups_;
     const auto goes_on = [&] {
         if (n_lookups_ >= most || hits.size() >= limits.max_hits) return false;
         if (n_lookups_ < next_check) return true;
         next_check = n_lookups_ + kLookUpsPerCheck;
-        return std::chrono::duration<double>(Clock::now() - start).count() < limits.max_seconds;
+        return !patience.is_over();
     };
     const auto judge_all = [&] {
         const bool had_none = hits.empty();
@@ -250,32 +250,30 @@ void find_entry(const ClassIndex& classes, const KeyVector& target, size_t conte
         {context, Join::kNoForm, found, found, sign_of_match(target, own, resolution), false});
 }
 
-void find_pairs(const ClassIndex& classes, const KeyVector& target, size_t context, size_t begin,
-                size_t n, std::vector<Join>& joins) {
-    const ValueLibrary& library = classes.library();
-    const Sameness sameness = classes.sameness();
-    ValueBlock block;
+void find_pairs(const ValueLibrary& library, const ClassIndex* classes, Op op,
+                const KeyVector& target, size_t context, const std::vector<uint32_t>& entries,
+                ValueBlock& block, std::vector<Join>& joins) {
     double* rows[kKeyRows];
     const double* read[kKeyRows];
-    for (size_t r = 0; r < kKeyRows; ++r) read[r] = rows[r] = block.rows[r];
+    const size_t n = entries.size();
+    for (size_t r = 0; r < kKeyRows; ++r) {
+        read[r] = rows[r] = block.rows[r];
+        combine(op, target[r], read[r], n, rows[r]);
+    }
+    if (classes) normalise(classes->sameness(), rows, n);
     uint64_t keys[kBlock];
-    const auto ops = sameness == Sameness::scale ? std::array{Op::op_mul, Op::op_div}
-                                                 : std::array{Op::op_sub, Op::op_add};
-    for (const Op op : ops) {
-        for (size_t r = 0; r < kKeyRows; ++r)
-            combine(op, target[r], library.values().row(r) + begin, n, rows[r]);
-        normalise(sameness, rows, n);
-        hash_values(read, n, library.resolution(), Constants::kept, keys);
-        for (size_t i = 0; i < n; ++i) {
-            if (keys[i] == kNoKey || !classes.index().may_have(keys[i])) continue;
-            const KeyVector wanted = block[i];
-            const uint32_t found = classes.find(keys[i], wanted);
-            if (found == ValueLibrary::kNone) continue;
-            const KeyVector own = normal_form(sameness, library.values()[found]);
-            const int sign = sign_of_match(wanted, own, library.resolution());
-            const auto s = static_cast<uint32_t>(begin + i);
-            joins.push_back(join_of(library.forms().arithmetic, op, context, s, found, sign));
-        }
+    hash_values(read, n, library.resolution(), Constants::kept, keys);
+    const KeyIndex& index = classes ? classes->index() : library.index();
+    for (size_t i = 0; i < n; ++i) {
+        if (keys[i] == kNoKey || !index.may_have(keys[i])) continue;
+        const KeyVector wanted = block[i];
+        const uint32_t found =
+            classes ? classes->find(keys[i], wanted) : library.find(keys[i], wanted);
+        if (found == ValueLibrary::kNone) continue;
+        const KeyVector values = library.values()[found];
+        const KeyVector own = classes ? normal_form(classes->sameness(), values) : values;
+        const int sign = sign_of_match(wanted, own, library.resolution());
+        joins.push_back(join_of(library.forms().arithmetic, op, context, entries[i], found, sign));
     }
 }
 
@@ -295,21 +293,51 @@ const ClassIndex* JoinSearch::classes_of(size_t context) const {
 
 void JoinSearch::look_up_context(size_t context) {
     const KeyVector wanted = backward_.values()[context];
+    const size_t n_before = joins_.size();
     if (const ClassIndex* classes = classes_of(context))
         find_entry(*classes, wanted, context, joins_);
     else
         find_entry(library_, wanted, context, joins_);
     ++n_lookups_;
+    if (joins_.size() == n_before) return;
+    const rules::Dimension own = library_.dimension(joins_.back().first);
+    const rules::Dimension dimension = backward_.dimension(context);
+    if (own != dimension && own != rules::kAny && dimension != rules::kAny) joins_.pop_back();
 }
 
 void JoinSearch::look_up_pairs(size_t context, size_t begin, size_t n) {
     const KeyVector wanted = backward_.values()[context];
-    if (const ClassIndex* classes = classes_of(context)) {
-        find_pairs(*classes, wanted, context, begin, n, joins_);
-        n_lookups_ += 2 * n;
-    } else {
+    const ClassIndex* classes = classes_of(context);
+    const rules::Dimension dimension = backward_.dimension(context);
+    if (!classes && dimension == rules::kAny) {
         find_pairs(library_, wanted, context, begin, n, joins_);
         n_lookups_ += 4 * n;
+        return;
+    }
+    for (const Op op : kLookUps) {
+        const bool is_sum = op == Op::op_add || op == Op::op_sub;
+        if (classes && is_sum != (classes->sameness() == Sameness::shift)) continue;
+        gather(op, dimension, begin, n);
+        if (gathered_.empty()) continue;
+        find_pairs(library_, classes, op, wanted, context, gathered_, block_, joins_);
+        n_lookups_ += gathered_.size();
+    }
+}
+
+// Gathers the entries s for which `wanted` op s is a dimension that an entry may have.
+void JoinSearch::gather(Op op, rules::Dimension wanted, size_t begin, size_t n) {
+    const auto fits = [&](rules::Dimension s) {
+        if (wanted == rules::kAny || s == rules::kAny) return true;
+        if (op == Op::op_add || op == Op::op_sub) return s == wanted;
+        return library_.may_have(op == Op::op_mul ? rules::plus(wanted, s)
+                                                  : rules::minus(wanted, s));
+    };
+    gathered_.clear();
+    for (size_t i = begin; i < begin + n; ++i) {
+        if (!fits(library_.dimension(i))) continue;
+        for (size_t r = 0; r < kKeyRows; ++r)
+            block_.rows[r][gathered_.size()] = library_.values().row(r)[i];
+        gathered_.push_back(static_cast<uint32_t>(i));
     }
 }
 

@@ -49,8 +49,8 @@ struct Hit {
 
 struct JoinLimits {
     uint64_t max_lookups;
-    double max_seconds;
     size_t max_hits;
+    IsOver is_over;
 };
 
 class JoinSearch {
@@ -71,6 +71,7 @@ public:
 private:
     void look_up_context(size_t context);
     void look_up_pairs(size_t context, size_t begin, size_t n);
+    void gather(machine::Op op, rules::Dimension wanted, size_t begin, size_t n);
     const ClassIndex* classes_of(size_t context) const;
     void judge(int cost, Verifier& verifier, std::vector<Hit>& hits);
 
@@ -79,6 +80,7 @@ private:
     std::unique_ptr<const ClassIndex> scale_, shift_;  // unless all contexts are exact
     ExpressionWriter writer_;
     ValueBlock block_;
+    std::vector<uint32_t> gathered_;  // the entries whose values it has
     std::vector<Join> joins_;
     std::vector<int16_t> tokens_;
     std::unordered_set<uint64_t> judged_;
@@ -99,11 +101,15 @@ void find_entry(const ValueLibrary& library, const KeyVector& target, size_t con
 void find_pairs(const ValueLibrary& library, const KeyVector& target, size_t context, size_t begin,
                 size_t n, std::vector<Join>& joins);
 
-// The same up to a factor or an offset, as the classes are, with two look-ups for each entry.
+// The same up to a factor or an offset, as the classes are.
 void find_entry(const ClassIndex& classes, const KeyVector& target, size_t context,
                 std::vector<Join>& joins);
-void find_pairs(const ClassIndex& classes, const KeyVector& target, size_t context, size_t begin,
-                size_t n, std::vector<Join>& joins);
+
+// The pairs for one of the operators, one of each among the entries the values of which are in the
+// block: a look-up for each. `classes` are null where values are wanted as they are.
+void find_pairs(const ValueLibrary& library, const ClassIndex* classes, machine::Op op,
+                const KeyVector& target, size_t context, const std::vector<uint32_t>& entries,
+                ValueBlock& block, std::vector<Join>& joins);
 
 // Keys of target - s, target + s, target * s, target / s for n vectors s: 4 x kBlock.
 void hash_joins(const KeyVector& target, const double* const rows[kKeyRows], size_t n,

@@ -16,11 +16,6 @@ constexpr int16_t kNoSibling = INT16_MIN;
 constexpr int kMostEmpty = 4;  // levels in a row without an entry: what follows is too long
 constexpr uint16_t kLongest = UINT16_MAX;
 
-Clock::time_point after(double seconds) {
-    return Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                              std::chrono::duration<double>(std::min(seconds, 1e7)));
-}
-
 }  // namespace
 
 rules::RuleSet rules_of_parts(const rules::RuleSet& rules) {
@@ -30,7 +25,7 @@ rules::RuleSet rules_of_parts(const rules::RuleSet& rules) {
     parts.requirements.clear();
     parts.covers.clear();
     parts.ancestor_requirements.clear();
-    parts.units.accept_any_program();
+    parts.units = rules::Units();
     return parts;
 }
 
@@ -41,6 +36,8 @@ ValueLibrary::ValueLibrary(Forms forms, const rules::RuleSet& rules, Resolution 
       resolution_(resolution),
       values_(growth.max_entries),
       index_(growth.max_entries, kBitmapBits),
+      units_(rules.units),
+      patience_(growth.is_over),
       a_(std::make_unique<ValueBlock>()),
       b_(std::make_unique<ValueBlock>()),
       out_(std::make_unique<ValueBlock>()),
@@ -48,7 +45,7 @@ ValueLibrary::ValueLibrary(Forms forms, const rules::RuleSet& rules, Resolution 
       state_(std::make_unique<rules::TraversalState>(rules_)) {
     entries_.reserve(growth.max_entries);
     max_vectors_ = growth.max_vectors;
-    deadline_ = after(growth.max_seconds);
+    if (units_.on()) dimensions_.reserve(growth.max_entries);
     compile_checks();
     grow(growth);
 }
@@ -86,7 +83,7 @@ void ValueLibrary::compile_checks() {
         rules::RuleSet::for_each(rules_.descendant[group],
                                  [&](int token) { own_bits_[token] |= 1ull << group; });
     needs_walk_ = !rules_.nestings.empty() || !rules_.exclusions.empty() || !rules_.costs.empty() ||
-                  rules_.max_depth < rules::kUnlimited || rules_.units.on();
+                  rules_.max_depth < rules::kUnlimited;
     for (const rules::TokenSet& set : rules_.only_child) needs_walk_ |= touches(set);
     for (const rules::CountLimit& limit : rules_.limits) needs_walk_ |= touches(limit.forbidden);
     // A pattern as a tree: which token or hole stands where.
@@ -157,6 +154,55 @@ bool ValueLibrary::is_allowed(size_t form, Entry& entry) const {
             return false;
     }
     return true;
+}
+
+// The dimension of a form with arguments; false where their units do not go together.
+bool ValueLibrary::find_dimension(const Form& form, uint32_t left, uint32_t right,
+                                  rules::Dimension& dimension) const {
+    struct Part {
+        int root;
+        rules::Dimension dimension;
+    };
+    std::vector<Part> parts;
+    for (auto item = form.pattern.rbegin(); item != form.pattern.rend(); ++item) {
+        if (*item < 0) {
+            const uint32_t entry = *item == kLeft ? left : right;
+            parts.push_back({entries_[entry].root, dimensions_[entry]});
+            if (form.negates && !find_negated(entry, parts.back().dimension)) return false;
+            continue;
+        }
+        const int arity = rules_.arities[*item];
+        if (arity == 0) {
+            parts.push_back({*item, units_.terminal(*item)});
+            continue;
+        }
+        std::vector<int> roots;
+        std::vector<rules::Dimension> dimensions;
+        for (int slot = 0; slot < arity; ++slot, parts.pop_back()) {
+            roots.push_back(parts.back().root);
+            dimensions.push_back(parts.back().dimension);
+        }
+        if (!units_.join(*item, roots.data(), dimensions.data(), dimension)) return false;
+        parts.push_back({*item, dimension});
+    }
+    dimension = parts.back().dimension;
+    return true;
+}
+
+// The same for the negative of an entry, as it is written.
+bool ValueLibrary::find_negated(uint32_t entry, rules::Dimension& dimension) const {
+    if (forms_.all[entries_[entry].form].op == Op::op_sub) return true;
+    if (forms_.arithmetic.negate < 0) return false;
+    return find_dimension(forms_.all[forms_.arithmetic.negate], entry, kNone, dimension);
+}
+
+void ValueLibrary::note_dimension(size_t i, rules::Dimension dimension) {
+    dimensions_.resize(entries_.size());
+    dimensions_[i] = dimension;
+    if (dimension == rules::kAny)
+        has_any_ = true;
+    else
+        has_dimension_.set(dimension % kDimensionBits);
 }
 
 // Asks the traversal state, token by token.
@@ -304,7 +350,7 @@ void ValueLibrary::grow(const Growth& growth) {
     }
     size_t n_left = growth.subsets.size();
     for (const uint64_t inputs : growth.subsets) {
-        if (n_vectors_ >= max_vectors_ || out_of_time()) break;
+        if (n_vectors_ >= max_vectors_ || patience_.is_over()) break;
         grow_subset(inputs, cost, entries_.size() + (growth.max_entries - entries_.size()) / n_left,
                     growth);
         --n_left;
@@ -369,7 +415,7 @@ bool ValueLibrary::grow_level(int cost, uint64_t inputs, const std::vector<Sourc
             for (size_t r = 0; r < kKeyRows; ++r) rows[r] = out_->rows[r];
             hash_values(rows, kLanes, resolution_, Constants::kept, keys_.data());
             ++n_vectors_;
-            if (keys_[0] != kNoKey) goes_on = add(f, kNone, kNone, keys_[0], form.values);
+            if (keys_[0] != kNoKey) goes_on = add(f, kNone, kNone, keys_[0], form.values, nullptr);
         } else if (form.arity == 1) {
             for (const Source& source : sources)
                 if (goes_on && source.cost + form.cost == cost) goes_on = add_unary(f, source);
@@ -414,14 +460,17 @@ bool ValueLibrary::add_pairs(size_t form, const Source& few, const Source& many,
 // Adds op(source) for a unary form, op(fixed, source) or, swapped, op(source, fixed).
 bool ValueLibrary::add_block(size_t f, uint32_t fixed, bool swapped, const Source& source,
                              size_t begin, size_t n) {
-    if (n_vectors_ >= max_vectors_ || out_of_time()) {
+    if (n_vectors_ >= max_vectors_ || patience_.is_over()) {
         stopped_by_ = n_vectors_ >= max_vectors_ ? "vectors" : "seconds";
         return false;
     }
     const Form& form = forms_.all[f];
+    const bool by_units = units_.on() && form.token() >= 0 && !form.negates;
+    if (by_units) n = gather(form.token(), fixed, swapped, source, begin, n);
+    if (n == 0) return true;
     const double* rows[kKeyRows];
     for (size_t r = 0; r < kKeyRows; ++r) {
-        const double* column = source.rows[r] + begin;
+        const double* column = by_units ? b_->rows[r] : source.rows[r] + begin;
         double* out = out_->rows[r];
         rows[r] = out;
         if (form.negates) {
@@ -439,17 +488,41 @@ bool ValueLibrary::add_block(size_t f, uint32_t fixed, bool swapped, const Sourc
         if (keys_[i] != kNoKey) index_.prefetch(keys_[i]);
     for (size_t i = 0; i < n; ++i) {
         if (keys_[i] == kNoKey) continue;
-        const uint32_t other = source.id(begin + i);
+        const uint32_t other = by_units ? gathered_[i] : source.id(begin + i);
         const uint32_t left = fixed == kNone || swapped ? other : fixed;
         const uint32_t right = fixed == kNone ? kNone : swapped ? fixed : other;
-        if (!add(f, left, right, keys_[i], (*out_)[i])) return false;
+        const rules::Dimension* dimension = by_units ? &gathered_dimensions_[i] : nullptr;
+        if (!add(f, left, right, keys_[i], (*out_)[i], dimension)) return false;
     }
     return true;
 }
 
+// Gathers in `b_` the arguments beside a fixed one, if any, that go together with it.
+size_t ValueLibrary::gather(int token, uint32_t fixed, bool swapped, const Source& source,
+                            size_t begin, size_t n) {
+    gathered_.clear(), gathered_dimensions_.clear();
+    int roots[2];
+    rules::Dimension dimensions[2], dimension;
+    const bool is_last = fixed != kNone && !swapped;  // the argument that differs
+    if (fixed != kNone) {
+        roots[!is_last] = entries_[fixed].root;
+        dimensions[!is_last] = dimensions_[fixed];
+    }
+    for (size_t i = begin; i < begin + n; ++i) {
+        const uint32_t other = source.id(i);
+        roots[is_last] = entries_[other].root;
+        dimensions[is_last] = dimensions_[other];
+        if (!units_.join(token, roots, dimensions, dimension)) continue;
+        for (size_t r = 0; r < kKeyRows; ++r) b_->rows[r][gathered_.size()] = source.rows[r][i];
+        gathered_.push_back(other);
+        gathered_dimensions_.push_back(dimension);
+    }
+    return gathered_.size();
+}
+
 // Adds one entry unless its values are known; false where the library is full.
 bool ValueLibrary::add(size_t f, uint32_t left, uint32_t right, uint64_t key,
-                       const KeyVector& values) {
+                       const KeyVector& values, const rules::Dimension* known_dimension) {
     const Form& form = forms_.all[f];
     Entry entry{left, right, static_cast<uint16_t>(f), static_cast<uint16_t>(level_cost_), 0, 0,
                 0,    0};
@@ -459,6 +532,9 @@ bool ValueLibrary::add(size_t f, uint32_t left, uint32_t right, uint64_t key,
     if (entry.length > rules_.max_length) return true;
     if (known != kNone && entries_[known].length <= entry.length) return true;
     if (!is_allowed(f, entry)) return true;
+    rules::Dimension dimension = known_dimension ? *known_dimension : rules::kAny;
+    if (units_.on() && !known_dimension && !find_dimension(form, left, right, dimension))
+        return true;
     entry.inputs = form.input >= 0 ? 1ull << (form.input & 63) : 0;
     if (left != kNone) entry.inputs |= entries_[left].inputs;
     if (right != kNone) entry.inputs |= entries_[right].inputs;
@@ -467,6 +543,7 @@ bool ValueLibrary::add(size_t f, uint32_t left, uint32_t right, uint64_t key,
     if (known != kNone) {
         // Nothing is built on entries of this level yet.
         entries_[known] = entry;
+        if (units_.on()) note_dimension(known, dimension);
         values_.set(known, values);
         return true;
     }
@@ -477,6 +554,7 @@ bool ValueLibrary::add(size_t f, uint32_t left, uint32_t right, uint64_t key,
     index_.insert(key, static_cast<uint32_t>(entries_.size()));
     entries_.push_back(entry);
     values_.push(values);
+    if (units_.on()) note_dimension(entries_.size() - 1, dimension);
     return true;
 }
 

@@ -19,9 +19,19 @@ struct Search {
           rules(rules_),
           sample(std::move(sample_)),
           data(std::move(data_)),
-          backward(*values, target, limits, sameness),
+          backward(*values, target, limits, sameness, dimension_after(rules, prefix)),
           joins(*values, backward),
           verifier(library, rules, *sample, *data, tolerance, sameness, std::move(prefix)) {}
+
+    // What is wanted of the part of a program that follows the prefix.
+    static rules::Dimension dimension_after(const rules::RuleSet& rules,
+                                            const std::vector<int16_t>& prefix) {
+        if (!rules.units.on()) return rules::kAny;
+        rules::TraversalState state(rules);
+        for (const int16_t token : prefix)
+            if (!state.finished()) state.push(token);
+        return state.wanted_of_next();
+    }
 
     const std::shared_ptr<const ValueLibrary> values;
     const machine::Library library;

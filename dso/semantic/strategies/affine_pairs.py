@@ -45,7 +45,7 @@ class AffinePairSearch(Strategy):
     ) -> ProgramBatch:
         problem, writer = self.problem, self.problem.writer
         numbers, tokens, lengths, n_lookups = joins.affine_pairs(
-            MAX_PAIRED, budget.lookups_left, budget.seconds_left, MAX_PAIRS
+            MAX_PAIRED, budget.lookups_left, MAX_PAIRS, budget.is_up
         )
         budget.count(lookups=n_lookups)
         pairs = ProgramBatch.from_arrays(tokens, lengths)

@@ -115,7 +115,7 @@ def first_hits(
     hits = ProgramBatch.from_rows([])
     while not len(hits) and joins.has_layer(cost):
         is_complete, tokens, lengths = joins.run_layer(
-            cost, budget.max_lookups, budget.seconds_left, MAX_HITS
+            cost, budget.max_lookups, MAX_HITS, budget.is_up
         )
         rows = zip(tokens.tolist(), lengths.tolist(), strict=True)
         hits = problem.allowed(ProgramBatch.from_rows([[*prefix, *row[:n]] for row, n in rows]))
