@@ -86,5 +86,4 @@ def test_what_the_data_say_is_told_in_the_columns_of_the_user() -> None:
     model.set_params(n_samples=1_000_000, callback=lambda so_far: True)
     model.fit(columns, law(columns))
     assert model._searches[0].scales is not None
-    assert model.reductions_.reductions
-    assert model.reductions_.reductions[0].is_obeyed(law, columns)
+    assert "e-07*x1" in model.reductions_.story()[0]  # y has this term
