@@ -1,24 +1,30 @@
 """Islands: what processes save, what a portfolio brings, and what many rows take of memory.
 
 `recovery` fits twelve problems of `physics_problems.py` with four islands in one process and in
-two, and with a single search, for the same seconds of the clock. Islands find the same in any
-number of processes, so only the time differs. Run it on an otherwise idle machine.
+two, and with a single search, until the law is found or the time is over. Islands find the same in
+any number of processes, so only the time differs. Besides the seconds of the clock, which mean
+something on an otherwise idle machine, it prints the CPU-seconds of this process and of all others.
 
 `portfolio` fits the ten noisy sets of `benchmark_regressors.py` for the same CPU-seconds with a
-single search, with four equal islands, and with four that differ.
+single search, with four equal islands, and with four that differ. A fit takes a second or two more
+than it is given. The last lines compare the ways by their mean ranks and medians over all sets.
+Both write each fit to the file `--out` as it is done, and pass over those that are there.
 
 `memory` does one round of four islands in two processes on a million rows of ten inputs. It prints
 the most that each process holds by itself, and how much of the shared data it sees, in GB (Linux
 only).
 
-    python scripts/benchmark_islands.py recovery --seconds 20 --seeds 0 1 2 [--out logs/islands.csv]
-    python scripts/benchmark_islands.py portfolio --seconds 10 --seeds 0 1 2 [--out ...]
+    python scripts/benchmark_islands.py recovery --seconds 20 --seeds 0 1 2 --out logs/islands.csv
+    python scripts/benchmark_islands.py recovery --sets II_6_15a test_7 --seeds 0
+    python scripts/benchmark_islands.py portfolio --seconds 15 --seeds 0 1 --out logs/portfolio.csv
     python scripts/benchmark_islands.py memory [--rows 2000]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -79,6 +85,7 @@ PORTFOLIOS: dict[str, list[dict[str, Any]] | None] = {
 N_INPUTS = 10
 
 Row = dict[str, Any]
+KEYS = ["problem", "seed", "way"]
 Key = tuple[str, int, str]
 Fit = Callable[[], Row]
 
@@ -91,7 +98,8 @@ def hard_problems() -> Iterator[Law]:
 
 def recovery(options: argparse.Namespace) -> Iterator[tuple[Key, Fit]]:
     """Yield the fits that find out how long it takes to find a law."""
-    for law, seed, way in product(hard_problems(), options.seeds, PROCESSES):
+    laws = [law for law in hard_problems() if options.sets is None or law.name in options.sets]
+    for law, seed, way in product(laws, options.seeds, PROCESSES):
         yield (law.name, seed, way), partial(recover, law, seed, way, options.seconds)
 
 
@@ -106,10 +114,16 @@ def recover(law: Law, seed: int, way: str, seconds: float) -> Row:
         verbosity=0,
         **PROCESSES[way],
     )
-    start = time.perf_counter()
+    start, before = time.perf_counter(), os.times()
     model.fit(X, y, variable_names=law.inputs)
+    seconds, after = time.perf_counter() - start, os.times()
     return {
-        "seconds": time.perf_counter() - start,
+        "seconds": seconds,
+        "cpu_here": after.user + after.system - before.user - before.system,
+        "cpu_elsewhere": after.children_user
+        + after.children_system
+        - before.children_user
+        - before.children_system,
         "evaluations": model.n_evaluations_,
         "found": any(verdicts(model, law, 0.0, 0)),
     }
@@ -118,8 +132,9 @@ def recover(law: Law, seed: int, way: str, seconds: float) -> Row:
 def portfolio(options: argparse.Namespace) -> Iterator[tuple[Key, Fit]]:
     """Yield the fits that compare in what islands may differ."""
     for seed in options.seeds:
-        for (name, rows), way in product(data_sets(seed).items(), PORTFOLIOS):
-            yield (name, seed, way), partial(predict, rows, seed, way, options.seconds)
+        for (name, rows), way in product(data_sets(seed).items(), options.ways or PORTFOLIOS):
+            if options.sets is None or name in options.sets:
+                yield (name, seed, way), partial(predict, rows, seed, way, options.seconds)
 
 
 def predict(rows: tuple[np.ndarray, np.ndarray], seed: int, way: str, seconds: float) -> Row:
@@ -128,16 +143,19 @@ def predict(rows: tuple[np.ndarray, np.ndarray], seed: int, way: str, seconds: f
     scaler = StandardScaler().fit(X_train)
     varied = PORTFOLIOS[way]
     islands = {} if varied is None else {"islands": {"n": N_ISLANDS, "portfolio": varied}}
-    start = time.process_time()
     model = DeepSymbolicRegressor(
         config={**SEARCH, **islands},
         n_samples=2_000_000,  # more than there is time for
-        callback=lambda standing: time.process_time() - start > seconds,
         random_state=seed,
         n_jobs=1,
         verbosity=0,
     )
+    start = time.process_time()
+    # A callback is only asked between rounds, which are longer than iterations.
+    signal.signal(signal.SIGPROF, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     model.fit(scaler.transform(X_train), y_train)
+    signal.setitimer(signal.ITIMER_PROF, 0)
     spent = time.process_time() - start
     r2 = r2_score(y_test, model.predict(scaler.transform(X_test)))
     return {"r2": r2, "size": len(model.program_), "cpu_seconds": spent}
@@ -187,6 +205,8 @@ def main() -> None:
     parser.add_argument("what", choices=["recovery", "portfolio", "memory"])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--sets", nargs="+", help="only these problems or data sets")
+    parser.add_argument("--ways", nargs="+", choices=PORTFOLIOS, help="of `portfolio`")
     parser.add_argument("--rows", type=int, default=1_000_000, help="of `memory`")
     parser.add_argument("--out", help="CSV with a row per fit")
     options = parser.parse_args()
@@ -197,16 +217,23 @@ def main() -> None:
     warm = DeepSymbolicRegressor(n_samples=500, n_jobs=1, verbosity=0)
     warm.fit(np.arange(20.0)[:, None], np.arange(20.0) ** 2)
     rows = read_rows(options.out)
-    done = {(row["problem"], row["seed"], row["way"]) for row in rows}
+    done = {tuple(row[key] for key in KEYS) for row in rows}
     for key, fit in (recovery if options.what == "recovery" else portfolio)(options):
         if key in done:
             continue
-        rows.append(dict(zip(("problem", "seed", "way"), key, strict=True)) | fit())
+        rows.append(dict(zip(KEYS, key, strict=True)) | fit())
         print(rows[-1], flush=True)
         if options.out is not None:
             pd.DataFrame(rows).to_csv(options.out, index=False)
-    groups = pd.DataFrame(rows).drop(columns="seed").groupby(["problem", "way"], sort=False)
+    table = pd.DataFrame(rows)
+    groups = table.drop(columns="seed").groupby(["problem", "way"], sort=False)
     print(groups.median(numeric_only=True).unstack().to_string())
+    ways = table.groupby("way", sort=False)
+    print(ways.mean(numeric_only=True).drop(columns="seed").to_string())
+    if "r2" in table:
+        ranks = table.groupby(["problem", "seed"])["r2"].rank(ascending=False)
+        print("mean rank of r2:", ranks.groupby(table["way"], sort=False).mean().to_dict())
+        print("median r2:", ways["r2"].median().to_dict())
 
 
 if __name__ == "__main__":

@@ -16,17 +16,16 @@ import heapq
 import json
 import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 
 from dso.config import load_config
 from dso.islands import Archipelago
-from dso.islands.round import Stay
+from dso.islands.engine import Call, Results
 
 
 @dataclass(frozen=True)
@@ -62,19 +61,19 @@ def measure(config: str, islands: int, out: Path) -> None:
     """Do a run in this process, and write its times and sizes."""
     plain = load_config(config)
     plain["islands"]["n"] = islands
+    plain["reduce"]["on"] = False  # so that all that is done are rounds of islands
     plain["experiment"]["logdir"] = None
     plain["training"]["verbose"] = False
     rounds = Rounds([], [], [], [])
 
-    def engine(function: Callable[..., Stay], calls: Sequence[tuple[Any, ...]]) -> list[Stay]:
-        stays = []
-        for island, data, guests in calls:
+    def engine(calls: Sequence[Call]) -> Results:
+        for function, island, data, guests, *how in calls:
             start = time.process_time()
-            stays.append(function(island, data, guests))
+            stay = function(island, data, guests, *how)
             rounds.seconds.append(time.process_time() - start)
             rounds.bytes_out.append(len(pickle.dumps((island, guests))))
-            rounds.bytes_back.append(len(pickle.dumps(stays[-1])))
-        return stays
+            rounds.bytes_back.append(len(pickle.dumps(stay)))
+            yield stay
 
     model = Archipelago(plain, engine=engine)
     model.setup()

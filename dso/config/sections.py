@@ -485,7 +485,11 @@ class Islands(Section):
         "Searches; they share training.n_samples. The result depends on this number, not on the "
         "processes that do them. gp_meld.n_islands are parts of the population within each.",
     )
-    interval: Count = key(10, "Iterations of each search between two exchanges.")
+    interval: Count = key(
+        10,
+        "Iterations of each search between two exchanges, but for the first ones, which come after "
+        "1, 2, 4 and so on.",
+    )
     n_migrants: CountOrZero = key(
         5, "Best programs of a search that others get, besides its Pareto front; 0 = none at all."
     )
@@ -505,12 +509,13 @@ class Reduce(Section):
     on: bool = key(
         False,
         "Whether a model of the data is asked for reductions; needs rewards that are squared "
-        "errors on data, and islands.n 1.",
+        "errors on data.",
     )
     after: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = key(
         3,
         "Iterations that the search for y has for itself first. After these, three times and nine "
-        "times as many and so on, searches for smaller problems catch up with it.",
+        "times as many and so on, searches for smaller problems catch up with it. Those of all "
+        "islands count together.",
     )
 
 

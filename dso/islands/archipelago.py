@@ -36,7 +36,7 @@ from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.islands.engine import Call, Engine, one_by_one
 from dso.islands.hypotheses import Hypotheses
-from dso.islands.round import Advance, Island, Limits, Stay, Travellers, do_round
+from dso.islands.round import Advance, Island, Limits, Stay, Travellers, cut_log, do_round
 from dso.library import create_tokens
 from dso.program import ProgramBatch
 from dso.streams import Stream
@@ -219,11 +219,18 @@ class Archipelago(DeepSymbolicOptimizer):
 
     def _do(self, jobs: Sequence[Job]) -> None:
         """Do jobs until one of them has found what is searched for."""
+        before = list(self.islands)
         with closing(self.engine([call for call, _ in jobs])) as results:
-            for (_, take), result in zip(jobs, results, strict=False):
-                if take(result):
-                    self._call_off()  # what comes after it and has begun
-                    break
+            try:
+                for (_, take), result in zip(jobs, results, strict=False):
+                    if take(result):
+                        break
+            finally:
+                self._call_off()  # what has begun and is of no use
+        if self.folder is not None:
+            for island, same in zip(self.islands, before, strict=True):
+                if island is same and island.stop_reason is None:
+                    cut_log(island, self._data)
 
     def _take_stay(self, k: int, stay: Stay) -> bool:
         self.islands[k], self._found[k] = stay.island, stay.found

@@ -1,7 +1,8 @@
 """Where rounds are computed: in this process, in others of this machine too, or on a cluster.
 
 Results come in the order of the calls, whoever does them, so that what a search makes of them does
-not depend on that. A search that needs no more of them closes the iterator.
+not depend on that. A search that needs no more of them closes the iterator, which waits for what
+has begun.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -180,6 +181,8 @@ class Processes:
         finally:
             with self._lock:
                 self._pending.clear()
+                begun = [future for executor, future in self._sent.values()]
+            wait(begun)
 
     def _next(self) -> int | None:
         """Take a call that nobody has begun."""

@@ -9,6 +9,7 @@ has found:
 from __future__ import annotations
 
 import copy
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -215,6 +216,18 @@ def do_round(
     )
     found = Travellers(model.library.names, _found(model.trainer.keeper, n_best))
     return Stay(done, found, is_goal)
+
+
+def cut_log(island: Island, data: Dataset | None) -> None:
+    """Take back what a round that does not count may have written of an island."""
+    model = DeepSymbolicOptimizer(island.config, data)
+    with muted():
+        model.setup()
+    if island.state is not None:
+        model.run.saved.from_bytes(island.state)
+    elif model.folder is not None:
+        shutil.rmtree(model.folder.path, ignore_errors=True)
+    model.journal.close()
 
 
 def _found(keeper: Keeper, n_best: int) -> ProgramBatch:

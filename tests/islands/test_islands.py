@@ -347,18 +347,19 @@ def solved_by(k: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("k", [0, 1, 2])
-def test_the_first_that_succeeds_ends_the_round(k: int) -> None:
+def test_the_first_that_succeeds_ends_the_round(tmp_path: Path, k: int) -> None:
     training = {"n_samples": 50_000, "batch_size": 50, "early_stopping": True}
     found = []
     for engine in (one_by_one, elsewhere):
-        model = archipelago(
-            engine=engine, training=training, islands={"n": 3, "portfolio": solved_by(k)}
-        )
+        folder = tmp_path / engine.__name__
+        islands = {"n": 3, "portfolio": solved_by(k)}
+        model = archipelago(folder, engine=engine, training=training, islands=islands)
         result = model.train()
         assert model.stop_reason == "the best program is a success"
         done = [island.standing.iteration for island in model.islands]
         assert done == [1] * (k + 1) + [0] * (2 - k)
-        found.append((result["expression"], result["n_samples"]))
+        found.append((result["expression"], result["n_samples"], all_files(folder / "run")))
+        assert sum(len(one) for name, one in found[-1][2].items() if name != ".") == k + 1
     assert found[0] == found[1]
 
 

@@ -73,20 +73,17 @@ def test_what_the_data_say_is_told_in_the_columns_of_the_user() -> None:
     """Islands see columns divided by powers of ten."""
 
     def law(Z: np.ndarray) -> np.ndarray:
-        return 1e-9 * Z[:, 0] * np.sin(Z[:, 1] - Z[:, 2]) / Z[:, 3] ** 2
+        return 2e-7 * Z[:, 0] + np.sin(Z[:, 1] * Z[:, 2]) * Z[:, 3]
 
     columns = np.random.default_rng(0).uniform(1.0, 3.0, (150, 4)) * [1e7, 1.0, 1.0, 1.0]
     config = {
         "task": {"task_type": "regression", "function_set": FUNCTIONS},
         "training": {"batch_size": 20},
         "reduce": {"on": True, "after": 1},
-        "islands": {"interval": 1},
+        "finishing": {"on": False},  # which would find it at once
     }
-    model = DeepSymbolicRegressor(
-        config, n_islands=2, n_jobs=1, n_samples=3_000_000, random_state=0, verbosity=0
-    )
+    model = DeepSymbolicRegressor(config, n_islands=2, n_jobs=1, random_state=0, verbosity=0)
+    model.set_params(n_samples=1_000_000, callback=lambda so_far: True)
     model.fit(columns, law(columns))
     assert model._searches[0].scales is not None
-    assert model.reductions_.reductions
-    assert model.reductions_.reductions[0].is_obeyed(law, columns)
-    assert model.score(columns, law(columns)) > 1 - 1e-9
+    assert "e-07*x1" in model.reductions_.story()[0]  # y has this term
