@@ -132,6 +132,12 @@ class Reduced(NamedTuple):
     n_evaluations: int = 0
     separation: Separation | None = None
 
+    def __str__(self) -> str:
+        return "\n".join([self.why, *(f"- {sentence}" for sentence in self.story())])
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.why}>"
+
     def story(self) -> list[str]:
         """Return what was found in sentences: the steps, each with its evidence."""
         steps = self.reductions[0].steps if self.reductions else ()
