@@ -534,7 +534,7 @@ class DeepSymbolicOptimizer:
         if best is not None and keeper.candidates is not None:
             rows = keeper.candidates.rows
             programs = [reports.program(rows.programs, i) for i in range(len(rows))]
-            program = run.task.final_choice(programs)
+            program = run.task.final_choice(programs, lambda: run.stopping.is_over)
             if repr(program) != repr(reports.best(best)):
                 return program, {"r": run.task.reward_function(program)}
         return reports.best(best), _rewards(best)

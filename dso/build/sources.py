@@ -77,6 +77,7 @@ def make_sources(
             memory=learner.risk_filter.memory,
             warm_start=config.training.warm_start,
             is_fallback=config.training.n_samples == 0,
+            is_over=lambda: stopping.is_over,
         )
     )
     if is_finished(config, task):

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from dso.config import Config
 from dso.training.stopping import Standing, Stopping
-
-if TYPE_CHECKING:
-    pass
 
 
 def make_stopping(config: Config, callback: Callable[[Standing], object] | None) -> Stopping:

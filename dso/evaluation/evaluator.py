@@ -12,13 +12,18 @@ from dso.evaluation.archive import ProgramArchive
 from dso.fitting.slots import constant_counts, widened, with_ones
 from dso.library import Library
 from dso.native import _core
+from dso.pacing import IsOver, parts
 from dso.processes import serve_parent
 from dso.program import Program, ProgramBatch
 from dso.program.batch import Batch, ScoredBatch
 from dso.program.execute import INVALID, VALID, Execution
-from dso.task.task import Fitter, Task, rewards_batches
+from dso.task.task import Fitter, Task, heeds_time, rewards_batches
 
 CACHE_BYTES = 256 * 2**20
+FIRST_FITS = 8
+"""Programs whose constants are fitted before time is asked for the first time."""
+WORKER_SECONDS = 0.2
+"""After which time is asked where worker processes reward: each time the task travels to them."""
 
 
 class Evaluator:
@@ -94,7 +99,11 @@ class Evaluator:
         self._cache.expire_before(iteration)
 
     def evaluate(
-        self, batch: Batch, iteration: int, first_constants: np.ndarray | None = None
+        self,
+        batch: Batch,
+        iteration: int,
+        first_constants: np.ndarray | None = None,
+        is_over: IsOver | None = None,
     ) -> ScoredBatch:
         """Score a batch.
 
@@ -106,6 +115,9 @@ class Evaluator:
             Tells the age of what is remembered.
         first_constants : (B, K) float64, optional
             Constants from which fits start. Default: ones.
+        is_over : callable, optional
+            Is asked now and then whether to stop. The batch then ends before the first program
+            that was not scored; it is never empty if it was not.
         """
         programs = batch.programs
         keys = program_keys(programs)
@@ -114,28 +126,25 @@ class Evaluator:
         first = _core.first_rows(keys)
         is_first = first == np.arange(len(keys))
         if self.task.stochastic:
-            rows = (np.cumsum(is_first) - 1)[first]
-            start = None if first_constants is None else first_constants[is_first]
-            programs = self._with_constants(programs[is_first], start)[rows]
-            everything = np.ones(len(programs), dtype=bool)
-            verdicts = self._score(programs)
-            return self._scored(batch, programs, verdicts, everything, everything)
+            return self._evaluated_anew(batch, first, first_constants, is_over)
         found, rewards, cause, node, constants = self._cache.lookup(keys)
         known = Execution(rewards, cause, node)
         is_due = ~found & is_first
         is_new = is_due & ~self._cache.contains(keys)
         if is_due.any():
             start = None if first_constants is None else first_constants[is_due]
-            new = self._with_constants(programs[is_due], start)
-            scored = self._score(new)
+            new, scored = self._fitted_and_scored(programs[is_due], start, is_over)
+            rows = np.where(found, 0, (np.cumsum(is_due) - 1)[first])
+            n = _reach(rows, len(new))
+            batch, programs, keys, rows = batch[:n], programs[:n], keys[:n], rows[:n]
+            found, is_due, is_new, constants = found[:n], is_due[:n], is_new[:n], constants[:n]
             kept = new.constants if self.fitter is not None else None
             self._cache.insert(keys[is_due], *scored, iteration=iteration, constants=kept)
             if self.archive is not None:
                 self.archive.add(keys[is_due], new, scored.values)
-            rows = (np.cumsum(is_due) - 1)[first]
             known = Execution(
                 *(
-                    np.where(found, old, fresh[rows])
+                    np.where(found, old[:n], fresh[rows])
                     for old, fresh in zip(known, scored, strict=True)
                 )
             )
@@ -147,6 +156,24 @@ class Evaluator:
             width = int(constant_counts(self.library, programs).max(initial=0))
             programs = replace(programs, constants=widened(constants, width))
         return self._scored(batch, programs, known, is_new, is_due)
+
+    def _evaluated_anew(
+        self,
+        batch: Batch,
+        first: np.ndarray,
+        first_constants: np.ndarray | None,
+        is_over: IsOver | None,
+    ) -> ScoredBatch:
+        """Score a batch of which nothing is remembered; `first` (B,) as `first_rows` gives it."""
+        is_first = first == np.arange(len(first))
+        start = None if first_constants is None else first_constants[is_first]
+        fitted = self._fitted_in_time(batch.programs[is_first], start, is_over)
+        rows = (np.cumsum(is_first) - 1)[first]
+        rows = rows[: _reach(rows, len(fitted))]
+        scored = self._score(fitted[rows], is_over)
+        rows = rows[: len(scored.values)]
+        everything = np.ones(len(rows), dtype=bool)
+        return self._scored(batch[: len(rows)], fitted[rows], scored, everything, everything)
 
     def counts(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return how often each key (B,) came from the policy and from elsewhere, as remembered."""
@@ -237,14 +264,37 @@ class Evaluator:
             return with_ones(self.library, programs)
         return self.fitter.fit(programs, first)
 
-    def _score(self, programs: ProgramBatch) -> Execution:
-        if rewards_batches(self.task):
+    def _fitted_and_scored(
+        self, programs: ProgramBatch, first: np.ndarray | None, is_over: IsOver | None
+    ) -> tuple[ProgramBatch, Execution]:
+        """Return the first programs, with their constants, and their scores."""
+        fitted = self._fitted_in_time(programs, first, is_over)
+        scored = self._score(fitted, is_over)
+        return fitted[: len(scored.values)], scored
+
+    def _fitted_in_time(
+        self, programs: ProgramBatch, first: np.ndarray | None, is_over: IsOver | None
+    ) -> ProgramBatch:
+        """Return the first programs with the numbers that they are executed with."""
+        if self.library.const_token is None or self.fitter is None or is_over is None:
+            return self._with_constants(programs, first)
+        fitted = [
+            self._with_constants(programs[part], None if first is None else first[part])
+            for part in parts(len(programs), is_over, FIRST_FITS)
+        ]
+        return ProgramBatch.concatenate(fitted)
+
+    def _score(self, programs: ProgramBatch, is_over: IsOver | None = None) -> Execution:
+        """Return the scores of the first programs; of all where `is_over` is not given."""
+        if not rewards_batches(self.task):
+            answer = self._score_by_row(programs, is_over)
+        elif is_over is None or not heeds_time(self.task):
             answer = self.task.rewards(programs)
         else:
-            answer = self._score_by_row(programs)
+            answer = self.task.rewards_in_time(programs, is_over)
         return self._without_nan(answer)
 
-    def _score_by_row(self, programs: ProgramBatch) -> Execution:
+    def _score_by_row(self, programs: ProgramBatch, is_over: IsOver | None) -> Execution:
         fitter = self.task.polynomials
         fitted = [None] * len(programs) if fitter is None else fitter.polynomials(programs)
         rows = [
@@ -258,20 +308,31 @@ class Evaluator:
             for b in range(len(programs))
         ]
         if self.n_workers > 1:
-            from joblib import Parallel, delayed
-
-            # One part per process, so that the task travels once.
-            parts = [rows[i :: self.n_workers] for i in range(min(self.n_workers, len(rows)))]
-            answers = Parallel(n_jobs=self.n_workers)(
-                delayed(_reward_rows_for_parent)(self.task, part) for part in parts
-            )
-            table = np.empty((len(rows), 3))
-            for i, answer in enumerate(answers):
-                table[i :: self.n_workers] = answer
+            table = self._rewarded_elsewhere(rows, is_over)
         else:
-            table = _reward_rows(self.task, rows)
+            scored = [_reward_rows(self.task, rows[part]) for part in parts(len(rows), is_over, 1)]
+            table = np.concatenate(scored)
         rewards, cause, node = table.T
         return Execution(rewards.copy(), cause.astype(np.uint8), node.astype(np.int32))
+
+    def _rewarded_elsewhere(self, rows: list[Program], is_over: IsOver | None) -> np.ndarray:
+        """Return what `_reward_rows` does of the first programs, found by worker processes."""
+        from joblib import Parallel, delayed
+
+        n, tables = self.n_workers, []
+        with Parallel(n_jobs=n) as workers:
+            for part in parts(len(rows), is_over, first=n, seconds=WORKER_SECONDS):
+                some = rows[part]
+                # One share per process, so that the task travels once.
+                shares = [some[i::n] for i in range(min(n, len(some)))]
+                answers = workers(
+                    delayed(_reward_rows_for_parent)(self.task, share) for share in shares
+                )
+                table = np.empty((len(some), 3))
+                for i, answer in enumerate(answers):
+                    table[i::n] = answer
+                tables.append(table)
+        return np.concatenate(tables)
 
     def _without_nan(self, verdicts: Execution) -> Execution:
         """Give programs whose reward is not finite the invalid reward of the task.
@@ -294,6 +355,12 @@ def _joined(found: np.ndarray, known: np.ndarray, fresh: np.ndarray) -> np.ndarr
     """Take the constants (B, K) of rows that were found from `known`, of others from `fresh`."""
     width = max(known.shape[1], fresh.shape[1])
     return np.where(found[:, None], widened(known, width), widened(fresh, width))
+
+
+def _reach(rows: np.ndarray, n: int) -> int:
+    """Return how many of `rows`, from the first on, are indices below n without a break."""
+    is_beyond = rows >= n
+    return int(np.argmax(is_beyond)) if is_beyond.any() else len(rows)
 
 
 def _reward_rows_for_parent(task: Task, programs: list[Program]) -> np.ndarray:

@@ -19,6 +19,7 @@ from dso.fitting.least_squares import MAX_EXACT, least_squares
 from dso.fitting.rounding import settled
 from dso.fitting.slots import Bounds, bound_rows, constant_counts, widened
 from dso.fitting.weights import weighted_variance
+from dso.pacing import parts
 from dso.program import (
     FitData,
     Program,
@@ -54,8 +55,6 @@ MAX_ROUNDS = 4
 """How often what came out is improved again."""
 MAX_NUMBERS = 50_000_000
 """Of constants times rows that are fitted once more at the end."""
-FITTED_AT_ONCE = 16
-"""Programs that are fitted between two looks at the clock."""
 MIN_GAIN = 1e-6
 """Share of a loss that counts as an improvement."""
 
@@ -277,15 +276,13 @@ class Finisher:
             order = np.argsort(losses / before, kind="stable")
         due = [b for b in order.tolist() if self._is_due(programs[b : b + 1], losses[b])]
         due = due[:max_programs]
-        parts = []
-        for b in range(0, len(due), FITTED_AT_ONCE):
-            if is_over():
-                break
-            parts.append(self.fitted(programs[due[b : b + FITTED_AT_ONCE]], n_starts))
-        if not parts:
+        if not due or is_over():
             return programs[:0]
-        todo = ProgramBatch.concatenate([part for part, _ in parts])
-        losses = np.concatenate([reached for _, reached in parts])
+        fits = [
+            self.fitted(programs[due[part]], n_starts) for part in parts(len(due), is_over, first=4)
+        ]
+        todo = ProgramBatch.concatenate([fitted for fitted, _ in fits])
+        losses = np.concatenate([reached for _, reached in fits])
         todo, losses = todo[np.isfinite(losses)], losses[np.isfinite(losses)]
         found = [todo]
         for complexity, loss in zip(self.complexity(todo), losses, strict=True):

@@ -31,6 +31,7 @@ from dso.streams import Stream
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
+    from dso.pacing import IsOver
 
 logger = logging.getLogger("dso")
 
@@ -165,6 +166,7 @@ class GPController:
         iteration: int,
         remember: Callable[[ScoredBatch], bool],
         is_spent: Callable[[int], bool] = lambda n_evaluations: False,
+        is_over: IsOver | None = None,
     ) -> Harvest:
         """Breed from a batch of the policy for some generations.
 
@@ -177,6 +179,8 @@ class GPController:
             Is given the scored offspring of each generation; a true answer ends the call.
         is_spent : callable
             Is asked before each generation whether this number of evaluations is enough.
+        is_over : callable, optional
+            Is asked while offspring are scored whether to stop.
 
         Returns
         -------
@@ -198,7 +202,8 @@ class GPController:
             n_lookups += bred.n_lookups + (0 if self.n_generations else self.breeder.n_vectors)
             is_done = False
             if len(rows):
-                offspring = self._score(bred, rows, iteration)
+                offspring = self._score(bred, rows, iteration, is_over)
+                rows = rows[: len(offspring)]
                 n_offspring += len(rows)
                 n_novel += offspring.n_evaluated
                 is_done = remember(offspring)
@@ -245,12 +250,18 @@ class GPController:
         self.known.insert(keys[rows])
         return bred, rows
 
-    def _score(self, bred: Offspring, rows: np.ndarray, iteration: int) -> ScoredBatch:
-        """Score chosen offspring; their constants are those that the rewards belong to."""
+    def _score(
+        self, bred: Offspring, rows: np.ndarray, iteration: int, is_over: IsOver | None
+    ) -> ScoredBatch:
+        """Score chosen offspring, the first of them where it is over before all are scored.
+
+        Their constants are those that the rewards belong to.
+        """
         programs = bred.programs[rows]
         if programs.constants.shape[1]:
             programs = self._to_be_fitted(programs, bred.operations[rows], iteration)
-        return self.evaluator.evaluate(Batch.off_policy(programs), iteration)
+        batch = Batch.off_policy(programs)
+        return self.evaluator.evaluate(batch, iteration, is_over=is_over)
 
     def _to_be_fitted(
         self, programs: ProgramBatch, operations: np.ndarray, iteration: int

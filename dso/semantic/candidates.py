@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dso.native import _core
+from dso.pacing import parts
 from dso.program import ProgramBatch
 from dso.semantic.budget import Budget
 from dso.semantic.problem import Problem
@@ -28,8 +29,6 @@ MAX_FIRST_ROWS = 1000
 """Rows that all candidates are fitted to: enough to put them in order."""
 SHARED = 0.9
 """Ratio of two factors that may be one."""
-FITTED_AT_ONCE = 500
-"""Between two looks at the clock."""
 MAX_REFITTED = 60
 """Of the best of them, which are fitted to `MAX_ROWS`."""
 
@@ -161,11 +160,8 @@ def _fitted(
     X, y, weights = problem.data.thinned(max_rows)
     data = _core.Data(X, y, weights, problem.data.protected)
     fits: list[tuple[np.ndarray, np.ndarray]] = []
-    for b in range(0, len(programs), FITTED_AT_ONCE):
-        if fits and budget.seconds_left <= 0:
-            break
-        some = programs[b : b + FITTED_AT_ONCE]
-        fits.append(_core.fit_constants(problem.library.native, some.native, data))
+    for part in parts(len(programs), lambda: budget.seconds_left <= 0, first=8):
+        fits.append(_core.fit_constants(problem.library.native, programs[part].native, data))
     constants, mse = (np.concatenate(column) for column in zip(*fits, strict=True))
     budget.count(vectors=len(mse))
     done = programs[: len(mse)]

@@ -114,7 +114,7 @@ class Seeder:
 
         def tell_scored(programs: ProgramBatch) -> None:
             if tell is not None:
-                tell(self._scored(programs, iteration))
+                tell(self._scored(programs, iteration, is_over))
 
         is_told = tell is not None and self.hole is None
         result = self._search(limits, is_over, tell_scored if is_told else None)
@@ -126,10 +126,12 @@ class Seeder:
             self._scored(programs, iteration), result.n_vectors + len(programs), result.n_lookups
         )
 
-    def _scored(self, programs: ProgramBatch, iteration: int) -> ScoredBatch:
+    def _scored(
+        self, programs: ProgramBatch, iteration: int, is_over: Callable[[], bool] | None = None
+    ) -> ScoredBatch:
         """Reward programs, their constants fitted from those that they come with."""
         bare = Batch.off_policy(replace(programs, constants=np.empty((len(programs), 0))))
-        return self.evaluator.evaluate(bare, iteration, programs.constants)
+        return self.evaluator.evaluate(bare, iteration, programs.constants, is_over)
 
     def _search(
         self,

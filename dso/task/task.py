@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dso.pacing import IsOver
 from dso.program.execute import Execution
 
 if TYPE_CHECKING:
@@ -125,6 +126,13 @@ class Task(ABC):
         """Reward a batch of B programs; optional, and then asked in place of `reward_function`."""
         raise NotImplementedError
 
+    def rewards_in_time(self, programs: ProgramBatch, is_over: IsOver) -> Rewards:
+        """Reward the first of a batch, at least one, as many as there is time for.
+
+        Optional, for a task whose batches take long; `dso.pacing.parts` helps.
+        """
+        raise NotImplementedError
+
     def fitting_rewards(self, programs: ProgramBatch) -> np.ndarray | None:
         """Reward a batch, (B,), whose constants are being fitted; optional.
 
@@ -155,8 +163,11 @@ class Task(ABC):
         """Return what `evaluate` does, at any cost: called only when a run ends."""
         return self.evaluate(program)
 
-    def final_choice(self, programs: Sequence[Program]) -> Program:
-        """Return the result of a run, given its best programs, the best first."""
+    def final_choice(self, programs: Sequence[Program], is_over: IsOver | None = None) -> Program:
+        """Return the result of a run, given its best programs, the best first.
+
+        Once `is_over` is true, what is known then decides.
+        """
         return programs[0]
 
     def criterion(
@@ -192,6 +203,19 @@ def rewards_batches(task: Task) -> bool:
         if "rewards" in vars(one):
             return one is not Task
         if "reward_function" in vars(one):
+            return False
+    return False
+
+
+def heeds_time(task: Task) -> bool:
+    """Tell whether a task is asked by `rewards_in_time`.
+
+    It is not where a class derived from the one that has it overrides `rewards` alone.
+    """
+    for one in type(task).__mro__:
+        if "rewards_in_time" in vars(one):
+            return one is not Task
+        if "rewards" in vars(one):
             return False
     return False
 

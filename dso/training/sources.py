@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dso.finishing import Finisher
     from dso.gp import GPController
     from dso.memory import Keeper, ProgramMemory
+    from dso.pacing import IsOver
     from dso.policy import Policy
     from dso.policy_optimizer.imitation import Imitation
     from dso.pretraining.proposer import Proposer
@@ -241,6 +242,8 @@ class PolicySource(Source):
         Programs that fill it, which are evaluated and counted; None is `batch_size`.
     is_fallback : bool
         Draw only where no source before this one has proposed anything.
+    is_over : callable, optional
+        Tells whether to end early: what was drawn is then scored in part.
     """
 
     name = "policy"
@@ -258,6 +261,7 @@ class PolicySource(Source):
         memory: ProgramMemory | None = None,
         warm_start: int | None = None,
         is_fallback: bool = False,
+        is_over: IsOver | None = None,
     ) -> None:
         self.policy = policy
         self.evaluator = evaluator
@@ -268,23 +272,25 @@ class PolicySource(Source):
         self.memory = memory
         self.warm_start = batch_size if warm_start is None else warm_start
         self.is_fallback = is_fallback
+        self.is_over = is_over
 
     def start(self, iteration: int) -> int:
         """Before the first iteration, give a memory something to start from."""
         if self.memory is None or iteration > 0 or self.warm_start == 0:
             return 0
         batch = self.policy.sample(self.warm_start, Stream(self.seed, "warm start"))
-        scored = self.evaluator.evaluate(batch, iteration)
+        scored = self.evaluator.evaluate(batch, iteration, is_over=self.is_over)
         self.memory.push(scored.programs, scored.rewards)
         self.keeper.take_in(scored, iteration)
-        return self.warm_start
+        return len(scored)
 
     def propose(self, iteration: int, so_far: Proposal) -> Proposal:
         """Draw and evaluate a batch."""
         if self.is_fallback and so_far.batch is not None and len(so_far.batch):
             return Proposal()
         batch = self.sample(iteration)
-        return Proposal(self.evaluator.evaluate(batch, iteration), len(batch))
+        scored = self.evaluator.evaluate(batch, iteration, is_over=self.is_over)
+        return Proposal(scored, len(scored))
 
     def sample(self, iteration: int) -> Batch:
         """Draw the batch of an iteration."""
@@ -537,7 +543,10 @@ class GPMeld(Source):
             n_samples = so_far.n_evaluations + n_evaluations
             return self.stopping.is_over or self.stopping.is_spent(n_samples)
 
-        harvest = self.controller.step(so_far.batch, iteration, remember, is_spent)
+        def is_over() -> bool:
+            return self.stopping.is_over
+
+        harvest = self.controller.step(so_far.batch, iteration, remember, is_spent, is_over)
         columns = self._columns(
             harvest.n_offspring, harvest.n_novel, harvest.n_refused, harvest.n_lookups
         )

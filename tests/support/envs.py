@@ -43,3 +43,16 @@ def wanted(observations: np.ndarray) -> np.ndarray:
 
 if "test/TwoActions-v0" not in gymnasium.registry:
     gymnasium.register("test/TwoActions-v0", TwoActions)
+
+
+class TwoChoices(TwoActions):
+    """The same with two settings of three, which are to be below, at or above zero."""
+
+    action_space = gymnasium.spaces.MultiDiscrete([3, 3])
+
+    def step(self, action: np.ndarray) -> Any:
+        return super().step(action.astype(np.float64) - 1)
+
+
+if "test/TwoChoices-v0" not in gymnasium.registry:
+    gymnasium.register("test/TwoChoices-v0", TwoChoices)

@@ -166,3 +166,28 @@ def test_what_is_found_by_values_may_be_enough_for_its_end() -> None:
         return model.trainer.step().row["n_semantic_lookups"]
 
     assert n_lookups(0.5) < n_lookups(2.0)
+
+
+@pytest.mark.parametrize("meld", [False, True])
+def test_a_batch_of_episodes_ends_when_time_is_over(meld: bool) -> None:
+    model = DeepSymbolicOptimizer(
+        config(
+            task={"task_type": "control", "env": "Pendulum-v1", "n_episodes_train": 4},
+            training={"n_samples": 10**9, "batch_size": 60},
+            gp_meld={"run_gp_meld": meld, "population_size": 60, "generations": 2},
+        )
+    )
+    model.setup()
+    model.stopping.max_seconds = 60.0
+    play, asked = model.task.rollouts.play, []
+
+    def count(policies: object, *arguments: object) -> object:
+        asked.append(policies)
+        if len(asked) == (2 if meld else 1):  # the policy has two rungs
+            model.stopping.start_clock(60.0)
+        return play(policies, *arguments)
+
+    model.task.rollouts.play = count
+    model.iterate()
+    assert model.stop_reason == "max_seconds = 60 are over"
+    assert 0 < model.trainer.standing.n_samples < (120 if meld else 60)

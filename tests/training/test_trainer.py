@@ -32,7 +32,7 @@ class TableEvaluator:
     def novel_keys(self, programs):
         return {tuple(programs.row(i).tolist()) for i in range(len(programs))} - self.seen
 
-    def evaluate(self, batch, iteration):
+    def evaluate(self, batch, iteration, is_over=None):
         programs = batch.programs
         rows = [tuple(programs.row(i).tolist()) for i in range(len(programs))]
         self.seen.update(rows)

@@ -60,11 +60,11 @@ class RationalSearch(Strategy):
     def run(
         self, values: ValueLibrary, joins: _core.SemanticSearch, budget: Budget
     ) -> ProgramBatch:
-        tokens = self._found()
+        tokens = self._found(budget)
         return self.problem.allowed(ProgramBatch.from_rows([tokens] if tokens else []))
 
-    def _found(self) -> Tokens | None:
-        """Return the quotient; None where there is none, or the tokens cannot say it."""
+    def _found(self, budget: Budget) -> Tokens | None:
+        """Return the quotient; None where there is none in time, or the tokens cannot say it."""
         data = self.problem.data
         rows = np.arange(len(data.y))[:: max(1, len(data.y) // MAX_RATIONAL_ROWS)]
         X, y = data.columns[:, rows], data.y[rows]
@@ -75,6 +75,8 @@ class RationalSearch(Strategy):
             return None
         is_used = np.arange(len(y)) % 5 < 4
         for top, bottom in _degrees():
+            if budget.seconds_left <= 0:
+                break
             P, Q = _exponents(len(X), top), _exponents(len(X), bottom)
             if len(P) + len(Q) > min(MAX_UNKNOWNS, is_used.sum() - MIN_SPARE_ROWS):
                 continue

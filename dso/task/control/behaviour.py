@@ -41,7 +41,9 @@ class Behaviours:
         if len(seeds) <= N_PROBES:
             return racing.mean_returns(play, n_programs, seeds)
         probes = play(everyone, seeds[:N_PROBES])  # (B, N_PROBES)
-        tells = (probes % 1 != 0).any(axis=1).tolist()
+        # NaN, for want of time, tells nothing.
+        is_played = ~np.isnan(probes).any(axis=1)
+        tells = (is_played & (probes % 1 != 0).any(axis=1)).tolist()
         keys: list[Any] = [row.tobytes() if tells[i] else i for i, row in enumerate(probes)]
         new = {key: i for i, key in reversed([*enumerate(keys)]) if key not in self.means}
         rows = np.array(sorted(new.values()), dtype=np.intp)

@@ -149,12 +149,16 @@ class Policies(Columns):
         return self.composition.is_native and not uses_python.any()
 
     def first_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return one row of each different policy, and for each row (P,) which of these it is."""
+        """Return the first row of each different policy, and for each row (P,) which it is of them.
+
+        First rows come in their order.
+        """
         keys = np.column_stack(
             [self.programs.keys(), np.nan_to_num(self.programs.constants).view(np.uint64)]
         )
         _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        return first, which.reshape(-1)
+        order = np.argsort(first)
+        return first[order], np.argsort(order)[which.reshape(-1)]
 
     def actor(self, i: int) -> Callable[[np.ndarray], np.ndarray]:
         """Return policy `i` as a function of one observation (O,) to an action (A,) float64."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dso.errors import UserError
+from dso.pacing import IsOver
 from dso.program import Program, ProgramBatch
 from dso.program.execute import VALID
 from dso.streams import Stream
@@ -206,20 +207,26 @@ class ControlTask(HierarchicalTask):
 
     def rewards(self, programs: ProgramBatch) -> Rewards:
         """Reward a batch of B programs; none is invalid."""
-        n = len(programs)
-        values = self._scaled_means(self.policies(programs))
+        return self.rewards_in_time(programs, None)
+
+    def rewards_in_time(self, programs: ProgramBatch, is_over: IsOver | None) -> Rewards:
+        """Reward the first of a batch; see `Task`."""
+        values = self._scaled_means(self.policies(programs), is_over)
+        is_missing = np.isnan(values)
+        n = int(np.argmax(is_missing)) if is_missing.any() else len(values)
+        values = values[:n]
         return Rewards(values, np.full(n, VALID, np.uint8), np.full(n, -1, np.int32))
 
     def reward_function(self, program: Program, optimizing: bool = False) -> float:
         """Return the reward of one program."""
         return float(self._scaled_means(self.policies_of(program))[0])
 
-    def _scaled_means(self, policies: Policies) -> np.ndarray:
-        """Return the mean returns (P,) in the training episodes, scaled."""
+    def _scaled_means(self, policies: Policies, is_over: IsOver | None = None) -> np.ndarray:
+        """Return the mean returns (P,) in the training episodes, scaled; NaN for want of time."""
         seeds = self._training_seeds()
 
         def play(rows: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-            return self.play(policies[rows], seeds)
+            return self.rollouts(policies[rows], seeds, self.n_threads, is_over)
 
         if self.racing is None:
             return self.scaled(play(np.arange(len(policies)), seeds).mean(axis=1))
@@ -260,17 +267,20 @@ class ControlTask(HierarchicalTask):
         """Return one program, perhaps of a library with other numbers, as a policy."""
         return self.policies(program.batch).of_library(program.library)
 
-    def final_choice(self, programs: Sequence[Program]) -> Program:
+    def final_choice(self, programs: Sequence[Program], is_over: IsOver | None = None) -> Program:
         """Return the program that does best in the validation episodes, its numbers refined.
 
         Ten training episodes favour the lucky; these are others, the same for all programs.
         """
         batch = ProgramBatch.concatenate([program.batch for program in programs])
-        means = self.returns(batch, self.validation_seeds).mean(axis=1)
-        best = programs[int(means.argmax())]
+
+        def validate(policies: Policies) -> np.ndarray:
+            return self.rollouts(policies, self.validation_seeds, self.n_threads, is_over)
+
+        best = programs[int(np.nanargmax(validate(self.policies(batch)).mean(axis=1)))]
         if not self.refine_rounds:
             return best
-        return refined(best, self._validate, self.policies_of(best), self.refine_rounds)
+        return refined(best, validate, self.policies_of(best), self.refine_rounds)
 
     def write_result(self, program: Program, file: Callable[[str], Path]) -> None:
         """Write the policy, see `SymbolicPolicy.load`, and the returns of its test episodes."""
@@ -289,9 +299,6 @@ class ControlTask(HierarchicalTask):
             policy.save(file("_policy.json"))
         except UserError as error:
             logger.warning("no policy is written: %s", error)
-
-    def _validate(self, policies: Policies) -> np.ndarray:
-        return self.play(policies, self.validation_seeds)
 
     @property
     def validation_seeds(self) -> range:

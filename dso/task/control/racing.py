@@ -35,7 +35,9 @@ class Racing:
     """Plays rung by rung and drops what is clearly under the running quantile.
 
     The reward of a dropped program is its forecast. So rewards depend on what came before, and a
-    batch that is split does not give the same.
+    batch that is split does not give the same. A program without returns, as time is over, is
+    dropped too. It has the forecast from before, NaN if there is none, and such a race teaches
+    nothing.
 
     Attributes
     ----------
@@ -55,16 +57,22 @@ class Racing:
         Parameters
         ----------
         play : callable
-            Rows and seeds to returns (n, E).
+            Rows and seeds to returns (n, E), NaN where time was over before.
         n_programs : int
             B
         seeds : sequence of int
         """
-        rows, forecasts = np.arange(n_programs), np.empty(n_programs)
+        rows, forecasts = np.arange(n_programs), np.full(n_programs, np.nan)
+        is_whole = True
         played = np.empty((n_programs, 0))
         for rung in (*rungs(len(seeds)), len(seeds)):
             new = play(rows, seeds[played.shape[1] : rung])
-            played = np.concatenate([played, new], axis=1)
+            has_played = ~np.isnan(new).any(axis=1)
+            is_whole &= bool(has_played.all())
+            played = np.concatenate([played, new], axis=1)[has_played]
+            rows = rows[has_played]
+            if len(rows) == 0:
+                return forecasts
             change, deviation = self.changes.get(rung, (0.0, np.inf))
             forecasts[rows] = played.mean(axis=1)
             if rung == len(seeds) or self.quantile is None or not np.isfinite(deviation):
@@ -74,7 +82,8 @@ class Racing:
             rows, played = rows[goes_on], played[goes_on]
             if len(rows) == 0:
                 return forecasts
-        self._learn(forecasts, played)
+        if is_whole:
+            self._learn(forecasts, played)
         return forecasts
 
     def _learn(self, forecasts: np.ndarray, played: np.ndarray) -> None:

@@ -32,7 +32,7 @@ def refined(
     ----------
     program : Program
     play : callable
-        Policies to returns (P, E), of the same episodes each time.
+        Policies to returns (P, E), of the same episodes each time; NaN once time is over.
     policies : Policies
         The program as a policy.
     n_rounds : int
@@ -54,10 +54,12 @@ def refined(
             break
         moves = np.concatenate([np.diag(steps), -np.diag(steps)])
         results = returns(numbers + moves)
-        if (i := int(results.argmax())) >= 0 and results[i] > best:
+        if results[i := int(np.nanargmax(results))] > best:
             numbers, best, n_halvings = numbers + moves[i], results[i], 0
         else:
             steps, n_halvings = steps / 2, n_halvings + 1
+        if np.isnan(results).any():
+            break
     if best == start:
         return program
     variants, library = _variants(program, places, numbers[None])

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dso.pacing import IsOver, parts
 from dso.task.control.backend import Backend, Episodes
 from dso.task.control.classic import ClassicBackend
 from dso.task.control.composition import Policies
@@ -41,11 +42,23 @@ class Rollouts:
         self._workers: Backend | None = None
         self._is_known_to_core = True
 
-    def __call__(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> np.ndarray:
+    def __call__(
+        self,
+        policies: Policies,
+        seeds: Sequence[int],
+        n_threads: int = 1,
+        is_over: IsOver | None = None,
+    ) -> np.ndarray:
         """Return the returns (P, E); see the module."""
-        return self.play(policies, seeds, n_threads).returns
+        return self.play(policies, seeds, n_threads, is_over).returns
 
-    def play(self, policies: Policies, seeds: Sequence[int], n_threads: int = 1) -> Episodes:
+    def play(
+        self,
+        policies: Policies,
+        seeds: Sequence[int],
+        n_threads: int = 1,
+        is_over: IsOver | None = None,
+    ) -> Episodes:
         """Play one episode per policy and seed; a policy that is there twice plays once.
 
         Parameters
@@ -54,11 +67,18 @@ class Rollouts:
         seeds : sequence of int
         n_threads : int
             Threads, or processes where the environment needs them; results do not depend on it.
+        is_over : callable, optional
+            Once it is true, policies do not play any more: their returns are NaN, after 0 steps.
         """
         first, which = policies.first_rows()
-        played = self.backend(policies).play(policies[first], seeds, n_threads)
-        self.n_steps += int(played.steps.sum())
-        return Episodes(played.returns[which], played.steps[which])
+        policies, backend = policies[first], self.backend(policies)
+        returns = np.full((len(policies), len(seeds)), np.nan)
+        steps = np.zeros((len(policies), len(seeds)), dtype=np.int32)
+        for part in parts(len(policies), is_over, first=n_threads):
+            played = backend.play(policies[part], seeds, n_threads)
+            returns[part], steps[part] = played.returns, played.steps
+        self.n_steps += int(steps.sum())
+        return Episodes(returns[which], steps[which])
 
     def backend(self, policies: Policies) -> Backend:
         """Return the fastest way to play these policies."""

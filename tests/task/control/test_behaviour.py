@@ -59,3 +59,39 @@ def test_few_episodes_are_all_played() -> None:
         behaviours.mean_returns(PlayAll(), game.play_of([3, 3]), 2, SEEDS[:N_PROBES])
     assert game.n_played == 4 * N_PROBES
     assert not behaviours.means
+
+
+@given(ways=st.lists(st.integers(0, N_WAYS - 1), min_size=3, max_size=8), n=st.integers(3, 60))
+def test_what_time_cuts_has_no_reward_and_teaches_nothing(ways: list[int], n: int) -> None:
+    game, behaviours, racing = Game(False), Behaviours(), PlayAll()
+    whole = game.play_of(ways)
+
+    def play(rows: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+        nonlocal n
+        returns = whole(rows, seeds)
+        returns[max(0, n) :] = np.nan
+        n -= len(rows)
+        return returns
+
+    means = behaviours.mean_returns(racing, play, len(ways), SEEDS)
+    is_known = ~np.isnan(means)
+    assert not np.isnan(list(behaviours.means.values())).any()
+    n = 10**9
+    rest = behaviours.mean_returns(racing, play, len(ways), SEEDS)
+    assert not np.isnan(rest).any()
+    np.testing.assert_array_equal(means[is_known], rest[is_known])
+
+
+def test_a_race_that_time_cuts_keeps_forecasts() -> None:
+    racing, returns = Racing(), np.random.default_rng(0).normal(size=(8, 5))
+
+    def play(rows: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+        found = returns[rows][:, list(seeds)]
+        if seeds[0] == 2:
+            found[3:] = np.nan  # in the second rung
+        return found
+
+    forecasts = racing.mean_returns(play, 8, range(5))
+    np.testing.assert_allclose(forecasts[:3], returns[:3].mean(axis=1))
+    np.testing.assert_allclose(forecasts[3:], returns[3:, :2].mean(axis=1))
+    assert racing.quantile is None

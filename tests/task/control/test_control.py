@@ -158,6 +158,21 @@ def test_numbers_of_the_best_are_refined() -> None:
     assert made.final_choice([start]) is start
 
 
+def test_the_choice_takes_what_was_played_when_time_is_over() -> None:
+    made = task("dso/CartPoleContinuous-v0", n_episodes_validation=10)
+    weak, strong = program(made, "x1"), program(made, "add,mul,0.1,x3,mul,0.1,x4")
+    made.refine_rounds = 0
+    assert made.final_choice([weak, strong]) is strong
+    assert made.final_choice([weak, strong], lambda: True) is weak
+    made.refine_rounds = 12
+    n_before = made.rollouts.n_steps
+    refined = made.final_choice([strong], lambda: True)
+    n_steps = made.rollouts.n_steps - n_before
+    assert [token.arity for token in refined.traversal] == [t.arity for t in strong.traversal]
+    made.final_choice([strong])
+    assert n_steps < (made.rollouts.n_steps - n_before - n_steps) / 3
+
+
 def test_racing_drops_what_is_clearly_bad_and_counts_the_rest_in_full() -> None:
     texts = ["mul,x1,x2", "sub,x1,x3", "x3", "sub,0.1,x3", "mul,x2,x3", "sub,x2,x3"]
     plain, racing = task(reward_scale=False), task(reward_scale=False, racing=True)
@@ -377,3 +392,21 @@ def test_old_ids_are_those_of_today(caplog: pytest.LogCaptureFixture) -> None:
     ]
     # Environments of one's own, by the module that registers them.
     assert Environment("dso.task.control.envs:dso/Pendulum-v0").n_observations == 3
+
+
+def test_trees_for_several_settings_breed() -> None:
+    model = DeepSymbolicOptimizer(
+        {
+            "experiment": {"logdir": None, "seed": 0},
+            "task": {"task_type": "control", "env": "tests.support.envs:test/TwoChoices-v0",
+                     "n_episodes_train": 2, "n_episodes_test": 2, "n_episodes_validation": 0,
+                     "action_spec": [None, None], "decision_tree_threshold_set": [-0.2, 0.0, 0.2]},
+            "training": {"n_samples": 400, "batch_size": 100, "verbose": False,
+                         "early_stopping": False},
+            "gp_meld": {"run_gp_meld": True, "population_size": 50, "generations": 2},
+        }
+    )  # fmt: skip
+    result = model.train()
+    assert model.trainer.standing.n_offspring > 50
+    assert len(result["program"].traversal) > 1
+    assert model.task.rollouts.n_steps > 0

@@ -334,3 +334,29 @@ def test_the_reference_and_python_agree_with_the_core() -> None:
             expected = 0.0 if math.isnan(expected) else min(max(expected, -1.0), 1.0)
             assert act(x)[0] == np.float32(expected)
             assert in_python(x)[0] == pytest.approx(act(x)[0], abs=1e-6)
+
+
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "InvertedPendulum-v5"])
+def test_policies_that_time_does_not_reach_have_no_return(env_id: str) -> None:
+    policies, seeds = make(env_id, 40), [1, 2]
+    rollouts = Rollouts(Environment(env_id))
+    whole = rollouts(policies, seeds)
+    n_before, looks = rollouts.n_steps, iter([False])
+    some = rollouts(policies, seeds, is_over=lambda: next(looks, True))
+    is_played = ~np.isnan(some).any(axis=1)
+    assert 0 < is_played.sum() < len(policies)
+    np.testing.assert_array_equal(some[is_played], whole[is_played])
+    assert 0 < rollouts.n_steps - n_before < n_before
+    np.testing.assert_array_equal(rollouts(policies, seeds, is_over=lambda: False), whole)
+
+
+def test_the_first_rows_of_policies_come_in_their_order() -> None:
+    policies = make("Pendulum-v1", 30)
+    rows = np.random.default_rng(0).integers(0, 30, 100)
+    repeated = policies[rows]
+    first, which = repeated.first_rows()
+    assert (np.diff(first) > 0).all()
+    assert (first[which] <= np.arange(100)).all()
+    keys = repeated.programs.keys()
+    np.testing.assert_array_equal(keys[first][which], keys)
+    assert len(set(keys.tolist())) == len(first)
