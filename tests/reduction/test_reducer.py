@@ -138,3 +138,12 @@ def test_data_of_other_kinds(kind: str) -> None:
     )
     found = reduce(X, X[:, 0] * np.cos(X[:, 1] / 10))
     assert found.reductions[0].says() == "y/x1 depends on x2 only"
+
+
+@pytest.mark.slow
+def test_a_term_is_found_where_gradients_are_rough() -> None:
+    random = np.random.default_rng(0)
+    m, c, p, q, a, v = X = random.uniform(1.0, 5.0, (6, 1000))
+    y = np.sqrt((p - q * a) ** 2 * c**2 + m**2 * c**4) + q * v
+    found = reduce(X.T, y, ["m", "c", "p", "q", "A", "V"])
+    assert found.reductions[0].target_text() == "(y - q*V)/(c*q*A)"
