@@ -23,7 +23,7 @@ import numpy as np
 from dso.reduction.formula import Formula, combination, product
 from dso.reduction.reduction import Reduction
 
-MAX_RESIDUAL, MAX_MIXED_RESIDUAL = 0.08, 0.03
+MAX_RESIDUAL, MAX_MIXED_RESIDUAL = 0.08, 0.1
 MIN_ONE_SIGN = 0.9
 """Share of the rows on which the slope of a mixed term has to have one sign."""
 LIKELY, MIN_RESIDUAL = 10.0, 1e-3

@@ -26,6 +26,7 @@ from dso.reduction.formula import (
     product,
     values,
 )
+from dso.reduction.shortening import shorter
 
 N_CHECKED = 40
 """Rows at which a program is asked whether it is of a form."""
@@ -56,8 +57,8 @@ class Step:
     def __str__(self) -> str:
         if self.error_before is None or self.error_after is None:
             return self.text
-        figures = f"{self.error_after:.1e}, before {self.error_before:.1e}"
-        return f"{self.text} (error of the model on unseen rows {figures})"
+        figures = f"{self.error_after:.1e} of the scatter of y, before {self.error_before:.1e}"
+        return f"{self.text} (error on unseen rows {figures})"
 
 
 @dataclass(frozen=True)
@@ -168,17 +169,18 @@ class Reduction:
     @property
     def column_texts(self) -> list[str]:
         """The columns as text."""
-        return [as_text(column, self.names) for column in self.columns]
+        return [_shown(column, self.names) for column in self.columns]
 
     def text(self, formula: Formula) -> str:
         """Return a formula of the columns as text."""
-        return as_text(filled(formula, self.columns), self.names)
+        return _shown(filled(formula, self.columns), self.names)
 
-    def target_text(self, name: str = "y") -> str:
-        """Return what is left to be found as text."""
-        return as_text(self.forward, [*self.names, name])
+    def target_text(self, name: str | None = None) -> str:
+        """Return what is left to be found as text; y is called target where an input is y."""
+        name = name or ("target" if "y" in self.names else "y")
+        return _shown(self.forward, [*self.names, name])
 
-    def says(self, name: str = "y") -> str:
+    def says(self, name: str | None = None) -> str:
         """Return in a sentence what the target depends on."""
         columns = self.column_texts
         on = " and ".join([", ".join(columns[:-1]), columns[-1]] if columns[1:] else columns)
@@ -192,6 +194,20 @@ class Reduction:
         """The inputs that it mentions."""
         found = set().union(*map(inputs_of, (*self.columns, self.back)))
         return sorted(found - {self.hole})
+
+
+def _shown(formula: Formula, names: Sequence[str]) -> str:
+    """Return a formula as text, written shorter where that has the same values at any signs."""
+    X = np.random.default_rng(0).uniform(-2.0, 2.0, (N_CHECKED, len(names)))
+    X[::2] = np.abs(X[::2])
+    with np.errstate(all="ignore"):
+        wanted = values(formula, X)
+        known = np.isfinite(wanted)
+        for way in shorter(formula)[:1]:
+            is_same = np.allclose(values(way, X)[known], wanted[known], rtol=1e-9, atol=0)
+            if known.any() and len(way) < len(formula) and is_same:
+                return as_text(way, names)
+    return as_text(formula, names)
 
 
 def _slopes(function: Callable[[np.ndarray], np.ndarray], X: np.ndarray) -> np.ndarray:

@@ -325,10 +325,9 @@ class Equations:
         programs = self.front.programs[i : i + 1]
         if is_consistent(self.library, self.quantities, programs).all():
             return None
+        says = f"the units of {self.texts[i]}, which fits best, are not consistent"
         others = other_units(self.library, self.quantities, programs)
-        would = f"would be if {' or '.join(others)} had another unit"
-        hint = would if others else "would not be if any one of them were another"
-        return f"the units of {self.texts[i]}, which fits best, are not consistent; they {hint}"
+        return f"{says}; they would be if {' or '.join(others)} had another" if others else says
 
     def constant_units(self, i: int) -> list[str]:
         """Return the units of the constants of row `i`; see `dso.program.units`."""

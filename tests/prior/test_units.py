@@ -23,7 +23,7 @@ from dso.prior import (
 )
 from dso.program import FitData, ProgramBatch, execute
 from dso.program.execute import VALID
-from dso.program.units import constant_units
+from dso.program.units import constant_units, other_units
 from dso.semantic import SemanticLimits, SemanticSearch, ValueLibrary
 from dso.semantic.strategies.joins import JoinSearch
 from dso.streams import Stream
@@ -381,3 +381,19 @@ def test_units_of_constants_in_units_of_the_columns():
     quantities = Quantities.of(["hour"], "km", ["x1"])
     tokens = [WITH_CONSTANTS[t] for t in WITH_CONSTANTS.actionize("mul,const,x1").tolist()]
     assert constant_units(tokens, quantities) == ["0.277778 m s^-1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mul,x1,x2", ["x1", "x2", "y"]),  # m s is no m/s
+        ("add,div,x1,x2,x1", ["x1"]),
+        ("add,div,x1,x2,sin,x2", []),
+        ("mul,x1,exp,x2", []),
+        ("mul,div,x1,x2,exp,x2", ["x2"]),
+    ],
+)
+def test_a_unit_that_would_make_up_for_all_is_named(text, expected):
+    quantities = Quantities.of(["m", "s", "rad"], "m/s", ["x1", "x2", "x3"])
+    program = ProgramBatch.from_rows([PLAIN.actionize(text)])
+    assert other_units(PLAIN, quantities, program) == expected

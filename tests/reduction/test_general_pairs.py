@@ -72,3 +72,9 @@ def test_a_general_pair_is_a_step() -> None:
     h = a**2 / (1 + b)
     found = reduce(x, c * np.sin(h) + h * c**2, NAMES)
     assert found.reductions[0].says() == "y depends on a/sqrt(b + 1) and c only"
+
+
+def test_expressions_of_nine_tokens_are_among_them() -> None:
+    found = general_pairs(X, _gradients(lambda a, b, c: (a - b) / (1 + a * b)))
+    start = Reduction.none(NAMES)
+    assert start.text(found[0].formula) == "(a - b)/(1 + a*b)"

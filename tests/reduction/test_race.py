@@ -106,6 +106,22 @@ def test_without_reductions_there_are_no_further_rounds() -> None:
     assert not race.is_due(12)
 
 
+def test_units_put_aside_the_problem_as_it_is_enters_too() -> None:
+    made: list[Scripted] = []
+    race = _race(made)
+    race.are_units_aside = True
+    race.run(4, _never)
+    assert len(made[-1].library.input_tokens) == 3
+    # Where the data say nothing it is the only one.
+    race = _race(made := [], n_samples=1000)
+    race.are_units_aside = True
+    programs, spent = race.run(4, _never)
+    assert [search.iteration for search in made] == [4]
+    assert spent == 28
+    assert len(programs)
+    assert race.is_due(12)
+
+
 def test_a_problem_that_no_search_takes_is_passed_over() -> None:
     def refuse(*arguments: object) -> Scripted:
         raise UserError("no")

@@ -59,6 +59,7 @@ BAD: dict[str, tuple[np.ndarray, np.ndarray, str]] = {
     "no numbers": (np.full((50, 2), np.nan), RANDOM.random(50), "not all data are finite"),
     "huge numbers": (1e300 * RANDOM.random((50, 2)), RANDOM.random(50), "too large"),
     "an outlier": (RANDOM.random((80, 2)), np.r_[1e12, RANDOM.random(79)], "no smooth model"),
+    "tiny numbers": (1e-300 * RANDOM.random((50, 2)), RANDOM.random(50), "too small"),
     "noise alone": (RANDOM.random((80, 2)), RANDOM.standard_normal(80), "no smooth model"),
 }
 
@@ -106,6 +107,9 @@ def test_constant_and_equal_columns_are_left_out() -> None:
     reduction = reduce(table, y, ["a", "b", "k", "a2"]).reductions[0]
     assert reduction.used_inputs == [0, 1]
     assert [step.text for step in reduction.steps[:2]] == ["k is constant", "a2 equals a"]
+    assert [r.says() for r in reduce(table[:5], y[:5], ["a", "b", "k", "a2"]).reductions] == [
+        "y depends on a and b only"
+    ]
     assert distinct_inputs(table) == ([0, 1], ["{2} is constant", "{3} equals {0}"])
 
 
@@ -134,3 +138,12 @@ def test_data_of_other_kinds(kind: str) -> None:
     )
     found = reduce(X, X[:, 0] * np.cos(X[:, 1] / 10))
     assert found.reductions[0].says() == "y/x1 depends on x2 only"
+
+
+@pytest.mark.slow
+def test_a_term_is_found_where_gradients_are_rough() -> None:
+    random = np.random.default_rng(0)
+    m, c, p, q, a, v = X = random.uniform(1.0, 5.0, (6, 1000))
+    y = np.sqrt((p - q * a) ** 2 * c**2 + m**2 * c**4) + q * v
+    found = reduce(X.T, y, ["m", "c", "p", "q", "A", "V"])
+    assert found.reductions[0].target_text().startswith("(y - q*V)/")

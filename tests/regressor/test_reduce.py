@@ -147,7 +147,7 @@ def test_each_target_has_its_reductions() -> None:
     first = a * (1.3 + np.cos(0.7 * (c - d))) / (b**2 * (0.37 + f**2))
     second = f * np.exp(-0.3 * (a - b) ** 2) / (0.6 + np.sqrt(c * d))
     model = DeepSymbolicRegressor(niterations=4, **FAST).fit(X, np.column_stack([first, second]))
-    for found, table, pair in zip(model.reductions_, model.equations_, ["c", "a"], strict=True):
+    for found, table in zip(model.reductions_, model.equations_, strict=True):
         assert found is not None
         assert found.reductions
         told = set(table["reductions"]) - {""}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dso import DeepSymbolicRegressor
+from dso.build.units_aside import are_much_better
 from dso.errors import UserError
 
 RANDOM = np.random.default_rng(0)
@@ -119,3 +120,38 @@ def test_a_mixture_of_systems_is_pointed_out(caplog):
     model = make(n_samples=500, verbosity=1, progress=False)
     model.fit(X, ENERGY, X_units=["g", "m/s", "m"], y_units="J")
     assert any("are not all of one system" in record.getMessage() for record in caplog.records)
+
+
+def test_only_what_is_much_better_may_break_the_units():
+    losses = np.array([2.0, 1.0, 0.6, 0.4, np.inf])
+    is_consistent = np.array([True, True, False, False, True])
+    better = are_much_better(losses, is_consistent, 1e-20)
+    assert better.tolist() == [False, False, False, True, False]
+    assert not are_much_better(losses, is_consistent, 1e-20, best=0.5).any()
+    # What is exact but for rounding is not beaten.
+    assert not are_much_better(np.array([1e-30, 0.0]), np.array([True, False]), 1e-20).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sizes", [1.0, np.array([1e9, 1.0, 1e-6])])
+def test_wrong_units_do_not_keep_the_law_from_being_found(caplog, sizes):
+    y = X[:, 1] * np.exp(-X[:, 2] / X[:, 0])  # h/m is no pure number
+    options = {"n_samples": 60_000, "dimensionless_constants_only": True, "verbosity": 1}
+    model = make(**options, progress=False)
+    model.fit(X * sizes, y, X_units=UNITS, y_units="m/s", variable_names=["m", "v", "h"])
+    best = model.get_best()
+    assert best["loss"] < 1e-12
+    assert not best["is_consistent"]
+    said = [record.getMessage() for record in caplog.records]
+    wrong = [text for text in said if "which fits best, are not consistent" in text]
+    assert len(wrong) == 1
+    assert wrong[0].endswith("they would be if m or h had another.")
+
+
+@pytest.mark.slow
+def test_noise_does_not_make_up_for_units(caplog):
+    y = ENERGY * (1 + 0.05 * np.random.default_rng(2).standard_normal(60))
+    model = make(n_samples=60_000, verbosity=1, progress=False)
+    model.fit(X, y, X_units=UNITS, y_units="J")
+    assert model.equations_["is_consistent"].all()
+    assert "are not consistent" not in caplog.text
