@@ -23,7 +23,8 @@ import numpy as np
 from dso.reduction.formula import Formula, combination, product
 from dso.reduction.reduction import Reduction
 
-MAX_RESIDUAL, MAX_MIXED_RESIDUAL = 0.08, 0.1
+MAX_RESIDUAL, MAX_MIXED_RESIDUAL, MAX_PLAIN_RESIDUAL = 0.08, 0.03, 0.1
+"""The last is that of mixed terms with a plain coefficient: any other would be off by as much."""
 MIN_ONE_SIGN = 0.9
 """Share of the rows on which the slope of a mixed term has to have one sign."""
 LIKELY, MIN_RESIDUAL = 10.0, 1e-3
@@ -304,9 +305,11 @@ def _mixed_terms(X: np.ndarray, G: np.ndarray) -> Iterator[MixedTerm]:
         exponents[positive] = np.round(2 * fitted) / 2
         coefficient, residual = _proportion(slope, np.prod(X**exponents, axis=1))
         power = exponents[j] + 1
-        if residual < MAX_MIXED_RESIDUAL and exponents.any() and power:
+        if residual < MAX_PLAIN_RESIDUAL and exponents.any() and power:
             exponents[j] = power
             number = _plain(coefficient / power, residual)
+            if residual > MAX_MIXED_RESIDUAL and fraction(number) != number:
+                continue
             yield MixedTerm(residual, j, number, tuple(exponents.tolist()))
 
 

@@ -28,7 +28,7 @@ from dso.reduction.plain_columns import (
 )
 from dso.reduction.plain_columns import N_ROWS as N_ROWS_OF_PLAIN
 from dso.reduction.polynomial import polynomials
-from dso.reduction.proposals import MAX_RESIDUAL, Drop, MixedTerm, Move, moves
+from dso.reduction.proposals import MAX_MIXED_RESIDUAL, MAX_RESIDUAL, Drop, MixedTerm, Move, moves
 from dso.reduction.reduction import Reduction, Step
 from dso.reduction.rows import distinct_inputs, spread_out, strongest_inputs
 from dso.reduction.separation import Separation, separation
@@ -49,8 +49,6 @@ of expressions suits them, it must fall."""
 UNSURE, MAX_UNSURE_RESIDUAL = 4.0, 0.4
 """Residuals of true identities where gradients are rough: up to this many times the error of the
 model, and up to this size."""
-SURE_RESIDUAL_OF_TERM = 0.03
-"""That of a term which may be a product of any powers; where it is larger the error must fall."""
 ROUNDING_ERROR = 1e-7
 """Share of the scatter of y below which errors are all the same."""
 NOISY = 0.3
@@ -532,7 +530,7 @@ class Reducer:
         """Return by what factor a step may make the error larger."""
         if isinstance(move, PlainPair | Wave):
             return MAX_ERROR_LEFT
-        sure = SURE_RESIDUAL_OF_TERM if isinstance(move, MixedTerm) else MAX_RESIDUAL
+        sure = MAX_MIXED_RESIDUAL if isinstance(move, MixedTerm) else MAX_RESIDUAL
         if move.residual > sure or isinstance(move, GeneralPair):
             return UNSURE_SLACK
         return NOISY_SLACK if self.is_noisy or state.error > SMOOTH else SLACK
