@@ -46,7 +46,7 @@ FORMULAS = st.recursive(LEAVES, _grown, max_leaves=8)
 @given(FORMULAS)
 def test_text_is_read_back_as_the_same_formula(formula: Formula) -> None:
     read = evaluate(parse(as_text(formula, NAMES), input_names=NAMES), X)
-    np.testing.assert_allclose(read, values(formula, X), rtol=1e-12, equal_nan=True)
+    np.testing.assert_allclose(read, values(formula, X), rtol=1e-12, atol=1e-12, equal_nan=True)
 
 
 @settings(deadline=None)
