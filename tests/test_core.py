@@ -240,7 +240,7 @@ def test_an_error_in_an_iteration_leaves_the_log_so_far(tmp_path, monkeypatch):
     model = DeepSymbolicOptimizer(config(tmp_path, logging={"save_freq": 10}))
     model.train_one_step()
 
-    def fail(*arguments):
+    def fail(*arguments, **others):
         raise UserError("the task failed")
 
     monkeypatch.setattr(model.evaluator, "evaluate", fail)
