@@ -91,7 +91,7 @@ def test_an_error_in_an_iteration_leaves_what_was_recorded(tmp_path, monkeypatch
     model = DeepSymbolicOptimizer(config(tmp_path, **quiet))
     model.train_one_step()
 
-    def fail(*arguments):
+    def fail(*arguments, **others):
         raise UserError("the task failed")
 
     monkeypatch.setattr(model.evaluator, "evaluate", fail)
@@ -106,7 +106,7 @@ def test_a_run_that_cannot_do_one_iteration_records_nothing(tmp_path, monkeypatc
     model = DeepSymbolicOptimizer(config(tmp_path, **EVERYTHING))
     model.setup()
 
-    def fail(*arguments):
+    def fail(*arguments, **others):
         raise UserError("the task failed")
 
     monkeypatch.setattr(model.evaluator, "evaluate", fail)
