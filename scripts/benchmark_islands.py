@@ -56,18 +56,10 @@ PROCESSES: dict[str, dict[str, Any]] = {
     "islands, 1 process": {"n_islands": N_ISLANDS, "n_jobs": 1},
     "islands, 2 processes": {"n_islands": N_ISLANDS, "n_jobs": 2},
 }
-ARITHMETIC = ["add", "sub", "mul", "div", "const"]
-WAVES = [*ARITHMETIC, "sin", "cos"]
-GROWTH = [*ARITHMETIC, "exp", "log"]
-PORTFOLIOS: dict[str, list[dict[str, Any]] | None] = {
+PORTFOLIOS: dict[str, list[dict[str, Any]] | str | None] = {
     "one search": None,
     "equal islands": [],
-    "function sets": [
-        {},
-        {"task.function_set": WAVES},
-        {"task.function_set": GROWTH},
-        {"task.function_set": ARITHMETIC},
-    ],
+    "function sets": "auto",
     "lengths": [
         {},
         {"prior.length.max_": 15},
@@ -157,7 +149,8 @@ def predict(rows: tuple[np.ndarray, np.ndarray], seed: int, way: str, seconds: f
     model.fit(scaler.transform(X_train), y_train)
     signal.setitimer(signal.ITIMER_PROF, 0)
     spent = time.process_time() - start
-    r2 = r2_score(y_test, model.predict(scaler.transform(X_test)))
+    predicted = model.predict(scaler.transform(X_test))
+    r2 = r2_score(y_test, predicted) if np.isfinite(predicted).all() else -np.inf
     return {"r2": r2, "size": len(model.program_), "cpu_seconds": spent}
 
 

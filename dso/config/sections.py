@@ -496,10 +496,11 @@ class Islands(Section):
     topology: Literal["ring", "all"] = key(
         "ring", "'ring': each search gets those of the one before it; 'all': of all others."
     )
-    portfolio: list[dict[str, Any]] = key(
+    portfolio: list[dict[str, Any]] | Literal["auto"] = key(
         [],
         "How the searches differ: dicts from 'section.key' to a value, dealt out in turn. Their "
-        "function sets may only leave out tokens of task.function_set.",
+        "function sets may only leave out tokens of task.function_set. 'auto': all functions, none "
+        "of sin, cos and tan, none of exp and log, neither.",
     )
 
 

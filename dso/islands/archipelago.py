@@ -36,6 +36,7 @@ from dso.core import DeepSymbolicOptimizer
 from dso.errors import UserError
 from dso.islands.engine import Call, Engine, one_by_one
 from dso.islands.hypotheses import Hypotheses
+from dso.islands.portfolio import function_sets
 from dso.islands.round import Advance, Island, Limits, Stay, Travellers, cut_log, do_round
 from dso.library import create_tokens
 from dso.program import ProgramBatch
@@ -129,6 +130,8 @@ class Archipelago(DeepSymbolicOptimizer):
         """Return the config of each island: with its seed, its share of the budget, its folder."""
         section, folder = self.config_islands, self.folder
         portfolio = section["portfolio"] or [{}]
+        if portfolio == "auto":
+            portfolio = function_sets(self.config["task"].get("function_set"))
         shares = _shares(self.config_training["n_samples"], section["n"])
         configs = []
         for k, n_samples in enumerate(shares):
