@@ -72,7 +72,9 @@ def is_symbolic(predict: Predict, law: Law, seed: int) -> bool:
     return bool(max(shifted.mean(), scaled.mean()) >= SAME_SHARE)
 
 
-def refitted(program: Program, law: Law, seed: int) -> Program | None:
+def refitted(
+    program: Program, law: Law, seed: int, functions: Sequence[str] = OPERATORS
+) -> Program | None:
     """Return a program with the constants that suit data without noise; plain ones stay.
 
     None where it has too many of the others.
@@ -83,7 +85,7 @@ def refitted(program: Program, law: Law, seed: int) -> Program | None:
     if not is_free.any():
         return program
     X, y = law.draw(N_FRESH, np.random.default_rng([seed, 2]))
-    task = RegressionTask(dataset=(X, y), function_set=OPERATORS)
+    task = RegressionTask(dataset=(X, y), function_set=functions)
     held = np.where(is_free, np.nan, program.constants)
     bare = replace(program.batch, constants=held[None])
     fitter = ConstantFitter(task, FitOptions(n_starts=4, max_iterations=200))
@@ -96,7 +98,7 @@ def verdicts(model: DeepSymbolicRegressor, law: Law, noise: float, seed: int) ->
     for i in range(len(model.equations_)):
         program: Program | None = model._targets[0].program(i)
         if noise:
-            program = refitted(program, law, seed)
+            program = refitted(program, law, seed, model.function_set)
         yield program is not None and is_symbolic(program.execute, law, seed)
 
 
@@ -122,7 +124,7 @@ def _fit_ours(
 ) -> tuple[dict[str, Any], Predict]:
     start = time.process_time()
     model = DeepSymbolicRegressor(
-        function_set=OPERATORS,
+        function_set=options.functions,
         n_samples=20_000_000,  # more than there is time for
         callback=lambda standing: time.process_time() - start > options.seconds,
         reduce=not options.no_reduce,
@@ -187,6 +189,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--no_reduce", action="store_true", help="without reductions")
+    parser.add_argument("--functions", nargs="+", default=OPERATORS, help="those of physics")
     parser.add_argument("--pyoperon", action="store_true", help="fit pyoperon instead")
     add_choice(parser)
     parser.add_argument("--out", help="CSV with a row per fit")

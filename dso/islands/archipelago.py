@@ -40,6 +40,7 @@ from dso.islands.portfolio import function_sets
 from dso.islands.round import Advance, Island, Limits, Stay, Travellers, cut_log, do_round
 from dso.library import create_tokens
 from dso.program import ProgramBatch
+from dso.semantic import Part
 from dso.streams import Stream
 from dso.training.stopping import Standing
 
@@ -110,9 +111,9 @@ class Archipelago(DeepSymbolicOptimizer):
         """Give all islands more to spend; see `DeepSymbolicOptimizer.extend`."""
         super().extend(n_samples, max_seconds, callback)
         self._state_before = None
-        shares = _shares(self.config_training["n_samples"], len(self.islands))
+        n, n_samples = len(self.islands), self.config_training["n_samples"]
         for k, island in enumerate(self.islands):
-            island.config["training"]["n_samples"] = shares[k]
+            island.config["training"]["n_samples"] = Part(k, n).share(n_samples)
             self.islands[k] = replace(island, stop_reason=None)
 
     def setup(
@@ -132,9 +133,9 @@ class Archipelago(DeepSymbolicOptimizer):
         portfolio = section["portfolio"] or [{}]
         if portfolio == "auto":
             portfolio = function_sets(self.config["task"].get("function_set"))
-        shares = _shares(self.config_training["n_samples"], section["n"])
         configs = []
-        for k, n_samples in enumerate(shares):
+        for k in range(section["n"]):
+            n_samples = Part(k, section["n"]).share(self.config_training["n_samples"])
             varied = portfolio[k % len(portfolio)]
             config = with_values(copy.deepcopy(self.config), varied, "islands.portfolio")
             config["islands"]["n"] = 1
@@ -387,11 +388,6 @@ def _by_column(data: Dataset) -> Dataset:
     """Return data in an order of which processes that share them need no copy."""
     X = np.asfortranarray(data.X_train)
     return replace(data, X_train=X, X_test=X if data.X_test is data.X_train else data.X_test)
-
-
-def _shares(total: int, n: int) -> list[int]:
-    """Split a number into `n` nearly equal ones."""
-    return [total * (k + 1) // n - total * k // n for k in range(n)]
 
 
 def make_search(

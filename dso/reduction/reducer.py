@@ -341,7 +341,7 @@ class Reducer:
         return self._chosen(states)
 
     def _through(self, state: _State) -> _State | None:
-        """Return the model of a function of y where no step holds, None where that is no better."""
+        """Where no step holds, return the model of a function of y; None if it is not better."""
         is_left = state.Z.shape[1] > 1 and state.error < MAX_ERROR
         smoother = self._smoother(state, VERY_SMOOTH) if is_left else state
         return None if smoother is state else smoother

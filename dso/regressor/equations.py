@@ -327,7 +327,9 @@ class Equations:
             return None
         says = f"the units of {self.texts[i]}, which fits best, are not consistent"
         others = other_units(self.library, self.quantities, programs)
-        return f"{says}; they would be if {' or '.join(others)} had another" if others else says
+        if not others:
+            return says
+        return f"{says}; they would be if {' or '.join(others)} had another unit"
 
     def constant_units(self, i: int) -> list[str]:
         """Return the units of the constants of row `i`; see `dso.program.units`."""

@@ -199,12 +199,7 @@ def rewards_batches(task: Task) -> bool:
     The class that is derived last decides: it has `rewards`, or it has only `reward_function`,
     which is then what its author wants programs to be rewarded by.
     """
-    for one in type(task).__mro__:
-        if "rewards" in vars(one):
-            return one is not Task
-        if "reward_function" in vars(one):
-            return False
-    return False
+    return _derived_last_has(task, "rewards", "reward_function")
 
 
 def heeds_time(task: Task) -> bool:
@@ -212,10 +207,15 @@ def heeds_time(task: Task) -> bool:
 
     It is not where a class derived from the one that has it overrides `rewards` alone.
     """
+    return _derived_last_has(task, "rewards_in_time", "rewards")
+
+
+def _derived_last_has(task: Task, name: str, other: str) -> bool:
+    """Tell whether the last class with one of two methods, `Task` aside, has the first of them."""
     for one in type(task).__mro__:
-        if "rewards_in_time" in vars(one):
+        if name in vars(one):
             return one is not Task
-        if "rewards" in vars(one):
+        if other in vars(one):
             return False
     return False
 

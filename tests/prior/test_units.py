@@ -386,7 +386,7 @@ def test_units_of_constants_in_units_of_the_columns():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("mul,x1,x2", ["x1", "x2", "y"]),  # m s is no m/s
+        ("mul,x1,x2", ["x1", "x2", "y"]),  # m*s where m/s is wanted
         ("add,div,x1,x2,x1", ["x1"]),
         ("add,div,x1,x2,sin,x2", []),
         ("mul,x1,exp,x2", []),

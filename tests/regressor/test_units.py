@@ -135,7 +135,7 @@ def test_only_what_is_much_better_may_break_the_units():
 @pytest.mark.slow
 @pytest.mark.parametrize("sizes", [1.0, np.array([1e9, 1.0, 1e-6])])
 def test_wrong_units_do_not_keep_the_law_from_being_found(caplog, sizes):
-    y = X[:, 1] * np.exp(-X[:, 2] / X[:, 0])  # h/m is no pure number
+    y = X[:, 1] * np.exp(-X[:, 2] / X[:, 0])  # h/m has a unit
     options = {"n_samples": 60_000, "dimensionless_constants_only": True, "verbosity": 1}
     model = make(**options, progress=False)
     model.fit(X * sizes, y, X_units=UNITS, y_units="m/s", variable_names=["m", "v", "h"])
@@ -145,7 +145,7 @@ def test_wrong_units_do_not_keep_the_law_from_being_found(caplog, sizes):
     said = [record.getMessage() for record in caplog.records]
     wrong = [text for text in said if "which fits best, are not consistent" in text]
     assert len(wrong) == 1
-    assert wrong[0].endswith("they would be if m or h had another.")
+    assert wrong[0].endswith("they would be if m or h had another unit.")
 
 
 @pytest.mark.slow
