@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,7 +20,7 @@ from dso.config.code import code_in
 from dso.data_files import is_table
 from dso.errors import UserError
 from dso.launch.folders import claim, clear, occupied
-from dso.launch.jobs import Job, batch_text, jobs_of, label, read_sweep, unfinished
+from dso.launch.jobs import Job, batch_text, is_staged, jobs_of, label, read_sweep, unfinished
 from dso.plugins import refuse_code
 from dso.runs.batches import BATCH_FILE
 from dso.runs.disk import Guard, write_text
@@ -147,20 +148,31 @@ def _by_config(jobs: list[Job]) -> list[list[Job]]:
 
 def describe(jobs: list[Job]) -> None:
     """Set up each config, and say what would be done."""
+    for group in _by_config(jobs):
+        name, folder, at_most = _set_up(group[0])
+        seeds = [job.seed for job in group]
+        shown = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
+        click.echo(f"{name}, {shown}: {at_most}, into {folder or 'no folder'}")
+    click.echo(f"{len(jobs)} run(s) would start. Nothing was run or written.")
+
+
+def _set_up(job: Job) -> tuple[str, str | None, str]:
+    """Return the name of a job's task, the folder, and what it may cost; nothing is written."""
+    training = job.config["training"]
+    limit = "" if training["max_seconds"] is None else f" or {training['max_seconds']:g} s"
+    at_most = f"at most {training['n_samples']} samples{limit}"
+    if is_staged(job.config):
+        from dso.launch.stages import StageRun
+
+        with closing(StageRun(job)) as run:
+            name, n_searches = run.task.name, run.set_up()
+        folder = None if run.folder is None else str(run.folder.path)
+        return name, folder, f"{n_searches} searches of {at_most}" if n_searches else "scored"
     from dso.core import DeepSymbolicOptimizer
 
-    for group in _by_config(jobs):
-        model = DeepSymbolicOptimizer(group[0].config)
-        model.setup()
-        training, seeds = model.config_training, [job.seed for job in group]
-        limit = training["max_seconds"]
-        time_limit = "" if limit is None else f" or {limit:g} s"
-        shown = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
-        click.echo(
-            f"{model.task.name}, {shown}: at most {training['n_samples']} samples{time_limit}, "
-            f"into {model.save_path or 'no folder'}"
-        )
-    click.echo(f"{len(jobs)} run(s) would start. Nothing was run or written.")
+    model = DeepSymbolicOptimizer(job.config)
+    model.setup()
+    return model.task.name, model.save_path, at_most
 
 
 def _folder_name(number: int, varied: dict[str, Any], sweep: str | None) -> str:

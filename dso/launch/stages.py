@@ -163,6 +163,17 @@ class StageRun:
                 return INTERRUPT, self._result(self.spec)
         return DONE, self._result(self.spec)
 
+    def set_up(self) -> int:
+        """Set up each action's first search as a check, and return how many there would be."""
+        spec = self.config["task"]["action_spec"]
+        if spec != AUTO:
+            self.task.whole([_entry(entry) for entry in spec])
+            return 0
+        for action in range(self.n_actions):
+            start = self._own(action)["start"] or []
+            DeepSymbolicOptimizer(self._search_config(self.spec, action, start)).setup()
+        return self.n_actions
+
     def close(self) -> None:
         """Give back processes and the folder."""
         self.task.rollouts.close()

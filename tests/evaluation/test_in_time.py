@@ -4,6 +4,7 @@ from itertools import repeat
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 
 from dso.evaluation import Evaluator
 from dso.fitting.constants import ConstantFitter
@@ -119,9 +120,10 @@ def test_an_override_of_rewards_alone_decides() -> None:
     assert len(cut(Evaluator(Derived(), PLAIN), repeated(PLAIN), 0)) == 120
 
 
-def test_worker_processes_stop_in_time() -> None:
+def test_workers_stop_in_time() -> None:
     batch = repeated(PLAIN, 20)
     whole = Evaluator(ByRow(), PLAIN).evaluate(batch, 0)
-    some = cut(Evaluator(ByRow(), PLAIN, n_workers=2), batch, 1)
+    with parallel_config(backend="threading"):
+        some = cut(Evaluator(ByRow(), PLAIN, n_workers=2), batch, 1)
     assert 0 < len(some) < len(batch)
     np.testing.assert_array_equal(some.rewards, whole.rewards[: len(some)])

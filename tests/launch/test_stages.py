@@ -187,3 +187,17 @@ def test_refuses(changes: dict, message: str) -> None:
 def test_one_search_does_not_do_all_actions() -> None:
     with pytest.raises(UserError, match=r"nothing to learn; python -m dso.run does 'auto'"):
         DeepSymbolicOptimizer(config()).setup()
+
+
+def test_a_dry_run_sets_up_each_action_and_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "auto.json"
+    path.write_text(json.dumps(config(tmp_path)))
+    outcome = CliRunner().invoke(main, [str(path), "--dry-run"])
+    assert outcome.exit_code == 0, outcome.output
+    assert "2 searches of at most 30 samples" in outcome.output
+    path.write_text(json.dumps(config(tmp_path, action_spec=["x1", "add,x2,x1"])))
+    assert ": scored, into" in CliRunner().invoke(main, [str(path), "--dry-run"]).output
+    wrong = config(tmp_path, stages={"actions": [{}, {"start": ["x1,no_such"]}]})
+    path.write_text(json.dumps(wrong))
+    assert "no_such" in CliRunner().invoke(main, [str(path), "--dry-run"]).output
+    assert [file.name for file in tmp_path.iterdir()] == ["auto.json"]

@@ -67,13 +67,14 @@ KINDS: dict[str, dict] = {
 CONTROL = {
     "task": {
         "task_type": "control",
-        "env": "CustomCartPoleContinuous-v0",
+        "env": "Pendulum-v1",
         "n_episodes_train": 3,
         "n_episodes_test": 5,
         "n_episodes_validation": 5,
         "function_set": ["add", "mul", "sin", 1.0],
     },
     "training": {"batch_size": 20},
+    "gp_meld": {"run_gp_meld": False},
 }
 
 
