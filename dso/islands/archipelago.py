@@ -8,8 +8,9 @@ What all have found is judged on all rows by one keeper, that of the `Archipelag
 caller one search: its iterations are the rounds. The first rounds are short, of 1, 2, 4, ...
 iterations.
 
-What would be the same on every island is dealt out: of the search by values each does a part, and
-of the searches for smaller problems that the data show each is done by itself, see `hypotheses`.
+What would be the same on every island is dealt out: of the search by values each does a part, of
+the candidates of a pretrained network each draws a share, and of the searches for smaller problems
+that the data show each is done by itself, see `hypotheses`.
 
 In a round all of these come in a fixed order. The first that succeeds ends it: what comes after it
 does not count, whether anybody has done it or not.
@@ -148,7 +149,9 @@ class Archipelago(DeepSymbolicOptimizer):
             config["reduce"]["on"] = False  # that is done by this, see `hypotheses`
             self._check(config, varied)
             configs.append(config)
-        _deal_out(configs, [portfolio[k % len(portfolio)] for k in range(len(configs))])
+        varied_by = [portfolio[k % len(portfolio)] for k in range(len(configs))]
+        _deal_out_values(configs, varied_by)
+        _deal_out_candidates(configs, varied_by)
         return configs
 
     def _seed_of(self, k: int) -> int:
@@ -365,7 +368,7 @@ class Archipelago(DeepSymbolicOptimizer):
             self._hypotheses.load_state_dict(state["hypotheses"])
 
 
-def _deal_out(configs: list[dict[str, Any]], varied: Sequence[dict[str, Any]]) -> None:
+def _deal_out_values(configs: list[dict[str, Any]], varied: Sequence[dict[str, Any]]) -> None:
     """Let islands that would search by values for the same do a part of that each.
 
     Those with fewer functions do nothing of it where others do it with all: what they would find is
@@ -382,6 +385,24 @@ def _deal_out(configs: list[dict[str, Any]], varied: Sequence[dict[str, Any]]) -
             section.update(part=part, n_parts=len(islands))
             if aim != "{}" and is_done_by_others and "'semantic." not in aim:
                 section["on"] = False
+
+
+def _deal_out_candidates(configs: list[dict[str, Any]], varied: Sequence[dict[str, Any]]) -> None:
+    """Let islands that ask a network for the same take a share of its candidates each.
+
+    Of those that are drawn each island draws others; the most likely ones go to the first.
+    """
+    asking = [
+        config["pretrained"]
+        for config, one in zip(configs, varied, strict=True)
+        if config["pretrained"]["on"] and not any(key.startswith("pretrained.") for key in one)
+    ]
+    for k, section in enumerate(asking):
+        if section["method"] == "beam":
+            section["on"] = k == 0
+        else:
+            share = Part(k, len(asking)).share(section["n_candidates"])
+            section.update(n_candidates=max(1, share), on=share > 0)
 
 
 def _by_column(data: Dataset) -> Dataset:

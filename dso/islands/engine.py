@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from collections import deque
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, wait
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,14 +98,10 @@ def island_engine(
         with cluster(scheduler, code) as client:
             yield partial(_on_cluster, client, {})
     elif n_processes > 1:
-        processes = Processes(n_processes - 1)
-        timer = threading.Timer(patience, processes.start)
-        timer.daemon = True
-        timer.start()
+        processes = Processes(n_processes - 1, patience)
         try:
             yield processes
         finally:
-            timer.cancel()
             processes.end()
     else:
         yield one_by_one
@@ -113,127 +110,111 @@ def island_engine(
 class Processes:
     """Does calls in this process and in others: whichever is free does the next one.
 
-    This process takes part from the start, so that none waits for others to come up.
+    A thread stands for each of the others: it takes calls that this process has not begun. This
+    process takes part from the start, so that none waits for others to come up.
 
     Parameters
     ----------
     n_workers : int
-        Processes besides this one; there are none before `start`.
+        Processes besides this one.
+    patience : float
+        Seconds before they are started.
     """
 
-    def __init__(self, n_workers: int) -> None:
+    def __init__(self, n_workers: int, patience: float = 0.0) -> None:
         self.n_workers = n_workers
-        self._lock = threading.RLock()
+        self._start_at = time.monotonic() + patience
+        self._over = threading.Event()
+        self._lock = threading.Lock()
         self._executor: Executor | None = None
-        self._n_idle = 0
         self._n_deaths = 0
-        self._has_ended = False
-        self._pending: deque[int] = deque()
-        self._calls: Sequence[Call] = ()
-        self._sent: dict[int, tuple[Executor, Future]] = {}
         self._shared: dict[int, _Shared] = {}
-
-    def start(self) -> None:
-        """Start the processes, without waiting for them: each asks for a call once it is up."""
-        from joblib.externals.loky import ProcessPoolExecutor
-
-        with self._lock:
-            if self._has_ended or self._executor is not None:
-                return
-            self._n_idle = 0
-            self._executor = ProcessPoolExecutor(self.n_workers, timeout=None, env=THREAD_LIMITS)
-            with unheard():
-                awake = [self._executor.submit(_wake) for _ in range(self.n_workers)]
-        for one in awake:
-            one.add_done_callback(self._feed)
-
-    def end(self) -> None:
-        """End the processes, whatever they do."""
-        with self._lock:
-            self._has_ended = True
-            self._pending.clear()
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
-        for shared in self._shared.values():
-            shared.remove()
+        self._hands = ThreadPoolExecutor(n_workers, initializer=self._start)
 
     def __call__(self, calls: Sequence[Call]) -> Results:
         """Do calls; see `Engine`."""
-        with self._lock:
-            self._calls, self._sent = calls, {}
-            self._pending = deque(range(len(calls)))
-            n_idle, self._n_idle = self._n_idle, 0
-        k = self._next()  # the first is done here, where it is known at once what it brings
-        for _ in range(n_idle):
-            self._feed()
-        done: dict[int, Any] = {}
+        # The first is done here, where it is known at once what it brings.
+        there = [self._hands.submit(self._there, *call) for call in calls[1:]]
+        done = {0: _here(calls[0])} if calls else {}
         try:
-            for i in range(len(calls)):
-                while i not in done:
-                    if k is None and not self._is_here(i):
-                        k = self._next()
+            for i, call in enumerate(calls):
+                while i not in done and not there[i - 1].done():
+                    left = (k for k in range(i, len(calls)) if k not in done)
+                    k = next((k for k in left if there[k - 1].cancel()), None)
                     if k is None:
-                        self._receive(i, done)
-                    else:
-                        done[k], k = _here(calls[k]), None
-                yield done.pop(i)
+                        break
+                    done[k] = _here(calls[k])
+                yield done.pop(i) if i in done else self._result(there[i - 1], call)
         finally:
-            with self._lock:
-                self._pending.clear()
-                begun = [future for executor, future in self._sent.values()]
-            wait(begun)
+            wait([future for future in there if not future.cancel()])
 
-    def _next(self) -> int | None:
-        """Take a call that nobody has begun."""
+    def end(self) -> None:
+        """End the processes, whatever they do."""
+        self._over.set()
         with self._lock:
-            return self._pending.popleft() if self._pending else None
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
+        self._hands.shutdown(cancel_futures=True)
+        for shared in self._shared.values():
+            shared.remove()
 
-    def _is_here(self, i: int) -> bool:
-        """Tell whether the result of a call that was sent is here already."""
-        return i in self._sent and self._sent[i][1].done()
+    def _start(self) -> None:
+        """Start a process for a thread, which takes no call before that is up."""
+        if not self._over.wait(self._start_at - time.monotonic()):
+            with suppress(RuntimeError):  # it has died, or the search has ended
+                self._there(_wake)
 
-    def _feed(self, before: Future | None = None) -> None:
-        """Send the next call to a worker that is free, as it has done the one before."""
-        with self._lock:
-            if self._executor is None or (before is not None and before.exception() is not None):
-                return  # it has ended or died
-            k = self._next()
-            if k is None:
-                self._n_idle += 1
-                return
-            function, *arguments = self._calls[k]
-            arguments = [self._for_worker(argument) for argument in arguments]
-            future = self._executor.submit(_for_parent, function, *arguments)
-            self._sent[k] = self._executor, future
-        future.add_done_callback(self._feed)
-
-    def _receive(self, i: int, done: dict[int, Any]) -> None:
-        """Wait for what a worker does; where it has died, the call is to be done again."""
-        from joblib.externals.loky.process_executor import BrokenProcessPool
-
-        executor, future = self._sent[i]
+    def _there(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Do a call in another process."""
+        executor = self._living()
+        arguments = tuple(map(self._for_worker, arguments))
         try:
-            done[i] = future.result()
+            with unheard():
+                future = executor.submit(_for_parent, function, *arguments)
+            return future.result()
         except BrokenProcessPool:
-            with self._lock:
-                self._pending.append(i)
-                if executor is not self._executor:
-                    return  # others have been started since
-                self._executor = None
-                self._n_deaths += 1
-            executor.shutdown(wait=False, kill_workers=True)  # type: ignore[call-arg]
-            logger.warning("A process died; what it did for an island is done again.")
-            if self._n_deaths < MAX_DEATHS:
-                self.start()
+            self._mourn(executor)
+            raise
+
+    def _living(self) -> Executor:
+        """Return the processes; others in place of those that died."""
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        with self._lock:
+            if self._over.is_set() or self._n_deaths >= MAX_DEATHS:
+                raise BrokenProcessPool("No processes are started any more.")
+            if self._executor is None:
+                self._executor = ProcessPoolExecutor(
+                    self.n_workers, timeout=None, env=THREAD_LIMITS
+                )
+            return self._executor
+
+    def _mourn(self, executor: Executor) -> None:
+        """Give up processes of which one has died."""
+        with self._lock:
+            if executor is not self._executor:
+                return  # known already
+            self._executor = None
+            self._n_deaths += 1
+        executor.shutdown(wait=False, kill_workers=True)  # type: ignore[call-arg]
+        logger.warning("A process died; what it did for an island is done again.")
+
+    def _result(self, future: Future, call: Call) -> Any:
+        """Wait for what another process does; where it died, do that here."""
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            return _here(call)
 
     def _for_worker(self, argument: Any) -> Any:
         """Return large data as a file that all processes map into their memory."""
         if not isinstance(argument, Dataset) or argument.X_train.nbytes < MIN_SHARED_BYTES:
             return argument
-        if id(argument) not in self._shared:
-            self._shared[id(argument)] = _Shared(argument)
-        return self._shared[id(argument)]
+        with self._lock:
+            if id(argument) not in self._shared:
+                self._shared[id(argument)] = _Shared(argument)
+            return self._shared[id(argument)]
 
 
 class _Shared:

@@ -39,9 +39,7 @@ def doing(done: list[int], k: int, seconds: float = 0.0) -> int:
 def test_results_come_in_order_and_once(sizes: list[int], n_workers: int, starts: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("joblib.externals.loky.ProcessPoolExecutor", Threads)
-        processes = Processes(n_workers)
-        if starts:
-            processes.start()
+        processes = Processes(n_workers, patience=0.0 if starts else 1e9)
         for n in sizes:
             done: list[int] = []
             results = list(processes([(doing, done, k, 1e-4) for k in range(n)]))
@@ -55,7 +53,6 @@ def test_others_take_part(monkeypatch: pytest.MonkeyPatch, n_workers: int) -> No
     """With as many calls as processes each does one, since they wait for each other."""
     monkeypatch.setattr("joblib.externals.loky.ProcessPoolExecutor", Threads)
     processes = Processes(n_workers)
-    processes.start()
     together = threading.Barrier(n_workers + 1, timeout=30)
     for _ in range(2):
         calls = [(together.wait,) for _ in range(n_workers + 1)]
@@ -65,11 +62,13 @@ def test_others_take_part(monkeypatch: pytest.MonkeyPatch, n_workers: int) -> No
 
 def test_calls_after_the_last_result_that_is_wanted_are_not_begun() -> None:
     done: list[int] = []
-    results = Processes(1)([(doing, done, k) for k in range(9)])
+    processes = Processes(1, patience=1e9)
+    results = processes([(doing, done, k) for k in range(9)])
     assert [next(results), next(results)] == [0, 10]
     results.close()
     assert done == [0, 1]
-    assert list(Processes(1)([])) == []
+    assert list(processes([])) == []
+    processes.end()
 
 
 def looked_at(data: Any, home: int) -> tuple[bool, float, bool]:

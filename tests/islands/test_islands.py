@@ -1,9 +1,11 @@
 """Islands: the same result whoever does the rounds, however often; guests arrive; one budget."""
 
+import os
 import pickle
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -71,13 +73,25 @@ def test_who_does_a_round_does_not_matter(tmp_path: Path, engine: Any) -> None:
     assert [len(found) for found in plain.values()] == [3, 1, 1, 1]
 
 
+def signed(function: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
+    return os.getpid(), function(*arguments)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("n_processes", [2, 3])
 def test_processes_do_what_one_does(tmp_path: Path, n_processes: int) -> None:
     archipelago(tmp_path / "one").train()
+    pids: set[int] = set()
     with engine_that_is_up(n_processes) as engine:
-        archipelago(tmp_path / "many", engine=engine).train()
-        assert engine._sent  # others took part
+
+        def counting(calls: Sequence[Call]) -> Results:
+            with closing(engine([(signed, *call) for call in calls])) as results:
+                for pid, result in results:
+                    pids.add(pid)
+                    yield result
+
+        archipelago(tmp_path / "many", engine=counting).train()
+    assert len(pids) == n_processes
     assert all_files(tmp_path / "one" / "run") == all_files(tmp_path / "many" / "run")
 
 
@@ -290,6 +304,24 @@ def test_the_search_by_values_is_dealt_out() -> None:
     assert parts({}, fewer) == [(True, 0, 2), (False, 0, 2), (True, 1, 2), (False, 1, 2)]
     assert parts(fewer, n=2) == [(True, 0, 2), (True, 1, 2)]
     assert parts({}, {"semantic.max_lookups": 10}, n=2) == [(True, 0, 1), (True, 0, 1)]
+
+
+def test_candidates_of_a_network_are_dealt_out() -> None:
+    def asked(*portfolio: dict[str, Any], **pretrained: Any) -> list[int]:
+        model = archipelago(
+            islands={"n": 3, "portfolio": list(portfolio)},
+            pretrained={"on": True, **pretrained},
+            task={"task_type": "regression", "dataset": "Nguyen-5"},
+        )
+        model.setup()
+        sections = [island.config["pretrained"] for island in model.islands]
+        return [section["n_candidates"] if section["on"] else 0 for section in sections]
+
+    assert asked(n_candidates=128) == [42, 43, 43]
+    assert sorted(asked(n_candidates=2)) == [0, 1, 1]
+    assert asked(n_candidates=32, method="beam") == [32, 0, 0]
+    own = {"pretrained.n_candidates": 7}
+    assert asked({}, {}, own, n_candidates=10) == [5, 5, 7]
 
 
 def rows(n: int = 150) -> Dataset:
