@@ -46,6 +46,7 @@ DONE = "all actions are formulas"
 SCORED = "nothing to learn"
 FILE = "stages.json"
 FORMAT = "dso stages 1"
+AT_THE_END = -1
 N_LESSONS = 2000
 """States that a regression on the anchor's actions sees."""
 SELECTIONS = ("accuracy", "best", "score")
@@ -366,6 +367,7 @@ class StageRun:
         task["action_spec"] = [None if i == action else entry for i, entry in enumerate(spec)]
         task["start"] = list(start) or None
         task["n_episodes_test"] = max(1, task["n_episodes_validation"])
+        config["logging"].update(hof=task["n_validated"], save_freq=AT_THE_END)
         functions = own["function_set"] or task["function_set"]
         if start and "const" not in functions:
             functions = [*functions, "const"]  # for their numbers

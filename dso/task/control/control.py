@@ -47,6 +47,8 @@ FIRST_VALIDATION_SEED = 4_000_000_000
 NOTHING = ProgramBatch.from_rows([[0]])
 """In place of the learned program where a policy has none."""
 
+N_AT_FIRST = 10
+"""Test episodes that a program of hall of fame or front plays first where episodes are costly."""
 USUAL_ROUNDS = 40
 MIN_TO_RACE = 4
 """Training episodes from which racing is worth it."""
@@ -166,11 +168,11 @@ class ControlTask(HierarchicalTask):
         self.stochastic = not fix_seeds
         self.episode_seed_shift = episode_seed_shift
         self.reward_scale = _scale(reward_scale, environment.recipe.id)
-        is_costly = ClassicBackend.make(environment) is None
+        self._is_costly = ClassicBackend.make(environment) is None
         races = n_episodes_train >= MIN_TO_RACE if racing == "auto" else racing
         self.racing = Racing() if races else None
         self.behaviours = Behaviours()
-        usual = 0 if is_costly else USUAL_ROUNDS
+        usual = 0 if self._is_costly else USUAL_ROUNDS
         self.refine_rounds = usual if refine_rounds is None else refine_rounds
         self.rollouts = Rollouts(environment)
         self._n_fresh_batches = 0
@@ -243,17 +245,28 @@ class ControlTask(HierarchicalTask):
     def evaluate(self, program: Program) -> dict[str, Any]:
         """Judge a program by the test episodes, of seeds 0, 1, 2, ...
 
+        Where no native loop plays them, a program that fails in the first ten plays no others.
+
         Returns
         -------
         dict
             ``r_avg_test``, the mean return, unscaled; ``success_rate``, the share of episodes whose
             return is at least the success score; ``success``, whether all of them are.
         """
+        policy = self.policies_of(program)
+        if self._is_costly and self.n_episodes_test > N_AT_FIRST:
+            at_first = self.tested(policy, N_AT_FIRST)
+            if not at_first["success"]:
+                return at_first
+        return self.tested(policy)
+
+    def final_evaluation(self, program: Program) -> dict[str, Any]:
+        """Judge a program by all test episodes."""
         return self.tested(self.policies_of(program))
 
-    def tested(self, policy: Policies) -> dict[str, Any]:
-        """Judge one row as `evaluate` does a program."""
-        returns = self.play(policy, range(self.n_episodes_test))[0]
+    def tested(self, policy: Policies, n_episodes: int | None = None) -> dict[str, Any]:
+        """Judge one row as `evaluate` does a program, by default by all test episodes."""
+        returns = self.play(policy, range(n_episodes or self.n_episodes_test))[0]
         self._test_returns = returns
         score = np.inf if self.success_score is None else self.success_score
         is_success = returns >= score
