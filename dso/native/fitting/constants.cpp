@@ -212,6 +212,8 @@ double shorten(DifferentiableProgram& program, const Target& target, const doubl
 }
 
 constexpr size_t kFitsPerChunk = 8;
+// Of a fit, about: how often it runs its program over all rows.
+constexpr size_t kRunsPerFit = 64;
 constexpr uint32_t kDrawsPerStart = 8;
 constexpr int kMoreStarts = 2;  // looked for before an invalid program is given up
 
@@ -293,7 +295,7 @@ void fit_constants(const machine::Batch& batch, const Bounds& bounds, const FitO
         }
     };
     parallel_for(programs.n_programs, batch.n_threads,
-                 chunk_size(kFitsPerChunk, data.columns.n_rows()), chunk_of_programs);
+                 chunk_size(kFitsPerChunk, kRunsPerFit * data.columns.n_rows()), chunk_of_programs);
 }
 
 void derive_programs(const machine::Batch& batch, double* values, double* jacobians,
