@@ -124,7 +124,7 @@ def _run(model: DeepSymbolicOptimizer, job: Job, status: Path | None) -> Outcome
             del result["program"]
             result["t"] = time.perf_counter() - start
             if model.folder is not None:
-                model.folder.append_summary(result, replace=job.is_resumed)
+                model.folder.append_summary(result)
     assert model.stop_reason is not None
     return Outcome(
         job.number,
@@ -182,7 +182,7 @@ def failed(job: Job, message: str, folder: RunFolder | None = None) -> Outcome:
         config = {**job.config, "experiment": first}
         folder = RunFolder(path, "", job.seed, json.dumps(config, indent=3, default=str) + "\n")
     if folder is not None:
-        folder.append_summary(row, replace=job.is_resumed)
+        folder.append_summary(row)
     return Outcome(job.number, job.seed, FAILED, row, None if folder is None else str(folder.path))
 
 

@@ -502,7 +502,7 @@ def run_stages(job: Job) -> Outcome:
         reason, result = run.run()
         result["t"] = time.perf_counter() - start
         if run.folder is not None and reason != INTERRUPT:
-            run.folder.append_summary(result, replace=job.is_resumed)
+            run.folder.append_summary(result)
     finally:
         run.close()
     path = None if run.folder is None else str(run.folder.path)

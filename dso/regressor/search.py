@@ -248,7 +248,7 @@ class Search:
             "n_samples": standing.n_samples,
             "t": standing.seconds,
         }
-        folder.append_summary(row, replace=True)
+        folder.append_summary(row)
 
     def _show_in_given_units(self) -> None:
         """Have the run show its programs, and keep its data, in the user's columns."""

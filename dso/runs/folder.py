@@ -97,19 +97,18 @@ def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> 
     write_text(path, text.getvalue())
 
 
-def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
-    """Add a row to a CSV file atomically, where its ``seed`` belongs.
+def insert_row(path: Path, row: Row) -> None:
+    """Add a row to a CSV file atomically, where its ``seed`` belongs; one of that seed gives way.
 
-    The file depends on its rows alone, not on the order in which they came: its columns are the
-    union of theirs, each behind the one that precedes it. Runs that end at the same time wait for
-    each other. A file that is not a table is set aside, under another name.
+    So a run that is done again, as its process died before anybody knew that it had ended, has one
+    row. The file depends on its rows alone, not on the order in which they came: its columns are
+    the union of theirs, each behind the one that precedes it. Runs that end at the same time wait
+    for each other. A file that is not a table is set aside, under another name.
 
     Parameters
     ----------
     path : Path
     row : dict
-    replace : bool
-        Whether rows of the same seed give way.
     """
     with _locked(path.parent):
         remove_halves(path.parent, path.name)
@@ -124,8 +123,7 @@ def insert_row(path: Path, row: Row, *, replace: bool = False) -> None:
             logger.warning(
                 "%s is not a table (%s); it is now called %s.", path, cause(error), aside.name
             )
-        if replace:
-            rows = [old for old in rows if old.get("seed") != str(row["seed"])]
+        rows = [old for old in rows if old.get("seed") != str(row["seed"])]
         rows = sorted([*rows, row], key=_seed)
         names: list[str] = []
         for one in rows:
@@ -363,9 +361,9 @@ class RunFolder:
             self._create()
             write_rows(path, list(rows), columns)
 
-    def append_summary(self, row: Row, *, replace: bool = False) -> None:
+    def append_summary(self, row: Row) -> None:
         """Add this run's row to ``summary.csv``; see `insert_row`."""
         path = self.path / "summary.csv"
         with self.guard(path):
             self._create()
-            insert_row(path, row, replace=replace)
+            insert_row(path, row)
