@@ -27,24 +27,26 @@ def fitted(**options: Any) -> DeepSymbolicRegressor:
     return DeepSymbolicRegressor(config, **{**usual, **options}).fit(X, Y)
 
 
-def has_processes() -> bool:
-    """Tell whether workers of joblib's process pools are there."""
+def workers() -> set[int]:
+    """Return the workers of joblib's process pools, of which other tests may leave some."""
     psutil = pytest.importorskip("psutil")
-    commands = (" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True))
-    return any("popen_loky" in command for command in commands)
+    children = psutil.Process().children(recursive=True)
+    return {child.pid for child in children if "popen_loky" in " ".join(child.cmdline())}
 
 
 def test_islands_share_the_budget_and_start_no_process_for_a_short_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fit, "SECONDS_BEFORE_PROCESSES", 1e9)  # as long as this machine may take
+    started: list[object] = []
+    monkeypatch.setattr("joblib.externals.loky.ProcessPoolExecutor", started.append)
     model = fitted()
     search = model._searches[0].optimizer
     assert isinstance(search, Archipelago)
     assert len(search.islands) == 2
     assert all(400 <= island.standing.n_samples < 450 for island in search.islands)
     assert model.score(X, Y) > 0
-    assert not has_processes()
+    assert not started
 
 
 def test_niterations_are_those_of_each_island() -> None:
@@ -55,12 +57,12 @@ def test_niterations_are_those_of_each_island() -> None:
 
 @pytest.mark.slow
 def test_processes_change_nothing_and_end_with_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = fitted(n_jobs=1)
+    before, here = workers(), fitted(n_jobs=1)
     monkeypatch.setattr(fit, "island_engine", engine_that_is_up)
     there = fitted()
     shown = ["complexity", "loss", "equation"]
     assert here.equations_[shown].equals(there.equations_[shown])
-    assert not has_processes()
+    assert workers() <= before
 
 
 def test_refuses_a_number_that_is_none() -> None:
