@@ -129,7 +129,7 @@ class Reports:
         return {
             "expression": program.expression,
             "traversal": repr(program),
-            **self._shown_task.evaluate(program),
+            **self._shown_task.evaluate_row(program),
         }
 
 

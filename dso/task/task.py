@@ -151,6 +151,10 @@ class Task(ABC):
         The keys become columns of the result files; a true ``success`` stops the run early.
         """
 
+    def evaluate_row(self, program: Program) -> dict[str, Any]:
+        """Return what `evaluate` does, perhaps of fewer cases: called for each row of a table."""
+        return self.evaluate(program)
+
     def on_drawn_rows(self, stream: Stream) -> Task:
         """Return the same task on `n_search_rows` random training rows."""
         raise NotImplementedError

@@ -47,8 +47,8 @@ FIRST_VALIDATION_SEED = 4_000_000_000
 NOTHING = ProgramBatch.from_rows([[0]])
 """In place of the learned program where a policy has none."""
 
-N_AT_FIRST = 10
-"""Test episodes that a program of hall of fame or front plays first where episodes are costly."""
+N_IN_TABLES = 10
+"""Test episodes of each row of hall of fame and front where episodes are costly."""
 USUAL_ROUNDS = 40
 MIN_TO_RACE = 4
 """Training episodes from which racing is worth it."""
@@ -245,24 +245,18 @@ class ControlTask(HierarchicalTask):
     def evaluate(self, program: Program) -> dict[str, Any]:
         """Judge a program by the test episodes, of seeds 0, 1, 2, ...
 
-        Where no native loop plays them, a program that fails in the first ten plays no others.
-
         Returns
         -------
         dict
             ``r_avg_test``, the mean return, unscaled; ``success_rate``, the share of episodes whose
             return is at least the success score; ``success``, whether all of them are.
         """
-        policy = self.policies_of(program)
-        if self._is_costly and self.n_episodes_test > N_AT_FIRST:
-            at_first = self.tested(policy, N_AT_FIRST)
-            if not at_first["success"]:
-                return at_first
-        return self.tested(policy)
-
-    def final_evaluation(self, program: Program) -> dict[str, Any]:
-        """Judge a program by all test episodes."""
         return self.tested(self.policies_of(program))
+
+    def evaluate_row(self, program: Program) -> dict[str, Any]:
+        """Judge a row of a table, where no native loop plays by the first ten test episodes."""
+        n = min(N_IN_TABLES, self.n_episodes_test) if self._is_costly else self.n_episodes_test
+        return self.tested(self.policies_of(program), n)
 
     def tested(self, policy: Policies, n_episodes: int | None = None) -> dict[str, Any]:
         """Judge one row as `evaluate` does a program, by default by all test episodes."""
