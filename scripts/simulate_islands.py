@@ -39,7 +39,7 @@ class Rounds:
     bytes_out, bytes_back : list of int
         What was sent for it, without the data, which are sent once.
     seconds_at_home : list of float
-        CPU seconds to judge the finds of one island.
+        CPU seconds to pack what is sent and to judge the finds, for each island.
     """
 
     seconds: list[float]

@@ -134,19 +134,23 @@ class Processes:
     def __call__(self, calls: Sequence[Call]) -> Results:
         """Do calls; see `Engine`."""
         # The first is done here, where it is known at once what it brings.
-        there = [self._hands.submit(self._there, *call) for call in calls[1:]]
-        done = {0: _here(calls[0])} if calls else {}
+        n = len(calls)
+        sent = {k: self._hands.submit(self._there, *calls[k]) for k in range(1, n)}
+        done: dict[int, Any] = {}
+
+        def is_free(k: int) -> bool:
+            return k not in done and (k not in sent or sent[k].cancel())
+
         try:
-            for i, call in enumerate(calls):
-                while i not in done and not there[i - 1].done():
-                    left = (k for k in range(i, len(calls)) if k not in done)
-                    k = next((k for k in left if there[k - 1].cancel()), None)
+            for i in range(n):
+                while i not in done and not (i in sent and sent[i].done()):
+                    k = next(filter(is_free, range(i, n)), None)
                     if k is None:
                         break
                     done[k] = _here(calls[k])
-                yield done.pop(i) if i in done else self._result(there[i - 1], call)
+                yield done.pop(i) if i in done else _result(sent[i], calls[i])
         finally:
-            wait([future for future in there if not future.cancel()])
+            wait([future for future in sent.values() if not future.cancel()])
 
     def end(self) -> None:
         """End the processes, whatever they do."""
@@ -166,16 +170,23 @@ class Processes:
                 self._there(_wake)
 
     def _there(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Do a call in another process."""
+        """Do a call in another process; raise BrokenProcessPool where there is none."""
         executor = self._living()
-        arguments = tuple(map(self._for_worker, arguments))
         try:
-            with unheard():
-                future = executor.submit(_for_parent, function, *arguments)
-            return future.result()
+            return self._send(executor, function, arguments).result()
         except BrokenProcessPool:
             self._mourn(executor)
             raise
+
+    def _send(
+        self, executor: Executor, function: Callable[..., Any], arguments: Sequence[Any]
+    ) -> Future:
+        try:
+            arguments = [self._for_worker(argument) for argument in arguments]
+            with unheard():
+                return executor.submit(_for_parent, function, *arguments)
+        except OSError as error:  # no more processes or files to be had
+            raise BrokenProcessPool(str(error)) from error
 
     def _living(self) -> Executor:
         """Return the processes; others in place of those that died."""
@@ -191,21 +202,14 @@ class Processes:
             return self._executor
 
     def _mourn(self, executor: Executor) -> None:
-        """Give up processes of which one has died."""
+        """Give up processes of which one has died or could not be started."""
         with self._lock:
             if executor is not self._executor:
                 return  # known already
             self._executor = None
             self._n_deaths += 1
         executor.shutdown(wait=False, kill_workers=True)  # type: ignore[call-arg]
-        logger.warning("A process died; what it did for an island is done again.")
-
-    def _result(self, future: Future, call: Call) -> Any:
-        """Wait for what another process does; where it died, do that here."""
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            return _here(call)
+        logger.warning("A process died or did not start; what it did for an island is done again.")
 
     def _for_worker(self, argument: Any) -> Any:
         """Return large data as a file that all processes map into their memory."""
@@ -215,6 +219,14 @@ class Processes:
             if id(argument) not in self._shared:
                 self._shared[id(argument)] = _Shared(argument)
             return self._shared[id(argument)]
+
+
+def _result(future: Future, call: Call) -> Any:
+    """Wait for what another process does; where it died, do that here."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return _here(call)
 
 
 class _Shared:

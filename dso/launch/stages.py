@@ -367,7 +367,8 @@ class StageRun:
         task["action_spec"] = [None if i == action else entry for i, entry in enumerate(spec)]
         task["start"] = list(start) or None
         task["n_episodes_test"] = max(1, task["n_episodes_validation"])
-        config["logging"].update(hof=task["n_validated"], save_freq=AT_THE_END)
+        n_shown = min(config["logging"]["hof"] or 0, task["n_validated"])
+        config["logging"].update(hof=n_shown, save_freq=AT_THE_END)
         functions = own["function_set"] or task["function_set"]
         if start and "const" not in functions:
             functions = [*functions, "const"]  # for their numbers

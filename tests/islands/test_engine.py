@@ -60,6 +60,20 @@ def test_others_take_part(monkeypatch: pytest.MonkeyPatch, n_workers: int) -> No
     processes.end()
 
 
+def test_where_no_process_can_be_started_this_one_does_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(Threads):
+        def submit(self, *call: Any) -> Any:
+            raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr("joblib.externals.loky.ProcessPoolExecutor", Full)
+    processes = Processes(2)
+    for _ in range(4):
+        done: list[int] = []
+        assert list(processes([(doing, done, k, 1e-3) for k in range(5)])) == [0, 10, 20, 30, 40]
+        assert sorted(done) == list(range(5))
+    processes.end()
+
+
 def test_calls_after_the_last_result_that_is_wanted_are_not_begun() -> None:
     done: list[int] = []
     processes = Processes(1, patience=1e9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -254,13 +255,16 @@ class ControlTask(HierarchicalTask):
         return self.tested(self.policies_of(program))
 
     def evaluate_row(self, program: Program) -> dict[str, Any]:
-        """Judge a row of a table, where no native loop plays by the first ten test episodes."""
-        n = min(N_IN_TABLES, self.n_episodes_test) if self._is_costly else self.n_episodes_test
-        return self.tested(self.policies_of(program), n)
+        """Judge a row of a table: by ten test episodes at most where no native loop plays them."""
+        if not self._is_costly or self.n_episodes_test <= N_IN_TABLES:
+            return self.evaluate(program)
+        fewer = copy.copy(self)  # so that an `evaluate` of a derived class is asked, too
+        fewer.n_episodes_test = N_IN_TABLES
+        return fewer.evaluate(program)
 
-    def tested(self, policy: Policies, n_episodes: int | None = None) -> dict[str, Any]:
-        """Judge one row as `evaluate` does a program, by default by all test episodes."""
-        returns = self.play(policy, range(n_episodes or self.n_episodes_test))[0]
+    def tested(self, policy: Policies) -> dict[str, Any]:
+        """Judge one row as `evaluate` does a program."""
+        returns = self.play(policy, range(self.n_episodes_test))[0]
         self._test_returns = returns
         score = np.inf if self.success_score is None else self.success_score
         is_success = returns >= score

@@ -82,6 +82,17 @@ def test_a_row_of_a_table_plays_few_costly_episodes(env: str, n_played: int) -> 
     assert made.evaluate(one)["r_avg_test"] == returns.mean()
 
 
+def test_what_a_derived_class_says_of_a_program_is_in_tables_too() -> None:
+    class Own(ControlTask):
+        def evaluate(self, program: Any) -> dict[str, Any]:
+            return {**super().evaluate(program), "own": self.n_episodes_test}
+
+    env = "tests.support.envs:test/TwoActions-v0"
+    made = Own(env=env, action_spec=[None, ["x1"]], function_set=["add"], n_episodes_test=30)
+    one = program(made, "x2")
+    assert (made.evaluate_row(one)["own"], made.evaluate(one)["own"]) == (10, 30)
+
+
 def test_fixed_episodes_are_the_same_each_time_and_fresh_ones_are_not() -> None:
     batch = program(task(), "mul,x1,x2").batch
     fixed, fresh = task(), task(fix_seeds=False)
