@@ -54,10 +54,11 @@ WALKING: dict[str, Any] = {
     "policy_kwargs": {"log_std_init": -1.5, "ortho_init": False},
 }
 SETTINGS: dict[str, dict[str, Any]] = {
-    "HopperBulletEnv-v0": {"steps": 2_000_000, "normalize": True, "ppo": WALKING},
+    "HopperBulletEnv-v0": {"steps": 2_000_000, "normalize": True, "linear": True, "ppo": WALKING},
     "InvertedDoublePendulumBulletEnv-v0": {
         "steps": 400_000,
         "normalize": True,
+        "linear": False,
         "ppo": {
             "n_steps": 512,
             "batch_size": 256,
@@ -69,6 +70,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "BipedalWalker-v3": {
         "steps": 3_000_000,
         "normalize": True,
+        "linear": True,
         "ppo": {
             "n_steps": 1024,
             "batch_size": 256,
@@ -79,7 +81,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
         },
     },
 }
-"""Per environment the steps of training, whether it is normalised, and the arguments of PPO."""
+"""Per environment the steps of training, whether observations and rewards are normalised, whether
+actions are straight lines, and the arguments of PPO."""
+LINEAR = {"pi": [], "vf": [64, 64]}
+"""Layers of policy and critic where actions are straight lines in the observations."""
 N_PARTS = 50
 TEST_SEEDS = range(3_000_000_000, 3_000_000_020)
 """Of the episodes that choose the best network after each part of the training."""
@@ -95,7 +100,9 @@ def returns_of(anchor: NetworkAnchor, environment: Environment, seeds: range) ->
     return Rollouts(environment)(policies, seeds)[0]
 
 
-def train(env_id: str, n_steps: int, seed: int, normalize: bool, out: Path) -> None:
+def train(
+    env_id: str, n_steps: int, seed: int, normalize: bool, is_linear: bool, out: Path
+) -> None:
     """Train PPO, and keep the network that did best in the test episodes of its part."""
     import torch
     from stable_baselines3 import PPO as Algorithm
@@ -105,7 +112,9 @@ def train(env_id: str, n_steps: int, seed: int, normalize: bool, out: Path) -> N
 
     torch.set_num_threads(1)
     environment = Environment(env_id)
-    ppo = SETTINGS.get(environment.recipe.id, {}).get("ppo", PPO)
+    ppo = dict(SETTINGS.get(environment.recipe.id, {}).get("ppo", PPO))
+    if is_linear:
+        ppo["policy_kwargs"] = {**ppo.get("policy_kwargs", {}), "net_arch": LINEAR}
     state = out.with_suffix("")
     state.mkdir(parents=True, exist_ok=True)
     saved, statistics, best_mean = state / "model.zip", state / "statistics.pkl", state / "best.txt"
@@ -181,6 +190,9 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
 @click.option("--steps", "n_steps", default=None, type=int, help="Of training.")
 @click.option("--seed", default=0)
 @click.option("--normalize/--raw", default=None, help="Normalise observations and rewards.")
+@click.option(
+    "--linear/--layers", default=None, help="Actions straight in the observations, or a network."
+)
 @click.option("--episodes", "n_episodes", default=100, help="Of the test at the end; 0: none.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
 def main(
@@ -190,17 +202,19 @@ def main(
     n_steps: int | None,
     seed: int,
     normalize: bool | None,
+    linear: bool | None,
     n_episodes: int,
     out: Path,
 ) -> None:
     """Train an anchor for ENV_ID, or convert a model."""
     logging.basicConfig(format="%(message)s")
-    settings = SETTINGS.get(env_id, {"steps": 1_000_000, "normalize": False})
+    settings = SETTINGS.get(env_id, {"steps": 1_000_000, "normalize": False, "linear": False})
     if model is not None:
         load_sb3(model, algorithm).save(out)
     elif env_id:
         is_normalized = settings["normalize"] if normalize is None else normalize
-        train(env_id, n_steps or settings["steps"], seed, is_normalized, out)
+        is_linear = settings["linear"] if linear is None else linear
+        train(env_id, n_steps or settings["steps"], seed, is_normalized, is_linear, out)
     else:
         raise click.UsageError("give an environment, or --convert and a model.")
     anchor = NetworkAnchor.load(out)

@@ -220,7 +220,7 @@ def anchor_table() -> str:
     for path in shipped_anchors():
         anchor = NetworkAnchor.load(path)
         mean, deviation, _ = anchor.test
-        layers = " x ".join(str(len(bias)) for bias in anchor.biases[:-1])
+        layers = " x ".join(str(len(bias)) for bias in anchor.biases[:-1]) or "none"
         size = f"{path.stat().st_size / 1000:.0f} kB"
         rows.append((f"`{anchor.env}`", f"{mean:.1f}", f"{deviation:.1f}", layers, size))
     return _table(("Environment", "Mean return", "Deviation", "Hidden units", "File"), rows)
