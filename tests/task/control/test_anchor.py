@@ -190,6 +190,21 @@ def test_models_with_discrete_actions_choose(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("use_sde", [False, True])
+def test_a_policy_without_hidden_layers_is_straight_lines(use_sde: bool) -> None:
+    env: Any = Environment("LunarLanderContinuous-v3").recipe.make()
+    kwargs = {"net_arch": {"pi": [], "vf": [8]}}
+    model = algorithm("PPO")(
+        "MlpPolicy", env, device="cpu", seed=1, use_sde=use_sde, policy_kwargs=kwargs
+    )
+    observations = np.random.default_rng(1).normal(size=(40, 8)).astype(np.float32)
+    expected, _ = model.predict(observations, deterministic=True)
+    anchor = extract(model)
+    assert len(anchor.weights) == 1
+    np.testing.assert_allclose(np.clip(anchor(observations), -1, 1), expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_exploration_that_depends_on_the_state_bounds_the_last_layer() -> None:
     env: Any = Environment("LunarLanderContinuous-v3").recipe.make()
     kwargs = {**SMALL_NET, "clip_mean": 0.05}
