@@ -262,7 +262,9 @@ def report_lines(path: str | Path, show_count: int, save_plots: bool) -> Iterato
         If a plot cannot be written.
     """
     evaluation, shows = LogEval(path), show_count > 0
-    yield from evaluation.lines(show_count=show_count, show_hof=shows, show_pf=shows)
+    # Runs in stages have neither, and what has ended is not "nothing yet".
+    shown = {name: shows and len(getattr(evaluation, name)) > 0 for name in ("hof", "pf")}
+    yield from evaluation.lines(show_count=show_count, show_hof=shown["hof"], show_pf=shown["pf"])
     if save_plots:
         yield from _saved_or_missing(evaluation)
 

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from dso.errors import UserError
 from dso.logeval import LogEval, main
+from dso.report.text import report_lines
 from tests.support.sweeps import write_run, write_sweep
 
 
@@ -80,6 +81,17 @@ def test_a_run_with_nothing_yet(tmp_path):
     text = said(str(tmp_path), "--show_hof", "--show_pf", "--save_plots")
     assert text.count("(nothing yet)") == 2
     assert "Plot" not in text
+
+
+def test_runs_that_ended_without_a_hall_of_fame_do_not_promise_one(folder):
+    shown = "\n".join(report_lines(folder, show_count=5, save_plots=False))
+    assert "HALL OF FAME" in shown
+    assert "PARETO FRONT" in shown
+    for path in folder.glob("*_hof.csv"):
+        path.unlink()
+    shown = "\n".join(report_lines(folder, show_count=5, save_plots=False))
+    assert "HALL OF FAME" not in shown
+    assert "PARETO FRONT" in shown
 
 
 def test_a_folder_without_runs_is_refused(tmp_path):
