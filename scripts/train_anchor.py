@@ -31,15 +31,20 @@ from dso.task.control.network import NetworkAnchor
 from dso.task.control.rollout import Rollouts
 
 N_ENVS = 16
-PPO: dict[str, Any] = {
-    "n_steps": 1024,
-    "batch_size": 64,
-    "gae_lambda": 0.98,
-    "gamma": 0.999,
-    "n_epochs": 4,
-    "ent_coef": 0.01,
+DEFAULTS: dict[str, Any] = {
+    "steps": 1_000_000,
+    "normalize": False,
+    "linear": False,
+    "ppo": {
+        "n_steps": 1024,
+        "batch_size": 64,
+        "gae_lambda": 0.98,
+        "gamma": 0.999,
+        "n_epochs": 4,
+        "ent_coef": 0.01,
+    },
 }
-"""For environments that `SETTINGS` does not name; tuned for the lander."""
+"""What `SETTINGS` does not say of an environment; tuned for the lander."""
 
 WALKING: dict[str, Any] = {
     "n_steps": 512,
@@ -58,7 +63,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "InvertedDoublePendulumBulletEnv-v0": {
         "steps": 400_000,
         "normalize": True,
-        "linear": False,
         "ppo": {
             "n_steps": 512,
             "batch_size": 256,
@@ -81,8 +85,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         },
     },
 }
-"""Per environment the steps of training, whether observations and rewards are normalised, whether
-actions are straight lines, and the arguments of PPO."""
+"""Per environment what differs: the steps of training, whether observations and rewards are
+normalised, whether actions are straight lines, and the arguments of PPO."""
 LINEAR = {"pi": [], "vf": [64, 64]}
 """Layers of policy and critic where actions are straight lines in the observations."""
 N_PARTS = 50
@@ -100,9 +104,7 @@ def returns_of(anchor: NetworkAnchor, environment: Environment, seeds: range) ->
     return Rollouts(environment)(policies, seeds)[0]
 
 
-def train(
-    env_id: str, n_steps: int, seed: int, normalize: bool, is_linear: bool, out: Path
-) -> None:
+def train(env_id: str, settings: dict[str, Any], seed: int, out: Path) -> None:
     """Train PPO, and keep the network that did best in the test episodes of its part."""
     import torch
     from stable_baselines3 import PPO as Algorithm
@@ -112,7 +114,7 @@ def train(
 
     torch.set_num_threads(1)
     environment = Environment(env_id)
-    ppo = dict(SETTINGS.get(environment.recipe.id, {}).get("ppo", PPO))
+    n_steps, is_linear, ppo = settings["steps"], settings["linear"], dict(settings["ppo"])
     if is_linear:
         ppo["policy_kwargs"] = {**ppo.get("policy_kwargs", {}), "net_arch": LINEAR}
     state = out.with_suffix("")
@@ -120,12 +122,15 @@ def train(
     saved, statistics, best_mean = state / "model.zip", state / "statistics.pkl", state / "best.txt"
     envs: Any = make_vec_env(environment.recipe.make, n_envs=N_ENVS, seed=seed)
     normalization: Any = None
-    if normalize and statistics.exists():
+    if settings["normalize"] and statistics.exists():
         envs = normalization = VecNormalize.load(str(statistics), envs)
-    elif normalize:
+    elif settings["normalize"]:
         envs = normalization = VecNormalize(envs, gamma=ppo["gamma"])
     if saved.exists():
         model = Algorithm.load(saved, env=envs, device="cpu")
+        if (len(model.policy.mlp_extractor.policy_net) == 0) != is_linear:
+            kind = "layers" if is_linear else "straight lines"
+            raise click.UsageError(f"{saved} has {kind}: say so, or name another file.")
     else:
         model = Algorithm("MlpPolicy", envs, **ppo, learning_rate=rate, seed=seed, device="cpu")
 
@@ -191,7 +196,7 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
 @click.option("--seed", default=0)
 @click.option("--normalize/--raw", default=None, help="Normalise observations and rewards.")
 @click.option(
-    "--linear/--layers", default=None, help="Actions straight in the observations, or a network."
+    "--linear/--layers", default=None, help="Straight lines in the observations, or a network."
 )
 @click.option("--episodes", "n_episodes", default=100, help="Of the test at the end; 0: none.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
@@ -208,13 +213,12 @@ def main(
 ) -> None:
     """Train an anchor for ENV_ID, or convert a model."""
     logging.basicConfig(format="%(message)s")
-    settings = SETTINGS.get(env_id, {"steps": 1_000_000, "normalize": False, "linear": False})
     if model is not None:
         load_sb3(model, algorithm).save(out)
     elif env_id:
-        is_normalized = settings["normalize"] if normalize is None else normalize
-        is_linear = settings["linear"] if linear is None else linear
-        train(env_id, n_steps or settings["steps"], seed, is_normalized, is_linear, out)
+        given = {"steps": n_steps, "normalize": normalize, "linear": linear}
+        chosen = {name: value for name, value in given.items() if value is not None}
+        train(env_id, {**DEFAULTS, **SETTINGS.get(env_id, {}), **chosen}, seed, out)
     else:
         raise click.UsageError("give an environment, or --convert and a model.")
     anchor = NetworkAnchor.load(out)

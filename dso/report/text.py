@@ -261,10 +261,13 @@ def report_lines(path: str | Path, show_count: int, save_plots: bool) -> Iterato
     OSError
         If a plot cannot be written.
     """
-    evaluation, shows = LogEval(path), show_count > 0
-    # Runs in stages have neither, and what has ended is not "nothing yet".
-    shown = {name: shows and len(getattr(evaluation, name)) > 0 for name in ("hof", "pf")}
-    yield from evaluation.lines(show_count=show_count, show_hof=shown["hof"], show_pf=shown["pf"])
+    evaluation = LogEval(path)
+    # What has ended without a table, as runs in stages do, is not "nothing yet".
+    yield from evaluation.lines(
+        show_count=show_count,
+        show_hof=show_count > 0 and len(evaluation.hof) > 0,
+        show_pf=show_count > 0 and len(evaluation.pf) > 0,
+    )
     if save_plots:
         yield from _saved_or_missing(evaluation)
 
