@@ -18,10 +18,13 @@ from torch.nn import functional as F
 
 from dso.errors import UserError
 from dso.pretraining.examples import ExampleMaker, Examples
-from dso.pretraining.network import Architecture, Network
+from dso.pretraining.network import Architecture, Memory, Network
 from dso.pretraining.sequences import Sequences
 from dso.pretraining.vocabulary import Vocabulary
 from dso.streams import Stream
+
+N_GROUPS = 4
+"""Into which a batch is split by length."""
 
 
 @dataclass(frozen=True)
@@ -274,7 +277,8 @@ class Batches:
         self._device = device
 
     def __call__(self, examples: Examples) -> dict[str, Tensor]:
-        """Return inputs and targets by name."""
+        """Return inputs and targets by name, short programs first."""
+        order = np.argsort(examples.lengths, kind="stable")
         tables = examples.tables
         before, parent, sibling = self._sequences(examples.tokens, examples.lengths)
         arrays = {
@@ -287,7 +291,9 @@ class Batches:
             "sibling": sibling,
             "tokens": examples.tokens.astype(np.int64),
         }
-        return {name: torch.from_numpy(array).to(self._device) for name, array in arrays.items()}
+        return {
+            name: torch.from_numpy(array[order]).to(self._device) for name, array in arrays.items()
+        }
 
 
 def cross_entropy(
@@ -301,18 +307,33 @@ def cross_entropy(
     batch : dict
         What `Batches` returned.
     bf16 : bool
-    reduction : {"mean", "none"}
-        Over tokens, or (B T,) with zeros on padding.
+    reduction : {"mean", "sum", "none"}
+        Over tokens; "none": one for each, program after program.
     """
-    tokens = batch["tokens"]
-    kind = tokens.device.type
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=bf16):
-        allowed = batch["allowed"]
-        memory = network.read(batch["x"], batch["y"], batch["level"], allowed.float())
-        logits = network.logits(memory, batch["before"], batch["parent"], batch["sibling"])
-    logits = logits.float().masked_fill(~allowed[:, None], -torch.inf)
-    targets = torch.where(tokens < 0, -100, tokens).flatten()
-    return F.cross_entropy(logits.flatten(0, 1), targets, reduction=reduction)
+    with torch.autocast(batch["x"].device.type, dtype=torch.bfloat16, enabled=bf16):
+        memory = network.read(batch["x"], batch["y"], batch["level"], batch["allowed"].float())
+        # Half of all positions would be padding if the longest program set the width for all.
+        scores, targets = zip(*_by_length(network, memory, batch), strict=True)
+    return F.cross_entropy(torch.cat(scores), torch.cat(targets), reduction=reduction)
+
+
+def _by_length(
+    network: Network, memory: Memory, batch: dict[str, Tensor]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield logits (n, V) and tokens (n,) of what neighbours in a batch have written."""
+    size = math.ceil(len(batch["tokens"]) / N_GROUPS)
+    parts = {name: batch[name].split(size) for name in ("tokens", "before", "parent", "sibling")}
+    allowed = batch["allowed"].split(size)
+    read = [[*zip(*(a.split(size) for a in pair), strict=True)] for pair in memory]
+    for i, tokens in enumerate(parts["tokens"]):
+        is_written = tokens >= 0
+        longest = int(is_written.sum(dim=1).max())
+        before, parent, sibling = (
+            parts[name][i][:, :longest] for name in ("before", "parent", "sibling")
+        )
+        logits = network.logits([layer[i] for layer in read], before, parent, sibling).float()
+        logits = logits.masked_fill(~allowed[i][:, None], -torch.inf)
+        yield logits[is_written[:, :longest]], tokens[is_written]
 
 
 @torch.no_grad()
@@ -320,6 +341,6 @@ def validation_loss(network: Network, batches: Iterator[dict[str, Tensor]]) -> f
     """Return the mean cross-entropy per token over batches."""
     total, n = 0.0, 0
     for batch in batches:
-        total += float(cross_entropy(network, batch, reduction="none").sum())
+        total += float(cross_entropy(network, batch, reduction="sum"))
         n += int((batch["tokens"] >= 0).sum())
     return total / n
