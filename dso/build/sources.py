@@ -164,7 +164,7 @@ def make_pretrained(
     keeper: Keeper,
     seed: int,
 ) -> Pretrained:
-    """Build what asks a pre-trained network; it is loaded when it is asked.
+    """Build what asks a pre-trained network, which is built when it is asked.
 
     Raises
     ------
@@ -175,14 +175,13 @@ def make_pretrained(
 
     section = config.pretrained
     data_of(task, "pretrained.on: true", "false")  # which the network reads
-    if section.weights is not None:
-        load_weights(section.weights)
+    own = None if section.weights is None else load_weights(section.weights)
 
     def make_proposer() -> Proposer:
         from dso.pretraining.proposer import PretrainedModel, Proposer
 
         return Proposer(
-            PretrainedModel.load(section.weights),
+            PretrainedModel.load() if own is None else PretrainedModel.of(own),
             policy.prior,
             evaluator,
             n_candidates=section.n_candidates,

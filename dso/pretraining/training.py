@@ -277,7 +277,7 @@ class Batches:
         self._device = device
 
     def __call__(self, examples: Examples) -> dict[str, Tensor]:
-        """Return inputs and targets by name, short programs first."""
+        """Return inputs and targets by name, short programs first, so that neighbours are alike."""
         order = np.argsort(examples.lengths, kind="stable")
         tables = examples.tables
         before, parent, sibling = self._sequences(examples.tokens, examples.lengths)
@@ -322,17 +322,17 @@ def _by_length(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield logits (n, V) and tokens (n,) of what neighbours in a batch have written."""
     size = math.ceil(len(batch["tokens"]) / N_GROUPS)
-    parts = {name: batch[name].split(size) for name in ("tokens", "before", "parent", "sibling")}
-    allowed = batch["allowed"].split(size)
-    read = [[*zip(*(a.split(size) for a in pair), strict=True)] for pair in memory]
-    for i, tokens in enumerate(parts["tokens"]):
+    names = ("tokens", "allowed", "before", "parent", "sibling")
+    tables = [zip(keys.split(size), values.split(size), strict=True) for keys, values in memory]
+    groups = zip(
+        *(batch[name].split(size) for name in names), zip(*tables, strict=True), strict=True
+    )
+    for tokens, allowed, before, parent, sibling, table in groups:
         is_written = tokens >= 0
         longest = int(is_written.sum(dim=1).max())
-        before, parent, sibling = (
-            parts[name][i][:, :longest] for name in ("before", "parent", "sibling")
-        )
-        logits = network.logits([layer[i] for layer in read], before, parent, sibling).float()
-        logits = logits.masked_fill(~allowed[i][:, None], -torch.inf)
+        prefixes = (part[:, :longest] for part in (before, parent, sibling))
+        logits = network.logits(list(table), *prefixes).float()
+        logits = logits.masked_fill(~allowed[:, None], -torch.inf)
         yield logits[is_written[:, :longest]], tokens[is_written]
 
 
