@@ -93,7 +93,7 @@ class Training:
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        torch.set_num_threads(arguments.threads)
+        torch.set_num_threads(1)  # threads share out a batch, not a product
         self.arguments, self.folder = arguments, arguments.folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.distribution = load_distribution(arguments.distribution)
@@ -102,7 +102,9 @@ class Training:
         self.pool = Pool.load(arguments.pool)
         self._check_pool()
         maker = ExampleMaker(self.pool, self.distribution, self.vocabulary)
-        self.trainer = Pretrainer(maker, self.vocabulary, self.sizes, self.recipe, arguments.device)
+        self.trainer = Pretrainer(
+            maker, self.vocabulary, self.sizes, self.recipe, arguments.device, arguments.threads
+        )
         self.held_out = held_out_pool(arguments)
         self.rows: list[dict[str, object]] = []
         self.cpu_before = 0.0

@@ -2,12 +2,15 @@
 
 A step depends on the state before it and its number alone: its examples are drawn from a stream of
 their own. So a run that goes on from a saved state is the run that was never stopped, bit by bit.
+A batch is taken apart into groups, and threads take one group after another; their gradients are
+added up in the order of the groups, so the number of threads changes nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,13 +21,16 @@ from torch.nn import functional as F
 
 from dso.errors import UserError
 from dso.pretraining.examples import ExampleMaker, Examples
-from dso.pretraining.network import Architecture, Memory, Network
+from dso.pretraining.network import Architecture, Network
 from dso.pretraining.sequences import Sequences
 from dso.pretraining.vocabulary import Vocabulary
 from dso.streams import Stream
 
 N_GROUPS = 4
 """Into which a batch is split by length."""
+
+Batch = dict[str, Tensor]
+"""Inputs and targets of programs by name."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +103,12 @@ class Learner:
     ----------
     network : Network
     recipe : Recipe
+    threads : ThreadPoolExecutor
+        They take the groups of a batch.
     """
 
-    def __init__(self, network: Network, recipe: Recipe) -> None:
-        self.network, self.recipe = network, recipe
+    def __init__(self, network: Network, recipe: Recipe, threads: ThreadPoolExecutor) -> None:
+        self.network, self.recipe, self._threads = network, recipe, threads
         self.parameters = dict(network.named_parameters())
         self.averages = {name: p.detach().clone() for name, p in self.parameters.items()}
         decayed = [p for p in self.parameters.values() if p.ndim > 1]
@@ -115,19 +123,32 @@ class Learner:
             fused=True,
         )
 
-    def step(self, batch: dict[str, Tensor], rate: float, average: float) -> float:
+    def step(self, batch: Batch, rate: float, average: float) -> float:
         """Take one step, return the cross-entropy per token before it."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = cross_entropy(self.network, batch, self.recipe.bf16)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = self.differentiate(batch)
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.clip)
         self.optimizer.step()
         with torch.no_grad():
             kept, now = list(self.averages.values()), list(self.parameters.values())
             torch._foreach_lerp_(kept, [p.detach() for p in now], 1 - average)
-        return float(loss.detach())
+        return loss
+
+    def differentiate(self, batch: Batch) -> float:
+        """Set the gradients of the cross-entropy per token, and return it."""
+        n_tokens = int((batch["tokens"] >= 0).sum())
+        parameters = list(self.parameters.values())
+
+        def work(group: Batch) -> tuple[float, tuple[Tensor, ...]]:
+            loss = cross_entropy(self.network, group, self.recipe.bf16, "sum") / n_tokens
+            return float(loss.detach()), torch.autograd.grad(loss, parameters)
+
+        # The longest programs take most time, so they come first.
+        losses, gradients = zip(*self._threads.map(work, by_length(batch)[::-1]), strict=True)
+        for parameter, *parts in zip(parameters, *gradients, strict=True):
+            parameter.grad = torch.stack(parts).sum(dim=0)
+        return sum(losses)
 
     def averaged(self) -> Network:
         """Return a network with the averaged weights."""
@@ -187,6 +208,8 @@ class Pretrainer:
     sizes : Architecture
     recipe : Recipe
     device : str
+    n_threads : int
+        That work on a batch at the same time. torch should have one for itself.
     """
 
     def __init__(
@@ -196,9 +219,12 @@ class Pretrainer:
         sizes: Architecture,
         recipe: Recipe,
         device: str = "cpu",
+        n_threads: int = 1,
     ) -> None:
         self.maker, self.vocabulary, self.recipe, self.device = maker, vocabulary, recipe, device
         self.batches = Batches(vocabulary, device)
+        self._threads = ThreadPoolExecutor(n_threads)
+        self._made: dict[int, Future[Batch]] = {}
         self.n_steps_done = 0
         self.learners = {"network": self._learner(sizes, sees_data=True)}
         if recipe.language_model_every:
@@ -210,7 +236,7 @@ class Pretrainer:
             network = Network(
                 sizes, self.vocabulary.n_inputs, len(self.vocabulary), sees_data=sees_data
             )
-        return Learner(network.to(self.device), self.recipe)
+        return Learner(network.to(self.device), self.recipe, self._threads)
 
     @property
     def n_examples(self) -> int:
@@ -220,8 +246,7 @@ class Pretrainer:
     def step(self) -> dict[str, float]:
         """Take one step; return the cross-entropy of each network that took part."""
         step, recipe = self.n_steps_done, self.recipe
-        generator = Stream(recipe.seed, "pretraining examples", step).generator()
-        batch = self.batches(self.maker(recipe.batch_size, generator))
+        batch = self._batch(step)
         # The average must forget where it started from.
         average = min(recipe.averaging, (1 + step) / (10 + step))
         losses = {}
@@ -231,6 +256,16 @@ class Pretrainer:
                 losses[name] = learner.step(batch, recipe.rate_at(step), average)
         self.n_steps_done += 1
         return losses
+
+    def _batch(self, step: int) -> Batch:
+        """Return the batch of a step, while a thread makes that of the next."""
+        made = self._made.get(step) or self._threads.submit(self._make, step)
+        self._made = {step + 1: self._threads.submit(self._make, step + 1)}
+        return made.result()
+
+    def _make(self, step: int) -> Batch:
+        generator = Stream(self.recipe.seed, "pretraining examples", step).generator()
+        return self.batches(self.maker(self.recipe.batch_size, generator))
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on, as arrays by name."""
@@ -276,7 +311,7 @@ class Batches:
         self._sequences = Sequences(vocabulary.arities)
         self._device = device
 
-    def __call__(self, examples: Examples) -> dict[str, Tensor]:
+    def __call__(self, examples: Examples) -> Batch:
         """Return inputs and targets by name, short programs first, so that neighbours are alike."""
         order = np.argsort(examples.lengths, kind="stable")
         tables = examples.tables
@@ -296,8 +331,23 @@ class Batches:
         }
 
 
+def by_length(batch: Batch) -> list[Batch]:
+    """Return groups of neighbours in a batch, each as wide as its own longest program.
+
+    Half of all positions would be padding if the longest program set the width for all.
+    """
+    size = math.ceil(len(batch["tokens"]) / N_GROUPS)
+    split = zip(*(values.split(size) for values in batch.values()), strict=True)
+    groups = [dict(zip(batch, values, strict=True)) for values in split]
+    for group in groups:
+        longest = int((group["tokens"] >= 0).sum(dim=1).max())
+        for name in ("before", "parent", "sibling", "tokens"):
+            group[name] = group[name][:, :longest]
+    return groups
+
+
 def cross_entropy(
-    network: Network, batch: dict[str, Tensor], bf16: bool = False, reduction: str = "mean"
+    network: Network, batch: Batch, bf16: bool = False, reduction: str = "mean"
 ) -> Tensor:
     """Return the cross-entropy of the written tokens in nats, over the allowed ones.
 
@@ -305,42 +355,25 @@ def cross_entropy(
     ----------
     network : Network
     batch : dict
-        What `Batches` returned.
+        What `Batches` returned, or a group of it.
     bf16 : bool
     reduction : {"mean", "sum", "none"}
         Over tokens; "none": one for each, program after program.
     """
+    allowed, tokens = batch["allowed"], batch["tokens"]
     with torch.autocast(batch["x"].device.type, dtype=torch.bfloat16, enabled=bf16):
-        memory = network.read(batch["x"], batch["y"], batch["level"], batch["allowed"].float())
-        # Half of all positions would be padding if the longest program set the width for all.
-        scores, targets = zip(*_by_length(network, memory, batch), strict=True)
-    return F.cross_entropy(torch.cat(scores), torch.cat(targets), reduction=reduction)
-
-
-def _by_length(
-    network: Network, memory: Memory, batch: dict[str, Tensor]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield logits (n, V) and tokens (n,) of what neighbours in a batch have written."""
-    size = math.ceil(len(batch["tokens"]) / N_GROUPS)
-    names = ("tokens", "allowed", "before", "parent", "sibling")
-    tables = [zip(keys.split(size), values.split(size), strict=True) for keys, values in memory]
-    groups = zip(
-        *(batch[name].split(size) for name in names), zip(*tables, strict=True), strict=True
-    )
-    for tokens, allowed, before, parent, sibling, table in groups:
-        is_written = tokens >= 0
-        longest = int(is_written.sum(dim=1).max())
-        prefixes = (part[:, :longest] for part in (before, parent, sibling))
-        logits = network.logits(list(table), *prefixes).float()
-        logits = logits.masked_fill(~allowed[:, None], -torch.inf)
-        yield logits[is_written[:, :longest]], tokens[is_written]
+        memory = network.read(batch["x"], batch["y"], batch["level"], allowed.float())
+        logits = network.logits(memory, batch["before"], batch["parent"], batch["sibling"])
+    logits = logits.float().masked_fill(~allowed[:, None], -torch.inf)
+    is_written = tokens >= 0
+    return F.cross_entropy(logits[is_written], tokens[is_written], reduction=reduction)
 
 
 @torch.no_grad()
-def validation_loss(network: Network, batches: Iterator[dict[str, Tensor]]) -> float:
+def validation_loss(network: Network, batches: Iterable[Batch]) -> float:
     """Return the mean cross-entropy per token over batches."""
     total, n = 0.0, 0
     for batch in batches:
-        total += float(cross_entropy(network, batch, reduction="sum"))
+        total += sum(float(cross_entropy(network, g, reduction="sum")) for g in by_length(batch))
         n += int((batch["tokens"] >= 0).sum())
     return total / n

@@ -8,7 +8,7 @@ from dso.errors import UserError
 from dso.pretraining.distribution import Distribution
 from dso.pretraining.examples import ExampleMaker
 from dso.pretraining.pool import Pool
-from dso.pretraining.training import Pretrainer, Recipe, validation_loss
+from dso.pretraining.training import Pretrainer, Recipe, cross_entropy, validation_loss
 from dso.pretraining.vocabulary import Vocabulary
 from tests.support.pretraining import TINY
 
@@ -22,8 +22,15 @@ def maker(pool: Pool, distribution: Distribution, vocabulary: Vocabulary) -> Exa
     return ExampleMaker(pool, distribution, vocabulary)
 
 
-def pretrainer(maker: ExampleMaker, recipe: Recipe = SHORT) -> Pretrainer:
-    return Pretrainer(maker, maker.vocabulary, TINY, recipe)
+def pretrainer(maker: ExampleMaker, recipe: Recipe = SHORT, n_threads: int = 1) -> Pretrainer:
+    return Pretrainer(maker, maker.vocabulary, TINY, recipe, n_threads=n_threads)
+
+
+def assert_same_state(one: Pretrainer, other: Pretrainer) -> None:
+    ours, theirs = one.state_dict(), other.state_dict()
+    assert set(ours) == set(theirs)
+    for name, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
 
 
 def test_a_run_that_was_stopped_is_the_same(maker: ExampleMaker) -> None:
@@ -34,10 +41,25 @@ def test_a_run_that_was_stopped_is_the_same(maker: ExampleMaker) -> None:
     later.load_state_dict(whole.state_dict())
     losses = [[trainer.step() for _ in range(2)] for trainer in (whole, later)]
     assert losses[0] == losses[1]
-    one, other = whole.state_dict(), later.state_dict()
-    assert set(one) == set(other)
-    for name, array in one.items():
-        np.testing.assert_array_equal(array, other[name], err_msg=name)
+    assert_same_state(whole, later)
+
+
+def test_the_number_of_threads_changes_nothing(maker: ExampleMaker) -> None:
+    one, three = pretrainer(maker), pretrainer(maker, n_threads=3)
+    for _ in range(3):
+        assert one.step() == three.step()
+    assert_same_state(one, three)
+
+
+def test_a_step_follows_the_gradient_of_the_whole_batch(maker: ExampleMaker) -> None:
+    trainer = pretrainer(maker)
+    learner = trainer.learners["network"]
+    batch = trainer.batches(maker(6, np.random.default_rng(3)))
+    loss = cross_entropy(learner.network, batch)
+    expected = torch.autograd.grad(loss, list(learner.parameters.values()))
+    assert learner.differentiate(batch) == pytest.approx(float(loss.detach()), rel=1e-5)
+    for (name, parameter), gradient in zip(learner.parameters.items(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
 def test_the_loss_falls_and_the_average_is_what_is_kept(maker: ExampleMaker) -> None:
