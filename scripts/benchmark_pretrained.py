@@ -178,11 +178,11 @@ SETS: dict[str, Callable[[int], list[Problem]]] = {
 
 # ---- the network alone ---------------------------------------------------------------------------
 
-BASE = {"n": 128, "method": "sample", "n_rows": 128}
+BASE = {"n": 128, "method": "beam", "n_rows": 128}
 SWEEPS: tuple[dict, ...] = (
     BASE,
     *({**BASE, "n": n} for n in (1, 4, 16, 32, 64, 256)),
-    *({**BASE, "n": n, "method": "beam"} for n in (1, 4, 16, 32, 64, 128, 256)),
+    *({**BASE, "n": n, "method": "sample"} for n in (1, 4, 16, 32, 64, 128, 256)),
     *({**BASE, "n_rows": n} for n in (16, 32, 64, 256, 1024)),
 )
 SET_COLUMNS = (

@@ -468,8 +468,8 @@ class Pretrained(Section):
     n_candidates: Annotated[int, Field(ge=1, le=100_000), WHOLE] = key(
         128, "Skeletons that it writes, whose numbers are then fitted."
     )
-    method: Literal["sample", "beam"] = key(
-        "sample", "'sample' draws them without replacement, 'beam' takes the most likely ones."
+    method: Literal["beam", "sample"] = key(
+        "beam", "'beam' takes the most likely ones, 'sample' draws them without replacement."
     )
     imitation_steps: CountOrZero = key(
         0, "Gradient steps in which the policy imitates the candidates before it first draws."

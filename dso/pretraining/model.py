@@ -24,7 +24,7 @@ from dso.program import FitData, Program, ProgramBatch
 from dso.streams import Stream
 
 SHIPPED = Path(__file__).with_name("shipped")
-METHODS = ("sample", "beam")
+METHODS = ("beam", "sample")
 USUAL_FUNCTIONS = (
     "add", "sub", "mul", "div", "sin", "cos", "exp", "log", "sqrt", "n2", "const",
 )  # fmt: skip
@@ -124,7 +124,7 @@ class PretrainedModel:
         *,
         library: Library | None = None,
         prior: JointPrior | None = None,
-        method: str = "sample",
+        method: str = "beam",
         weights: np.ndarray | None = None,
         protected: bool = False,
         seed: int = 0,
@@ -142,8 +142,8 @@ class PretrainedModel:
             Of the programs. Default: usual functions, with `const`.
         prior : JointPrior, optional
             What programs obey. Default: a limit of the length.
-        method : {"sample", "beam"}
-            Draw without replacement, or keep the most likely.
+        method : {"beam", "sample"}
+            Keep the most likely, or draw without replacement.
         weights : (N,) float, optional
             Of the rows, in errors.
         protected : bool
@@ -164,7 +164,7 @@ class PretrainedModel:
         prior: JointPrior | None = None,
         n: int = 128,
         *,
-        method: str = "sample",
+        method: str = "beam",
         seed: int = 0,
         n_threads: int = 1,
     ) -> Candidates:

@@ -45,7 +45,7 @@ class Proposer:
         Of a task with `fit_data`.
     n_candidates : int
         Skeletons to decode.
-    method : {"sample", "beam"}
+    method : {"beam", "sample"}
     seed : int
     n_threads : int
         Results do not depend on it.

@@ -163,7 +163,7 @@ COMMON = {
         "on": False,
         "weights": None,
         "n_candidates": 128,
-        "method": "sample",
+        "method": "beam",
         "imitation_steps": 0,
         "imitation_rate": 0.01,
     },

@@ -317,11 +317,11 @@ def test_candidates_of_a_network_are_dealt_out() -> None:
         sections = [island.config["pretrained"] for island in model.islands]
         return [section["n_candidates"] if section["on"] else 0 for section in sections]
 
-    assert asked(n_candidates=128) == [42, 43, 43]
-    assert sorted(asked(n_candidates=2)) == [0, 1, 1]
-    assert asked(n_candidates=32, method="beam") == [32, 0, 0]
+    assert asked(n_candidates=32) == [32, 0, 0]
+    assert asked(n_candidates=128, method="sample") == [42, 43, 43]
+    assert sorted(asked(n_candidates=2, method="sample")) == [0, 1, 1]
     own = {"pretrained.n_candidates": 7}
-    assert asked({}, {}, own, n_candidates=10) == [5, 5, 7]
+    assert asked({}, {}, own, n_candidates=10, method="sample") == [5, 5, 7]
 
 
 def rows(n: int = 150) -> Dataset:
