@@ -270,7 +270,8 @@ SEARCH_COLUMNS = (
 MODES = {
     "without": {"on": False},
     "with": {"on": True},
-    "imitation": {"on": True, "imitation_steps": 20},
+    "candidates": {"on": True, "imitation_steps": 0},
+    "advice": {"on": True, "imitation_steps": 0, "advice_weight": 1.0},
 }
 LENGTHS = (17, 21, 25, 29)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ from dso.prior import JointPrior
 from dso.semantic import OnlyHole, Part, Seeder, SemanticLimits
 from dso.task import Task
 from dso.training.sources import (
+    Advising,
     Finishing,
     Given,
     GPMeld,
@@ -38,6 +40,8 @@ from dso.training.stopping import Stopping
 
 if TYPE_CHECKING:
     from dso.policy import Policy
+    from dso.pretraining.advice import NetworkAdvice
+    from dso.pretraining.model import PretrainedModel
     from dso.pretraining.proposer import Proposer
     from dso.program import ProgramBatch
 
@@ -63,7 +67,7 @@ def make_sources(
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(ValueSearch(seeder, keeper, stopping, config.semantic.per_sample))
     if config.pretrained.on:
-        sources.append(make_pretrained(config, task, policy, evaluator, keeper, seed))
+        sources += make_pretrained(config, task, policy, evaluator, keeper, seed)
     if config.training.warmup:
         sources.append(Warmup(policy.prior, stopping, config.training.warmup))
     sources.append(
@@ -163,8 +167,8 @@ def make_pretrained(
     evaluator: Evaluator,
     keeper: Keeper,
     seed: int,
-) -> Pretrained:
-    """Build what asks a pre-trained network, which is built when it is asked.
+) -> list[Source]:
+    """Build what asks a pre-trained network, which is built when it is first asked.
 
     Raises
     ------
@@ -177,11 +181,17 @@ def make_pretrained(
     data_of(task, "pretrained.on: true", "false")  # which the network reads
     own = None if section.weights is None else load_weights(section.weights)
 
+    @cache
+    def model() -> PretrainedModel:
+        from dso.pretraining.model import PretrainedModel
+
+        return PretrainedModel.load() if own is None else PretrainedModel.of(own)
+
     def make_proposer() -> Proposer:
-        from dso.pretraining.proposer import PretrainedModel, Proposer
+        from dso.pretraining.proposer import Proposer
 
         return Proposer(
-            PretrainedModel.load() if own is None else PretrainedModel.of(own),
+            model(),
             policy.prior,
             evaluator,
             n_candidates=section.n_candidates,
@@ -190,8 +200,17 @@ def make_pretrained(
             n_threads=n_cores(config),
         )
 
-    imitation = Imitation(policy, section.imitation_steps, section.imitation_rate)
-    return Pretrained(make_proposer, keeper, imitation)
+    def make_advice() -> NetworkAdvice:
+        assert task.fit_data is not None
+        return model().advice(task.fit_data, policy.prior, seed)
+
+    n_steps = section.imitation_steps if config.training.n_samples else 0
+    imitation = Imitation(policy, n_steps, section.imitation_rate)
+    sources: list[Source] = [Pretrained(make_proposer, keeper, imitation)]
+    if section.advice_weight:
+        n = section.advice_iterations
+        sources.append(Advising(policy.prior, make_advice, keeper, section.advice_weight, n))
+    return sources
 
 
 def n_finished(config: Config) -> float:

@@ -472,9 +472,15 @@ class Pretrained(Section):
         "beam", "'beam' takes the most likely ones, 'sample' draws them without replacement."
     )
     imitation_steps: CountOrZero = key(
-        0, "Gradient steps in which the policy imitates the candidates before it first draws."
+        20, "Gradient steps in which the policy imitates the candidates before it first draws."
     )
-    imitation_rate: Positive = key(0.01, "Learning rate of these steps.")
+    imitation_rate: Positive = key(0.03, "Learning rate of these steps.")
+    advice_weight: NonNegative = key(
+        0.0, "Weight of its log-probabilities among the logits of the policy, at first; 0 = none."
+    )
+    advice_iterations: Count = key(
+        20, "Iterations until that weight has fallen to 0, along a line; each takes seconds."
+    )
 
 
 class Islands(Section):

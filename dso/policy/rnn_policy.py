@@ -182,7 +182,7 @@ class RNNPolicy(Policy):
             )
         with torch.no_grad():
             network = self._network(self._network_parameters())
-        if self.prior.python:
+        if not self.prior.is_native:
             drawn = sample_stepwise(
                 n,
                 stream.key,

@@ -96,7 +96,8 @@ def _walk(
     walk: Stepper, prior: JointPrior, observation: _core.Observation, step: StepLogits
 ) -> None:
     """Choose tokens until every row is finished or stuck."""
-    plain = plain_observation(prior.library)
+    plain, advice = plain_observation(prior.library), prior.advice
+    advise = None if advice is None else advice.start()
     for t in range(prior.max_length):
         features, open_slots = walk.observe(observation)
         logits = step(features, open_slots)
@@ -111,6 +112,8 @@ def _walk(
             logits = logits + prior.python.adjustments(
                 actions, features[:, 1], features[:, 2], open_slots.astype(np.int32)
             )
+        if advice is not None and advise is not None:
+            logits = logits + advise(*walk.observe(advice.observation))
         walk.choose(logits)
         if walk.n_active == 0:
             return
@@ -162,4 +165,7 @@ def make_replay(
         logits += prior.python.replay(programs, prior.rules).astype(logits.dtype)
         chosen = np.maximum(programs.tokens, 0).astype(np.intp)[:, :, None]
         allowed &= ~np.isneginf(np.take_along_axis(logits, chosen, axis=2)).any(axis=(1, 2))
+    if (advice := prior.advice) is not None:
+        seen, *_ = replay(prior.rules, advice.observation, programs.native)
+        logits += advice.logits(seen).astype(logits.dtype)
     return Replay(programs, features, open_slots, logits, allowed)

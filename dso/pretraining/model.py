@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +10,10 @@ import torch
 
 from dso.errors import UserError
 from dso.library import Library, create_tokens
+from dso.pretraining.advice import NetworkAdvice
 from dso.pretraining.completing import Completer
 from dso.pretraining.decoding import Decoder, TokenMap
-from dso.pretraining.network import Memory, Network, make_architecture
+from dso.pretraining.network import Memory, Network, make_architecture, one_thread
 from dso.pretraining.normalising import Normalised, most_relevant, normalise
 from dso.pretraining.tables import Tables
 from dso.pretraining.vocabulary import Vocabulary
@@ -205,6 +204,12 @@ class PretrainedModel:
         memory = self.read(rows)
         return Question(Decoder(self.network, memory, token_map, prior), token_map, table, notes)
 
+    def advice(self, data: FitData, prior: JointPrior, seed: int = 0) -> NetworkAdvice:
+        """Return advice to a policy that writes programs for the rows of a task."""
+        with one_thread():
+            question = self.ask(data, prior, seed)
+        return NetworkAdvice(self.network, question.decoder.memory, question.map, data.library.L)
+
     @torch.no_grad()
     def read(self, tables: Tables) -> Memory:
         """Return what the decoder reads of tables."""
@@ -244,17 +249,6 @@ class Question:
     map: TokenMap
     table: Normalised
     notes: tuple[str, ...]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch work on one thread, since with more its sums may differ in the last bit."""
-    n_before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_before)
 
 
 def _checked(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

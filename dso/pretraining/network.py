@@ -8,7 +8,8 @@ these vectors. It also sees parent and sibling of the token to come, as the poli
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -462,3 +463,14 @@ class Network(nn.Module):
         return (
             self.token(before) + self.parent(parent) + self.sibling(sibling) + self.position(places)
         )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work on one thread, since with more its sums may differ in the last bit."""
+    n_before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_before)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dso.pacing import IsOver
     from dso.policy import Policy
     from dso.policy_optimizer.imitation import Imitation
+    from dso.pretraining.advice import NetworkAdvice
     from dso.pretraining.proposer import Proposer
     from dso.prior import JointPrior
     from dso.semantic import Seeder
@@ -394,9 +395,56 @@ class Pretrained(Source):
             logger.info("%s", note)
         if len(found.batch):
             self.keeper.take_in(found.batch, iteration)
-            self.imitation.learn(found.batch)
+            if not self.keeper.success:
+                self.imitation.learn(found.batch)
         columns: dict[str, float] = dict.fromkeys(PRETRAINED_COLUMNS, len(found.batch))
         return Proposal(found.batch, found.n_evaluations, columns)
+
+
+class Advising(Source):
+    """Lets a pre-trained network advise the policy, less and less; it proposes nothing itself.
+
+    In iteration i, from 0, its log-probabilities have the weight `weight` (1 - i / `n_iterations`).
+    From `n_iterations` on, and once the task is solved, there is no advice.
+
+    Parameters
+    ----------
+    prior : JointPrior
+        Of the policy.
+    make_advice : callable
+        Loads the network, which reads the data.
+    keeper : Keeper
+    weight : float
+    n_iterations : int
+    """
+
+    name = "advice"
+
+    def __init__(
+        self,
+        prior: JointPrior,
+        make_advice: Callable[[], NetworkAdvice],
+        keeper: Keeper,
+        weight: float,
+        n_iterations: int,
+    ) -> None:
+        self.prior, self.make_advice, self.keeper = prior, make_advice, keeper
+        self.weight, self.n_iterations = weight, n_iterations
+        self._advice: NetworkAdvice | None = None
+
+    def propose(self, iteration: int, so_far: Proposal) -> Proposal:
+        """Set the weight."""
+        if iteration >= self.n_iterations or self.keeper.success:
+            self.prior.advice = self._advice = None
+            return Proposal()
+        self._advice = self._advice or self.make_advice()
+        self._advice.weight = self.weight * (1 - iteration / self.n_iterations)
+        self.prior.advice = self._advice
+        return Proposal()
+
+    def finish(self, iteration: int) -> None:
+        """At the end there is none."""
+        self.prior.advice = None
 
 
 class Finishing(Source):

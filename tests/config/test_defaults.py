@@ -164,8 +164,10 @@ COMMON = {
         "weights": None,
         "n_candidates": 128,
         "method": "beam",
-        "imitation_steps": 0,
-        "imitation_rate": 0.01,
+        "imitation_steps": 20,
+        "imitation_rate": 0.03,
+        "advice_weight": 0.0,
+        "advice_iterations": 20,
     },
     "islands": {
         "n": 1,

@@ -9,7 +9,8 @@ from dso.library import Library, create_tokens
 from dso.pretraining.canonical import FREE, map_numbers, numbers
 from dso.pretraining.completing import Completer, plain_number
 from dso.pretraining.decoding import TokenMap
-from dso.pretraining.model import SHIPPED, PretrainedModel, one_thread
+from dso.pretraining.model import SHIPPED, PretrainedModel
+from dso.pretraining.network import one_thread
 from dso.pretraining.normalising import most_relevant, normalise
 from dso.pretraining.vocabulary import Vocabulary
 from dso.prior import make_joint_prior

@@ -97,6 +97,8 @@ def test_without_samples_it_is_a_solver_of_its_own(tmp_path: Path, weights: str)
     assert result["r"] in found.batch.rewards
     assert made.trainer.standing.r_best == found.batch.rewards.max()
     assert made.stop_reason == "n_samples = 0 are spent"
+    # Nobody draws from a policy that would take time to imitate.
+    assert made.trainer.sources["pretrained"].imitation.n_steps == 0
     (row,) = read(next((tmp_path / "run").glob("dso_*_0.csv")))
     assert row[COLUMN] == str(len(found.batch))
 
@@ -175,6 +177,30 @@ def test_imitation_is_done_before_the_first_draw(weights: str) -> None:
         made.train_one_step()
         drawn.append(made.last.proposals["policy"].batch.programs.keys())
     assert not np.array_equal(np.sort(drawn[0]), np.sort(drawn[1]))
+
+
+def test_advice_ends_and_a_resumed_run_has_as_much_of_it(tmp_path: Path, weights: str) -> None:
+    sections = {"pretrained": {"advice_weight": 2.0, "advice_iterations": 3},
+                "training": {"n_samples": 10_000, "batch_size": 50}}  # fmt: skip
+    whole = model(weights, **sections)
+    held = []
+    for _ in range(5):
+        whole.train_one_step()
+        advice = whole.prior.advice
+        held.append(0.0 if advice is None else advice.weight)
+    np.testing.assert_allclose(held, [2, 4 / 3, 2 / 3, 0, 0])
+    plain = model(weights, training=sections["training"])
+    plain.train_one_step()
+    first = plain.last.proposals["policy"].batch.programs
+    half = model(weights, **sections)
+    half.train_one_step()
+    assert not np.array_equal(half.last.proposals["policy"].batch.programs.keys(), first.keys())
+    half.save(tmp_path / "half")
+    later = model(weights, **sections)
+    later.load(tmp_path / "half")
+    for _ in range(4):
+        later.train_one_step()
+    np.testing.assert_array_equal(later.last.batch.rewards, whole.last.batch.rewards)
 
 
 def test_the_estimator_takes_it(weights: str) -> None:
