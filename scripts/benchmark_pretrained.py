@@ -36,6 +36,7 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
+import torch
 from benchmark_recovery import fresh_points
 from benchmark_semantic import NAMED, random_expression, timed
 
@@ -47,7 +48,9 @@ from dso.pretraining.distribution import load_distribution
 from dso.pretraining.evaluated import PHYSICS
 from dso.pretraining.examples import ExampleMaker
 from dso.pretraining.model import MAX_LENGTH, SHIPPED, PretrainedModel
+from dso.pretraining.network import Architecture
 from dso.pretraining.pool import PoolBuilder, build_pool
+from dso.pretraining.training import Pretrainer, Recipe
 from dso.pretraining.vocabulary import Vocabulary
 from dso.prior.joint_prior import JointPrior
 from dso.program import ProgramBatch, execute
@@ -205,7 +208,9 @@ def sets(arguments: argparse.Namespace) -> None:
                 keys = (name, Path(path).stem, examples, *sweep.values())
                 if table.has(keys):
                     continue
-                chosen = chosen or problems(arguments.count)
+                chosen = chosen or problems(arguments.skip + arguments.count)[arguments.skip :]
+                if not chosen:
+                    break
                 table.add(keys, solved(model, chosen, **sweep))
 
 
@@ -376,7 +381,7 @@ def run(
 
 
 def rates(arguments: argparse.Namespace) -> None:
-    """Print how many skeletons, examples and candidates there are in a CPU-second."""
+    """Print how many skeletons, examples, steps and candidates there are in a CPU-second."""
     vocabulary, distribution = Vocabulary(), load_distribution()
     builder = PoolBuilder(distribution, vocabulary, seed=9, chunk=20_000)
     _, seconds = timed(builder.build_chunk)
@@ -385,6 +390,8 @@ def rates(arguments: argparse.Namespace) -> None:
     generator = np.random.default_rng(0)
     _, seconds = timed(lambda: [maker(128, generator) for _ in range(8)])
     print(f"tables: {8 * 128 / seconds:.0f} per CPU-second")
+    for n_threads in (1, 2):
+        print(_rate_of_training(maker, n_threads))
     model = PretrainedModel.load(arguments.weights[-1] if arguments.weights else None)
     problems = physics(10)
     for method, n in (("sample", 32), ("sample", 128), ("sample", 1024), ("beam", 128)):
@@ -396,6 +403,19 @@ def rates(arguments: argparse.Namespace) -> None:
             total += seconds
         rate = n * len(problems) / total
         print(f"candidates, {method} {n}: {rate:.0f} per CPU-second, fits included")
+
+
+def _rate_of_training(maker: ExampleMaker, n_threads: int, n_steps: int = 16) -> str:
+    torch.set_num_threads(1)
+    trainer = Pretrainer(maker, Vocabulary(), Architecture(), Recipe(), n_threads=n_threads)
+    trainer.step()
+    start = time.perf_counter()
+    _, seconds = timed(lambda: [trainer.step() for _ in range(n_steps)])
+    wall, rate = time.perf_counter() - start, n_steps * trainer.recipe.batch_size / seconds
+    return (
+        f"training, {n_threads} thread(s): {rate:.0f} examples per CPU-second, "
+        f"{wall / n_steps:.2f} seconds a step"
+    )
 
 
 # ---- tables --------------------------------------------------------------------------------------
@@ -464,6 +484,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="+", choices=("sets", "search", "easy", "rates"))
     parser.add_argument("--weights", type=Path, nargs="+", help="default: those of dso")
     parser.add_argument("--count", type=int, default=60, help="problems of a set")
+    parser.add_argument("--skip", type=int, default=0, help="problems of a set before these")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cpu", type=float, default=10.0, help="CPU-seconds of a run")
     parser.add_argument("--modes", nargs="+", choices=list(MODES), default=["without", "with"])

@@ -209,7 +209,7 @@ def make_pretrained(
     sources: list[Source] = [Pretrained(make_proposer, keeper, imitation)]
     if section.advice_weight:
         n = section.advice_iterations
-        sources.append(Advising(policy.prior, make_advice, keeper, section.advice_weight, n))
+        sources.append(Advising(policy, make_advice, keeper, section.advice_weight, n))
     return sources
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
+from dso.policy.advice import Advice
 from dso.prior.joint_prior import JointPrior
 from dso.program.batch import Batch
 from dso.program.columns import Columns
@@ -48,10 +49,13 @@ class Policy(ABC):
         Longest program that it writes.
     prior : JointPrior
         What it may write.
+    advice : Advice, optional
+        What it adds to its logits for now.
     """
 
     max_length: int
     prior: JointPrior
+    advice: Advice | None = None
 
     @abstractmethod
     def sample(self, n: int, stream: Stream) -> Batch:

@@ -13,11 +13,11 @@ from torch.autograd.function import once_differentiable
 from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
+from dso.policy.advice import StepLogits
 from dso.policy.policy import Policy, Replay
 from dso.policy.sampling import (
     Drawn,
     NativeReplay,
-    StepLogits,
     Stepper,
     make_batch,
     make_replay,
@@ -182,7 +182,7 @@ class RNNPolicy(Policy):
             )
         with torch.no_grad():
             network = self._network(self._network_parameters())
-        if not self.prior.is_native:
+        if self.prior.python or self.advice is not None:
             drawn = sample_stepwise(
                 n,
                 stream.key,
@@ -190,6 +190,7 @@ class RNNPolicy(Policy):
                 self._observation,
                 lambda n_rows: self._steps(network.start(n_rows)),
                 _NATIVE[self.dtype].stepper,
+                self.advice,
             )
         else:
             drawn = Drawn(
@@ -211,7 +212,7 @@ class RNNPolicy(Policy):
     def replay(self, programs: ProgramBatch) -> Replay:
         """Walk programs through traversal state and priors; see `Policy.replay`."""
         native_replay = _NATIVE[self.dtype].replay
-        return make_replay(programs, self.prior, self._observation, native_replay)
+        return make_replay(programs, self.prior, self._observation, native_replay, self.advice)
 
     def log_prob_and_entropy(self, replay: Replay) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and entropies per token; see `Policy.log_prob_and_entropy`."""

@@ -13,16 +13,13 @@ import numpy as np
 
 from dso.errors import UserError
 from dso.native import _core
+from dso.policy.advice import Advice, StepLogits
 from dso.policy.policy import Replay
 from dso.prior.joint_prior import JointPrior
 from dso.prior.python_prior import plain_observation
 from dso.program.batch import Batch
 from dso.program.columns import PAD
 from dso.program.program_batch import ProgramBatch
-
-StepLogits = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From features (B, O) and open slots (B,) of the next position to logits (B, L); keeps the hidden
-state of the rows between calls."""
 
 Stepper = _core.Stepper32 | _core.Stepper64
 NativeReplay = Callable[
@@ -58,6 +55,7 @@ def sample_stepwise(
     observation: _core.Observation,
     start: Callable[[int], StepLogits],
     stepper: type[Stepper] = _core.Stepper32,
+    advice: Advice | None = None,
 ) -> Drawn:
     """Draw `n` programs, all rows of a round at the same position.
 
@@ -75,6 +73,7 @@ def sample_stepwise(
         Makes the step function for a round of this many rows.
     stepper : type
         ``_core.Stepper32`` or ``_core.Stepper64``.
+    advice : Advice, optional
     """
     tokens = np.full((n, prior.max_length), PAD, dtype=np.int16)
     lengths = np.zeros(n, dtype=np.int32)
@@ -82,7 +81,7 @@ def sample_stepwise(
     withdrawn = 0
     for attempt in range(_core.MAX_ATTEMPTS):
         walk = stepper(prior.rules, key, rows.tolist(), attempt, prior.max_length)
-        _walk(walk, prior, observation, start(len(rows)))
+        _walk(walk, prior, observation, start(len(rows)), advice)
         tokens[rows], lengths[rows] = walk.tokens, walk.lengths
         rows = rows[lengths[rows] == 0]
         withdrawn += len(rows)
@@ -93,10 +92,14 @@ def sample_stepwise(
 
 
 def _walk(
-    walk: Stepper, prior: JointPrior, observation: _core.Observation, step: StepLogits
+    walk: Stepper,
+    prior: JointPrior,
+    observation: _core.Observation,
+    step: StepLogits,
+    advice: Advice | None,
 ) -> None:
     """Choose tokens until every row is finished or stuck."""
-    plain, advice = plain_observation(prior.library), prior.advice
+    plain = plain_observation(prior.library)
     advise = None if advice is None else advice.start()
     for t in range(prior.max_length):
         features, open_slots = walk.observe(observation)
@@ -148,6 +151,7 @@ def make_replay(
     prior: JointPrior,
     observation: _core.Observation,
     replay: NativeReplay = _core.replay32,
+    advice: Advice | None = None,
 ) -> Replay:
     """Walk programs through traversal state and all priors.
 
@@ -159,13 +163,14 @@ def make_replay(
         What the network sees.
     replay : callable
         In the precision wanted.
+    advice : Advice, optional
     """
     features, open_slots, logits, allowed = replay(prior.rules, observation, programs.native)
     if prior.python:
         logits += prior.python.replay(programs, prior.rules).astype(logits.dtype)
         chosen = np.maximum(programs.tokens, 0).astype(np.intp)[:, :, None]
         allowed &= ~np.isneginf(np.take_along_axis(logits, chosen, axis=2)).any(axis=(1, 2))
-    if (advice := prior.advice) is not None:
+    if advice is not None:
         seen, *_ = replay(prior.rules, advice.observation, programs.native)
         logits += advice.logits(seen).astype(logits.dtype)
     return Replay(programs, features, open_slots, logits, allowed)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from dso.errors import UserError
 from dso.library import Library
+from dso.policy.advice import StepLogits
 from dso.policy.policy import Policy, Replay
-from dso.policy.sampling import StepLogits, make_batch, make_replay, sample_stepwise
+from dso.policy.sampling import make_batch, make_replay, sample_stepwise
 from dso.policy.state_manager import StateManager
 from dso.prior.joint_prior import JointPrior
 from dso.program.batch import Batch
@@ -83,7 +84,9 @@ class TorchPolicy(nn.Module, Policy):
     def sample(self, n: int, stream: Stream) -> Batch:
         """Draw `n` programs; see `Policy.sample`."""
         with torch.no_grad():
-            drawn = sample_stepwise(n, stream.key, self.prior, self._observation, self._steps)
+            drawn = sample_stepwise(
+                n, stream.key, self.prior, self._observation, self._steps, advice=self.advice
+            )
         return make_batch(drawn, self.prior)
 
     def _steps(self, n: int) -> StepLogits:
@@ -113,7 +116,7 @@ class TorchPolicy(nn.Module, Policy):
 
     def replay(self, programs: ProgramBatch) -> Replay:
         """Walk programs through traversal state and priors; see `Policy.replay`."""
-        return make_replay(programs, self.prior, self._observation)
+        return make_replay(programs, self.prior, self._observation, advice=self.advice)
 
     def log_prob_and_entropy(self, replay: Replay) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and entropies per token; see `Policy.log_prob_and_entropy`."""

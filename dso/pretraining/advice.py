@@ -10,12 +10,11 @@ not know gets an equal share, and so does each beyond the longest program that i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from dso.policy.advice import StepLogits
 from dso.pretraining.decoding import TokenMap
 from dso.pretraining.network import Cache, Memory, Network, one_thread
 from dso.pretraining.sequences import whole_observation
@@ -47,7 +46,7 @@ class NetworkAdvice:
         self.weight = 1.0
         self.observation = whole_observation(n_tokens)
 
-    def start(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    def start(self) -> StepLogits:
         """Return what gives the logits of one position after the other; see `Advice.start`."""
         return _Writing(self).step
 

@@ -10,7 +10,6 @@ import numpy as np
 from dso.errors import UserError
 from dso.library import Library
 from dso.native import _core
-from dso.prior.advice import Advice
 from dso.prior.length import LengthConstraint
 from dso.prior.max_size import MaxSizeConstraint
 from dso.prior.prior import Constraint, Prior
@@ -41,8 +40,6 @@ class JointPrior:
         One line per prior.
     python : PythonPriors
         Those that `rules` does not hold because they are called from Python.
-    advice : Advice, optional
-        What is added for now when programs are drawn.
 
     Raises
     ------
@@ -63,7 +60,6 @@ class JointPrior:
         self.skipped = list(skipped)
         self.descriptions = [_describe(prior) for prior in self.priors]
         self.python = PythonPriors(library, [p for p in self.priors if is_python_prior(p)])
-        self.advice: Advice | None = None
         limits = [p.max for p in self.priors if isinstance(p, LengthConstraint) and p.max]
         self.max_length = min(limits, default=max_length)
         if self.max_length != max_length and limits:
@@ -112,11 +108,6 @@ class JointPrior:
         limited.merge(self._all)
         # A size that nothing can have yet does not limit anything.
         self.rules = limited if limited.first_allowed().any() else self._all
-
-    @property
-    def is_native(self) -> bool:
-        """Whether `rules` hold all that is added when programs are drawn."""
-        return not self.python and self.advice is None
 
     @property
     def max_size(self) -> int:

@@ -405,12 +405,11 @@ class Advising(Source):
     """Lets a pre-trained network advise the policy, less and less; it proposes nothing itself.
 
     In iteration i, from 0, its log-probabilities have the weight `weight` (1 - i / `n_iterations`).
-    From `n_iterations` on, and once the task is solved, there is no advice.
+    It ends after `n_iterations`, or once the task is solved.
 
     Parameters
     ----------
-    prior : JointPrior
-        Of the policy.
+    policy : Policy
     make_advice : callable
         Loads the network, which reads the data.
     keeper : Keeper
@@ -422,29 +421,29 @@ class Advising(Source):
 
     def __init__(
         self,
-        prior: JointPrior,
+        policy: Policy,
         make_advice: Callable[[], NetworkAdvice],
         keeper: Keeper,
         weight: float,
         n_iterations: int,
     ) -> None:
-        self.prior, self.make_advice, self.keeper = prior, make_advice, keeper
+        self.policy, self.make_advice, self.keeper = policy, make_advice, keeper
         self.weight, self.n_iterations = weight, n_iterations
         self._advice: NetworkAdvice | None = None
 
     def propose(self, iteration: int, so_far: Proposal) -> Proposal:
         """Set the weight."""
         if iteration >= self.n_iterations or self.keeper.success:
-            self.prior.advice = self._advice = None
+            self.policy.advice = self._advice = None
             return Proposal()
         self._advice = self._advice or self.make_advice()
         self._advice.weight = self.weight * (1 - iteration / self.n_iterations)
-        self.prior.advice = self._advice
+        self.policy.advice = self._advice
         return Proposal()
 
     def finish(self, iteration: int) -> None:
         """At the end there is none."""
-        self.prior.advice = None
+        self.policy.advice = None
 
 
 class Finishing(Source):

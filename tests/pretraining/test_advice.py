@@ -5,13 +5,14 @@ import pytest
 
 from dso.library import Library, create_tokens
 from dso.native import _core
-from dso.policy import RNNPolicy
+from dso.policy import Policy, RNNPolicy
 from dso.pretraining.advice import NetworkAdvice
 from dso.pretraining.model import PretrainedModel
 from dso.prior import make_joint_prior
 from dso.prior.joint_prior import JointPrior
 from dso.program import FitData, ProgramBatch
 from dso.streams import Stream
+from tests.support.plugins import BagOfSymbols
 
 X = np.random.default_rng(0).uniform(0.5, 2.0, (30, 2))
 Y = X[:, 0] * np.sin(X[:, 1]) + 1.5
@@ -28,23 +29,26 @@ def advice(model: PretrainedModel, prior: JointPrior) -> NetworkAdvice:
     return model.advice(FitData.of_rows(LIBRARY, X, Y), prior)
 
 
-@pytest.fixture
-def advised(prior: JointPrior, advice: NetworkAdvice) -> RNNPolicy:
-    prior.advice = advice
-    return RNNPolicy(LIBRARY, prior)
+@pytest.fixture(params=[RNNPolicy, BagOfSymbols])
+def advised(request: pytest.FixtureRequest, prior: JointPrior, advice: NetworkAdvice) -> Policy:
+    """Return a policy that prefers nothing itself."""
+    policy = request.param(LIBRARY, prior)
+    for parameter in policy.parameters() if request.param is BagOfSymbols else ():
+        parameter.data.zero_()
+    policy.advice = advice
+    return policy
 
 
-def log_probs(policy: RNNPolicy, programs: ProgramBatch) -> np.ndarray:
+def log_probs(policy: Policy, programs: ProgramBatch) -> np.ndarray:
     found, _ = policy.log_prob_and_entropy(policy.replay(programs))
     return found.detach().numpy()
 
 
 def test_an_untrained_policy_writes_what_the_network_would(
-    model: PretrainedModel, prior: JointPrior, advised: RNNPolicy
+    model: PretrainedModel, prior: JointPrior, advised: Policy
 ) -> None:
     programs = advised.sample(40, Stream(0, "test")).programs
     found = log_probs(advised, programs)
-    prior.advice = None  # of which the decoder knows nothing
     decoder = model.ask(FitData.of_rows(LIBRARY, X, Y), prior).decoder
     for b in range(len(programs)):
         cache = [None] * len(decoder.memory)
@@ -65,7 +69,7 @@ def test_a_token_that_the_network_does_not_know_gets_an_equal_share(
     assert np.delete(shares, unknown).sum() == pytest.approx(1)
 
 
-def test_position_by_position_is_all_at_once(advised: RNNPolicy, advice: NetworkAdvice) -> None:
+def test_position_by_position_is_all_at_once(advised: Policy, advice: NetworkAdvice) -> None:
     programs = advised.sample(60, Stream(1, "test")).programs
     assert programs.lengths.min() < programs.lengths.max()
     rules = advised.prior.rules
@@ -78,16 +82,16 @@ def test_position_by_position_is_all_at_once(advised: RNNPolicy, advice: Network
         assert (found[is_open == 0] == 0).all()
 
 
-def test_weight_zero_changes_nothing(advised: RNNPolicy, advice: NetworkAdvice) -> None:
+def test_weight_zero_changes_nothing(advised: Policy, advice: NetworkAdvice) -> None:
     advice.weight = 0.0
     stream = Stream(2, "test")
     with_advice = advised.sample(50, stream).programs
-    advised.prior.advice = None
+    advised.advice = None
     np.testing.assert_array_equal(with_advice.tokens, advised.sample(50, stream).programs.tokens)
 
 
 def test_a_policy_learns_by_the_shares_that_it_draws_by(
-    advised: RNNPolicy, advice: NetworkAdvice
+    advised: Policy, advice: NetworkAdvice
 ) -> None:
     advice.weight = 3.0
     programs = advised.sample(4000, Stream(3, "test")).programs
@@ -101,9 +105,10 @@ def test_a_policy_learns_by_the_shares_that_it_draws_by(
 def test_priors_forbid_what_the_network_likes(model: PretrainedModel) -> None:
     section = {"repeat": {"on": True, "tokens": "mul", "min_": None, "max_": 0}}
     prior = make_joint_prior(section, LIBRARY, max_length=12)
-    prior.advice = model.advice(FitData.of_rows(LIBRARY, X, Y), prior)
-    prior.advice.weight = 50.0
-    programs = RNNPolicy(LIBRARY, prior).sample(100, Stream(4, "test")).programs
+    policy = RNNPolicy(LIBRARY, prior)
+    policy.advice = model.advice(FitData.of_rows(LIBRARY, X, Y), prior)
+    policy.advice.weight = 50.0
+    programs = policy.sample(100, Stream(4, "test")).programs
     assert prior.allowed(programs).all()
 
 

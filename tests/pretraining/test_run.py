@@ -186,7 +186,7 @@ def test_advice_ends_and_a_resumed_run_has_as_much_of_it(tmp_path: Path, weights
     held = []
     for _ in range(5):
         whole.train_one_step()
-        advice = whole.prior.advice
+        advice = whole.policy.advice
         held.append(0.0 if advice is None else advice.weight)
     np.testing.assert_allclose(held, [2, 4 / 3, 2 / 3, 0, 0])
     plain = model(weights, training=sections["training"])
