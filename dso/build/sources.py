@@ -20,10 +20,11 @@ from dso.evaluation import Evaluator
 from dso.finishing import Finisher
 from dso.gp import Breeder, GPController, GPOptions, Probe, SemanticBreeder, tokens_only
 from dso.memory import Keeper, complexity_measure
+from dso.part import Part
 from dso.policy_optimizer import Learner
 from dso.pretraining.weights import load_weights
 from dso.prior import JointPrior
-from dso.semantic import OnlyHole, Part, Seeder, SemanticLimits
+from dso.semantic import OnlyHole, Seeder, SemanticLimits
 from dso.task import Task
 from dso.training.sources import (
     Advising,
@@ -67,7 +68,7 @@ def make_sources(
     if (seeder := make_seeder(config, task, policy.prior, evaluator, seed)) is not None:
         sources.append(ValueSearch(seeder, keeper, stopping, config.semantic.per_sample))
     if config.pretrained.on:
-        sources += make_pretrained(config, task, policy, evaluator, keeper, seed)
+        sources += make_pretrained(config, task, policy, evaluator, keeper, stopping, seed)
     if config.training.warmup:
         sources.append(Warmup(policy.prior, stopping, config.training.warmup))
     sources.append(
@@ -166,6 +167,7 @@ def make_pretrained(
     policy: Policy,
     evaluator: Evaluator,
     keeper: Keeper,
+    stopping: Stopping,
     seed: int,
 ) -> list[Source]:
     """Build what asks a pre-trained network, which is built when it is first asked.
@@ -196,6 +198,7 @@ def make_pretrained(
             evaluator,
             n_candidates=section.n_candidates,
             method=section.method,
+            part=Part(section.part, section.n_parts),
             seed=seed,
             n_threads=n_cores(config),
         )
@@ -206,7 +209,7 @@ def make_pretrained(
 
     n_steps = section.imitation_steps if config.training.n_samples else 0
     imitation = Imitation(policy, n_steps, section.imitation_rate)
-    sources: list[Source] = [Pretrained(make_proposer, keeper, imitation)]
+    sources: list[Source] = [Pretrained(make_proposer, keeper, stopping, imitation)]
     if section.advice_weight:
         n = section.advice_iterations
         sources.append(Advising(policy, make_advice, keeper, section.advice_weight, n))

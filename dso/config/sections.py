@@ -416,6 +416,11 @@ class GPMeld(Section):
         return self
 
 
+def _check_part(part: int, n_parts: int) -> None:
+    if part >= n_parts:
+        raise ValueError(f"part ({part}) is not less than n_parts ({n_parts})")
+
+
 class Semantic(Section):
     """Search by values, before the first iteration."""
 
@@ -453,8 +458,7 @@ class Semantic(Section):
 
     @model_validator(mode="after")
     def _part_exists(self) -> "Semantic":
-        if self.part >= self.n_parts:
-            raise ValueError(f"part ({self.part}) is not less than n_parts ({self.n_parts})")
+        _check_part(self.part, self.n_parts)
         return self
 
 
@@ -481,6 +485,15 @@ class Pretrained(Section):
     advice_iterations: Count = key(
         20, "Iterations until that weight has fallen to 0, along a line; each takes seconds."
     )
+    part: CountOrZero = key(
+        0, "Which part of the candidates is asked for here, the first being 0; islands set it."
+    )
+    n_parts: Count = key(1, "Parts that the candidates are dealt out in.")
+
+    @model_validator(mode="after")
+    def _part_exists(self) -> "Pretrained":
+        _check_part(self.part, self.n_parts)
+        return self
 
 
 class Islands(Section):

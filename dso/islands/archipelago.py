@@ -9,7 +9,7 @@ caller one search: its iterations are the rounds. The first rounds are short, of
 iterations.
 
 What would be the same on every island is dealt out: of the search by values each does a part, of
-the candidates of a pretrained network each draws a share, and of the searches for smaller problems
+the candidates of a pretrained network each takes a part, and of the searches for smaller problems
 that the data show each is done by itself, see `hypotheses`.
 
 In a round all of these come in a fixed order. The first that succeeds ends it: what comes after it
@@ -40,8 +40,8 @@ from dso.islands.hypotheses import Hypotheses
 from dso.islands.portfolio import function_sets
 from dso.islands.round import Advance, Island, Limits, Stay, Travellers, cut_log, do_round
 from dso.library import create_tokens
+from dso.part import Part
 from dso.program import ProgramBatch
-from dso.semantic import Part
 from dso.streams import Stream
 from dso.training.stopping import Standing
 
@@ -388,21 +388,14 @@ def _deal_out_values(configs: list[dict[str, Any]], varied: Sequence[dict[str, A
 
 
 def _deal_out_candidates(configs: list[dict[str, Any]], varied: Sequence[dict[str, Any]]) -> None:
-    """Let islands that ask a network for the same take a share of its candidates each.
-
-    Of those that are drawn each island draws others; the most likely ones go to the first.
-    """
+    """Let islands that ask a network for the same take a part of its candidates each."""
     asking = [
         config["pretrained"]
         for config, one in zip(configs, varied, strict=True)
         if config["pretrained"]["on"] and not any(key.startswith("pretrained.") for key in one)
     ]
     for k, section in enumerate(asking):
-        if section["method"] == "beam":
-            section["on"] = k == 0
-        else:
-            share = Part(k, len(asking)).share(section["n_candidates"])
-            section.update(n_candidates=max(1, share), on=share > 0)
+        section.update(part=k, n_parts=len(asking))
 
 
 def _by_column(data: Dataset) -> Dataset:

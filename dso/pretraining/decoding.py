@@ -38,6 +38,9 @@ class Decoded:
     programs: ProgramBatch
     log_probs: np.ndarray
 
+    def __getitem__(self, which: slice) -> Decoded:
+        return Decoded(self.programs[which], self.log_probs[which])
+
 
 @dataclass(frozen=True)
 class _Prefixes:

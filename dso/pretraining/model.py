@@ -10,6 +10,7 @@ import torch
 
 from dso.errors import UserError
 from dso.library import Library, create_tokens
+from dso.part import WHOLE, Part
 from dso.pretraining.advice import NetworkAdvice
 from dso.pretraining.completing import Completer
 from dso.pretraining.decoding import Decoder, TokenMap
@@ -21,6 +22,7 @@ from dso.pretraining.weights import Weights, load_weights
 from dso.prior.joint_prior import JointPrior
 from dso.program import FitData, Program, ProgramBatch
 from dso.streams import Stream
+from dso.task.regression.rows import check_weights
 
 SHIPPED = Path(__file__).with_name("shipped")
 METHODS = ("beam", "sample")
@@ -144,14 +146,14 @@ class PretrainedModel:
         method : {"beam", "sample"}
             Keep the most likely, or draw without replacement.
         weights : (N,) float, optional
-            Of the rows, in errors.
+            Of the rows, in errors. The network does not see them, but no row of weight 0.
         protected : bool
             Execute programs in protected mode.
         seed : int
         n_threads : int
             For fits and errors; results do not depend on it.
         """
-        X, y = _checked(X, y)
+        X, y, weights = _checked(X, y, weights)
         if library is None:
             library = prior.library if prior else _usual_library(X.shape[1])
         data = FitData.of_rows(library, X, y, weights, protected)
@@ -166,17 +168,26 @@ class PretrainedModel:
         method: str = "beam",
         seed: int = 0,
         n_threads: int = 1,
+        part: Part = WHOLE,
     ) -> Candidates:
-        """Propose programs for the rows of a task; see `candidates`."""
+        """Propose programs for the rows of a task; see `candidates`.
+
+        Where the skeletons are dealt out, each part draws its own; of a beam it gets every n-th.
+        """
         if method not in METHODS:
             raise UserError(f"pretrained.method is {method!r}; allowed: {', '.join(METHODS)}.")
         if n < 1:
             raise UserError(f"pretrained.n_candidates is {n}; at least 1 is needed.")
         prior = prior or JointPrior(data.library, [], max_length=MAX_LENGTH)
+        if data.weights is not None:
+            data = data.on_rows(np.flatnonzero(data.weights > 0))
         generator = Stream(seed, "pretrained").generator() if method == "sample" else None
         with one_thread():
             question = self.ask(data, prior, seed)
-            decoded = question.decoder.run(n, generator)
+            if generator is not None:
+                decoded = question.decoder.run(max(1, part.share(n)), generator)
+            else:
+                decoded = question.decoder.run(n)[part.k :: part.n]
         completer = Completer(
             self.vocabulary, question.map, prior, data, question.table,
             seed=seed, n_threads=n_threads,
@@ -224,8 +235,11 @@ class PretrainedModel:
             raise UserError("pretrained: the library has no inputs, so there is nothing to read.")
         if len(inputs) <= n_most:
             return tuple(inputs), ()
-        chosen = most_relevant(data, n_most)
-        names = ", ".join(f"x{column + 1}" for column in chosen)
+        chosen = most_relevant(data, inputs, n_most)
+        shown = data.library.input_names or [
+            f"x{column + 1}" for column in range(len(data.columns))
+        ]
+        names = ", ".join(shown[column] for column in chosen)
         note = (
             f"the pretrained network reads {n_most} inputs; of {len(inputs)} it was given those "
             f"that say most about the target: {names}."
@@ -251,7 +265,9 @@ class Question:
     notes: tuple[str, ...]
 
 
-def _checked(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _checked(
+    X: np.ndarray, y: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if X.ndim != 2 or y.ndim != 1 or len(X) != len(y) or len(y) < 2 or not X.shape[1]:
         raise UserError(
@@ -260,7 +276,15 @@ def _checked(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         )
     if not (np.isfinite(X).all() and np.isfinite(y).all()):
         raise UserError("pretrained: X or y has a number that is not finite.")
-    return X, y
+    if weights is not None:
+        weights = np.asarray(weights, dtype=np.float64)
+        if weights.shape != y.shape or not np.isfinite(weights).all():
+            raise UserError(
+                f"pretrained: weights are (N,) finite numbers, one for each of {len(y)} rows; "
+                f"given is an array {weights.shape}."
+            )
+        check_weights(weights, "pretrained", lambda row: f"row {row}")
+    return X, y, weights
 
 
 def _usual_library(n_inputs: int) -> Library:

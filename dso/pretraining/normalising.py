@@ -8,6 +8,7 @@ to be fitted nothing could, so then the rows stay as they are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,11 @@ class Normalised:
     centre: float
     spread: float
     is_fitted: bool
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the inputs are others than those of the user."""
+        return bool((self.shifts != 0).any() or (self.scales != 1).any())
 
     def table(self, n_inputs: int, allowed: np.ndarray, seed: int) -> Tables:
         """Return what the network reads; of many rows some are drawn.
@@ -129,16 +135,25 @@ def _shift_and_scale(column: np.ndarray) -> tuple[float, float]:
     return 0.0, 1.0 if least <= size <= most else size / SCALED_SIZE
 
 
-def most_relevant(data: FitData, n: int) -> tuple[int, ...]:
+def most_relevant(data: FitData, inputs: Sequence[int], n: int) -> tuple[int, ...]:
     """Return the `n` inputs that tell most about the target alone, in the order of the columns.
 
+    Parameters
+    ----------
+    data : FitData
+    inputs : sequence of int
+        Columns to choose from.
+    n : int
+
+    Notes
+    -----
     An input tells as much as the share of the variance of the target's ranks that lies between
     the bins of its quantiles.
     """
     ranks = np.argsort(np.argsort(data.y, kind="stable"), kind="stable").astype(np.float64)
-    shares = [_between_bins(column, ranks) for column in data.columns]
+    shares = [_between_bins(data.columns[column], ranks) for column in inputs]
     best = np.argsort(-np.array(shares), kind="stable")[:n]
-    return tuple(sorted(best.tolist()))
+    return tuple(sorted(inputs[i] for i in best))
 
 
 def _between_bins(column: np.ndarray, ranks: np.ndarray) -> float:

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dso.part import Part
 from dso.pretraining.model import PretrainedModel
 from dso.program.batch import Batch, ScoredBatch
 
 if TYPE_CHECKING:
     from dso.evaluation import Evaluator
     from dso.prior import JointPrior
+
+
+PER_SKELETON = 2
+"""Evaluations of a skeleton at most: its own fit, and the program that it becomes."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Proposer:
     n_candidates : int
         Skeletons to decode.
     method : {"beam", "sample"}
+    part : Part
+        Which of the skeletons are completed here.
     seed : int
     n_threads : int
         Results do not depend on it.
@@ -59,22 +66,34 @@ class Proposer:
         *,
         n_candidates: int,
         method: str,
+        part: Part,
         seed: int,
         n_threads: int = 1,
     ) -> None:
         self.model, self.prior, self.evaluator = model, prior, evaluator
-        self.n_candidates, self.method = n_candidates, method
+        self.n_candidates, self.method, self.part = n_candidates, method, part
         self.seed, self.n_threads = seed, n_threads
 
-    def suggestions(self, iteration: int) -> Suggestions:
-        """Decode, fit and reward."""
+    def suggestions(self, iteration: int, n_evaluations: int | None = None) -> Suggestions:
+        """Decode, fit and reward.
+
+        Parameters
+        ----------
+        iteration : int
+        n_evaluations : int, optional
+            That are left; a skeleton takes up to `PER_SKELETON`, and one is always asked for.
+        """
         data = self.evaluator.task.fit_data
         assert data is not None
+        n = self.n_candidates
+        if n_evaluations is not None:
+            n = max(1, min(n, self.part.n * (n_evaluations // PER_SKELETON)))
         found = self.model.candidates_for(
             data,
             self.prior,
-            self.n_candidates,
+            n,
             method=self.method,
+            part=self.part,
             seed=self.seed,
             n_threads=self.n_threads,
         )

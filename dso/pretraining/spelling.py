@@ -163,12 +163,23 @@ class Speller:
         negative = [self._term(-c, term) for c, term in parts if c < 0]
         if not negative:
             return self._chain("add", positive)
+        is_plain = bool(positive) and "sub" in self.allowed
+        if not is_plain and all(self._carries_sign(c) for c, _ in parts if c < 0):
+            return self._chain("add", [self._term(c, term) for c, term in parts])
         if not positive:
             return self._negated(self._chain("add", negative))
         if "sub" in self.allowed:
             last = self._apply("sub", positive[-1], self._chain("add", negative))
             return self._chain("add", [*positive[:-1], last])
         return self._chain("add", [*positive, self._negated(self._chain("add", negative))])
+
+    def _carries_sign(self, coefficient: float) -> bool:
+        """Tell whether a negative coefficient is written with its sign, as one number."""
+        if "const" not in self.allowed:
+            return False
+        return "neg" not in self.allowed or not (
+            coefficient == -1 or -coefficient in self._literals
+        )
 
     def _term(self, coefficient: float, term: Node | None) -> Spelled:
         if term is None:

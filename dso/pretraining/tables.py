@@ -41,7 +41,8 @@ class Tables:
 def centre_and_spread(y: np.ndarray) -> tuple[float, float]:
     """Return median and spread of targets (N,); a few outliers cannot move either."""
     low, centre, high = np.quantile(y, (LOW_SHARE, 0.5, HIGH_SHARE))
-    spread, deviation = (high - low) / 2, float(np.std(y))
+    size = float(np.abs(y).max()) or 1.0  # whose square may be beyond what a number can hold
+    spread, deviation = (high - low) / 2, size * float(np.std(y / size))
     if not spread > 1e-9 * deviation:  # most targets are equal
         spread = deviation
     return float(centre), float(spread) if spread > 0 else 1.0

@@ -277,8 +277,8 @@ def _see_rows(config: dict[str, Any], estimator: Any) -> None:
 
 def pretrained(value: Any) -> dict[str, Any]:
     """Return the keys of the section that an argument stands for."""
-    if isinstance(value, bool):
-        return {"on": value}
+    if isinstance(value, bool | np.bool_):
+        return {"on": bool(value)}
     if not isinstance(value, (str, os.PathLike)):
         raise UserError(f"pretrained: {value!r}; expected true, false or the path of weights.")
     return {"on": True, "weights": os.fspath(value)}

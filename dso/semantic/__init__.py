@@ -12,14 +12,12 @@ run with entries, contexts and a *budget* of evaluations. What they find is rank
 
 from dso.semantic.budget import SemanticLimits
 from dso.semantic.hole import OnlyHole
-from dso.semantic.part import Part
 from dso.semantic.search import SemanticResult, SemanticSearch
 from dso.semantic.seeder import Seeder, Seeds
 from dso.semantic.value_library import ValueLibrary
 
 __all__ = [
     "OnlyHole",
-    "Part",
     "Seeder",
     "Seeds",
     "SemanticLimits",

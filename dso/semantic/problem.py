@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dso.library import Library
+from dso.part import WHOLE, Part
 from dso.prior import JointPrior
 from dso.program import FitData, ProgramBatch
-from dso.semantic.part import WHOLE, Part
 from dso.semantic.target import Target
 from dso.semantic.writing import Writer
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dso.native import _core
+from dso.part import WHOLE, Part
 from dso.prior import JointPrior
 from dso.program import FitData, ProgramBatch
 from dso.semantic.budget import Budget, SemanticLimits
 from dso.semantic.key_rows import choose_key_rows
-from dso.semantic.part import WHOLE, Part
 from dso.semantic.problem import Problem
 from dso.semantic.ranking import is_enough_evidence, ranked
 from dso.semantic.strategies import STRATEGIES, Strategy, Turn

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dso.part import WHOLE, Part
 from dso.program import ProgramBatch
 from dso.program.batch import Batch, ScoredBatch
 from dso.semantic.budget import SemanticLimits
-from dso.semantic.part import WHOLE, Part
 from dso.semantic.search import SemanticResult, SemanticSearch
 from dso.semantic.target import MAX_ROWS
 from dso.streams import Stream

@@ -366,13 +366,15 @@ class ValueSearch(Source):
 class Pretrained(Source):
     """Asks a pre-trained network before the first iteration, whose batch its programs join.
 
-    Where the task is solved by then, the network is not even loaded.
+    Where the task is solved by then, or the budget spent, the network is not even loaded.
 
     Parameters
     ----------
     make_proposer : callable
         Loads the network.
     keeper : Keeper
+    stopping : Stopping
+        Knows the budget.
     imitation : Imitation
         Teaches the policy what was proposed, before it first draws.
     """
@@ -380,17 +382,25 @@ class Pretrained(Source):
     name = "pretrained"
 
     def __init__(
-        self, make_proposer: Callable[[], Proposer], keeper: Keeper, imitation: Imitation
+        self,
+        make_proposer: Callable[[], Proposer],
+        keeper: Keeper,
+        stopping: Stopping,
+        imitation: Imitation,
     ) -> None:
         self.make_proposer = make_proposer
         self.keeper = keeper
+        self.stopping = stopping
         self.imitation = imitation
 
     def propose(self, iteration: int, so_far: Proposal) -> Proposal:
         """Ask in the first iteration, unless the task is solved; afterwards nothing is new."""
-        if iteration > 0 or self.keeper.success:
+        stopping, spent = self.stopping, so_far.n_evaluations
+        is_spent = stopping.is_over or (stopping.n_samples > 0 and stopping.is_spent(spent))
+        if iteration > 0 or self.keeper.success or is_spent:
             return Proposal(columns=dict.fromkeys(PRETRAINED_COLUMNS, 0))
-        found = self.make_proposer().suggestions(iteration)
+        left = stopping.n_samples - spent if stopping.n_samples > 0 else None
+        found = self.make_proposer().suggestions(iteration, left)
         for note in found.notes:
             logger.info("%s", note)
         if len(found.batch):

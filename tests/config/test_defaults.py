@@ -168,6 +168,8 @@ COMMON = {
         "imitation_rate": 0.03,
         "advice_weight": 0.0,
         "advice_iterations": 20,
+        "part": 0,
+        "n_parts": 1,
     },
     "islands": {
         "n": 1,

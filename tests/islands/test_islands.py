@@ -307,7 +307,7 @@ def test_the_search_by_values_is_dealt_out() -> None:
 
 
 def test_candidates_of_a_network_are_dealt_out() -> None:
-    def asked(*portfolio: dict[str, Any], **pretrained: Any) -> list[int]:
+    def asked(*portfolio: dict[str, Any], **pretrained: Any) -> list[tuple[int, int, int]]:
         model = archipelago(
             islands={"n": 3, "portfolio": list(portfolio)},
             pretrained={"on": True, **pretrained},
@@ -315,13 +315,11 @@ def test_candidates_of_a_network_are_dealt_out() -> None:
         )
         model.setup()
         sections = [island.config["pretrained"] for island in model.islands]
-        return [section["n_candidates"] if section["on"] else 0 for section in sections]
+        return [(one["n_candidates"], one["part"], one["n_parts"]) for one in sections]
 
-    assert asked(n_candidates=32) == [32, 0, 0]
-    assert asked(n_candidates=128, method="sample") == [42, 43, 43]
-    assert sorted(asked(n_candidates=2, method="sample")) == [0, 1, 1]
+    assert asked(n_candidates=32) == [(32, 0, 3), (32, 1, 3), (32, 2, 3)]
     own = {"pretrained.n_candidates": 7}
-    assert asked({}, {}, own, n_candidates=10, method="sample") == [5, 5, 7]
+    assert asked({}, {}, own, n_candidates=10) == [(10, 0, 2), (10, 1, 2), (7, 0, 1)]
 
 
 def rows(n: int = 150) -> Dataset:

@@ -1,5 +1,7 @@
 """The model: candidates for a table, in the user's numbers and tokens."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,6 @@ from dso.pretraining.network import one_thread
 from dso.pretraining.normalising import most_relevant, normalise
 from dso.pretraining.vocabulary import Vocabulary
 from dso.prior import make_joint_prior
-from dso.prior.joint_prior import JointPrior
 from dso.program import FitData, ProgramBatch, execute
 from tests.support.pretraining import tree
 
@@ -25,11 +26,18 @@ def rows(n_inputs: int = 2, n: int = 50, scale: float = 1.0, shift: float = 0.0)
     return shift + scale * np.random.default_rng(0).uniform(0.3, 2.0, (n, n_inputs))
 
 
-def completed(vocabulary: Vocabulary, X: np.ndarray, y: np.ndarray, skeleton: str):
+def completed(
+    vocabulary: Vocabulary,
+    X: np.ndarray,
+    y: np.ndarray,
+    skeleton: str,
+    functions: Sequence[str] = FUNCTIONS,
+    **priors: dict,
+):
     """Return what becomes of one skeleton, given in tokens of the library."""
-    library = Library(create_tokens(X.shape[1], FUNCTIONS))
+    library = Library(create_tokens(X.shape[1], list(functions)))
     data = FitData.of_rows(library, X, y)
-    prior = JointPrior(library, [], max_length=40)
+    prior = make_joint_prior(priors, library, max_length=40)
     columns = tuple(range(X.shape[1]))
     token_map = TokenMap(vocabulary, library, columns, skip=("poly",))
     completer = Completer(vocabulary, token_map, prior, data, normalise(data, columns, True))
@@ -56,6 +64,57 @@ def test_a_skeleton_gets_numbers_in_the_users_units(
     assert found.nmse[0] < 1e-18
     values = execute(library, found.programs, X.T).values[0]
     np.testing.assert_allclose(values, y, rtol=1e-7, atol=1e-7 * np.abs(y).max())
+
+
+SIGNS = np.random.default_rng(1).choice([-1.0, 1.0], (50, 1))
+
+
+@pytest.mark.parametrize(
+    ("signs", "formula", "skeleton"),
+    [
+        (-1.0, lambda a, b: 3 * np.sqrt(a / b) + 1, "sqrt div x1 x2"),
+        (SIGNS, lambda a, b: 3 * np.sqrt(a / b) + 1, "sqrt div x1 x2"),
+        (SIGNS, lambda a, b: 3 * np.sqrt(a * b**3) + 1, "sqrt mul x1 n3 x2"),
+        (SIGNS, lambda a, b: (a * b) ** 0.7, "pow mul x1 x2 const"),
+        (-200.0, lambda a, b: 3 * np.sqrt(-a) + 1, "sqrt mul const x1"),
+    ],
+)
+def test_a_skeleton_keeps_its_values_where_a_factor_alone_has_none(
+    vocabulary: Vocabulary, signs, formula, skeleton: str
+) -> None:
+    X = signs * rows()
+    functions = [*FUNCTIONS, "sqrt", "pow", "n3"]
+    _, found = completed(vocabulary, X, formula(X[:, 0], X[:, 1]), skeleton, functions)
+    assert found.nmse[0] < 1e-20
+
+
+@pytest.mark.parametrize(
+    ("formula", "skeleton", "written"),
+    [
+        (lambda a: np.exp(-0.37 * a), "exp mul const x1", "exp mul const x1"),
+        (lambda a: -3.3 * a, "x1", "mul const x1"),
+    ],
+)
+def test_a_negative_number_is_one_constant(
+    vocabulary: Vocabulary, formula, skeleton: str, written: str
+) -> None:
+    X = rows(1)
+    repeat = {"on": True, "tokens": "const", "min_": None, "max_": 1}
+    library, found = completed(vocabulary, X, formula(X[:, 0]), skeleton, repeat=repeat)
+    assert [library.names[t] for t in found.programs.row(0)] == written.split()
+    assert found.nmse[0] < 1e-20
+
+
+def test_a_skeleton_that_the_priors_allow_is_not_lost(vocabulary: Vocabulary) -> None:
+    """Where a factor and a summand are forbidden, the skeleton is fitted without them."""
+    X = rows()
+    y = np.exp(1.3 * X[:, 0]) * X[:, 1] + 0.1 * np.sin(50 * X[:, 1])
+    repeat = {"on": True, "tokens": "const", "min_": None, "max_": 1}
+    skeleton = "mul exp mul const x1 x2"
+    library, found = completed(vocabulary, X, y, skeleton, repeat=repeat)
+    assert [library.names[t] for t in found.programs.row(0)] == skeleton.split()
+    assert found.nmse[0] < 0.01
+    assert abs(found.programs.constants[0, 0] - 1.3) < 0.05
 
 
 def test_numbers_that_are_nearly_plain_become_plain(vocabulary: Vocabulary) -> None:
@@ -163,7 +222,9 @@ def test_of_more_inputs_the_most_relevant_are_read(model: PretrainedModel) -> No
     X = rows(6, 200)
     y = X[:, 4] ** 2 + 0.5 * X[:, 1] + 0.2 * X[:, 3]
     library = Library(create_tokens(6, FUNCTIONS))
-    assert most_relevant(FitData.of_rows(library, X, y), 3) == (1, 3, 4)
+    data = FitData.of_rows(library, X, y)
+    assert most_relevant(data, range(6), 3) == (1, 3, 4)
+    assert most_relevant(data, [0, 2, 3], 2) == (2, 3)
     found = model.candidates(X, y, 20, library=library)
     (note,) = found.notes
     assert "reads 3 inputs; of 6" in note
@@ -171,6 +232,25 @@ def test_of_more_inputs_the_most_relevant_are_read(model: PretrainedModel) -> No
     used = {library.names[t] for t in np.unique(found.programs.tokens) if t >= 0}
     assert used.isdisjoint({"x1", "x3", "x6"})
     assert model.candidates(rows(2), rows(2)[:, 0], 5).notes == ()
+    named = Library(create_tokens(6, FUNCTIONS), ["a", "mass", "c", "speed", "time", "f"])
+    assert "mass, speed, time" in model.candidates(X, y, 5, library=named).notes[0]
+
+
+def test_rows_without_weight_do_not_matter(model: PretrainedModel) -> None:
+    X = rows(n=60)
+    y = np.sin(X[:, 0]) + X[:, 1]
+    weights = np.random.default_rng(0).uniform(0.5, 1.5, 60)
+    weights[40:] = 0
+    wrong = np.where(weights > 0, y, 1e10 * X[:, 0])
+    found = model.candidates(X, wrong, 30, weights=weights)
+    alone = model.candidates(X[:40], y[:40], 30, weights=weights[:40])
+    np.testing.assert_array_equal(found.programs.tokens, alone.programs.tokens)
+    np.testing.assert_array_equal(found.nmse, alone.nmse)
+    error = np.square(found.program().execute(X[:40]) - y[:40])
+    mean = np.average(y[:40], weights=weights[:40])
+    wanted = np.average(error, weights=weights[:40])
+    wanted /= np.average((y[:40] - mean) ** 2, weights=weights[:40])
+    np.testing.assert_allclose(found.nmse[0], wanted)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +258,9 @@ def test_of_more_inputs_the_most_relevant_are_read(model: PretrainedModel) -> No
     [
         ({"n": 0}, r"n_candidates is 0; at least 1"),
         ({"method": "greedy"}, r"method is 'greedy'; allowed: beam, sample"),
+        ({"weights": np.ones(3)}, r"one for each of 50 rows; given is an array \(3,\)"),
+        ({"weights": np.full(50, np.nan)}, r"finite numbers"),
+        ({"weights": np.full(50, -1.0)}, r"row 0 has the weight -1"),
     ],
 )
 def test_what_cannot_be_asked(model: PretrainedModel, arguments: dict, message: str) -> None:
@@ -202,7 +285,16 @@ def test_bad_rows_are_refused(model: PretrainedModel, X, y, message: str) -> Non
 def test_a_constant_target_is_not_an_error(model: PretrainedModel) -> None:
     X = rows()
     found = model.candidates(X, np.full(len(X), 3.0), 10)
-    assert np.isfinite(found.programs.lengths).all()
+    np.testing.assert_allclose(found.program().execute(X), 3.0)
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e160])
+def test_numbers_beyond_what_can_be_squared_are_not_an_error(
+    model: PretrainedModel, scale: float
+) -> None:
+    X = rows()
+    assert len(model.candidates(X * scale, X[:, 0], 10)) > 0
+    assert len(model.candidates(X, X[:, 0] * scale, 10)) > 0
 
 
 def test_the_shipped_weights_are_those_of_this_version(vocabulary: Vocabulary) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from dso import DeepSymbolicOptimizer, DeepSymbolicRegressor
 from dso.errors import UserError
+from dso.islands import Archipelago, one_by_one
 from dso.policy_optimizer.imitation import Imitation
 from dso.pretraining.network import Network
 from dso.pretraining.vocabulary import Vocabulary
@@ -101,6 +102,42 @@ def test_without_samples_it_is_a_solver_of_its_own(tmp_path: Path, weights: str)
     assert made.trainer.sources["pretrained"].imitation.n_steps == 0
     (row,) = read(next((tmp_path / "run").glob("dso_*_0.csv")))
     assert row[COLUMN] == str(len(found.batch))
+
+
+def test_a_template_does_not_stop_the_network(weights: str) -> None:
+    made = model(weights, task={"template": {"combine": "sin(f(x1, x2)) + g(x2)",
+                                             "expressions": ["f", "g"]}},
+                 training={"n_samples": 0})  # fmt: skip
+    made.train()
+    assert len(made.last.proposals["pretrained"].batch) > 10
+
+
+def test_the_network_keeps_to_the_budget(weights: str) -> None:
+    made = model(weights, training={"n_samples": 20, "batch_size": 10})
+    made.train_one_step()
+    assert 0 < made.last.proposals["pretrained"].n_evaluations <= 20
+    late = model(weights, training={"n_samples": 20, "batch_size": 10, "max_seconds": 1e-9})
+    late.train_one_step()
+    assert late.last.proposals["pretrained"].batch is None
+
+
+@pytest.mark.parametrize("method", ["beam", "sample"])
+def test_islands_ask_for_parts_of_it(weights: str, method: str) -> None:
+    """Without samples the candidates are the result, with several islands too."""
+    pretrained = {"on": True, "weights": weights, "n_candidates": 30, "method": method}
+    given = config(
+        task={"dataset": (X, Y), "function_set": [*KOZA, "const"]},
+        pretrained=pretrained,
+        training={"n_samples": 0},
+        islands={"n": 3},
+    )
+    together = Archipelago(given, engine=one_by_one)
+    result = together.train()
+    assert [island.standing.n_samples > 0 for island in together.islands] == [True] * 3
+    if method == "beam":  # the islands share out what one would have asked for
+        alone = model(weights, training={"n_samples": 0}).train()
+        assert result["n_samples"] == alone["n_samples"]
+        assert result["r"] == alone["r"]
 
 
 def test_where_nothing_can_be_proposed_the_policy_draws(weights: str) -> None:

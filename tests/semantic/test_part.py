@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dso.library import Library, create_tokens
+from dso.part import Part
 from dso.prior import make_joint_prior
 from dso.program import FitData
-from dso.semantic import Part, SemanticLimits, SemanticSearch
+from dso.semantic import SemanticLimits, SemanticSearch
 from dso.semantic.strategies import Strategy, Turn
 
 SET = ["add", "sub", "mul", "div", "sin", "exp", "log", "const"]
