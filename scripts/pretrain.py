@@ -16,10 +16,12 @@ import csv
 import io
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +31,7 @@ from dso.pretraining.distribution import load_distribution
 from dso.pretraining.examples import ExampleMaker
 from dso.pretraining.model import PretrainedModel
 from dso.pretraining.network import Architecture
-from dso.pretraining.pool import Pool, PoolBuilder, build_pool
+from dso.pretraining.pool import Pool, PoolBuilder, build_held_out, build_pool
 from dso.pretraining.recovery import SIZES, RecoverySet
 from dso.pretraining.training import Pretrainer, Recipe, validation_loss
 from dso.pretraining.vocabulary import Vocabulary
@@ -45,7 +47,7 @@ def held_out_pool(arguments: argparse.Namespace) -> Pool:
     """Return the skeletons that are kept for validation; they take seconds to generate."""
     distribution = load_distribution(arguments.distribution)
     builder = PoolBuilder(distribution, Vocabulary(), seed=arguments.seed, stream="held-out")
-    return build_pool(builder, N_HELD_OUT)
+    return build_held_out(builder, N_HELD_OUT)
 
 
 def make_pool(arguments: argparse.Namespace) -> None:
@@ -55,7 +57,7 @@ def make_pool(arguments: argparse.Namespace) -> None:
         load_distribution(arguments.distribution),
         Vocabulary(),
         seed=arguments.seed,
-        excluded=np.unique(held_out.keys),
+        excluded=held_out.keys,
     )
     if arguments.out.exists():
         builder.resume(Pool.load(arguments.out))
@@ -71,7 +73,9 @@ def make_pool(arguments: argparse.Namespace) -> None:
 
     pool = build_pool(builder, arguments.n, report)
     replace_file(arguments.out, pool.write)
-    print(f"{arguments.out}: {len(pool)} skeletons")
+    if len(pool) < arguments.n:
+        print(f"hardly any more are found: {len(pool)} skeletons, {arguments.n} were asked for")
+    print(f"{arguments.out}: {len(pool)} skeletons, hash {pool.hash}")
 
 
 GROUPS = ("inputs_1", "inputs_2", "inputs_3", *(f"tokens_{most}" for most in SIZES))
@@ -105,12 +109,12 @@ class Training:
         self.trainer = Pretrainer(
             maker, self.vocabulary, self.sizes, self.recipe, arguments.device, arguments.threads
         )
-        self.held_out = held_out_pool(arguments)
         self.rows: list[dict[str, object]] = []
         self.cpu_before = 0.0
         if arguments.start_from:
-            self.trainer.start_from(load_weights(arguments.start_from).arrays)
+            self.trainer.start_from(load_weights(arguments.start_from))
         self.resume()
+        self.held_out = held_out_pool(arguments)
         self.validation = list(self._validation())
         self.recovery = RecoverySet(self.held_out, self.distribution, self.vocabulary)
 
@@ -122,6 +126,13 @@ class Training:
         for name, value in wanted.items():
             if self.pool.about[name] != value:
                 raise UserError(f"the pool was built with another {name}.")
+        # The held-out skeletons depend on the seed, and the pool is without those of its own.
+        seed, own = self.arguments.seed, self.pool.about["seed"]
+        if seed != own:
+            raise UserError(
+                f"the pool was built with --seed {own}, not {seed}; train with --seed {own}, or "
+                f"build a pool with --seed {seed}. Another seed of the training is --set seed=..."
+            )
 
     def _validation(self) -> Iterator[dict[str, torch.Tensor]]:
         """Yield the batches of the frozen validation set, of skeletons that no pool has."""
@@ -137,7 +148,7 @@ class Training:
             "functions": list(self.vocabulary.functions),
             "architecture": self.sizes.as_dict(),
             "recipe": {f.name: getattr(self.recipe, f.name) for f in fields(Recipe)},
-            "pool": {**self.pool.about, "n_skeletons": len(self.pool)},
+            "pool": {**self.pool.about, "n_skeletons": len(self.pool), "hash": self.pool.hash},
             "distribution": self.distribution.hash,
         }
 
@@ -148,16 +159,14 @@ class Training:
         file = self.folder / "state.npz"
         if not file.exists():
             return
-        with np.load(file, allow_pickle=False) as data:
-            arrays = dict(data)
-        about = json.loads(arrays.pop("about").tobytes())
+        about, arrays = read_state(file)
         n_steps_done = int(arrays["n_steps_done"])
-        for name in ("architecture", "distribution", "recipe"):
-            same = about[name] == self._about[name]
-            if name == "recipe":
-                same = self.recipe.continues(Recipe(**about[name]), n_steps_done)
-            if not same:
-                raise UserError(f"{file} was trained with another {name}: {about[name]}.")
+        for name in ("architecture", "distribution", "pool", "recipe"):
+            other = different(about[name], self._about[name])
+            if name == "recipe" and self.recipe.continues(Recipe(**about[name]), n_steps_done):
+                continue
+            if other:
+                raise UserError(f"{file} was trained with another {name}: {other}.")
         self.rows, self.cpu_before = about["rows"], about["cpu_seconds"]
         self.trainer.load_state_dict(arrays)
         print(f"going on after step {self.trainer.n_steps_done}", flush=True)
@@ -201,6 +210,9 @@ class Training:
         trainer, arguments = self.trainer, self.arguments
         losses: dict[str, list[float]] = {}
         saved = time.monotonic()
+        if trainer.n_steps_done == self.recipe.n_steps:  # it may have been killed before this
+            self._write_curve()
+            self._write_weights("weights")
         while trainer.n_steps_done < self.recipe.n_steps:
             for name, loss in trainer.step().items():
                 losses.setdefault(name, []).append(loss)
@@ -237,6 +249,8 @@ class Training:
 
     def _recovery(self) -> dict[str, float]:
         """Return the shares of held-out skeletons that are found."""
+        if not self.recovery.problems:
+            return {}
         model = PretrainedModel(self.trainer.learners["network"].averaged().cpu(), self.vocabulary)
         row = {"recovery_1": self.recovery.table(self.recovery.found(model, 1))["all"]}
         shares = self.recovery.table(self.recovery.found(model, 128))
@@ -252,6 +266,27 @@ class Training:
         with SummaryWriter(str(self.folder / "tensorboard")) as writer:
             for name, value in row.items():
                 writer.add_scalar(name, value, int(str(row["examples"])))
+
+
+def read_state(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read what `Training.save` wrote."""
+    try:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as data:
+            arrays = dict(data)
+        return json.loads(arrays.pop("about").tobytes()), arrays
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror or error}.") from None
+    except Exception:  # readers of zip and npy raise many kinds on a broken file
+        raise UserError(
+            f"{file} is cut short, or not a state; without it the training begins again."
+        ) from None
+
+
+def different(saved: Any, own: Any) -> Any:
+    """Return what of a saved setting, or of an object of several, is not our own."""
+    if isinstance(saved, dict):
+        return {name: value for name, value in saved.items() if own.get(name) != value}
+    return saved if saved != own else None
 
 
 def _is_milestone(n_steps: int) -> bool:
@@ -283,22 +318,30 @@ def train(arguments: argparse.Namespace) -> None:
     Training(arguments).run()
 
 
+def count(text: str) -> int:
+    """Read a whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number}; at least 1 is needed")
+    return number
+
+
 def main() -> None:
     """Do one of the steps."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     steps = parser.add_subparsers(dest="step", required=True)
     pool = steps.add_parser("pool", help="generate skeletons")
     pool.add_argument("--out", type=Path, required=True)
-    pool.add_argument("--n", type=int, default=3_000_000)
+    pool.add_argument("--n", type=count, default=3_000_000)
     training = steps.add_parser("train", help="train a network on a pool")
     training.add_argument("--pool", type=Path, required=True)
     training.add_argument("--folder", type=Path, required=True)
     training.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     training.add_argument("--start-from", type=Path, help="weights to begin with")
     training.add_argument("--device", default="cpu")
-    training.add_argument("--threads", type=int, default=1)
-    training.add_argument("--validate-every", type=int, default=1000, metavar="STEPS")
-    training.add_argument("--recover-every", type=int, default=10, metavar="VALIDATIONS")
+    training.add_argument("--threads", type=count, default=1)
+    training.add_argument("--validate-every", type=count, default=1000, metavar="STEPS")
+    training.add_argument("--recover-every", type=count, default=10, metavar="VALIDATIONS")
     training.add_argument("--tensorboard", action="store_true")
     training.add_argument("--save-every", type=float, default=240.0, metavar="SECONDS")
     for step in (pool, training):
@@ -306,7 +349,10 @@ def main() -> None:
         step.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     logging.getLogger("dso").setLevel(logging.WARNING)
-    {"pool": make_pool, "train": train}[arguments.step](arguments)
+    try:
+        {"pool": make_pool, "train": train}[arguments.step](arguments)
+    except UserError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

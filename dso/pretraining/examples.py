@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dso.errors import UserError
 from dso.native import _core
 from dso.pretraining.canonical import (
     CALL,
@@ -28,7 +29,7 @@ from dso.pretraining.canonical import (
     number,
     up_to_affine,
 )
-from dso.pretraining.distribution import Distribution
+from dso.pretraining.distribution import MAX_TOKENS, Distribution
 from dso.pretraining.pool import Pool
 from dso.pretraining.spelling import Spelled, Speller, UnspellableError, tree_of
 from dso.pretraining.tables import Tables, centre_and_spread, level_of, standardised
@@ -44,8 +45,9 @@ FAMILIES = (KOZA, (*KOZA, "sqrt"), BASIC, RICH)
 WITH_CONSTANTS = 0.7
 """Share of examples in which `const` is allowed."""
 FROM_FAMILY, WITH_POLY, EXTRA_INPUT, MIRRORED = 0.5, 0.08, 0.2, 0.25
-MAX_TOKENS = 30
 MAX_RANGES = 4
+MAX_SKELETONS = 10_000
+"""Tried for an example."""
 LARGEST_Y = 1e6
 MIN_SPREAD = 1e-4
 COUNT_POWER = 0.5
@@ -151,13 +153,19 @@ class ExampleMaker:
 
     def _one(self, n_points: int, generator: np.random.Generator, uniforms: Uniforms) -> Made:
         is_fitted = uniforms() < WITH_CONSTANTS
+        if not self._sums[is_fitted][-1] > 0:  # every skeleton has constants
+            is_fitted = True
         sums = self._sums[is_fitted]
-        while True:
+        for _ in range(MAX_SKELETONS):
             skeleton = int(np.searchsorted(sums, uniforms() * sums[-1], side="right"))
             for _ in range(2):
                 made = self._made(skeleton, is_fitted, n_points, generator, uniforms)
                 if made is not None:
                     return made
+        raise UserError(
+            f"no example could be made of {MAX_SKELETONS} skeletons of the pool: they cannot be "
+            "spelled with the tokens drawn, or their values are too large or constant."
+        )
 
     def _made(
         self,
@@ -363,9 +371,13 @@ class RowMaker:
         """Return a value for each `const` of a formula, the same for the same tag."""
         known: dict[float, float] = {}
         for _, value in formula:
-            if value >= TAG and value not in known:
-                known[value] = self._constant(uniforms)
-        return [known.get(value, value) for _, value in formula]
+            if abs(value) >= TAG and abs(value) not in known:
+                known[abs(value)] = self._constant(uniforms)
+        # A spelling may turn the sign of a constant, as exp(c x) is expneg(-c x).
+        return [
+            float(np.copysign(1.0, value)) * known[abs(value)] if abs(value) in known else value
+            for _, value in formula
+        ]
 
     def _constant(self, uniforms: Uniforms) -> float:
         about = self.distribution.constant_values

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dso.errors import UserError
+from dso.pretraining.checks import check_flag, check_whole
 
 ENCODERS = ("perceiver", "set_transformer")
 ROW_FEATURES = ("scalars", "bits")
@@ -62,9 +63,14 @@ class Architecture:
         for name, allowed in (("encoder", ENCODERS), ("rows", ROW_FEATURES)):
             if getattr(self, name) not in allowed:
                 raise UserError(f"network.{name} is {getattr(self, name)!r}, not one of {allowed}.")
-        counts = [getattr(self, f.name) for f in fields(self) if f.type == "int"]
-        if min(counts) < 1 or self.width % self.n_heads:
-            raise UserError("network: sizes are at least 1, and n_heads divides width.")
+        for f in fields(self):
+            if f.type == "int":
+                check_whole(f"network.{f.name}", getattr(self, f.name), 1, 10_000)
+        check_flag("network.sketch", self.sketch)
+        if self.width % self.n_heads:
+            raise UserError(
+                f"network: n_heads divides width; given are {self.n_heads} and {self.width}."
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Return all settings by name."""
@@ -73,6 +79,8 @@ class Architecture:
 
 def make_architecture(settings: Mapping[str, Any]) -> Architecture:
     """Build an architecture from settings by name; the others have their defaults."""
+    if not isinstance(settings, Mapping):
+        raise UserError(f"network is {settings!r}; an object of settings is needed.")
     known = {f.name for f in fields(Architecture)}
     if unknown := set(settings) - known:
         raise UserError(f"network: unknown key {min(unknown)!r}. Allowed: {sorted(known)}.")

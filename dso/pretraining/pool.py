@@ -8,8 +8,11 @@ distribution, seed and number of chunks alone, so it can be built in pieces, and
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,6 +44,10 @@ from dso.streams import Stream
 VERSION = 1
 CHUNK = 20_000
 """Trees drawn between two points at which a pool may be saved."""
+MIN_NEW, N_BARREN = 0.001, 5
+"""A pool ends where each of so many chunks has a smaller share of trees with a new skeleton."""
+MOST_HELD_OUT = 1 / 8
+"""Share of the skeletons that exist."""
 MAX_FREE = 3
 PLAIN_EXPONENTS = frozenset({1 / 3, 2 / 3})
 TRIGONOMETRIC = frozenset({"sin", "cos", "tan"})
@@ -75,6 +82,17 @@ class Pool:
     def row(self, i: int) -> list[int]:
         """Return the tokens of skeleton `i`."""
         return self.tokens[i, : self.lengths[i]].tolist()
+
+    @cached_property
+    def hash(self) -> str:
+        """First 16 digits of the SHA-256 of the skeletons."""
+        return sha256(self.tokens.tobytes() + self.lengths.tobytes()).hexdigest()[:16]
+
+    @property
+    def n_existing(self) -> float:
+        """A lower estimate of how many skeletons there are, found or not (Chao)."""
+        once, twice = (int((self.counts == n).sum()) for n in (1, 2))
+        return len(self) + once * (once - 1) / (2 * (twice + 1))
 
     def write(self, file: IO[bytes]) -> None:
         """Write the pool as a compressed npz."""
@@ -122,8 +140,8 @@ class PoolBuilder:
         Name of the random stream; another one gives other trees.
     chunk : int
         Trees of a chunk.
-    excluded : (m,) uint64
-        Sorted keys of what must not be generated, besides those that never are.
+    excluded : (...) uint64
+        Keys of what must not be generated, besides those that never are.
     """
 
     def __init__(
@@ -145,7 +163,8 @@ class PoolBuilder:
         self._identifier = Identifier(vocabulary)
         always = excluded_keys(self._identifier, distribution.excluded)
         more = np.empty(0, np.uint64) if excluded is None else excluded
-        self.excluded = np.union1d(always, more)
+        # What has no key for positive inputs is not for that reason what is excluded.
+        self.excluded = np.union1d(always, more[more != NO_KEY])
         self.n_chunks = 0
         self._rows: list[bytes] = []
         self._counts: list[int] = []
@@ -268,12 +287,37 @@ class PoolBuilder:
 def build_pool(
     builder: PoolBuilder, n: int, after_chunk: Callable[[PoolBuilder], None] | None = None
 ) -> Pool:
-    """Build chunks until there are at least `n` skeletons."""
-    while len(builder) < n:
+    """Build chunks until there are at least `n` skeletons, or hardly any new ones are found.
+
+    Raises
+    ------
+    UserError
+        If none is found.
+    """
+    n_barren = 0
+    while len(builder) < n and n_barren < N_BARREN:
+        n_before = len(builder)
         builder.build_chunk()
+        is_barren = len(builder) - n_before < MIN_NEW * builder.chunk
+        n_barren = n_barren + 1 if is_barren else 0
         if after_chunk is not None:
             after_chunk(builder)
+    if not len(builder):
+        raise UserError(
+            f"the distribution has no skeleton: {builder.n_chunks * builder.chunk} trees gave "
+            "none, except such as are excluded or held out. Allow more operators, numbers of "
+            "operators or inputs, or a greater max_tokens."
+        )
     return builder.pool()
+
+
+def build_held_out(builder: PoolBuilder, n: int) -> Pool:
+    """Build at least `n` skeletons to be held out; fewer where that would leave few for a pool."""
+    found = build_pool(builder, n)
+    n_kept = min(len(found), math.ceil(MOST_HELD_OUT * found.n_existing))
+    kept = np.arange(n_kept) * len(found) // n_kept  # the first ones are the simplest
+    arrays = {name: getattr(found, name)[kept] for name in ("tokens", "lengths", "counts", "keys")}
+    return replace(found, **arrays)
 
 
 def _is_plain_exponent(value: float) -> bool:

@@ -117,15 +117,17 @@ class RecoverySet:
         )
 
     def table(self, found: np.ndarray) -> dict[str, float]:
-        """Return the share of problems solved, of all and by group."""
-        shares = {"all": float(found.mean())}
+        """Return the share of problems solved, of all and by group; an empty group has none."""
+        groups = {"all": [True for _ in self.problems]}
         for inputs in range(1, self._vocabulary.n_inputs + 1):
-            is_in = np.array([problem.n_inputs == inputs for problem in self.problems])
-            shares[f"inputs_{inputs}"] = float(found[is_in].mean())
+            groups[f"inputs_{inputs}"] = [p.n_inputs == inputs for p in self.problems]
         for size, most in enumerate(SIZES):
-            is_in = np.array([problem.size == size for problem in self.problems])
-            shares[f"tokens_{most}"] = float(found[is_in].mean())
-        return {name: round(share, 3) for name, share in shares.items()}
+            groups[f"tokens_{most}"] = [p.size == size for p in self.problems]
+        return {
+            name: round(float(found[is_in].mean()), 3)
+            for name, is_in in groups.items()
+            if any(is_in)
+        }
 
 
 def is_recovered(candidates: Candidates, problem: Problem) -> bool:

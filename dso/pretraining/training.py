@@ -20,14 +20,34 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dso.errors import UserError
-from dso.pretraining.examples import ExampleMaker, Examples
-from dso.pretraining.network import Architecture, Network
+from dso.pretraining.checks import check_flag, check_number, check_whole
+from dso.pretraining.examples import MAX_TOKENS, ExampleMaker, Examples
+from dso.pretraining.network import Architecture, Network, make_architecture
 from dso.pretraining.sequences import Sequences
 from dso.pretraining.vocabulary import Vocabulary
+from dso.pretraining.weights import Weights
 from dso.streams import Stream
 
 N_GROUPS = 4
 """Into which a batch is split by length."""
+
+_COUNTS = {
+    "n_steps": (0, 10**9),
+    "n_decay": (0, 10**9),
+    "batch_size": (1, 10**6),
+    "n_warmup": (0, 10**9),
+    "language_model_every": (0, 10**9),
+    "seed": (0, 2**63 - 1),
+}
+"""Whole numbers of a recipe, with the least and the greatest that is allowed."""
+_RANGES = {
+    "learning_rate": (1e-9, 10.0),
+    "final_share": (0.0, 1.0),
+    "weight_decay": (0.0, 10.0),
+    "clip": (1e-9, 1e9),
+    "averaging": (0.0, 1.0),
+}
+"""The other numbers."""
 
 Batch = dict[str, Tensor]
 """Inputs and targets of programs by name."""
@@ -71,6 +91,11 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, (least, most) in _COUNTS.items():
+            check_whole(f"recipe.{name}", getattr(self, name), least, most)
+        for name, (low, high) in _RANGES.items():
+            check_number(f"recipe.{name}", getattr(self, name), low, high)
+        check_flag("recipe.bf16", self.bf16)
         if not 0 <= self.n_decay <= self.n_steps:
             raise UserError(f"recipe.n_decay is {self.n_decay}, not from 0 to {self.n_steps}.")
 
@@ -180,6 +205,9 @@ class Learner:
         UserError
             If it is that of another network.
         """
+        for name in arrays:
+            if name.startswith("weight ") and name.removeprefix("weight ") not in self.parameters:
+                raise UserError(f"the state is that of another network: it has {name}.")
         moments: Any = self.optimizer.state
         for name, parameter in self.parameters.items():
             found = arrays.get(f"weight {name}")
@@ -188,9 +216,8 @@ class Learner:
             state = {}
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 if f"{key} {name}" in arrays:
-                    state[key] = torch.tensor(arrays[f"{key} {name}"])
-                    if key != "step":
-                        state[key] = state[key].to(parameter.device)
+                    # The fused optimiser wants the number of its step there too.
+                    state[key] = torch.tensor(arrays[f"{key} {name}"], device=parameter.device)
             with torch.no_grad():
                 parameter.copy_(torch.tensor(found))
                 self.averages[name].copy_(torch.tensor(arrays[f"average {name}"]))
@@ -221,6 +248,10 @@ class Pretrainer:
         device: str = "cpu",
         n_threads: int = 1,
     ) -> None:
+        if sizes.max_length < MAX_TOKENS:
+            raise UserError(
+                f"network.max_length is {sizes.max_length}; targets have up to {MAX_TOKENS} tokens."
+            )
         self.maker, self.vocabulary, self.recipe, self.device = maker, vocabulary, recipe, device
         self.batches = Batches(vocabulary, device)
         self._threads = ThreadPoolExecutor(n_threads)
@@ -284,17 +315,29 @@ class Pretrainer:
             own = {n[len(start) :]: a for n, a in arrays.items() if n.startswith(start)}
             learner.load_state_dict(own)
 
-    def start_from(self, arrays: dict[str, np.ndarray]) -> None:
+    def start_from(self, weights: Weights) -> None:
         """Begin with the weights of another training instead of random ones.
 
         Raises
         ------
         UserError
-            If they do not fit the network.
+            If they are those of another network or vocabulary.
         """
+        given, own = weights.vocabulary().names, self.vocabulary.names
+        if given != own:
+            raise UserError(
+                "the weights to start from have another vocabulary; its tokens, in their order, "
+                f"are {', '.join(given)}; here they are {', '.join(own)}."
+            )
         learner = self.learners["network"]
+        sizes = learner.network.sizes.as_dict()
+        for name, value in make_architecture(weights.about["architecture"]).as_dict().items():
+            if value != sizes[name]:
+                raise UserError(
+                    f"the weights to start from have {name} {value}, the network {sizes[name]}."
+                )
         learner.load_state_dict(
-            {f"{kind} {n}": a for n, a in arrays.items() for kind in ("weight", "average")}
+            {f"{kind} {n}": a for n, a in weights.arrays.items() for kind in ("weight", "average")}
         )
 
 

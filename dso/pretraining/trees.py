@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dso.errors import UserError
 from dso.library import OPERATORS
 from dso.pretraining.distribution import Distribution
 from dso.pretraining.vocabulary import Vocabulary
@@ -67,9 +68,13 @@ class TreeSampler:
             by_arity[OPERATORS[name].arity].append((index[name], weight))
         self._operators = {k: Choice(*zip(*pairs, strict=True)) for k, pairs in by_arity.items()}
         self._n_operators = _counts(distribution.n_operators)
-        self._n_inputs = _counts(
-            {k: w for k, w in distribution.n_inputs.items() if int(k) <= vocabulary.n_inputs}
-        )
+        most = max(map(int, distribution.n_inputs))
+        if most > vocabulary.n_inputs:
+            raise UserError(
+                f"distribution.n_inputs has {most}; the vocabulary has {vocabulary.n_inputs} "
+                "inputs."
+            )
+        self._n_inputs = _counts(distribution.n_inputs)
         self._n_constants = _counts(distribution.n_constants)
         kinds = distribution.constant_kinds
         self._kinds = Choice(list(kinds), kinds.values())

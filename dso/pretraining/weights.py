@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from dso.errors import UserError
+from dso.pretraining.checks import check_whole
+from dso.pretraining.network import make_architecture
 from dso.pretraining.vocabulary import Vocabulary
 
 VERSION = 1
@@ -66,8 +68,7 @@ def load_weights(path: str | Path) -> Weights:
     """
     stem = Path(path)
     stem = stem.with_suffix("") if stem.suffix in (".json", ".npz") else stem
-    about = _about(stem.with_suffix(".json"))
-    file = stem.with_suffix(".npz")
+    about, file = _about(Path(f"{stem}.json")), Path(f"{stem}.npz")  # there may be dots in the stem
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -77,8 +78,11 @@ def load_weights(path: str | Path) -> Weights:
             f"pretrained.weights: the checksum of {file} differs from that in its JSON; the file "
             "is truncated, changed, or belongs to another JSON."
         )
-    with np.load(io.BytesIO(content), allow_pickle=False) as data:
-        arrays = {name: data[name].astype(np.float32) for name in data.files}
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as data:
+            arrays = {name: data[name].astype(np.float32) for name in data.files}
+    except Exception:  # readers of zip and npy raise many kinds
+        raise UserError(f"pretrained.weights: {file} is not an npz of numbers.") from None
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise UserError(f"pretrained.weights: {file}: {name} is not finite.")
@@ -100,4 +104,17 @@ def _about(file: Path) -> dict[str, Any]:
             f"pretrained.weights: {file} has version {about['version']!r}; this dso reads version "
             f"{VERSION}."
         )
+    _check(about, f"pretrained.weights: {file}: ")
     return about
+
+
+def _check(about: dict[str, Any], where: str) -> None:
+    """Refuse a description whose values have the wrong kind."""
+    check_whole(f"{where}inputs", about["inputs"], 1, 1000)
+    functions = about["functions"]
+    if not isinstance(functions, list) or not all(isinstance(name, str) for name in functions):
+        raise UserError(f"{where}functions is {functions!r}; a list of names is needed.")
+    try:
+        make_architecture(about["architecture"])
+    except UserError as error:
+        raise UserError(f"{where}{error}") from None

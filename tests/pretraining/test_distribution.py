@@ -10,6 +10,7 @@ import pytest
 from dso.errors import UserError
 from dso.pretraining.distribution import (
     DEFAULT,
+    MAX_INPUTS,
     Distribution,
     load_distribution,
     make_distribution,
@@ -35,6 +36,27 @@ SETTINGS = {"operators": {"add": 1, "sin": 1}, "n_operators": {"2": 1}, "n_input
         ({"one": 1.0}, r"distribution\.one is 1\.0"),
         ({"n_points": [100, 20]}, r"n_points is \[100, 20\]"),
         ({"max_tokens": 2}, "max_tokens is 2"),
+        ({"operators": {"add": 1, "sigmoid": 1}}, "unknown operator 'sigmoid'.*Allowed: abs, add"),
+        ({"operators": {"add": 1, "sin": 0}}, "at least one unary and one binary"),
+        ({"operators": {"add": 0, "sin": 1}}, "at least one unary and one binary"),
+        ({"operators": {"add": True, "sin": 1}}, r"operators\.add is True"),
+        ({"n_inputs": {"3": 1, "4": 1}}, r"'4' in distribution\.n_inputs.*Allowed: 1, 2, 3\."),
+        ({"n_operators": {"two": 1}}, "'two'"),
+        ({"one": None}, r"distribution\.one is None"),
+        ({"constant_values": {"low": 0}}, r"constant_values\.low is 0; a number from"),
+        ({"constant_values": {"low": 20}}, r"low is 20\.0, above high, 10\.0"),
+        ({"constant_values": {"least": 1}}, "'least'"),
+        ({"constant_values": [1, 2]}, r"constant_values is \[1, 2\]; an object of numbers"),
+        ({"noise": {"share": 2}}, r"noise\.share is 2; a number from 0 to 1"),
+        ({"n_points": 5}, r"n_points is 5; \[fewest, most\]"),
+        ({"n_points": [16]}, r"n_points is \[16\]; \[fewest, most\]"),
+        ({"n_points": [16, 20.5]}, r"n_points is 20\.5; a whole number"),
+        ({"max_tokens": "24"}, "max_tokens is '24'; a whole number from 3 to 30"),
+        ({"max_tokens": 31}, "max_tokens is 31; a whole number from 3 to 30"),
+        ({"max_nested_trigonometry": -1}, "max_nested_trigonometry is -1"),
+        ({"excluded": "x1+x2"}, r"excluded is 'x1\+x2'; a list of formulas"),
+        ({"excluded": [1]}, r"excluded is \[1\]; a list of formulas"),
+        ({"widest": 0.5}, r"widest is 0\.5; a number from 3"),
     ],
 )
 def test_what_cannot_be_is_refused(change: dict, message: str) -> None:
@@ -59,6 +81,34 @@ def test_files_are_read(tmp_path: Path) -> None:
         load_distribution(file)
     with pytest.raises(UserError, match=r"none\.json: No such file"):
         load_distribution(tmp_path / "none.json")
+
+
+def test_what_is_left_out_has_its_default_and_the_same_hash() -> None:
+    short = make_distribution({**SETTINGS, "constant_values": {"high": 5}, "noise": {"share": 0}})
+    whole = make_distribution(
+        {
+            "operators": {"add": 1.0, "sin": 1.0},
+            "n_operators": {"2": 1.0},
+            "n_inputs": {"1": 1.0},
+            "one": 0,
+            "n_constants": {"0": 1},
+            "constant_kinds": {"factor": 1},
+            "max_tokens": 24,
+            "max_nested_trigonometry": 1,
+            "excluded": [],
+            "constant_values": {"low": 0.1, "high": 5.0, "negative": 0.3, "heavy": 0.1},
+            "supports": {"signed": 2, "symmetric": 3, "positive": 4, "unit": 1},
+            "widest": 10,
+            "n_points": [16, 160],
+            "noise": {"max": 0.03, "share": 0},
+        }
+    )
+    assert short == whole
+    assert (short.hash, short.pool_hash) == (whole.hash, whole.pool_hash)
+
+
+def test_a_target_may_have_no_noise() -> None:
+    assert make_distribution({**SETTINGS, "noise": {"share": 0, "max": 0}}).noise["max"] == 0
 
 
 def test_numbers_and_rows_do_not_change_the_pool() -> None:
@@ -103,5 +153,14 @@ def test_inputs_come_in_order_and_constants_are_put_in(vocabulary: Vocabulary) -
     assert set(used) == {1, 2, 3}
 
 
-def test_the_shipped_distribution_is_the_default(distribution: Distribution) -> None:
-    assert distribution == load_distribution(DEFAULT)
+def test_inputs_that_the_vocabulary_lacks_are_refused(vocabulary: Vocabulary) -> None:
+    assert vocabulary.n_inputs == MAX_INPUTS
+    distribution = make_distribution({**SETTINGS, "n_inputs": {"3": 1}})
+    with pytest.raises(UserError, match=r"n_inputs has 3; the vocabulary has 2 inputs"):
+        TreeSampler(distribution, Vocabulary(2))
+
+
+def test_the_default_is_the_distribution_of_the_shipped_weights(distribution: Distribution) -> None:
+    about = json.loads(DEFAULT.with_name("shipped.json").read_text())
+    assert about["distribution"] == distribution.hash
+    assert about["pool"]["distribution"] == distribution.pool_hash

@@ -1,11 +1,17 @@
 """Examples: what the network should write has the values that it is shown."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import permutations, product
+
 import numpy as np
 import pytest
 
+from dso.errors import UserError
 from dso.native import _core
 from dso.pretraining.distribution import Distribution
-from dso.pretraining.examples import TAG, ExampleMaker, Spelling, with_poly
+from dso.pretraining.examples import TAG, ExampleMaker, RowMaker, Spelling, with_poly
 from dso.pretraining.pool import Pool
 from dso.pretraining.spelling import Speller
 from dso.pretraining.tables import FAR, centre_and_spread, level_of, standardised
@@ -40,30 +46,79 @@ def test_a_target_is_spelled_with_what_is_allowed(
 
 
 @pytest.mark.parametrize("is_fitted", [True, False])
-def test_the_target_has_the_values_of_the_formula(
+def test_the_target_has_the_values_of_the_skeleton(
     maker: ExampleMaker, vocabulary: Vocabulary, is_fitted: bool
 ) -> None:
-    """Numbers that stand for the same constant have the same tag in both."""
+    """Up to a factor and a summand, with columns and constants in one of their orders."""
     x = np.random.default_rng(2).uniform(0.2, 1.8, (vocabulary.n_inputs, 20))
-    n_compared = 0
-    for spelling in spellings(maker, is_fitted):
-        if vocabulary.index["poly"] in [token for token, _ in spelling.target]:
+    uniforms, n_compared = Uniforms(np.random.default_rng(1)), 0
+    for i in range(150):
+        row = maker.pool.row(i)
+        spelling = maker.spelling(row, is_fitted, uniforms)
+        if spelling is None:
             continue
-        one, other = (_values(vocabulary, form, x) for form in (spelling.target, spelling.formula))
-        known = np.isfinite(one) & np.isfinite(other)
-        np.testing.assert_allclose(one[known], other[known], rtol=1e-7, atol=1e-9)
-        n_compared += known.sum()
-    assert n_compared > 500
+        has_poly = vocabulary.index["poly"] in [token for token, _ in spelling.target]
+        found = _values(vocabulary, spelling.formula if has_poly else spelling.target, x)
+        n = row.count(vocabulary.const)
+        skeleton = [(token, 0.0) for token in row]
+        orders = product(permutations(range(len(x))), permutations([TAG + k for k in range(n)]))
+        wanted = (_values(vocabulary, skeleton, x[list(own)], tags) for own, tags in orders)
+        assert any(_is_affine(found, values) for values in wanted), i
+        n_compared += 1
+    assert n_compared > 80
 
 
-def _values(vocabulary: Vocabulary, form: list, x: np.ndarray) -> np.ndarray:
+def _is_affine(one: np.ndarray, other: np.ndarray) -> bool:
+    known = np.isfinite(one) & np.isfinite(other)
+    if known.sum() < 5:
+        return True
+    one, other = one[known], other[known]
+    columns = np.column_stack([one, np.ones_like(one)])
+    rest = other - columns @ np.linalg.lstsq(columns, other)[0]
+    return bool(np.abs(rest).max() <= 1e-7 * np.ptp(other))
+
+
+def _values(
+    vocabulary: Vocabulary, form: list, x: np.ndarray, tags: Sequence[float] | None = None
+) -> np.ndarray:
     """Return values where the constant of each tag is a number of its own."""
-    values = [0.4 + 0.31 * (v - TAG) if v >= TAG else v for t, v in form if t == vocabulary.const]
+    given = [v for t, v in form if t == vocabulary.const] if tags is None else tags
+    size = {v: 0.4 + 0.31 * (abs(v) - TAG) for v in given if abs(v) >= TAG}  # -c is a constant too
+    values = [math.copysign(size[v], v) if v in size else v for v in given]
     tokens = np.array([[token for token, _ in form]], dtype=np.int16)
     lengths = np.array([tokens.shape[1]], dtype=np.int32)
     programs = _core.Programs(tokens, lengths, np.array([values]))
     data = _core.Data(x, protected=True)
     return _core.execute(vocabulary.library.native, programs, data)[0][0]
+
+
+def test_a_constant_whose_sign_is_turned_has_its_number_too(distribution: Distribution) -> None:
+    formula = [(0, 0.0), (1, TAG), (1, -TAG), (1, -TAG - 1), (1, -1.0)]
+    first, one, turned, other, plain = RowMaker(distribution, 3).constants(
+        formula, Uniforms(np.random.default_rng(0))
+    )
+    assert (first, plain) == (0.0, -1.0)
+    assert turned == -one
+    assert abs(other) not in (abs(one), TAG + 1)
+
+
+def test_a_pool_of_skeletons_with_constants_alone_has_examples(
+    pool: Pool, distribution: Distribution, vocabulary: Vocabulary
+) -> None:
+    kept = np.flatnonzero((pool.tokens == vocabulary.const).any(axis=1))[:20]
+    arrays = {name: getattr(pool, name)[kept] for name in ("tokens", "lengths", "counts", "keys")}
+    maker = ExampleMaker(replace(pool, **arrays), distribution, vocabulary)
+    made = maker(10, np.random.default_rng(0), n_points=20)
+    assert made.tables.allowed[:, vocabulary.const].all()
+
+
+def test_a_pool_without_an_example_is_refused(
+    pool: Pool, distribution: Distribution, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker = ExampleMaker(pool, distribution, vocabulary)
+    monkeypatch.setattr(maker, "spelling", lambda *_: None)
+    with pytest.raises(UserError, match="no example could be made of 10000 skeletons"):
+        maker(1, np.random.default_rng(0))
 
 
 def test_a_batch_has_tables_of_order_one(maker: ExampleMaker, vocabulary: Vocabulary) -> None:

@@ -1,17 +1,24 @@
 """The script: a pool, a training that is killed and goes on, and what it leaves."""
 
 import csv
+import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dso.pretraining.model import PretrainedModel
+from dso.pretraining.pool import Pool
+from tests.support.scripts import script
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (
@@ -39,6 +46,94 @@ def training(pool: Path, folder: Path, *more: str) -> subprocess.Popen:
         "train", "--pool", str(pool), "--folder", str(folder), "--save-every", "0",
         "--validate-every", "6", "--recover-every", "100", "--set", *SETTINGS, *more,
     )  # fmt: skip
+
+
+@pytest.fixture
+def train(
+    tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., None]]:
+    """Return a short training of a small pool in this process, without recovery."""
+    module = script("pretrain")
+    monkeypatch.setattr(module, "held_out_pool", lambda _: pool)
+    monkeypatch.setattr(module, "RecoverySet", lambda *_: None)
+    monkeypatch.setattr(module.Training, "_recovery", lambda _: {})
+    monkeypatch.setattr(module, "VALIDATION_POINTS", (20,))
+    monkeypatch.setattr(module, "N_VALIDATION", 8)
+    write_pool(tmp_path, pool)
+
+    def run(*more: str, settings: tuple[str, ...] = ("n_steps=2", "n_decay=0")) -> None:
+        command = [
+            "pretrain.py", "train", "--pool", str(tmp_path / "pool.npz"), "--seed", "3",
+            "--folder", str(tmp_path / "run"), "--set", *SETTINGS, *settings, *more,
+        ]  # fmt: skip
+        monkeypatch.setattr(sys, "argv", command)
+        module.main()
+
+    n_threads, level = torch.get_num_threads(), logging.getLogger("dso").level
+    yield run
+    torch.set_num_threads(n_threads)
+    logging.getLogger("dso").setLevel(level)
+
+
+def write_pool(folder: Path, pool: Pool) -> None:
+    with (folder / "pool.npz").open("wb") as file:
+        pool.write(file)
+
+
+def test_a_training_goes_on_only_with_what_it_began_with(
+    tmp_path: Path, pool: Pool, train: Callable[..., None]
+) -> None:
+    train()
+    folder = tmp_path / "run"
+    weights = (folder / "weights.npz").read_bytes()
+    about = json.loads((folder / "weights.json").read_text())
+    assert about["pool"]["hash"] == pool.hash
+
+    # It was killed between the last state and the weights.
+    for name in ("weights.npz", "weights.json", "curve.csv"):
+        (folder / name).unlink()
+    train()
+    assert (folder / "weights.npz").read_bytes() == weights
+    assert json.loads((folder / "weights.json").read_text()) == about
+    assert "validation" in (folder / "curve.csv").read_text()
+
+    longer = ("n_steps=3", "n_decay=0")
+    with pytest.raises(SystemExit, match=r"built with --seed 3, not 4; train with --seed 3, or"):
+        train("--seed", "4", settings=longer)
+    write_pool(tmp_path, replace(pool, tokens=pool.tokens[::-1], lengths=pool.lengths[::-1]))
+    with pytest.raises(SystemExit, match=r"error: .*state\.npz was trained with another pool: {'h"):
+        train(settings=longer)
+    write_pool(tmp_path, pool)
+    state = folder / "state.npz"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(SystemExit, match=r"error: .*state\.npz is cut short, or not a state"):
+        train(settings=longer)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("width=abc", r"error: network\.width is 'abc'; a whole number from 1 to"),
+        ("encoder=3", r"error: network\.encoder is 3"),
+        ("batch_size=0", r"error: recipe\.batch_size is 0"),
+        ("max_length=12", r"error: network\.max_length is 12"),
+        ("depth=3", r"error: --set: unknown name 'depth'"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_one_line(
+    train: Callable[..., None], setting: str, message: str
+) -> None:
+    with pytest.raises(SystemExit, match=message):
+        train(settings=(setting,))
+
+
+def test_numbers_of_threads_and_steps_are_at_least_one(
+    train: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ("--threads", "--validate-every", "--recover-every"):
+        with pytest.raises(SystemExit):
+            train(option, "0")
+        assert f"argument {option}: 0; at least 1 is needed" in capsys.readouterr().err
 
 
 @pytest.mark.slow

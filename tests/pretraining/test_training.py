@@ -1,5 +1,7 @@
 """Training: it learns, and a run that was stopped is the run that was not, bit by bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from dso.pretraining.examples import ExampleMaker
 from dso.pretraining.pool import Pool
 from dso.pretraining.training import Pretrainer, Recipe, cross_entropy, validation_loss
 from dso.pretraining.vocabulary import Vocabulary
+from dso.pretraining.weights import Weights
 from tests.support.pretraining import TINY
 
 SHORT = Recipe(
@@ -101,14 +104,72 @@ def test_a_decay_beyond_the_run_is_refused() -> None:
         Recipe(n_steps=10, n_decay=20)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 0}, r"recipe\.batch_size is 0; a whole number from 1"),
+        ({"n_steps": 1e5}, r"recipe\.n_steps is 100000\.0; a whole number"),
+        ({"learning_rate": "fast"}, r"recipe\.learning_rate is 'fast'; a number from"),
+        ({"averaging": 1.5}, r"recipe\.averaging is 1\.5; a number from 0 to 1"),
+        ({"bf16": "yes"}, r"recipe\.bf16 is 'yes'; true or false"),
+        ({"seed": -1}, r"recipe\.seed is -1"),
+    ],
+)
+def test_values_of_a_recipe_that_cannot_be_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Recipe(**change)
+
+
+def test_a_network_that_is_too_short_for_the_targets_is_refused(maker: ExampleMaker) -> None:
+    sizes = replace(TINY, max_length=12)
+    with pytest.raises(UserError, match=r"max_length is 12; targets have up to 30 tokens"):
+        Pretrainer(maker, maker.vocabulary, sizes, SHORT)
+
+
+def test_what_the_optimiser_needs_is_where_the_weights_are(maker: ExampleMaker) -> None:
+    trainer = pretrainer(maker)
+    trainer.step()
+    learner = trainer.learners["network"]
+    state = learner.state_dict()
+    # There may be no GPU here, but there is always a device without values.
+    learner.parameters = {
+        name: torch.nn.Parameter(p.detach().to("meta")) for name, p in learner.parameters.items()
+    }
+    learner.load_state_dict(state)
+    for parameter in learner.parameters.values():
+        found = learner.optimizer.state[parameter]
+        assert {name: moment.device.type for name, moment in found.items()} == dict.fromkeys(
+            ("step", "exp_avg", "exp_avg_sq"), "meta"
+        )
+
+
 def test_training_can_start_from_weights(maker: ExampleMaker) -> None:
     first = pretrainer(maker)
     first.step()
     arrays = {n: p.detach().numpy() for n, p in first.learners["network"].parameters.items()}
+    vocabulary = maker.vocabulary
+    about = {
+        "inputs": vocabulary.n_inputs,
+        "functions": list(vocabulary.functions),
+        "architecture": TINY.as_dict(),
+    }
     second = pretrainer(maker)
-    second.start_from(arrays)
+    second.start_from(Weights(arrays, about))
     for name, parameter in second.learners["network"].parameters.items():
         np.testing.assert_array_equal(parameter.detach().numpy(), arrays[name])
     assert second.n_steps_done == 0
-    with pytest.raises(UserError, match=r"another network: head\.weight"):
-        second.start_from({**arrays, "head.weight": arrays["head.weight"][:5]})
+    for change, message in (
+        ({"head.weight": arrays["head.weight"][:5]}, r"another network: head\.weight"),
+        ({"head.more": arrays["head.weight"]}, r"another network: it has weight head\.more"),
+    ):
+        with pytest.raises(UserError, match=message):
+            second.start_from(Weights({**arrays, **change}, about))
+    for change, message in (
+        ({"functions": about["functions"][::-1]}, "have another vocabulary"),
+        ({"architecture": {**TINY.as_dict(), "n_heads": 4}}, "have n_heads 4, the network 2"),
+    ):
+        with pytest.raises(UserError, match=message):
+            second.start_from(Weights(arrays, {**about, **change}))
+    third = Pretrainer(maker, vocabulary, replace(TINY, n_decoder_layers=1), SHORT)
+    with pytest.raises(UserError, match="have n_decoder_layers 2, the network 1"):
+        third.start_from(Weights(arrays, about))

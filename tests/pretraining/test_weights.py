@@ -1,6 +1,8 @@
 """Weights: read as they were written, and refused with one clear line where they do not fit."""
 
+import io
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,29 @@ def test_weights_are_read_in_half_precision(file: Path, network: Network, ending
         )
 
 
+@pytest.mark.parametrize("ending", ["", ".npz", ".json"])
+def test_a_name_may_have_dots(file: Path, ending: str) -> None:
+    for own in (".npz", ".json"):
+        file.with_suffix(own).rename(file.with_name(f"run-1.5{own}"))
+    assert load_weights(file.with_name(f"run-1.5{ending}")).about["inputs"] == 3
+
+
+def npy() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", npy()], ids=["empty", "text", "npy"])
+def test_what_is_no_npz_is_refused_whatever_its_checksum(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    described = file.with_suffix(".json")
+    about = json.loads(described.read_text())
+    described.write_text(json.dumps({**about, "sha256": sha256(content).hexdigest()}))
+    with pytest.raises(UserError, match=r"own\.npz is not an npz of numbers"):
+        load_weights(file)
+
+
 def test_no_pickle_is_read_or_written(file: Path) -> None:
     with np.load(file, allow_pickle=False) as data:
         assert all(data[name].dtype == np.float16 for name in data.files)
@@ -79,6 +104,15 @@ def test_files_that_are_missing_or_no_json_are_named(file: Path) -> None:
         ({"inputs": 2}, "not those of the network and the vocabulary"),
         ({"architecture": {**TINY.as_dict(), "width": 32}}, "not those of the network"),
         ({"architecture": {"depth": 3}}, "unknown key 'depth'"),
+        ({"architecture": [1]}, r"own\.json: network is \[1\]; an object"),
+        ({"architecture": {**TINY.as_dict(), "width": "16"}}, r"own\.json: network\.width is '16'"),
+        ({"architecture": {**TINY.as_dict(), "width": 16.0}}, r"json: network\.width is 16\.0"),
+        ({"architecture": {**TINY.as_dict(), "sketch": 1}}, r"network\.sketch is 1; true or false"),
+        ({"architecture": {**TINY.as_dict(), "n_heads": 3}}, "n_heads divides width; given are 3"),
+        ({"inputs": "3"}, r"own\.json: inputs is '3'"),
+        ({"inputs": True}, r"own\.json: inputs is True"),
+        ({"functions": "add"}, r"own\.json: functions is 'add'; a list of names"),
+        ({"functions": [1.0]}, r"own\.json: functions is \[1\.0\]; a list of names"),
     ],
 )
 def test_weights_of_something_else_are_refused(file: Path, change: dict, message: str) -> None:
