@@ -20,6 +20,15 @@ EXPONENTS = {"inv": -1.0, "n2": 2.0, "n3": 3.0, "n4": 4.0, "sqrt": 0.5}
 """Operators that are powers."""
 
 
+class _Input(int):
+    """A column as a base. As a key of a dict the column 3 would be the number 3.0."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Input) and int(self) == int(other)
+
+    __hash__ = int.__hash__
+
+
 @dataclass(frozen=True)
 class Product:
     """A number times a product of powers.
@@ -81,13 +90,14 @@ def shorter(formula: Formula) -> list[Formula]:
             found.append(folded(formula, partial(_join, is_shared)).formula())
         except (OverflowError, ZeroDivisionError):
             continue  # numbers that no program could have
-    return sorted(set(found), key=lambda one: (len(one), str(one)))
+    ordered = sorted(set(found), key=lambda one: (len(one), str(one)))
+    return [tuple(int(n) if isinstance(n, _Input) else n for n in one) for one in ordered]
 
 
 def _join(is_shared: bool, node: Node, arguments: list[Product]) -> Product:
     """Return an operator of products as a product."""
     if isinstance(node, int):
-        return Product(powers={(node,): 1.0})
+        return Product(powers={(_Input(node),): 1.0})
     if isinstance(node, float):
         return Product(node)
     first, last = arguments[0], arguments[-1]

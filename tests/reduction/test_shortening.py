@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dso.library.expression import parse
@@ -23,6 +23,7 @@ NAMES = ["a", "b", "c", "d"]
         ("a - b*-2", "a + 2*b"),
         ("a*exp(b*b)/a", "exp(b**2)"),
         ("1 + 2", "3"),
+        ("exp(d)*exp(3.0)", "exp(d)*exp(3)"),
     ],
 )
 def test_products_and_sums_are_merged(text, expected):
@@ -46,6 +47,7 @@ def formulas():
 
 @settings(max_examples=200, deadline=None)
 @given(formulas())
+@example(("add", "sub", 3, "exp", 3, "sub", 3, "exp", 3.0))
 def test_values_stay(formula):
     X = np.random.default_rng(0).uniform(0.5, 2, (20, 4))
     with np.errstate(all="ignore"):
