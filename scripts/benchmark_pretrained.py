@@ -44,11 +44,11 @@ from dso import DeepSymbolicOptimizer
 from dso.config import load_config, read_assignments, with_values
 from dso.library import Library, create_tokens
 from dso.library.expression import evaluate, parse
+from dso.pretraining.architecture import Architecture
 from dso.pretraining.distribution import load_distribution
 from dso.pretraining.evaluated import PHYSICS
 from dso.pretraining.examples import ExampleMaker
 from dso.pretraining.model import MAX_LENGTH, SHIPPED, PretrainedModel
-from dso.pretraining.network import Architecture
 from dso.pretraining.pool import PoolBuilder, build_pool
 from dso.pretraining.training import Pretrainer, Recipe
 from dso.pretraining.vocabulary import Vocabulary

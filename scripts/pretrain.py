@@ -27,10 +27,10 @@ import numpy as np
 import torch
 
 from dso.errors import UserError
+from dso.pretraining.architecture import Architecture
 from dso.pretraining.distribution import load_distribution
 from dso.pretraining.examples import ExampleMaker
 from dso.pretraining.model import PretrainedModel
-from dso.pretraining.network import Architecture
 from dso.pretraining.pool import Pool, PoolBuilder, build_held_out, build_pool
 from dso.pretraining.recovery import SIZES, RecoverySet
 from dso.pretraining.training import Pretrainer, Recipe, validation_loss

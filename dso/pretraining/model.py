@@ -12,9 +12,10 @@ from dso.errors import UserError
 from dso.library import Library, create_tokens
 from dso.part import WHOLE, Part
 from dso.pretraining.advice import NetworkAdvice
+from dso.pretraining.architecture import make_architecture
 from dso.pretraining.completing import Completer
 from dso.pretraining.decoding import Decoder, TokenMap
-from dso.pretraining.network import Memory, Network, make_architecture, one_thread
+from dso.pretraining.network import Memory, Network, one_thread
 from dso.pretraining.normalising import Normalised, most_relevant, normalise
 from dso.pretraining.tables import Tables
 from dso.pretraining.vocabulary import Vocabulary

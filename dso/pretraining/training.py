@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dso.errors import UserError
+from dso.pretraining.architecture import Architecture, make_architecture
 from dso.pretraining.checks import check_flag, check_number, check_whole
 from dso.pretraining.examples import MAX_TOKENS, ExampleMaker, Examples
-from dso.pretraining.network import Architecture, Network, make_architecture
+from dso.pretraining.network import Network
 from dso.pretraining.sequences import Sequences
 from dso.pretraining.vocabulary import Vocabulary
 from dso.pretraining.weights import Weights

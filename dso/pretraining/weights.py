@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from dso.errors import UserError
+from dso.pretraining.architecture import make_architecture
 from dso.pretraining.checks import check_whole
-from dso.pretraining.network import make_architecture
 from dso.pretraining.vocabulary import Vocabulary
 
 VERSION = 1

@@ -7,16 +7,10 @@ import pytest
 import torch
 
 from dso.errors import UserError
+from dso.pretraining.architecture import Architecture, make_architecture
 from dso.pretraining.distribution import Distribution
 from dso.pretraining.examples import ExampleMaker
-from dso.pretraining.network import (
-    Architecture,
-    Network,
-    half_bits,
-    make_architecture,
-    n_simple_functions,
-    table_sketch,
-)
+from dso.pretraining.network import Network, half_bits, n_simple_functions, table_sketch
 from dso.pretraining.pool import Pool
 from dso.pretraining.training import Batches, cross_entropy
 from dso.pretraining.vocabulary import Vocabulary

@@ -2,8 +2,8 @@
 
 from dso.library import OPERATORS
 from dso.library.expression import parse
+from dso.pretraining.architecture import Architecture
 from dso.pretraining.canonical import FREE, INPUT, OPERATIONS, Node, number
-from dso.pretraining.network import Architecture
 
 TINY = Architecture(
     width=16, n_heads=2, n_latents=3, n_encoder_layers=2, n_decoder_layers=2, widening=2
