@@ -131,16 +131,22 @@ class Archipelago(DeepSymbolicOptimizer):
     def _island_configs(self) -> list[dict[str, Any]]:
         """Return the config of each island: with its seed, its share of the budget, its folder."""
         section, folder = self.config_islands, self.folder
+        n_samples = self.config_training["n_samples"]
+        if 0 < n_samples < section["n"]:
+            raise UserError(
+                f"islands.n: {section['n']}; allowed: at most training.n_samples = {n_samples}, "
+                "which they share."
+            )
         portfolio = section["portfolio"] or [{}]
         if portfolio == "auto":
             portfolio = function_sets(self.config["task"].get("function_set"))
         configs = []
         for k in range(section["n"]):
-            n_samples = Part(k, section["n"]).share(self.config_training["n_samples"])
+            share = Part(k, section["n"]).share(n_samples)
             varied = portfolio[k % len(portfolio)]
             config = with_values(copy.deepcopy(self.config), varied, "islands.portfolio")
             config["islands"]["n"] = 1
-            config["training"].update(n_samples=n_samples, verbose=False, n_cores_batch=1)
+            config["training"].update(n_samples=share, verbose=False, n_cores_batch=1)
             config["gp_meld"]["parallel_eval"] = False
             config["checkpoint"].update(save_freq=None, load_path=None, save_on_done=False)
             config["experiment"]["seed"] = self.seed if k == 0 else self._seed_of(k)

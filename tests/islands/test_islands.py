@@ -209,6 +209,7 @@ def test_islands_may_differ() -> None:
     ("section", "message"),
     [
         ({"n": 0}, "islands.n"),
+        ({"n": 10_000}, r"islands\.n: 10000; allowed: at most training\.n_samples = \d+"),
         ({"topology": "line"}, "islands.topology"),
         ({"portfolio": [{"training.batch_siz": 3}]}, "batch_siz"),
         ({"portfolio": [{"task.function_set": ["add", "tanh"]}]}, "tanh"),
