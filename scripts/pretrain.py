@@ -326,6 +326,15 @@ def count(text: str) -> int:
     return number
 
 
+def device(text: str) -> str:
+    """Read the name of a device that torch can use here."""
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError) as error:  # an unknown name; one that is not there
+        raise argparse.ArgumentTypeError(str(error).splitlines()[0]) from None
+    return text
+
+
 def main() -> None:
     """Do one of the steps."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -338,7 +347,7 @@ def main() -> None:
     training.add_argument("--folder", type=Path, required=True)
     training.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     training.add_argument("--start-from", type=Path, help="weights to begin with")
-    training.add_argument("--device", default="cpu")
+    training.add_argument("--device", type=device, default="cpu")
     training.add_argument("--threads", type=count, default=1)
     training.add_argument("--validate-every", type=count, default=1000, metavar="STEPS")
     training.add_argument("--recover-every", type=count, default=10, metavar="VALIDATIONS")

@@ -45,9 +45,10 @@ VERSION = 1
 CHUNK = 20_000
 """Trees drawn between two points at which a pool may be saved."""
 MIN_NEW, N_BARREN = 0.001, 5
-"""A pool ends where each of so many chunks has a smaller share of trees with a new skeleton."""
+"""A pool ends after `N_BARREN` chunks in a row, each with fewer new skeletons than this share of its
+trees."""
 MOST_HELD_OUT = 1 / 8
-"""Share of the skeletons that exist."""
+"""Largest share of the skeletons that exist."""
 MAX_FREE = 3
 PLAIN_EXPONENTS = frozenset({1 / 3, 2 / 3})
 TRIGONOMETRIC = frozenset({"sin", "cos", "tan"})

@@ -136,6 +136,15 @@ def test_numbers_of_threads_and_steps_are_at_least_one(
         assert f"argument {option}: 0; at least 1 is needed" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_said(
+    train: Callable[..., None], device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        train("--device", device)
+    assert "error: argument --device: " in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_training_that_was_killed_ends_with_the_same_weights(tmp_path: Path) -> None:
     pool = tmp_path / "pool.npz"
