@@ -45,8 +45,7 @@ VERSION = 1
 CHUNK = 20_000
 """Trees drawn between two points at which a pool may be saved."""
 MIN_NEW, N_BARREN = 0.001, 5
-"""A pool ends after `N_BARREN` chunks in a row, each with fewer new skeletons than this share of its
-trees."""
+"""A pool ends after that many chunks in a row with a smaller share of new skeletons."""
 MOST_HELD_OUT = 1 / 8
 """Largest share of the skeletons that exist."""
 MAX_FREE = 3
