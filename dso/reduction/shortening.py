@@ -20,13 +20,8 @@ EXPONENTS = {"inv": -1.0, "n2": 2.0, "n3": 3.0, "n4": 4.0, "sqrt": 0.5}
 """Operators that are powers."""
 
 
-class _Input(int):
-    """A column as a base. As a key of a dict the column 3 would be the number 3.0."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Input) and int(self) == int(other)
-
-    __hash__ = int.__hash__
+_COLUMN = "x "
+"""What begins a column's name in a base: as keys, column 3 and the number 3.0 are equal."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class Product:
     ----------
     number : float
     powers : dict of Formula to float
-        Bases with their exponents, none of which is zero.
+        Bases with their exponents, none of which is zero. Columns have names in them.
     """
 
     number: float = 1.0
@@ -90,14 +85,23 @@ def shorter(formula: Formula) -> list[Formula]:
             found.append(folded(formula, partial(_join, is_shared)).formula())
         except (OverflowError, ZeroDivisionError):
             continue  # numbers that no program could have
-    ordered = sorted(set(found), key=lambda one: (len(one), str(one)))
-    return [tuple(int(n) if isinstance(n, _Input) else n for n in one) for one in ordered]
+    return sorted(map(_with_columns, set(found)), key=lambda one: (len(one), str(one)))
+
+
+def _with_columns(formula: Formula) -> Formula:
+    """Return a formula with columns in the place of their names."""
+    return tuple(
+        int(node.removeprefix(_COLUMN))
+        if isinstance(node, str) and node.startswith(_COLUMN)
+        else node
+        for node in formula
+    )
 
 
 def _join(is_shared: bool, node: Node, arguments: list[Product]) -> Product:
     """Return an operator of products as a product."""
     if isinstance(node, int):
-        return Product(powers={(_Input(node),): 1.0})
+        return Product(powers={(f"{_COLUMN}{node}",): 1.0})
     if isinstance(node, float):
         return Product(node)
     first, last = arguments[0], arguments[-1]
