@@ -1,14 +1,15 @@
 """Examples: mini-batches of tables with the programs that they come from.
 
 The skeletons are those of a pool. All else is drawn afresh for each example: the tokens that may be
-used, and with them how the skeleton is spelled; which columns its inputs are; constants, ranges,
-rows and noise. Where `const` is allowed, a factor and a summand of the whole are fitted afterwards,
-so the network neither sees nor writes them. Where it is not, the values count as they are.
+used, then a skeleton that they suffice for, and with them how it is spelled; which columns its
+inputs are; constants, ranges, rows and noise. Where `const` is allowed, a factor and a summand of
+the whole are fitted afterwards, so the network neither sees nor writes them. Where it is not, the
+values count as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,8 +47,8 @@ WITH_CONSTANTS = 0.7
 """Share of examples in which `const` is allowed."""
 FROM_FAMILY, WITH_POLY, EXTRA_INPUT, MIRRORED = 0.5, 0.08, 0.2, 0.25
 MAX_RANGES = 4
-MAX_SKELETONS = 10_000
-"""Tried for an example."""
+MAX_SETS, MAX_SKELETONS, MAX_DRAWS = 100, 100, 2
+"""Tried for an example: sets of tokens, skeletons for each, rows for each."""
 LARGEST_Y = 1e6
 MIN_SPREAD = 1e-4
 COUNT_POWER = 0.5
@@ -146,44 +147,53 @@ class ExampleMaker:
         return _joined(made, self.vocabulary)
 
     def of_skeleton(
-        self, skeleton: int, generator: np.random.Generator, n_points: int, is_fitted: bool = True
+        self, skeleton: int, generator: np.random.Generator, n_points: int
     ) -> Made | None:
         """Return the parts of an example of one skeleton, None where no rows could be had."""
-        return self._made(skeleton, is_fitted, n_points, generator, Uniforms(generator, 512))
+        return self._made(skeleton, self._full, n_points, generator, Uniforms(generator, 512))
 
     def _one(self, n_points: int, generator: np.random.Generator, uniforms: Uniforms) -> Made:
-        is_fitted = uniforms() < WITH_CONSTANTS
-        if not self._sums[is_fitted][-1] > 0:  # every skeleton has constants
-            is_fitted = True
-        sums = self._sums[is_fitted]
-        for _ in range(MAX_SKELETONS):
-            skeleton = int(np.searchsorted(sums, uniforms() * sums[-1], side="right"))
-            for _ in range(2):
-                made = self._made(skeleton, is_fitted, n_points, generator, uniforms)
+        for _ in range(MAX_SETS):
+            is_fitted = uniforms() < WITH_CONSTANTS
+            if not self._sums[is_fitted][-1] > 0:  # every skeleton has constants
+                is_fitted = True
+            speller = Speller(self.vocabulary, self._allowed(is_fitted, uniforms))
+            sums = self._sums[is_fitted]
+            for _ in range(MAX_SKELETONS):
+                skeleton = int(np.searchsorted(sums, uniforms() * sums[-1], side="right"))
+                made = self._made(skeleton, speller, n_points, generator, uniforms)
                 if made is not None:
                     return made
         raise UserError(
-            f"no example could be made of {MAX_SKELETONS} skeletons of the pool: they cannot be "
-            "spelled with the tokens drawn, or their values are too large or constant."
+            f"no example could be made of {MAX_SETS * MAX_SKELETONS} skeletons of the pool: they "
+            "cannot be spelled with the tokens drawn, or their values are too large or constant."
         )
 
     def _made(
         self,
         skeleton: int,
-        is_fitted: bool,
+        speller: Speller,
         n_points: int,
         generator: np.random.Generator,
         uniforms: Uniforms,
     ) -> Made | None:
-        spelling = self.spelling(self.pool.row(skeleton), is_fitted, uniforms)
-        if spelling is None:
-            return None
         native = self.vocabulary.library.native
-        rows = self._rows.draw(native, spelling, n_points, generator, uniforms)
-        return None if rows is None else (spelling, *rows)
+        for _ in range(MAX_DRAWS):
+            spelling = self.spelling(self.pool.row(skeleton), speller, uniforms)
+            if spelling is None:
+                return None
+            rows = self._rows.draw(native, spelling, n_points, generator, uniforms)
+            if rows is not None:
+                return (spelling, *rows)
+        return None
 
-    def spelling(self, row: Sequence[int], is_fitted: bool, uniforms: Uniforms) -> Spelling | None:
-        """Draw columns, tokens and, without constants, a factor and a summand."""
+    def spelling(self, row: Sequence[int], speller: Speller, uniforms: Uniforms) -> Spelling | None:
+        """Draw columns and, without constants, a factor and a summand.
+
+        None if the tokens of the speller do not suffice. They are drawn before the skeleton: one
+        that was let in because the skeleton needs it would tell the network what to write.
+        """
+        is_fitted = "const" in speller.allowed
         row, n_inputs = self._on_columns(row, uniforms)
         try:
             tree = tree_of(row, self.vocabulary)
@@ -191,10 +201,9 @@ class ExampleMaker:
         except (UndefinedError, OverflowError):
             return None
         tree = _tagged(tree, iter(range(100)))
-        allowed = self._allowed(is_fitted, uniforms)
-        target_tree = with_poly(tree, self.vocabulary) if "poly" in allowed else tree
+        target_tree = with_poly(tree, self.vocabulary) if "poly" in speller.allowed else tree
         try:
-            target, allowed = spell_with(self.vocabulary, allowed, target_tree)
+            target = speller.spell(target_tree)
             formula = target if target_tree is tree else self._full.spell(tree)
         except UnspellableError:
             return None
@@ -202,7 +211,7 @@ class ExampleMaker:
             return None
         mask = np.zeros(len(self.vocabulary), dtype=bool)
         mask[:n_inputs] = True
-        mask[[self.vocabulary.index[name] for name in allowed]] = True
+        mask[[self.vocabulary.index[name] for name in speller.allowed]] = True
         return Spelling(target, formula, n_inputs, mask, is_fitted)
 
     def _on_columns(self, row: Sequence[int], uniforms: Uniforms) -> tuple[list[int], int]:
@@ -245,27 +254,6 @@ class AllowedSets:
         if uniforms() < WITH_POLY:
             allowed.append("poly")
         return allowed
-
-
-def spell_with(
-    vocabulary: Vocabulary, allowed: Collection[str], tree: Node
-) -> tuple[Spelled, list[str]]:
-    """Spell a tree, allowing what it cannot do without.
-
-    Raises
-    ------
-    UnspellableError
-        If it takes constants that are not allowed.
-    """
-    names = list(allowed)
-    for _ in range(10):
-        try:
-            return Speller(vocabulary, names).spell(tree), names
-        except UnspellableError as error:
-            if error.missing in (None, "const") or error.missing not in vocabulary.index:
-                raise
-            names.append(error.missing)
-    raise UnspellableError(None)
 
 
 def _with_numbers(tree: Node, uniforms: Uniforms) -> Node:

@@ -28,17 +28,7 @@ MAX_ONES = 4
 
 
 class UnspellableError(ValueError):
-    """A tree that the allowed tokens cannot express.
-
-    Attributes
-    ----------
-    missing : str or None
-        A token that would help.
-    """
-
-    def __init__(self, missing: str | None) -> None:
-        super().__init__(f"missing {missing}")
-        self.missing = missing
+    """A tree that the allowed tokens cannot express."""
 
 
 def tree_of(
@@ -116,7 +106,7 @@ class Speller:
         for name in names:
             if name in self.allowed:
                 return self._index[name]
-        raise UnspellableError(names[0])
+        raise UnspellableError(f"it takes {names[0]}")
 
     def _apply(self, name: str, *arguments: Spelled) -> Spelled:
         row = [(self._operator(name), 0.0)]
@@ -139,11 +129,11 @@ class Speller:
         if "const" in self.allowed:
             return [(self._index["const"], value)]
         if value == FREE:
-            raise UnspellableError("const")
+            raise UnspellableError("it takes const")
         fraction = Fraction(value).limit_denominator(MAX_ONES)
         top, bottom = fraction.numerator, fraction.denominator
         if float(fraction) != value or not 0 < top <= MAX_ONES:
-            raise UnspellableError(None)
+            raise UnspellableError(f"it takes the number {value}")
         if bottom > 1:
             return self._apply("div", self._number(float(top)), self._number(float(bottom)))
         return self._chain("add", [self._one()] * top)
@@ -200,7 +190,7 @@ class Speller:
             return self._apply("neg", row)
         if "const" in self.allowed:
             return self._apply("mul", self._number(-1.0), row)
-        raise UnspellableError("neg")
+        raise UnspellableError("it takes neg or const")
 
     # ---- products ----
 
@@ -264,7 +254,7 @@ class Speller:
         if "n2" in self.allowed and exponent == 4:
             return self._apply("n2", self._apply("n2", row))
         if exponent > 9:
-            raise UnspellableError(None)
+            raise UnspellableError(f"it takes the power {exponent}")
         step = next(k for k in (4, 3, 2, 1) if k < exponent and (k == 1 or self._has(k)))
         return self._apply("mul", row if step == 1 else self._power(row, step),
                            self._power(row, exponent - step))  # fmt: skip

@@ -11,7 +11,15 @@ import pytest
 from dso.errors import UserError
 from dso.native import _core
 from dso.pretraining.distribution import Distribution
-from dso.pretraining.examples import TAG, ExampleMaker, RowMaker, Spelling, with_poly
+from dso.pretraining.examples import (
+    KOZA,
+    TAG,
+    AllowedSets,
+    ExampleMaker,
+    RowMaker,
+    Spelling,
+    with_poly,
+)
 from dso.pretraining.pool import Pool
 from dso.pretraining.spelling import Speller
 from dso.pretraining.tables import FAR, centre_and_spread, level_of, standardised
@@ -26,9 +34,14 @@ def maker(pool: Pool, distribution: Distribution, vocabulary: Vocabulary) -> Exa
 
 
 def spellings(maker: ExampleMaker, is_fitted: bool, n: int = 150) -> list[Spelling]:
-    uniforms = Uniforms(np.random.default_rng(1))
-    made = (maker.spelling(maker.pool.row(i), is_fitted, uniforms) for i in range(n))
+    made = (spelling_of(maker, i, is_fitted) for i in range(n))
     return [spelling for spelling in made if spelling is not None]
+
+
+def spelling_of(maker: ExampleMaker, skeleton: int, is_fitted: bool) -> Spelling | None:
+    uniforms = Uniforms(np.random.default_rng(skeleton))
+    speller = Speller(maker.vocabulary, AllowedSets(maker.vocabulary)(is_fitted, uniforms))
+    return maker.spelling(maker.pool.row(skeleton), speller, uniforms)
 
 
 @pytest.mark.parametrize("is_fitted", [True, False])
@@ -45,18 +58,30 @@ def test_a_target_is_spelled_with_what_is_allowed(
     assert len({spelling.allowed.tobytes() for spelling in made}) > 20
 
 
+def test_tokens_do_not_tell_what_to_write(
+    maker: ExampleMaker, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Skeletons that take others are left out; none is let in for the sake of one."""
+    names = [*KOZA, "const"]
+    monkeypatch.setattr(maker, "_allowed", lambda *_: names)
+    allowed = maker(100, np.random.default_rng(0), n_points=20).tables.allowed
+    wanted = np.zeros(len(vocabulary), dtype=bool)
+    wanted[[vocabulary.index[name] for name in names]] = True
+    assert (allowed[:, vocabulary.n_inputs :] == wanted[vocabulary.n_inputs :]).all()
+
+
 @pytest.mark.parametrize("is_fitted", [True, False])
 def test_the_target_has_the_values_of_the_skeleton(
     maker: ExampleMaker, vocabulary: Vocabulary, is_fitted: bool
 ) -> None:
     """Up to a factor and a summand, with columns and constants in one of their orders."""
     x = np.random.default_rng(2).uniform(0.2, 1.8, (vocabulary.n_inputs, 20))
-    uniforms, n_compared = Uniforms(np.random.default_rng(1)), 0
-    for i in range(150):
-        row = maker.pool.row(i)
-        spelling = maker.spelling(row, is_fitted, uniforms)
+    n_compared = 0
+    for i in range(250):
+        spelling = spelling_of(maker, i, is_fitted)
         if spelling is None:
             continue
+        row = maker.pool.row(i)
         has_poly = vocabulary.index["poly"] in [token for token, _ in spelling.target]
         found = _values(vocabulary, spelling.formula if has_poly else spelling.target, x)
         n = row.count(vocabulary.const)
