@@ -196,9 +196,10 @@ SET_COLUMNS = (
 
 
 def sets(arguments: argparse.Namespace) -> None:
-    """Fill the table of the network alone: all sweeps for the last weights, the base for others."""
+    """Fill the table of the network alone: the sweeps for the last weights, the base for others."""
     *earlier, last = [str(path) for path in arguments.weights or [SHIPPED]]
-    jobs = [(path, BASE) for path in earlier] + [(last, sweep) for sweep in SWEEPS]
+    sweeps = SWEEPS[: arguments.points]
+    jobs = [(path, BASE) for path in earlier] + [(last, sweep) for sweep in sweeps]
     with Table(arguments.folder / "sets.csv", SET_COLUMNS, 6) as table:
         for name, problems in SETS.items():
             chosen: list[Problem] = []
@@ -212,24 +213,37 @@ def sets(arguments: argparse.Namespace) -> None:
                 chosen = chosen or problems(arguments.skip + arguments.count)[arguments.skip :]
                 if not chosen:
                     break
-                table.add(keys, solved(model, chosen, **sweep))
+                table.add(keys, solved(model, chosen, arguments.functions, **sweep))
 
 
 def solved(
-    model: PretrainedModel, problems: list[Problem], n: int, method: str, n_rows: int
+    model: PretrainedModel,
+    problems: list[Problem],
+    functions: list[str],
+    n: int,
+    method: str,
+    n_rows: int,
 ) -> list[object]:
     """Return the number of problems, shares solved and mean seconds."""
-    found = np.array([_judged(model, p, i, n, method, n_rows) for i, p in enumerate(problems)])
+    found = np.array(
+        [_judged(model, p, i, functions, n, method, n_rows) for i, p in enumerate(problems)]
+    )
     means = found.mean(axis=0)
     return [len(problems), *(round(float(value), 4) for value in means)]
 
 
 def _judged(
-    model: PretrainedModel, problem: Problem, i: int, n: int, method: str, n_rows: int
+    model: PretrainedModel,
+    problem: Problem,
+    i: int,
+    functions: list[str],
+    n: int,
+    method: str,
+    n_rows: int,
 ) -> list[float]:
     generator = Stream(SEED, "sets", i).generator()
     X, y = problem.rows(n_rows, generator)
-    library = Library(create_tokens(X.shape[1], list(FUNCTIONS)))
+    library = Library(create_tokens(X.shape[1], functions))
     found, seconds = timed(
         lambda: model.candidates(X, y, n, library=library, method=method, seed=i)
     )
@@ -486,6 +500,13 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, nargs="+", help="default: those of dso")
     parser.add_argument("--count", type=int, default=60, help="problems of a set")
     parser.add_argument("--skip", type=int, default=0, help="problems of a set before these")
+    parser.add_argument(
+        "--functions",
+        nargs="+",
+        default=list(FUNCTIONS),
+        help="allowed in sets; of the same problems",
+    )
+    parser.add_argument("--points", type=int, help="of the sweeps; 1: the base point; default: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cpu", type=float, default=10.0, help="CPU-seconds of a run")
     parser.add_argument("--modes", nargs="+", choices=list(MODES), default=["without", "with"])
