@@ -190,8 +190,8 @@ SWEEPS: tuple[dict, ...] = (
     *({**BASE, "n_rows": n} for n in (16, 32, 64, 256, 1024)),
 )
 SET_COLUMNS = (
-    "set", "weights", "examples", "n", "method", "n_rows", "problems", "A1_in", "A1_out", "A2_in",
-    "A2_out", "exact", "allowed", "seconds",
+    "set", "skip", "functions", "weights", "examples", "n", "method", "n_rows", "problems", "A1_in",
+    "A1_out", "A2_in", "A2_out", "exact", "allowed", "seconds",
 )  # fmt: skip
 
 
@@ -200,14 +200,15 @@ def sets(arguments: argparse.Namespace) -> None:
     *earlier, last = [str(path) for path in arguments.weights or [SHIPPED]]
     sweeps = SWEEPS[: arguments.points]
     jobs = [(path, BASE) for path in earlier] + [(last, sweep) for sweep in sweeps]
-    with Table(arguments.folder / "sets.csv", SET_COLUMNS, 6) as table:
+    with Table(arguments.folder / "sets.csv", SET_COLUMNS, 8) as table:
         for name, problems in SETS.items():
             chosen: list[Problem] = []
             for path, sweep in jobs:
                 model = PretrainedModel.load(path)
                 about = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))
                 examples = about["log"][-1]["examples"] if about["log"] else 0
-                keys = (name, Path(path).stem, examples, *sweep.values())
+                asked = (name, arguments.skip, " ".join(arguments.functions))
+                keys = (*asked, Path(path).stem, examples, *sweep.values())
                 if table.has(keys):
                     continue
                 chosen = chosen or problems(arguments.skip + arguments.count)[arguments.skip :]

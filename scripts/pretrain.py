@@ -3,10 +3,11 @@
 `pool` generates the skeletons of a distribution, and goes on where it was stopped. `train` trains a
 network on them, and goes on where it was stopped or killed, to the same weights bit by bit; the
 folder gets `state.npz`, `curve.csv` and, at each save, the weights as `weights.npz` and `.json`;
-those after 1000, 2000, 4000, ... steps stay.
+those after 1000, 2000, 4000, ... steps stay. `validate` judges weights as the curve does.
 
     python scripts/pretrain.py pool --out pool.npz --n 3000000
     python scripts/pretrain.py train --pool pool.npz --folder run --set n_steps=100000
+    python scripts/pretrain.py validate --weights run/weights-*.json run/weights.json
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,10 @@ from dso.pretraining.architecture import Architecture
 from dso.pretraining.distribution import load_distribution
 from dso.pretraining.examples import ExampleMaker
 from dso.pretraining.model import PretrainedModel
+from dso.pretraining.network import Network
 from dso.pretraining.pool import Pool, PoolBuilder, build_held_out, build_pool
 from dso.pretraining.recovery import SIZES, RecoverySet
-from dso.pretraining.training import Pretrainer, Recipe, validation_loss
+from dso.pretraining.training import Batches, Pretrainer, Recipe, validation_loss
 from dso.pretraining.vocabulary import Vocabulary
 from dso.pretraining.weights import as_files, load_weights
 from dso.runs.disk import replace_file, write_bytes, write_text
@@ -87,6 +88,41 @@ COLUMNS = (
 VALIDATION_SEED, N_VALIDATION, VALIDATION_POINTS = 1, 128, (20, 32, 48, 64, 64, 100, 100, 150)
 
 
+class HeldOut:
+    """What networks are judged by: frozen tables, and problems, of skeletons that no pool has.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        Distribution and seed of the pool, and the device of the networks.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        distribution, self.vocabulary = load_distribution(arguments.distribution), Vocabulary()
+        pool = held_out_pool(arguments)
+        maker = ExampleMaker(pool, distribution, self.vocabulary, weighted=False)
+        batches = Batches(self.vocabulary, arguments.device)
+        self.batches = []
+        for i, n_points in enumerate(VALIDATION_POINTS):
+            generator = Stream(VALIDATION_SEED, "pretraining validation", i).generator()
+            self.batches.append(batches(maker(N_VALIDATION, generator, n_points)))
+        self.recovery = RecoverySet(pool, distribution, self.vocabulary)
+
+    def loss(self, network: Network) -> float:
+        """Return the cross-entropy per token on the tables."""
+        return round(validation_loss(network, self.batches), 4)
+
+    def recovered(self, network: Network) -> dict[str, float]:
+        """Return the shares of the problems that are solved."""
+        if not self.recovery.problems:
+            return {}
+        model = PretrainedModel(network.cpu(), self.vocabulary)
+        row = {"recovery_1": self.recovery.table(self.recovery.found(model, 1))["all"]}
+        shares = self.recovery.table(self.recovery.found(model, 128))
+        row["recovery_128"] = shares.pop("all")
+        return row | {f"recovery_128_{group}": share for group, share in shares.items()}
+
+
 class Training:
     """A folder with a training that can be stopped at any time.
 
@@ -114,9 +150,7 @@ class Training:
         if arguments.start_from:
             self.trainer.start_from(load_weights(arguments.start_from))
         self.resume()
-        self.held_out = held_out_pool(arguments)
-        self.validation = list(self._validation())
-        self.recovery = RecoverySet(self.held_out, self.distribution, self.vocabulary)
+        self.held_out = HeldOut(arguments)
 
     def _check_pool(self) -> None:
         wanted = {
@@ -133,13 +167,6 @@ class Training:
                 f"the pool was built with --seed {own}, not {seed}; train with --seed {own}, or "
                 f"build a pool with --seed {seed}. Another seed of the training is --set seed=..."
             )
-
-    def _validation(self) -> Iterator[dict[str, torch.Tensor]]:
-        """Yield the batches of the frozen validation set, of skeletons that no pool has."""
-        maker = ExampleMaker(self.held_out, self.distribution, self.vocabulary, weighted=False)
-        for i, n_points in enumerate(VALIDATION_POINTS):
-            generator = Stream(VALIDATION_SEED, "pretraining validation", i).generator()
-            yield self.trainer.batches(maker(N_VALIDATION, generator, n_points))
 
     @property
     def _about(self) -> dict[str, object]:
@@ -237,25 +264,13 @@ class Training:
         for name, learner in trainer.learners.items():
             end = "_language_model" if name == "language model" else ""
             row[f"train{end}"] = round(float(np.mean(losses.get(name, [np.nan]))), 4)
-            row[f"validation{end}"] = round(
-                validation_loss(learner.averaged(), iter(self.validation)), 4
-            )
+            row[f"validation{end}"] = self.held_out.loss(learner.averaged())
         is_last = trainer.n_steps_done == self.recipe.n_steps
         if (len(self.rows) + 1) % self.arguments.recover_every == 0 or is_last:
-            row |= self._recovery()
+            row |= self.held_out.recovered(self.trainer.learners["network"].averaged())
         self.rows.append(row)
         self._show(row)
         print(" ".join(f"{name}={value}" for name, value in row.items()), flush=True)
-
-    def _recovery(self) -> dict[str, float]:
-        """Return the shares of held-out skeletons that are found."""
-        if not self.recovery.problems:
-            return {}
-        model = PretrainedModel(self.trainer.learners["network"].averaged().cpu(), self.vocabulary)
-        row = {"recovery_1": self.recovery.table(self.recovery.found(model, 1))["all"]}
-        shares = self.recovery.table(self.recovery.found(model, 128))
-        row["recovery_128"] = shares.pop("all")
-        return row | {f"recovery_128_{group}": share for group, share in shares.items()}
 
     def _show(self, row: dict[str, object]) -> None:
         """Hand a row to TensorBoard."""
@@ -318,6 +333,15 @@ def train(arguments: argparse.Namespace) -> None:
     Training(arguments).run()
 
 
+def validate(arguments: argparse.Namespace) -> None:
+    """Print how good weights are."""
+    models = {path: PretrainedModel.load(path) for path in arguments.weights}
+    held_out = HeldOut(arguments)
+    for path, model in models.items():
+        row = {"validation": held_out.loss(model.network), **held_out.recovered(model.network)}
+        print(path, *(f"{name}={value}" for name, value in row.items()), flush=True)
+
+
 def count(text: str) -> int:
     """Read a whole number of at least 1."""
     number = int(text)
@@ -353,13 +377,16 @@ def main() -> None:
     training.add_argument("--recover-every", type=count, default=10, metavar="VALIDATIONS")
     training.add_argument("--tensorboard", action="store_true")
     training.add_argument("--save-every", type=float, default=240.0, metavar="SECONDS")
-    for step in (pool, training):
+    validation = steps.add_parser("validate", help="judge weights by what is held out")
+    validation.add_argument("--weights", type=Path, nargs="+", required=True)
+    validation.set_defaults(device="cpu")
+    for step in (pool, training, validation):
         step.add_argument("--distribution", type=Path, help="JSON; default: the one of dso")
         step.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     logging.getLogger("dso").setLevel(logging.WARNING)
     try:
-        {"pool": make_pool, "train": train}[arguments.step](arguments)
+        {"pool": make_pool, "train": train, "validate": validate}[arguments.step](arguments)
     except UserError as error:
         sys.exit(f"error: {error}")
 

@@ -18,8 +18,6 @@ from dso.reduction.formula import Formula, apply, folded, power, product
 
 EXPONENTS = {"inv": -1.0, "n2": 2.0, "n3": 3.0, "n4": 4.0, "sqrt": 0.5}
 """Operators that are powers."""
-
-
 _COLUMN = "x "
 """What begins a column's name in a base: as keys, column 3 and the number 3.0 are equal."""
 

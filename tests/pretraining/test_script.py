@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -49,16 +50,25 @@ def training(pool: Path, folder: Path, *more: str) -> subprocess.Popen:
 
 
 @pytest.fixture
-def train(
-    tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., None]]:
-    """Return a short training of a small pool in this process, without recovery."""
+def module(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Return the script with a small pool held out, and without recovery."""
     module = script("pretrain")
     monkeypatch.setattr(module, "held_out_pool", lambda _: pool)
     monkeypatch.setattr(module, "RecoverySet", lambda *_: None)
-    monkeypatch.setattr(module.Training, "_recovery", lambda _: {})
+    monkeypatch.setattr(module.HeldOut, "recovered", lambda *_: {})
     monkeypatch.setattr(module, "VALIDATION_POINTS", (20,))
     monkeypatch.setattr(module, "N_VALIDATION", 8)
+    n_threads, level = torch.get_num_threads(), logging.getLogger("dso").level
+    yield module
+    torch.set_num_threads(n_threads)
+    logging.getLogger("dso").setLevel(level)
+
+
+@pytest.fixture
+def train(
+    module: ModuleType, tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """Return a short training of a small pool in this process."""
     write_pool(tmp_path, pool)
 
     def run(*more: str, settings: tuple[str, ...] = ("n_steps=2", "n_decay=0")) -> None:
@@ -69,10 +79,7 @@ def train(
         monkeypatch.setattr(sys, "argv", command)
         module.main()
 
-    n_threads, level = torch.get_num_threads(), logging.getLogger("dso").level
-    yield run
-    torch.set_num_threads(n_threads)
-    logging.getLogger("dso").setLevel(level)
+    return run
 
 
 def write_pool(folder: Path, pool: Pool) -> None:
@@ -143,6 +150,24 @@ def test_a_device_that_is_not_there_is_said(
     with pytest.raises(SystemExit):
         train("--device", device)
     assert "error: argument --device: " in capsys.readouterr().err
+
+
+def test_weights_are_judged_as_in_the_curve(
+    train: Callable[..., None],
+    module: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train()
+    weights = tmp_path / "run" / "weights.json"
+    last = json.loads(weights.read_text())["log"][-1]["validation"]
+    monkeypatch.setattr(sys, "argv", ["pretrain.py", "validate", "--weights", str(weights)])
+    capsys.readouterr()
+    module.main()
+    path, value = capsys.readouterr().out.split(" validation=")
+    assert path == str(weights)
+    assert float(value) == pytest.approx(last, abs=2e-3)  # weights are in half precision
 
 
 @pytest.mark.slow
